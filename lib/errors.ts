@@ -1,0 +1,105 @@
+/**
+ * Every way this package can fail, in one closed table: the code, the HTTP status that goes with it, and the sentence a
+ * person sees. `docs/errors.md` has an entry per code; a test holds the two together.
+ */
+const ERRORS = {
+  // Misuse, found at start-up or at the first request.
+  ERR_OIDC_OPTIONS: [500, 'This site is not set up correctly.'],
+  ERR_OIDC_NOT_MOUNTED: [500, 'This site is not set up correctly.'],
+
+  // The provider and its answers.
+  ERR_OIDC_PROVIDER_UNAVAILABLE: [
+    503,
+    'The sign-in service cannot be reached right now. Please try again in a moment.',
+  ],
+  ERR_OIDC_PROVIDER_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
+  ERR_OIDC_METADATA: [502, 'The sign-in service is not set up correctly.'],
+  ERR_OIDC_METADATA_ISSUER: [502, 'The sign-in service is not set up correctly.'],
+  ERR_OIDC_UNSUPPORTED: [502, 'The sign-in service does not offer what this site needs.'],
+  ERR_OIDC_CLIENT_REJECTED: [502, 'The sign-in service does not accept this site.'],
+
+  // The request to one of our own routes.
+  ERR_OIDC_REQUEST_METHOD: [405, 'This page cannot be opened that way.'],
+  ERR_OIDC_REQUEST_TYPE: [415, 'The answer of the sign-in service came in a form this site does not accept.'],
+  ERR_OIDC_REQUEST_SIZE: [413, 'The answer of the sign-in service is too large.'],
+  ERR_OIDC_REQUEST_MALFORMED: [400, 'The answer of the sign-in service is incomplete or damaged.'],
+
+  // The transaction: one attempt to sign in, bound to one browser.
+  ERR_OIDC_TRANSACTION_MISSING: [400, 'This sign-in was not started in this browser, or it was finished before.'],
+  ERR_OIDC_TRANSACTION_MISMATCH: [400, 'This sign-in does not belong to this site.'],
+  ERR_OIDC_TRANSACTION_EXPIRED: [400, 'This sign-in took too long.'],
+
+  // The authorization response.
+  ERR_OIDC_ACCESS_DENIED: [403, 'The sign-in was cancelled or not allowed.'],
+  ERR_OIDC_AUTHORIZATION_FAILED: [400, 'The sign-in service could not sign you in.'],
+  ERR_OIDC_RESPONSE_ISSUER: [400, 'The answer does not come from the expected sign-in service.'],
+
+  // The ID Token, one code per check, in the order of OpenID Connect Core 1.0 section 3.1.3.7.
+  ERR_OIDC_ID_TOKEN_MALFORMED: [400, 'The proof of your sign-in is damaged.'],
+  ERR_OIDC_ID_TOKEN_ALGORITHM: [400, 'The proof of your sign-in could not be verified.'],
+  ERR_OIDC_ID_TOKEN_KEY: [400, 'The proof of your sign-in could not be verified.'],
+  ERR_OIDC_ID_TOKEN_SIGNATURE: [400, 'The proof of your sign-in could not be verified.'],
+  ERR_OIDC_ID_TOKEN_ISSUER: [400, 'The proof of your sign-in comes from somebody else.'],
+  ERR_OIDC_ID_TOKEN_AUDIENCE: [400, 'The proof of your sign-in was made for another site.'],
+  ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY: [400, 'The proof of your sign-in was made for another site.'],
+  ERR_OIDC_ID_TOKEN_SUBJECT: [400, 'The proof of your sign-in names nobody.'],
+  ERR_OIDC_ID_TOKEN_EXPIRED: [400, 'The proof of your sign-in is no longer valid.'],
+  ERR_OIDC_ID_TOKEN_ISSUED_AT: [400, 'The proof of your sign-in carries a wrong time.'],
+  ERR_OIDC_ID_TOKEN_NOT_BEFORE: [400, 'The proof of your sign-in is not valid yet.'],
+  ERR_OIDC_ID_TOKEN_NONCE: [400, 'The proof of your sign-in belongs to another attempt.'],
+  ERR_OIDC_ID_TOKEN_CODE_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
+  ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
+  ERR_OIDC_ID_TOKEN_STATE_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
+  ERR_OIDC_ID_TOKEN_AUTH_TIME: [400, 'You were asked to sign in anew, and the sign-in service did not do so.'],
+  ERR_OIDC_ID_TOKEN_ACR: [400, 'The sign-in was not as strong as this site asked for.'],
+  ERR_OIDC_ID_TOKEN_MISMATCH: [400, 'The parts of the sign-in answer do not belong together.'],
+
+  // The token endpoint and userinfo.
+  ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service does not accept this sign-in any more.'],
+  ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
+  ERR_OIDC_USER_INFO_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
+  ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service answered for somebody else.'],
+
+  // What is kept.
+  ERR_OIDC_STORE_UNAVAILABLE: [503, 'This site cannot reach its memory right now. Please try again in a moment.'],
+  ERR_OIDC_SESSIONS_SEALED: [500, 'This site is not set up correctly.'],
+  ERR_OIDC_SESSION_TOO_LATE: [500, 'This page could not be completed.'],
+
+  // Guards.
+  ERR_OIDC_LOGIN_REQUIRED: [401, 'You need to sign in first.'],
+  ERR_OIDC_CLAIM_REQUIRED: [403, 'You are signed in, but this page is not for you.'],
+  ERR_OIDC_SCOPE_REQUIRED: [403, 'You are signed in, but this page needs a permission you have not given.'],
+  ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, 'You need to sign in again.'],
+} as const satisfies Record<string, readonly [status: number, sentence: string]>
+
+/** The closed set of codes an {@link OidcError} can carry. Part of the public contract. */
+export type OidcErrorCode = keyof typeof ERRORS
+
+/** All codes, for documentation tools and exhaustive handlers. */
+export const oidcErrorCodes = Object.keys(ERRORS) as readonly OidcErrorCode[]
+
+/**
+ * The one error class of this package. `message` is for the developer and the log and never contains a secret, a token or
+ * text chosen by a stranger; `sentence` is for the person in front of the browser; `cause` is the evidence.
+ */
+export class OidcError extends Error {
+  override readonly name = 'OidcError'
+  readonly code: OidcErrorCode
+  /** HTTP status that fits; Express uses it. */
+  readonly status: number
+  /** Same as {@link status}, for error handlers written for `http-errors`. */
+  readonly statusCode: number
+  /** One plain sentence that can be shown to anybody. */
+  readonly sentence: string
+  /** The local page a failed sign-in was on its way to, checked to be one of this site. */
+  returnTo: string | undefined
+
+  constructor(code: OidcErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    const [status, sentence] = ERRORS[code]
+    this.code = code
+    this.status = status
+    this.statusCode = status
+    this.sentence = sentence
+  }
+}

@@ -1,0 +1,61 @@
+import type { IncomingMessage } from 'node:http'
+import type { NextFunction, Request, Response } from 'express'
+import type { SessionRecord } from '../state/state.js'
+import { answerFailure } from './failure.js'
+import { createLogoutState } from './logout-state.js'
+import { createOwnSession } from './own-session.js'
+import { defineContext, type OidcUser } from './request-context.js'
+import { createRouteTable } from './routes.js'
+import type { Services } from './site.js'
+import { createSiteSession } from './site-session.js'
+import { createTransactionCookies } from './transaction-cookie.js'
+import { type Edge, Visit } from './visit.js'
+
+/** The HTTP edge: how a request comes in, and how one without a response is looked at. */
+export interface HttpEdge {
+  /** Loads what belongs to the request, gives it `req.session` and `req.oidc`, and answers it if it is for one of our routes. */
+  receive(req: Request, res: Response, next: NextFunction): void
+  /** The signed-in user of a raw request, such as a WebSocket upgrade. */
+  authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
+}
+
+export function createHttpEdge(services: Services): HttpEdge {
+  const { site, state } = services
+  const { session: policy } = site
+  const edge: Edge = {
+    ...services,
+    host: policy === false ? createSiteSession(state) : createOwnSession(site, policy, state),
+    transactions: createTransactionCookies(site, state.sealer),
+    logoutState: createLogoutState(site, state.sealer),
+  }
+  const routes = createRouteTable(site.routes)
+  const isPolling = policy === false ? () => false : policy.isPolling
+
+  function proceed(req: Request, res: Response, next: NextFunction, record: SessionRecord | undefined): void {
+    const visit = new Visit(edge, req, res, next, record)
+    const fail = (error: unknown) => answerFailure(visit, error)
+    edge.host.open(req, res, record, fail)
+    defineContext(req, visit)
+    const route = routes.get(req.path)
+    if (route === undefined) next()
+    else route(visit).catch(fail)
+  }
+
+  return {
+    receive(req, res, next) {
+      const fail = (error: unknown) => answerFailure(new Visit(edge, req, res, next, undefined), error)
+      try {
+        const id = edge.host.idOf(req)
+        if (id === undefined) return proceed(req, res, next, undefined)
+        state.load(id, { extend: !isPolling(req) }).then(record => proceed(req, res, next, record), fail)
+      } catch (error) {
+        fail(error)
+      }
+    },
+    async authenticate(req) {
+      const id = edge.host.idOf(req as Request)
+      const record = id === undefined ? undefined : await state.load(id, { extend: !isPolling(req) })
+      return record?.ticket()?.claims as OidcUser | undefined
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { OidcError } from '../errors.js'
+import {
+  type AuthorizationResponse,
+  type CheckedAuthorizationResponse,
+  checkAuthorizationResponse,
+  checkResponseIssuer,
+} from '../protocol/authorization-response.js'
+import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
+import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
+import type { Transaction } from '../protocol/transaction.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
+import type { Services } from './site.js'
+
+/** What the provider told us about the person, over both channels, after every check. */
+export interface Evidence {
+  readonly idTokenClaims: IdTokenClaims
+  readonly idToken: string
+  readonly tokens: TokenResponse | undefined
+  readonly userInfo: UserInfo | undefined
+}
+
+/**
+ * Steps 4 to 8 of a sign-in: everything the provider says, over both channels, believed only as far as it was checked.
+ *
+ * @throws {OidcError} every code of the authorization response, the ID Token, the token endpoint and userinfo
+ */
+export async function gatherEvidence(
+  services: Services,
+  answer: AuthorizationResponse,
+  attempt: Transaction,
+): Promise<Evidence> {
+  const response = await checkedResponse(services, answer)
+  const front = await verifyFrontIdToken(services, response, attempt)
+  if (response.code === undefined) {
+    if (front === undefined || response.id_token === undefined)
+      throw new TypeError('a response without code has an ID Token')
+    return { idTokenClaims: front, idToken: response.id_token, tokens: undefined, userInfo: undefined }
+  }
+  const early = fetchEarlyUserInfo(services, front, response)
+  const redeemed = redeem(services, response.code, attempt, front)
+  const [{ tokens, idToken, claims }, earlyUserInfo] = await Promise.all([redeemed, early])
+  const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
+  if (userInfo !== undefined) checkUserInfoSubject(userInfo, claims.sub)
+  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo }
+}
+
+/** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
+async function checkedResponse(
+  { site, provider }: Services,
+  response: AuthorizationResponse,
+): Promise<CheckedAuthorizationResponse> {
+  const metadata = await provider.metadata()
+  const issRequired = metadata.authorization_response_iss_parameter_supported === true
+  if (response.kind === 'success') {
+    return checkAuthorizationResponse(response, { responseType: site.responseType, issuer: site.issuer, issRequired })
+  }
+  checkResponseIssuer(response, { issuer: site.issuer, issRequired: false })
+  const code = response.error === 'access_denied' ? 'ERR_OIDC_ACCESS_DENIED' : 'ERR_OIDC_AUTHORIZATION_FAILED'
+  throw new OidcError(code, 'the provider answered with an error', { cause: { error: response.error } })
+}
+
+/** Step 5. */
+async function verifyFrontIdToken(
+  { site, provider }: Services,
+  response: CheckedAuthorizationResponse,
+  attempt: Transaction,
+): Promise<IdTokenClaims | undefined> {
+  if (!returnsIdToken(site.responseType) || response.id_token === undefined) return undefined
+  const { claims, alg } = await provider.verifyIdToken(response.id_token, attempt)
+  const parts = { code: response.code, accessToken: response.access_token, state: attempt.state }
+  checkTokenHashes(claims, alg, parts, {
+    codeHash: returnsCode(site.responseType),
+    accessTokenHash: returnsAccessToken(site.responseType),
+  })
+  return claims
+}
+
+/**
+ * Step 6, right half: with an access token from the front channel that a verified ID Token vouches for, userinfo need not wait for the
+ * code. `undefined` when it has to wait after all; a provider that has dropped that token (401) is asked again with the newer one.
+ */
+async function fetchEarlyUserInfo(
+  { site, provider }: Services,
+  front: IdTokenClaims | undefined,
+  response: CheckedAuthorizationResponse,
+): Promise<UserInfo | undefined> {
+  if (site.userInfo !== 'front-channel' || front === undefined || response.access_token === undefined) return undefined
+  try {
+    return await provider.fetchUserInfo(response.access_token)
+  } catch (error) {
+    if (error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401) return undefined
+    throw error
+  }
+}
+
+/** Steps 6, left half, and 7. */
+async function redeem({ provider }: Services, code: string, attempt: Transaction, front: IdTokenClaims | undefined) {
+  const tokens = await provider.redeemCode({
+    code,
+    codeVerifier: attempt.codeVerifier,
+    redirectUri: attempt.redirectUri,
+  })
+  const idToken = tokens.id_token
+  if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
+  const { claims, alg } = await provider.verifyIdToken(idToken, attempt)
+  checkTokenHashes(claims, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
+  if (front !== undefined) checkSameIdentity(front, claims)
+  return { tokens, idToken, claims }
+}
+
+async function fetchUserInfo({ site, provider }: Services, accessToken: string): Promise<UserInfo | undefined> {
+  const offered = (await provider.metadata()).userinfo_endpoint !== undefined
+  return site.userInfo === 'off' || !offered ? undefined : provider.fetchUserInfo(accessToken)
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import type { NextFunction } from 'express'
+import { OidcError } from '../errors.js'
+import { setPrivateHeaders } from './answers.js'
+import { pageAskedFor } from './login.js'
+import { prefersHtml } from './navigation.js'
+import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import { publicPath } from './site.js'
+import type { Visit } from './visit.js'
+
+/** Seconds after which a client may try again when a service is away. */
+const retryAfter = 5
+
+/** What an unfinished answer may have announced about a body that will not come. */
+const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'ETag', 'Last-Modified', 'Location']
+
+/**
+ * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
+ * programs) that repeats nothing anybody sent. The log line carries the same correlation id as the page.
+ */
+export function answerFailure(visit: Visit, error: unknown, next: NextFunction = visit.next): void {
+  const { req, res } = visit
+  const isOurs = error instanceof OidcError && !res.headersSent
+  if (isOurs) announceFailure(visit, error)
+  if (isOurs && !hasErrorHandler(req.app)) showFailure(visit, error)
+  else next(error)
+}
+
+/** Headers that belong to the failure, whoever writes its body. */
+function announceFailure(visit: Visit, error: OidcError): void {
+  const { res } = visit
+  for (const name of contentHeaders) res.removeHeader(name)
+  setPrivateHeaders(res)
+  if (error.status === 503) res.setHeader('Retry-After', String(retryAfter))
+  if (error.status === 405)
+    res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'GET, POST')
+  if (error.status === 401) {
+    res.setHeader('WWW-Authenticate', `OpenIdConnect login_url="${signInAddress(visit, error) ?? ''}"`)
+  }
+}
+
+function showFailure(visit: Visit, error: OidcError): void {
+  const { req, res, services } = visit
+  const id = randomUUID()
+  const signIn = signInAddress(visit, error)
+  // A visitor who has to sign in, or may not see a page, is no news.
+  const isNews = error.status !== 401 && error.status !== 403
+  if (isNews)
+    services.site.log(`[${id}] ${error.code} ${req.method} ${req.path}: ${error.message}${describeCause(error.cause)}`)
+  res.statusCode = error.status
+  if (prefersHtml(req)) {
+    res.setHeader('Content-Security-Policy', pagePolicy())
+    res.setHeader('Content-Type', 'text/html; charset=utf-8')
+    res.end(buildFailurePage(error, id, signIn))
+  } else {
+    const body = { error: error.code, message: error.sentence, id, ...(signIn !== undefined && { login_url: signIn }) }
+    res.setHeader('Content-Type', 'application/json')
+    res.end(JSON.stringify(body))
+  }
+}
+
+function buildFailurePage({ status, sentence }: OidcError, id: string, signIn: string | undefined): string {
+  const link =
+    signIn === undefined ? '<a href="/">Back to the start page</a>' : `<a href="${escapeHtml(signIn)}">Start again</a>`
+  return buildPage({
+    title: status === 403 ? 'Not allowed' : 'That did not work',
+    body: `<p>${escapeHtml(sentence)}</p>\n${link}\n<small>If you report this, please give the number ${id}.</small>`,
+  })
+}
+
+/** Where to sign in (again), and come back to where the person wanted to go. */
+function signInAddress(visit: Visit, error: OidcError): string | undefined {
+  const { site } = visit.services
+  if (site.routes.login === false || error.status === 403) return undefined
+  const returnTo = error.returnTo ?? pageAskedFor(visit)
+  return `${publicPath(site, site.routes.login)}?${new URLSearchParams({ returnTo })}`
+}
+
+interface Layer {
+  readonly handle: { readonly length: number; readonly stack?: readonly Layer[] }
+}
+
+/** Whether the site mounted an error handler: a function of four parameters, anywhere in its routers. Express 4 and 5 keep them in different places. */
+function hasErrorHandler(app: unknown): boolean {
+  const { _router } = app as { _router?: { stack: readonly Layer[] } }
+  const router = _router ?? (app as { router?: { stack: readonly Layer[] } }).router
+  const includesOne = (stack: readonly Layer[]): boolean =>
+    stack.some(({ handle }) => handle.length === 4 || (handle.stack !== undefined && includesOne(handle.stack)))
+  return includesOne(router?.stack ?? [])
+}
+
+/** Evidence for the log. Only what this package wrote itself, or the code of a foreign error: its text could be anything. */
+function describeCause(cause: unknown): string {
+  if (cause === undefined) return ''
+  if (cause instanceof Error) return ` (${(cause as { code?: string }).code ?? cause.name})`
+  return ` (${JSON.stringify(cause)})`
+}

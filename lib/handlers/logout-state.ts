@@ -1,0 +1,45 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parseReturnTo } from '../protocol/return-to.js'
+import type { Sealer } from '../state/seal.js'
+import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
+import type { Site } from './site.js'
+
+/** Seconds a person may take to confirm at the provider. */
+const lifetime = 15 * 60
+
+/** Remembers, in the browser, where a sign-out goes after the provider. It returns by a GET, where a Lax cookie is enough. */
+export interface LogoutState {
+  /** Keeps where to go and returns the `state` that has to come back. */
+  save(res: ServerResponse, returnTo: string): string
+  /** Where to go, if the state of this request is the one that was sent. */
+  take(req: IncomingMessage & { readonly query: Record<string, unknown> }, res: ServerResponse): string | undefined
+}
+
+export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
+  const name = hostCookieName('oidc.logout', site.secure)
+  const attributes: CookieAttributes = { secure: site.secure, sameSite: 'lax', maxAge: lifetime }
+  return {
+    save(res, returnTo) {
+      const state = randomBytes(32).toString('base64url')
+      const sealed = sealer.seal('logout', name, JSON.stringify({ state, returnTo })).toString('base64url')
+      setCookie(res, name, sealed, attributes)
+      return state
+    },
+    take(req, res) {
+      const sealed = readCookies(req)[name]
+      if (sealed === undefined) return undefined
+      clearCookie(res, name, attributes)
+      const opened = sealer.open('logout', name, Buffer.from(sealed, 'base64url'))
+      if (opened === undefined) return undefined
+      const { state, returnTo } = JSON.parse(opened.toString()) as { state: string; returnTo: string }
+      return isEqual(state, req.query.state) ? parseReturnTo(returnTo, site.baseUrl) : undefined
+    },
+  }
+}
+
+function isEqual(expected: string, actual: unknown): boolean {
+  if (typeof actual !== 'string') return false
+  const [a, b] = [Buffer.from(expected), Buffer.from(actual)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}

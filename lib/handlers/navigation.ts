@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * Whether a person is looking at the answer to this request: a page navigation, as opposed to a script's call, an image, a
+ * prefetch or a program. Only such a request may be sent to the provider. Fetch Metadata says it plainly; without it (old
+ * browsers, plain http on a foreign host) `X-Requested-With` and `Accept` have to do.
+ */
+export function isNavigation(req: IncomingMessage): boolean {
+  const { headers } = req
+  if (headers['sec-purpose'] !== undefined) return false
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined) return mode === 'navigate' && isPageDestination(headers['sec-fetch-dest'])
+  if (headers['x-requested-with'] !== undefined) return false
+  return headers.accept?.includes('text/html') ?? false
+}
+
+/** `iframe` and `frame` navigate too; `object` and `embed` do so only for plug-ins. */
+function isPageDestination(destination: string | string[] | undefined): boolean {
+  return destination === undefined || destination === 'document' || destination === 'iframe' || destination === 'frame'
+}
+
+/**
+ * Whether another site made the browser send this request. `same-site` counts as ours, as SameSite cookies do. A browser
+ * without Fetch Metadata is judged by Origin or Referer; one that sends neither is not trusted.
+ */
+export function isCrossSite(req: IncomingMessage, baseUrl: string): boolean {
+  const { headers } = req
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site === 'cross-site'
+  const from = headers.origin ?? headers.referer
+  return !(from !== undefined && URL.canParse(from) && new URL(from).origin === new URL(baseUrl).origin)
+}
+
+/** Whether the answer should be a page rather than JSON. */
+export function prefersHtml(req: IncomingMessage): boolean {
+  return (
+    isNavigation(req) ||
+    (req.headers['sec-fetch-mode'] === undefined && /\btext\/html\b/.test(req.headers.accept ?? ''))
+  )
+}

@@ -1,0 +1,98 @@
+import type { Request, Response } from 'express'
+import onHeaders from 'on-headers'
+import { OidcError } from '../errors.js'
+import type { State } from '../state/state.js'
+import { createSessionCookie, type SessionCookie } from './session-cookie.js'
+import type { SessionHost } from './session-host.js'
+import type { SessionPolicy, Site } from './site.js'
+
+/**
+ * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a life cycle
+ * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the answer
+ * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
+ */
+export function createOwnSession(site: Site, policy: SessionPolicy, state: State): SessionHost {
+  const cookie = createSessionCookie(site, policy, state.sealer)
+  return {
+    idOf: req => cookie.read(req),
+    open(req, res, record, fail) {
+      defineLazySession(req, () => {
+        state.sessions.attach(req, record)
+        watchAnswer(req, res, { state, cookie, cameWithId: record?.id, fail })
+      })
+    },
+    async signIn(_req, res, { ticket, tokens, previous }) {
+      const id = await state.signIn({ ticket, tokens, previous, keep: policy.keep })
+      cookie.write(res, id)
+      return id
+    },
+    async end(_req, res, id) {
+      await state.end(id)
+      cookie.clear(res)
+    },
+  }
+}
+
+const sessionProperties = ['session', 'sessionID', 'sessionStore'] as const
+
+/** Defers `attach` to the first access of any of express-session's three properties, and leaves plain properties behind. */
+function defineLazySession(req: Request, attach: () => void): void {
+  const settle = () => {
+    for (const name of sessionProperties) {
+      Object.defineProperty(req, name, { value: undefined, writable: true, configurable: true, enumerable: true })
+    }
+    attach()
+  }
+  for (const name of sessionProperties) {
+    Object.defineProperty(req, name, {
+      configurable: true,
+      enumerable: true,
+      get() {
+        settle()
+        return req[name]
+      },
+      set(value: unknown) {
+        settle()
+        Object.assign(req, { [name]: value })
+      },
+    })
+  }
+}
+
+interface Watch {
+  readonly state: State
+  readonly cookie: SessionCookie
+  readonly cameWithId: string | undefined
+  readonly fail: (error: unknown) => void
+}
+
+/** Saves before the answer ends and sets the cookie before the headers leave. */
+function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, fail }: Watch): void {
+  const { sessions } = state
+  let cookieSent = false
+  res.vary('Cookie')
+  onHeaders(res, () => {
+    if (!req.session) {
+      if (cameWithId !== undefined && !('session' in req)) cookie.clear(res)
+    } else if (sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
+      cookie.write(res, req.sessionID)
+      cookieSent = true
+    }
+  })
+
+  const end = res.end.bind(res) as (...args: unknown[]) => Response
+  const endSaved = (...args: unknown[]): Response => {
+    res.end = end as Response['end']
+    if (!req.session || !sessions.isChanged(req)) return end(...args)
+    if (res.headersSent && sessions.isNew(req) && !cookieSent) {
+      fail(new OidcError('ERR_OIDC_SESSION_TOO_LATE', 'a new session was first written to after the headers had left'))
+      return res
+    }
+    req.session.save((error?: unknown) => {
+      if (error) fail(error)
+      else end(...args)
+    })
+    return res
+  }
+  res.end = endSaved as Response['end']
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto'
+
+const style = `
+:root { color-scheme: light dark }
+body { font: 1.05rem/1.6 system-ui, sans-serif; margin: 0; min-height: 100vh; display: grid; place-items: center }
+main { max-width: 34rem; padding: 2rem }
+h1 { font-size: 1.4rem; margin: 0 0 .5rem }
+a, button { display: inline-block; margin: 1rem 1rem 0 0; font: inherit }
+button { padding: .4rem 1.2rem }
+small { display: block; margin-top: 2rem; opacity: .7 }
+`
+
+const styleHash = createHash('sha256').update(style).digest('base64')
+
+/** Content-Security-Policy of our pages: their own style, at most one form to ourselves, nothing else, framed by nobody. */
+export function pagePolicy({ forms = false }: { readonly forms?: boolean } = {}): string {
+  // A form that signs out is redirected to the provider, and browsers hold `form-action` against redirects as well.
+  const formAction = forms ? '*' : "'none'"
+  return `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
+}
+
+/** The few plain pages this package shows by itself. `body` is HTML made of our own text and escaped values. */
+export function buildPage({ title, body }: { readonly title: string; readonly body: string }): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+${body}
+</main>
+</body>
+</html>
+`
+}
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,26 @@
+import type { Request, Response } from 'express'
+import type { SessionRecord } from '../state/state.js'
+import type { Ticket, Tokens } from '../state/ticket.js'
+
+/** A sign-in that passed every check, ready to be kept. */
+export interface SignIn {
+  readonly ticket: Ticket
+  readonly tokens: Tokens
+  /** Sessions this browser had before, newest first. All of them end. */
+  readonly previous: readonly string[]
+}
+
+/**
+ * Where the session id of a request comes from, and who owns `req.session`: this package (`own-session.ts`) or an express-session
+ * that the site mounted itself (`site-session.ts`). Everything else hangs on the id and does not care.
+ */
+export interface SessionHost {
+  /** The session id a request came with. */
+  idOf(req: Request): string | undefined
+  /** Makes `req.session` available. Called once per request, after the record was loaded. */
+  open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
+  /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
+  signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
+  /** Ends the session of a request, everywhere. */
+  end(req: Request, res: Response, id: string): Promise<void>
+}

@@ -1,0 +1,74 @@
+import type { IncomingMessage } from 'node:http'
+import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { ResponseMode, ResponseType } from '../protocol/wire.js'
+import type { Provider } from '../provider/provider.js'
+import type { State } from '../state/state.js'
+import type { Hooks } from './hooks.js'
+
+/** The paths this package answers, relative to where it is mounted. `false` leaves one out. */
+export interface Routes {
+  readonly login: string | false
+  readonly callback: string
+  readonly logout: string | false
+  readonly logoutCallback: string | false
+}
+
+/** How the session cookie and the session behind it behave. */
+export interface SessionPolicy {
+  readonly cookieName: string
+  /** Whether the cookie outlives the browser. */
+  readonly persistent: boolean
+  /** Top-level keys of an anonymous session that survive a sign-in. */
+  readonly keep: readonly string[]
+  /** Requests for which this is true do not extend the session. */
+  readonly isPolling: (req: IncomingMessage) => boolean
+}
+
+/** Where userinfo is fetched with which access token. */
+export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
+
+/** Everything the HTTP edge knows about the site it runs in. Complete and frozen; made once by the factory. */
+export interface Site {
+  readonly issuer: string
+  readonly clientId: string
+  /** Origin and path, without a trailing slash. The one authority on where this site is. */
+  readonly baseUrl: string
+  /** Whether the site is reached by https. */
+  readonly secure: boolean
+  readonly routes: Routes
+  readonly responseType: ResponseType
+  readonly responseMode: ResponseMode
+  readonly scope: string
+  readonly authorizationParams: AuthorizationParams
+  readonly userInfo: UserInfoPlan
+  readonly protocolClaims: readonly string[]
+  /** Seconds after which a sign-in ends, however active it was. */
+  readonly lifetime: number
+  /** `false`: the site mounts express-session itself. */
+  readonly session: SessionPolicy | false
+  readonly hooks: Readonly<Hooks>
+  readonly now: () => Date
+  readonly log: (line: string) => void
+}
+
+/** What a handler works with. */
+export interface Services {
+  readonly site: Site
+  readonly provider: Provider
+  readonly state: State
+}
+
+/** Seconds since the epoch, the unit of every time on the wire and in Redis. */
+export function epochSeconds(site: Pick<Site, 'now'>): number {
+  return Math.floor(site.now().getTime() / 1000)
+}
+
+/** The address the provider sends the browser back to. */
+export function redirectUri(site: Site): string {
+  return site.baseUrl + site.routes.callback
+}
+
+/** Path of one of our routes as a browser has to ask for it, which differs from the route when the site lives below a path. */
+export function publicPath(site: Site, route: string): string {
+  return new URL(site.baseUrl + route).pathname
+}

@@ -1,0 +1,73 @@
+import type { IncomingMessage } from 'node:http'
+import type { NextFunction, Request, Response } from 'express'
+import { parseOptions } from './configuration.js'
+import { createHttpEdge } from './handlers/edge.js'
+import type { OidcUser } from './handlers/request-context.js'
+import type { OidcOptions } from './options.js'
+import { createProvider } from './provider/provider.js'
+import { createState } from './state/state.js'
+
+/** What a load balancer wants to know. Nothing in it is secret. */
+export interface Health {
+  /** Whether requests can be served, which is whether the session store answers. */
+  readonly ok: boolean
+  readonly store: { readonly reachable: boolean }
+  /** A provider that is away keeps nobody out who is signed in. */
+  readonly provider: { readonly reachable: boolean; readonly error?: string }
+}
+
+/** The Express handler, and what can be asked of it. */
+export interface OpenIdConnect {
+  (req: Request, res: Response, next: NextFunction): void
+  /**
+   * Resolves when the store answers and the provider's metadata and keys are known.
+   * @throws {OidcError} what is missing now; the middleware goes on trying in the background
+   */
+  ready(): Promise<void>
+  /** What can be reached right now. Never rejects. */
+  health(): Promise<Health>
+  /** Ends background work, and the Redis connection where this package opened it. */
+  close(): Promise<void>
+  /**
+   * The signed-in user of a raw request, such as a WebSocket upgrade. With `session: false`, run the site's session middleware on it first.
+   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+   */
+  authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
+}
+
+/**
+ * Makes the middleware: `app.use(openIdConnect({...}))` gives every request `req.session` and `req.oidc` and answers the sign-in routes.
+ * A provider or Redis that is down is no reason not to start.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a mistake in the options
+ */
+export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
+  const { site, ...settings } = parseOptions(options, process.env)
+  const provider = createProvider(settings.provider)
+  const state = createState(settings.state)
+  const edge = createHttpEdge({ site, provider, state })
+  provider.warm().catch((error: Error) => site.log(`the provider is not ready yet: ${error.message}`))
+
+  return Object.assign(edge.receive, {
+    async ready() {
+      await Promise.all([state.ping(), provider.warm()])
+    },
+    async health() {
+      const reachable = await state.ping().then(
+        () => true,
+        () => false,
+      )
+      const { reachable: providerReachable, error } = provider.health()
+      return {
+        ok: reachable,
+        store: { reachable },
+        provider: { reachable: providerReachable, ...(error !== undefined && { error }) },
+      }
+    },
+    async close() {
+      provider.close()
+      await state.close()
+    },
+    authenticate: edge.authenticate,
+  })
+}

@@ -1,0 +1,94 @@
+import type { IncomingMessage } from 'node:http'
+import type { Hooks } from './handlers/hooks.js'
+import type { Routes } from './handlers/site.js'
+import type { AuthorizationParams } from './protocol/authorization-request.js'
+import type { ClientPrivateKey } from './protocol/client-authentication.js'
+import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from './protocol/wire.js'
+import type { RedisClient } from './state/redis-client.js'
+
+/** How the session behaves. */
+export interface SessionOptions {
+  /** Cookie name, without the `__Host-` prefix that https adds. Default `sid`. */
+  readonly name?: string
+  /** Seconds without a request after which a session ends. Default 24 hours. */
+  readonly idle?: number
+  /** Seconds after which a sign-in ends, however active it was. Default 7 days. */
+  readonly absolute?: number
+  /** Whether the cookie outlives the browser, for `absolute` seconds. Default `false`. */
+  readonly persistent?: boolean
+  /** Top-level keys of an anonymous `req.session` that survive a sign-in, such as `['cart']`. Default none. */
+  readonly keep?: readonly string[]
+  /** Tells requests that must not extend the session: polling, keep-alive pings. Default: none are. */
+  readonly isPolling?: (req: IncomingMessage) => boolean
+}
+
+/** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
+export interface PrivateKeyAuthentication {
+  readonly method: 'private_key_jwt'
+  /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
+  readonly key: ClientPrivateKey
+  /** Default: one that fits the key. */
+  readonly algorithm?: SigningAlgorithm
+}
+
+/**
+ * Options of {@link openIdConnect}. Where an environment variable is named, it stands in for an option that is left out.
+ */
+export interface OidcOptions {
+  /** Issuer identifier, byte for byte as the provider spells it; a trailing slash counts. `OIDC_ISSUER`. */
+  readonly issuer?: string
+  /** `OIDC_CLIENT_ID`. */
+  readonly clientId?: string
+  /** `OIDC_CLIENT_SECRET`. */
+  readonly clientSecret?: string
+  /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
+  readonly clientAuthentication?: ClientAuthenticationMethod | PrivateKeyAuthentication
+  /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
+  readonly baseUrl?: string
+  /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
+  readonly responseType?: string
+  /** Default `form_post`; `query` is possible for `code` only. */
+  readonly responseMode?: ResponseMode
+  /** Space-separated; `openid` is always asked for. Default `openid profile email`. */
+  readonly scope?: string
+  /** More parameters for every authorization request, with their names on the wire. */
+  readonly authorizationParams?: AuthorizationParams
+  /** At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
+  readonly secret?: string | readonly string[]
+  /** An ioredis client, Sentinel client or cluster, or a URL. Left out: process memory, refused in production. `REDIS_URL`. */
+  readonly redis?: RedisClient | string
+  /** Prefix of every key in Redis. Default `oidc:`. */
+  readonly redisPrefix?: string
+  /** `false`: the site mounts express-session itself, before this middleware. */
+  readonly session?: SessionOptions | false
+  /** Paths relative to where the middleware is mounted; `false` leaves one out. */
+  readonly routes?: Partial<Routes>
+  /**
+   * Whether userinfo is fetched at sign-in, and with which access token: that of the front channel where there is one, in parallel with
+   * the code, or always that of the token endpoint, after it. Default `true`, the front channel's.
+   */
+  readonly userInfo?:
+    | boolean
+    | { readonly token?: 'front-channel' | 'token-endpoint'; readonly algorithm?: SigningAlgorithm }
+  /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
+  readonly protocolClaims?: readonly string[]
+  readonly hooks?: Readonly<Hooks>
+  /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
+  readonly idTokenAlgorithm?: SigningAlgorithm
+  /** The provider's metadata, so that nothing is discovered. */
+  readonly metadata?: Readonly<Record<string, unknown>>
+  /** Where the metadata is, if not below the issuer: an internal address, for instance. */
+  readonly metadataUrl?: string
+  /** Endpoints that take the place of published ones, with their metadata names (`token_endpoint`, …). */
+  readonly endpoints?: Readonly<Record<string, string>>
+  /** Used for every call to the provider. Default: the platform's. */
+  readonly fetch?: typeof globalThis.fetch
+  /** The clock. Default: the system's. */
+  readonly now?: () => Date
+  /** Seconds by which clocks may differ. Default 30. */
+  readonly clockTolerance?: number
+  /** Milliseconds. `provider`: one exchange with the provider, default 10 000. `redis`: one command, default 800. */
+  readonly timeouts?: { readonly provider?: number; readonly redis?: number }
+  /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
+  readonly log?: (line: string) => void
+}

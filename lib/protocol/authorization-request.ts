@@ -1,0 +1,75 @@
+import { type RequestParams, setParams } from './request-params.js'
+import { returnsCode } from './response-type.js'
+import type { ResponseMode, ResponseType } from './wire.js'
+
+/** See {@link RequestParams}. */
+export type AuthorizationParams = RequestParams
+
+/** OpenID Connect Core 1.0 sections 3.1.2.1 and 3.3.2.1, RFC 7636 section 4.3. */
+export interface AuthorizationRequest {
+  /** The provider's `authorization_endpoint`. A query it has is kept. */
+  readonly endpoint: string
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly responseType: ResponseType
+  readonly responseMode: ResponseMode
+  /** Words apart by blanks; `openid` is added where it is missing. */
+  readonly scope: string
+  readonly state: string
+  readonly nonce: string
+  /** Of the method `S256`. Sent wherever there is a code to protect. */
+  readonly codeChallenge: string
+  readonly params?: AuthorizationParams
+}
+
+/** What the protocol itself says in a request; `request` and `request_uri` could say all of it again. */
+const RESERVED = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+]
+
+/**
+ * Where to send the browser to sign in.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a parameter that would replace one of the protocol
+ */
+export function buildAuthorizationUrl(request: AuthorizationRequest): string {
+  const url = new URL(request.endpoint)
+  for (const [name, value] of Object.entries(protocolParams(request))) url.searchParams.set(name, value)
+  setParams(url.searchParams, request.params ?? {}, RESERVED)
+  return url.href
+}
+
+function protocolParams(request: AuthorizationRequest): Record<string, string> {
+  return {
+    client_id: request.clientId,
+    redirect_uri: request.redirectUri,
+    response_type: request.responseType,
+    ...(!isDefaultMode(request) && { response_mode: request.responseMode }),
+    scope: withOpenId(request.scope),
+    state: request.state,
+    nonce: request.nonce,
+    ...(returnsCode(request.responseType) && {
+      code_challenge: request.codeChallenge,
+      code_challenge_method: 'S256',
+    }),
+  }
+}
+
+/** OAuth 2.0 Multiple Response Types 1.0 section 2.1: naming the default mode is not recommended. */
+function isDefaultMode({ responseType, responseMode }: AuthorizationRequest): boolean {
+  return responseType === 'code' && responseMode === 'query'
+}
+
+function withOpenId(scope: string): string {
+  return [...new Set(['openid', ...scope.split(' ')])].filter(word => word !== '').join(' ')
+}

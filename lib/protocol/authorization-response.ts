@@ -1,0 +1,159 @@
+import { OidcError } from '../errors.js'
+import { evidenceOf, printable } from './evidence.js'
+import { returnsAccessToken, returnsCode, returnsIdToken } from './response-type.js'
+import type { ResponseType } from './wire.js'
+
+/** OpenID Connect Core 1.0 section 3.3.2.5. Nothing in it has been compared with anything yet. */
+export interface AuthorizationSuccess {
+  readonly kind: 'success'
+  readonly state: string
+  readonly iss?: string
+  readonly code?: string
+  readonly id_token?: string
+  readonly access_token?: string
+  readonly token_type?: string
+  readonly session_state?: string
+}
+
+/** OpenID Connect Core 1.0 section 3.1.2.6. */
+export interface AuthorizationFailure {
+  readonly kind: 'error'
+  readonly state: string
+  readonly iss?: string
+  /** At most 100 characters of printable ASCII; chosen by whoever sent the answer. */
+  readonly error: string
+}
+
+export type AuthorizationResponse = AuthorizationSuccess | AuthorizationFailure
+
+/** The parts the response type promises: all of them, and none besides. */
+export interface CheckedAuthorizationResponse {
+  readonly state: string
+  readonly code?: string
+  readonly id_token?: string
+  readonly access_token?: string
+  readonly session_state?: string
+}
+
+export interface ResponseIssuerExpectations {
+  readonly issuer: string
+  /** Whether the provider says that it names itself in every answer. */
+  readonly issRequired: boolean
+}
+
+export interface AuthorizationResponseExpectations extends ResponseIssuerExpectations {
+  readonly responseType: ResponseType
+}
+
+/** Parameters that are used, and the longest value each may have, in characters. An ID Token may list hundreds of groups. */
+const MAX_LENGTHS: ReadonlyMap<string, number> = new Map([
+  ['state', 512],
+  ['iss', 2048],
+  ['code', 4096],
+  ['id_token', 65_536],
+  ['access_token', 65_536],
+  ['token_type', 64],
+  ['session_state', 1024],
+])
+
+/** Parameters that are shown or ignored, but never trusted. Two of one name still make an answer ambiguous. */
+const UNTRUSTED: ReadonlySet<string> = new Set(['error', 'error_description', 'error_uri', 'expires_in', 'scope'])
+
+const GRANTED = ['code', 'id_token', 'access_token'] as const
+
+/**
+ * Reads the fields of a form or query into a success or a failure. OAuth 2.0 Form Post Response Mode 1.0 section 2,
+ * RFC 6749 sections 4.1.2, 4.1.2.1 and appendix A. Parameters nobody knows are ignored.
+ *
+ * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
+ */
+export function parseAuthorizationResponse(fields: Iterable<readonly [string, string]>): AuthorizationResponse {
+  const found = collectKnown(fields)
+  for (const [name, maxLength] of MAX_LENGTHS) checkValue(name, found.get(name), maxLength)
+  const state = found.get('state')
+  if (state === undefined) throw malformed('state is missing')
+  if (!found.has('error')) {
+    return { kind: 'success', state, ...pick(found, ['iss', ...GRANTED, 'token_type', 'session_state']) }
+  }
+  const error = printable(found.get('error') ?? '', 100)
+  if (error === '') throw malformed('error has no value')
+  if (GRANTED.some(name => found.has(name))) throw malformed('the answer is an error and a success at once')
+  return { kind: 'error', state, error, ...pick(found, ['iss']) }
+}
+
+/**
+ * Compares the `iss` of an answer, good or bad, with the provider that was asked. RFC 9207 section 2.4.
+ *
+ * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER
+ */
+export function checkResponseIssuer(response: { readonly iss?: string }, expected: ResponseIssuerExpectations): void {
+  if (response.iss === undefined && !expected.issRequired) return
+  if (response.iss === expected.issuer) return
+  const cause = { expected: expected.issuer, actual: evidenceOf(response.iss) }
+  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the answer does not name the provider that was asked', { cause })
+}
+
+/**
+ * Checks that a successful answer has every part the response type promises, and drops every part it does not.
+ * OpenID Connect Core 1.0 section 3.3.2.8, RFC 9207 section 2.4.
+ *
+ * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER, ERR_OIDC_REQUEST_MALFORMED
+ */
+export function checkAuthorizationResponse(
+  response: AuthorizationSuccess,
+  expected: AuthorizationResponseExpectations,
+): CheckedAuthorizationResponse {
+  checkResponseIssuer(response, expected)
+  const { responseType } = expected
+  const { state, session_state } = response
+  return {
+    state,
+    ...(returnsCode(responseType) && { code: promised(response, 'code') }),
+    ...(returnsIdToken(responseType) && { id_token: promised(response, 'id_token') }),
+    ...(returnsAccessToken(responseType) && { access_token: promisedBearer(response) }),
+    ...(session_state !== undefined && { session_state }),
+  }
+}
+
+function collectKnown(fields: Iterable<readonly [string, string]>): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const [field, value] of fields) {
+    const name = field.split('[', 1)[0] ?? '' // `code[]` and `code[a]` are a second `code` to many form parsers
+    if (!MAX_LENGTHS.has(name) && !UNTRUSTED.has(name)) continue
+    if (field !== name || found.has(name)) throw malformed(`${name} is there more than once`)
+    found.set(name, value)
+  }
+  return found
+}
+
+function checkValue(name: string, value: string | undefined, maxLength: number): void {
+  if (value === undefined) return
+  if (value.length > maxLength) throw malformed(`${name} is too long`)
+  if (!/^[\x20-\x7e]+$/.test(value))
+    throw malformed(`${name} has no value, or one with characters that are not allowed`)
+}
+
+function promised(response: AuthorizationSuccess, name: (typeof GRANTED)[number]): string {
+  const value = response[name]
+  if (value === undefined) throw malformed(`${name} is missing`)
+  return value
+}
+
+/** RFC 6749 section 7.1: a client does not use a token of a type it does not understand; the names are case-insensitive. */
+function promisedBearer(response: AuthorizationSuccess): string {
+  if (response.token_type?.toLowerCase() !== 'bearer') throw malformed('token_type is not Bearer')
+  return promised(response, 'access_token')
+}
+
+function pick<Name extends string>(
+  found: ReadonlyMap<string, string>,
+  names: readonly Name[],
+): { [name in Name]?: string } {
+  return Object.fromEntries([...found].filter(([name]) => names.some(wanted => wanted === name))) as {
+    [name in Name]?: string
+  }
+}
+
+function malformed(message: string): OidcError {
+  return new OidcError('ERR_OIDC_REQUEST_MALFORMED', `authorization response: ${message}`)
+}

@@ -1,0 +1,71 @@
+import { isRecord } from './json.js'
+import type { IdTokenClaims, UserInfo } from './wire.js'
+
+/** Claims that served the sign-in and say nothing about the person. `sub` and `sid` are not among them. */
+export const defaultProtocolClaims: readonly string[] = Object.freeze([
+  'iss',
+  'aud',
+  'nbf',
+  'exp',
+  'iat',
+  'nonce',
+  'c_hash',
+  'at_hash',
+  's_hash',
+  'azp',
+])
+
+/** Names that mean something to JavaScript itself when they are written to an object. */
+const UNSAFE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+
+/** References to claims kept elsewhere (OpenID Connect Core 1.0 section 5.6.2). They are not followed, so they prove nothing. */
+const REFERENCES: readonly string[] = ['_claim_names', '_claim_sources']
+
+/** What only the ID Token can say, because userinfo need not be signed or made for this client. */
+const ID_TOKEN_ONLY: readonly string[] = [...defaultProtocolClaims, 'sub', 'sid']
+
+/**
+ * The claims a site sees as its user: those of the ID Token, and over them those of userinfo, without the protocol's own.
+ *
+ * The result is made anew, shares nothing with what came in, and can be written as JSON. A claim with several values (`role`)
+ * has each value once.
+ *
+ * @param protocolClaims - names left out wherever they come from; see {@link defaultProtocolClaims}
+ */
+export function buildClaims(
+  idTokenClaims: IdTokenClaims,
+  userInfo: UserInfo | undefined,
+  protocolClaims: readonly string[],
+): Record<string, unknown> {
+  const leftOut = [...protocolClaims, ...REFERENCES]
+  return {
+    ...copyClaims(idTokenClaims, new Set(leftOut)),
+    ...copyClaims(userInfo ?? {}, new Set([...leftOut, ...ID_TOKEN_ONLY])),
+  }
+}
+
+function copyClaims(claims: Readonly<Record<string, unknown>>, leftOut: ReadonlySet<string>): Record<string, unknown> {
+  const kept = Object.entries(claims).filter(([name]) => !leftOut.has(name) && !UNSAFE_KEYS.has(name))
+  return Object.fromEntries(kept.map(([name, value]) => [name, withoutRepeats(copyValue(value))]))
+}
+
+function copyValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyValue)
+  if (!isRecord(value)) return value
+  const kept = Object.entries(value).filter(([name]) => !UNSAFE_KEYS.has(name))
+  return Object.fromEntries(kept.map(([name, member]) => [name, copyValue(member)]))
+}
+
+/** Only for the values of a claim itself: a list further inside, such as a pair of coordinates, may repeat itself. */
+function withoutRepeats(value: unknown): unknown {
+  return Array.isArray(value) ? [...new Map(value.map(item => [canonicalText(item), item])).values()] : value
+}
+
+/** Equal for equal values, whatever the order of their members. */
+function canonicalText(value: unknown): string | undefined {
+  return JSON.stringify(value, (_name, member: unknown) => (isRecord(member) ? sorted(member) : member))
+}
+
+function sorted(record: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

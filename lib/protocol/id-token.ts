@@ -1,0 +1,137 @@
+import { OidcError, type OidcErrorCode } from '../errors.js'
+import { isSameSecret } from './constant-time.js'
+import { evidenceOf } from './evidence.js'
+import { audiencesOf, isSubject } from './identifiers.js'
+import { isNumericDate } from './time.js'
+import type { IdTokenClaims } from './wire.js'
+
+export { checkTokenHashes, type RequiredTokenHashes, type TokenHashSubjects } from './token-hash.js'
+
+/** What an ID Token of this attempt has to say. */
+export interface IdTokenExpectations {
+  readonly issuer: string
+  readonly clientId: string
+  readonly nonce: string
+  /** Seconds since the epoch. */
+  readonly now: number
+  /** Seconds two clocks may be apart. */
+  readonly clockTolerance: number
+  /** Seconds. What `max_age` asked for, `0` included. */
+  readonly maxAge?: number
+  /** The `acr` values that were asked for as essential. An empty list asks for any. */
+  readonly acrValues?: readonly string[]
+}
+
+/** Seconds. An ID Token is looked at the moment it was made; an older one comes from elsewhere. Core section 3.1.3.7 item 10. */
+const MAX_AGE_OF_TOKEN = 600
+
+type Claims = Readonly<Record<string, unknown>>
+
+/**
+ * Checks the claims of an ID Token whose signature has been verified. OpenID Connect Core 1.0 sections 2, 3.1.3.7 and 3.3.2.12.
+ *
+ * @throws {OidcError} ERR_OIDC_ID_TOKEN_ISSUER, …_AUDIENCE, …_AUTHORIZED_PARTY, …_SUBJECT, …_EXPIRED, …_ISSUED_AT, …_NOT_BEFORE,
+ *   …_NONCE, …_ACR, …_AUTH_TIME, …_MALFORMED
+ */
+export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations): IdTokenClaims {
+  checkIssuer(claims, expected)
+  checkAudience(claims, expected)
+  checkAuthorizedParty(claims, expected)
+  checkSubject(claims)
+  checkExpiry(claims, expected)
+  checkIssuedAt(claims, expected)
+  checkNotBefore(claims, expected)
+  checkNonce(claims, expected)
+  checkAuthenticationContext(claims, expected)
+  checkAuthenticationTime(claims, expected)
+  checkSessionId(claims)
+  return claims as IdTokenClaims
+}
+
+function checkIssuer({ iss }: Claims, { issuer }: IdTokenExpectations): void {
+  if (iss !== issuer) throw wrong('ERR_OIDC_ID_TOKEN_ISSUER', 'iss is not the configured issuer', iss, issuer)
+}
+
+function checkAudience({ aud }: Claims, { clientId }: IdTokenExpectations): void {
+  if (!audiencesOf(aud).includes(clientId))
+    throw wrong('ERR_OIDC_ID_TOKEN_AUDIENCE', 'aud does not name this client', aud, clientId)
+}
+
+/** An audience besides this client is only trusted where `azp` says that the token was made for this client all the same. */
+function checkAuthorizedParty({ aud, azp }: Claims, { clientId }: IdTokenExpectations): void {
+  const isRequired = audiencesOf(aud).some(audience => audience !== clientId)
+  if (azp === clientId || (azp === undefined && !isRequired)) return
+  throw wrong('ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY', 'azp is not this client', azp, clientId)
+}
+
+function checkSubject({ sub }: Claims): void {
+  if (!isSubject(sub))
+    throw wrong('ERR_OIDC_ID_TOKEN_SUBJECT', 'sub is not a string of 1 to 255 ASCII characters', typeof sub)
+}
+
+function checkExpiry({ exp }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
+  if (!isNumericDate(exp) || now >= exp + clockTolerance)
+    throw wrong('ERR_OIDC_ID_TOKEN_EXPIRED', 'exp is not in the future', exp, now)
+}
+
+function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
+  if (!isNumericDate(iat) || iat > now + clockTolerance || iat < now - MAX_AGE_OF_TOKEN - clockTolerance) {
+    throw wrong('ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat is not within the last ten minutes', iat, now)
+  }
+}
+
+function checkNotBefore({ nbf }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
+  if (nbf === undefined) return
+  if (!isNumericDate(nbf) || nbf > now + clockTolerance)
+    throw wrong('ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf is in the future', nbf, now)
+}
+
+function checkNonce({ nonce }: Claims, expected: IdTokenExpectations): void {
+  if (typeof nonce === 'string' && isSameSecret(nonce, expected.nonce)) return
+  throw wrong('ERR_OIDC_ID_TOKEN_NONCE', 'nonce is not the nonce of this attempt', typeof nonce)
+}
+
+/** Core section 5.5.1.1: an essential `acr` that cannot be met is a failed authentication attempt. */
+function checkAuthenticationContext({ acr }: Claims, { acrValues }: IdTokenExpectations): void {
+  if (acr === undefined && acrValues === undefined) return
+  if (typeof acr !== 'string') throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not a string', acr, acrValues)
+  if (acrValues === undefined || acrValues.length === 0 || acrValues.includes(acr)) return
+  throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not one that was asked for', acr, acrValues)
+}
+
+/** Core section 3.1.2.1: whoever sends `max_age` gets `auth_time`, and has to check it. */
+function checkAuthenticationTime({ auth_time }: Claims, { maxAge, now, clockTolerance }: IdTokenExpectations): void {
+  if (auth_time === undefined && maxAge === undefined) return
+  if (!isNumericDate(auth_time)) throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is not a time', auth_time)
+  if (maxAge === undefined) return
+  if (auth_time > now + clockTolerance)
+    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is in the future', auth_time, now)
+  if (now - auth_time > maxAge + clockTolerance)
+    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is too long ago', auth_time, now)
+}
+
+/** OpenID Connect Front-Channel Logout 1.0 section 3. */
+function checkSessionId({ sid }: Claims): void {
+  if (sid === undefined || (typeof sid === 'string' && sid !== '')) return
+  throw wrong('ERR_OIDC_ID_TOKEN_MALFORMED', 'sid is not a string with a value', typeof sid)
+}
+
+/**
+ * Checks that two ID Tokens of one sign-in speak of the same person to the same client. OpenID Connect Core 1.0 sections 3.3.3.6
+ * and 12.2.
+ *
+ * @throws {OidcError} ERR_OIDC_ID_TOKEN_MISMATCH
+ */
+export function checkSameIdentity(first: IdTokenClaims, second: IdTokenClaims): void {
+  if (first.iss !== second.iss)
+    throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another iss', second.iss, first.iss)
+  if (first.sub !== second.sub)
+    throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another sub', typeof second.sub)
+  const [a, b] = [new Set(audiencesOf(first.aud)), new Set(audiencesOf(second.aud))]
+  if (a.size === b.size && [...a].every(audience => b.has(audience))) return
+  throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another aud', second.aud, first.aud)
+}
+
+function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {
+  return new OidcError(code, `ID Token: ${message}`, { cause: { actual: evidenceOf(actual), expected } })
+}

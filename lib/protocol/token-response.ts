@@ -1,0 +1,74 @@
+import { OidcError, type OidcErrorCode } from '../errors.js'
+import { printable } from './evidence.js'
+import { isJsonObject } from './json.js'
+import type { TokenResponse } from './wire.js'
+
+/** Seconds in ten years. A longer life is a mistake, and not knowing the life of a token is safer than believing that. */
+const LONGEST_LIFE = 10 * 365 * 24 * 60 * 60
+
+/** Characters of an access token: it has to fit into a header field. RFC 6750 section 2.1. */
+const VISIBLE = /^[\x21-\x7e]+$/
+
+/** Characters of everything else. RFC 6749 appendix A. */
+const PRINTABLE = /^[\x20-\x7e]+$/
+
+/**
+ * Checks the body of a successful token response. RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3. Members this
+ * package does not know are left out; an optional member that is `null` is taken as absent.
+ *
+ * @throws {OidcError} ERR_OIDC_TOKEN_RESPONSE
+ */
+export function parseTokenResponse(json: unknown, expected: { readonly idTokenRequired: boolean }): TokenResponse {
+  if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object')
+  const access_token = parseText(json, 'access_token', VISIBLE)
+  const token_type = parseText(json, 'token_type', /^bearer$/i)
+  const refresh_token = parseText(json, 'refresh_token', PRINTABLE)
+  const id_token = parseText(json, 'id_token', PRINTABLE)
+  const scope = parseText(json, 'scope', /^[\x20-\x7e]*$/)
+  const expires_in = parseLifetime(json.expires_in)
+  if (access_token === undefined) throw wrongResponse('access_token is missing')
+  if (token_type === undefined) throw wrongResponse('token_type is missing')
+  if (id_token === undefined && expected.idTokenRequired) throw wrongResponse('id_token is missing')
+  return {
+    access_token,
+    token_type,
+    ...(expires_in !== undefined && { expires_in }),
+    ...(scope !== undefined && { scope }),
+    ...(refresh_token !== undefined && { refresh_token }),
+    ...(id_token !== undefined && { id_token }),
+  }
+}
+
+/**
+ * The error that an unsuccessful token response amounts to. RFC 6749 section 5.2. A provider in trouble may say anything, so its
+ * status comes first: only a provider that is well can take a grant away.
+ */
+export function parseTokenError(status: number, json: unknown): OidcError {
+  const error = isJsonObject(json) && typeof json.error === 'string' ? printable(json.error) : undefined
+  const cause = { status, error }
+  return new OidcError(codeOf(status, error), `the token endpoint answered with status ${status}`, { cause })
+}
+
+function codeOf(status: number, error: string | undefined): OidcErrorCode {
+  if (status === 429 || status >= 500) return 'ERR_OIDC_PROVIDER_UNAVAILABLE'
+  if (error === 'invalid_grant') return 'ERR_OIDC_CODE_REJECTED'
+  if (error === 'invalid_client' || error === 'unauthorized_client') return 'ERR_OIDC_CLIENT_REJECTED'
+  return 'ERR_OIDC_TOKEN_RESPONSE'
+}
+
+function parseText(json: Record<string, unknown>, name: keyof TokenResponse, pattern: RegExp): string | undefined {
+  const value = json[name]
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string' || !pattern.test(value)) throw wrongResponse(`${name} is not what it should be`)
+  return value
+}
+
+/** Some providers send the number as a string. Nonsense counts as unknown: the member is only a hint. */
+function parseLifetime(value: unknown): number | undefined {
+  const seconds = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
+  return typeof seconds === 'number' && seconds >= 0 && seconds <= LONGEST_LIFE ? seconds : undefined
+}
+
+function wrongResponse(message: string): OidcError {
+  return new OidcError('ERR_OIDC_TOKEN_RESPONSE', `token response: ${message}`)
+}

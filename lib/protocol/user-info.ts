@@ -1,0 +1,63 @@
+import { OidcError } from '../errors.js'
+import { evidenceOf } from './evidence.js'
+import { audiencesOf, isSubject } from './identifiers.js'
+import { isJsonObject } from './json.js'
+import { isNumericDate } from './time.js'
+import type { UserInfo } from './wire.js'
+
+/** What a signed userinfo answer may not contradict. */
+export interface SignedUserInfoExpectations {
+  readonly issuer: string
+  readonly clientId: string
+  /** Seconds since the epoch. */
+  readonly now: number
+  /** Seconds two clocks may be apart. */
+  readonly clockTolerance: number
+}
+
+/**
+ * Checks the shape of a userinfo answer. OpenID Connect Core 1.0 section 5.3.2. Whose it is comes next:
+ * {@link checkUserInfoSubject}.
+ *
+ * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE
+ */
+export function parseUserInfo(json: unknown): UserInfo {
+  if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object, or nested too deep')
+  if (!isSubject(json.sub)) throw wrongResponse('sub is not a string of 1 to 255 ASCII characters')
+  return json as UserInfo
+}
+
+/**
+ * Checks that userinfo speaks of the person who signed in: a token of somebody else may have been slipped in.
+ * OpenID Connect Core 1.0 section 5.3.2.
+ *
+ * @param sub - of the ID Token
+ * @throws {OidcError} ERR_OIDC_USER_INFO_SUBJECT
+ */
+export function checkUserInfoSubject(userInfo: UserInfo, sub: string): void {
+  if (userInfo.sub !== sub) throw new OidcError('ERR_OIDC_USER_INFO_SUBJECT', 'userinfo and ID Token differ in sub')
+}
+
+/**
+ * Checks the claims of a signed userinfo answer whose signature has been verified. OpenID Connect Core 1.0 section 5.3.2: it
+ * should name its issuer and audience; where it does, they have to be right.
+ *
+ * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE
+ */
+export function checkSignedUserInfo(
+  claims: Record<string, unknown>,
+  { issuer, clientId, now, clockTolerance }: SignedUserInfoExpectations,
+): UserInfo {
+  const { iss, aud, exp } = claims
+  if (iss !== undefined && iss !== issuer) throw wrongResponse('iss is not the configured issuer', iss)
+  if (aud !== undefined && !audiencesOf(aud).includes(clientId))
+    throw wrongResponse('aud does not name this client', aud)
+  if (exp !== undefined && !(isNumericDate(exp) && now < exp + clockTolerance))
+    throw wrongResponse('exp has passed', exp)
+  return parseUserInfo(claims)
+}
+
+function wrongResponse(message: string, actual?: unknown): OidcError {
+  const cause = { actual: evidenceOf(actual) }
+  return new OidcError('ERR_OIDC_USER_INFO_RESPONSE', `userinfo response: ${message}`, { cause })
+}

@@ -1,0 +1,48 @@
+import { OidcError, type OidcErrorCode } from '../errors.js'
+import { printable } from '../protocol/evidence.js'
+
+/** An answer of the provider that was read to its end. What its status means is for the caller to say. */
+export interface HttpAnswer {
+  readonly status: number
+  /** Media type in lower case, without parameters; empty where the provider named none. */
+  readonly contentType: string
+  readonly headers: Headers
+  readonly text: string
+  /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where the answer does not call itself JSON, or is none. */
+  json(): unknown
+}
+
+/**
+ * @param code for a status that is about us or about what was asked, and not about the provider's own trouble
+ * @throws {OidcError} `code`, or ERR_OIDC_PROVIDER_UNAVAILABLE for 429 and 5xx; the cause carries the status
+ */
+export function checkStatus(
+  { status }: HttpAnswer,
+  what: string,
+  code: OidcErrorCode = 'ERR_OIDC_PROVIDER_RESPONSE',
+): void {
+  if (status === 200) return
+  const isTrouble = status === 429 || status >= 500
+  const message = `the provider did not hand out ${what}`
+  throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, { cause: { status } })
+}
+
+export function createAnswer(response: Response, text: string): HttpAnswer {
+  const { status, headers } = response
+  const contentType = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return { status, contentType, headers, text, json: () => parseJson(contentType, text) }
+}
+
+function parseJson(contentType: string, text: string): unknown {
+  if (!/^application\/(?:[\w.-]+\+)?json$/.test(contentType)) {
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with something that is not JSON', {
+      cause: { contentType: printable(contentType) },
+    })
+  }
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The parser's own message quotes the text, which may hold a token.
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with damaged JSON')
+  }
+}

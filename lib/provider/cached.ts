@@ -1,0 +1,123 @@
+import { OidcError } from '../errors.js'
+
+/** Something the provider publishes, kept, and renewed before it is needed. All times are in seconds. */
+export interface CachedSettings<T> {
+  readonly load: () => Promise<T>
+  readonly now: () => Date
+  /** From this age on, reading starts a renewal and does not wait for it. */
+  readonly refreshAfter: number
+  /** From this age on, reading waits for a renewal, and makes do with the old value where that fails. */
+  readonly maxAge: number
+  /** From this age on, an old value is not good enough any more. Default: never. */
+  readonly staleLimit?: number
+}
+
+export interface Cached<T> {
+  get(): Promise<T>
+  peek(): T | undefined
+  /** Loads now, or joins the load that is under way. What was known before survives a failure. */
+  reload(): Promise<T>
+  isLoading(): boolean
+  /** The number of the load the value comes from, and of the newest load that was started: equal where nothing newer is on its way. */
+  generation(): { held: number; started: number }
+  status(): CachedStatus
+}
+
+export interface CachedStatus {
+  /** Epoch seconds of the last attempt that ended, well or badly. */
+  readonly checkedAt?: number
+  /** Why the last attempt failed. Absent where it did not. */
+  readonly error?: unknown
+}
+
+interface Held<T> {
+  readonly value: T
+  readonly loadedAt: number
+  readonly generation: number
+}
+
+interface Failure {
+  readonly error: unknown
+  readonly at: number
+  /** Failed attempts in a row. */
+  readonly count: number
+}
+
+const LONGEST_BACK_OFF = 30
+
+export function createCached<T>({
+  load,
+  now,
+  refreshAfter,
+  maxAge,
+  staleLimit = Infinity,
+}: CachedSettings<T>): Cached<T> {
+  let held: Held<T> | undefined
+  let failure: Failure | undefined
+  let flight: Promise<T> | undefined
+  let started = 0
+
+  const seconds = () => now().getTime() / 1000
+
+  async function run(): Promise<T> {
+    started += 1
+    try {
+      const value = await load()
+      held = { value, loadedAt: seconds(), generation: started }
+      failure = undefined
+      return value
+    } catch (error) {
+      failure = { error, at: seconds(), count: (failure?.count ?? 0) + 1 }
+      throw error
+    }
+  }
+
+  function reload(): Promise<T> {
+    flight ??= run().finally(() => {
+      flight = undefined
+    })
+    return flight
+  }
+
+  /** Doubles with every failure from 1 s on. */
+  function isBackingOff(): boolean {
+    return failure !== undefined && isYoung(failure.at, Math.min(LONGEST_BACK_OFF, 2 ** (failure.count - 1)))
+  }
+
+  /** A clock that was set back must not make anything young for longer than it should be. */
+  function isYoung(since: number, duration: number): boolean {
+    const age = seconds() - since
+    return age >= 0 && age < duration
+  }
+
+  async function getFirst(): Promise<T> {
+    if (flight === undefined && failure !== undefined && isYoung(failure.at, 1)) throw failure.error
+    return reload()
+  }
+
+  async function getRenewed({ value, loadedAt }: Held<T>): Promise<T> {
+    try {
+      if (!isBackingOff()) return await reload()
+    } catch {}
+    if (seconds() - loadedAt < staleLimit) return value
+    throw failure?.error ?? new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'what the provider published is too old')
+  }
+
+  async function get(): Promise<T> {
+    if (held === undefined) return getFirst()
+    if (seconds() - held.loadedAt >= maxAge) return getRenewed(held)
+    if (!isYoung(held.loadedAt, refreshAfter) && !isBackingOff()) reload().catch(() => undefined)
+    return held.value
+  }
+
+  return {
+    get,
+    peek: () => held?.value,
+    reload,
+    isLoading: () => flight !== undefined,
+    generation: () => ({ held: held?.generation ?? 0, started }),
+    status: () => ({
+      ...(failure ? { checkedAt: failure.at, error: failure.error } : held ? { checkedAt: held.loadedAt } : {}),
+    }),
+  }
+}

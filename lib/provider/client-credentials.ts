@@ -1,0 +1,98 @@
+import { KeyObject } from 'node:crypto'
+import type { CryptoKey, JWK } from 'jose'
+import { OidcError } from '../errors.js'
+import {
+  type ClientAuthentication,
+  type ClientPrivateKey,
+  selectClientAuthenticationMethod,
+} from '../protocol/client-authentication.js'
+import type { ClientAuthenticationMethod, ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
+
+/** What the site has to prove with that it is the client it says it is. */
+export interface ClientCredentials {
+  readonly clientSecret?: string | undefined
+  /** Private key for `private_key_jwt`. */
+  readonly clientKey?: ClientPrivateKey | undefined
+  /** Default: what the provider's metadata and the credentials at hand allow, in that order. */
+  readonly clientAuthentication?: ClientAuthenticationMethod | undefined
+  /** Default: one that fits the key, or HS256. */
+  readonly clientAssertionAlgorithm?: SigningAlgorithm | undefined
+}
+
+/** @throws {OidcError} ERR_OIDC_UNSUPPORTED where no method fits, ERR_OIDC_OPTIONS where a credential for it is missing */
+export function selectClientAuthentication(
+  credentials: ClientCredentials,
+  metadata: ProviderMetadata,
+): ClientAuthentication {
+  const { clientSecret, clientKey, clientAuthentication, clientAssertionAlgorithm } = credentials
+  const atHand = { hasSecret: clientSecret !== undefined, hasKey: clientKey !== undefined }
+  const supported = metadata.token_endpoint_auth_methods_supported
+  const method = selectClientAuthenticationMethod(clientAuthentication, atHand, supported)
+  switch (method) {
+    case 'none':
+      return { method }
+    case 'private_key_jwt': {
+      const key = required(clientKey, method)
+      const kid = isJwk(key) ? key.kid : undefined
+      const algorithm = clientAssertionAlgorithm ?? selectAlgorithm(key, metadata)
+      return { method, key, algorithm, ...(kid === undefined ? {} : { kid }) }
+    }
+    case 'client_secret_jwt':
+      return { method, clientSecret: required(clientSecret, method), algorithm: clientAssertionAlgorithm ?? 'HS256' }
+    default:
+      return { method, clientSecret: required(clientSecret, method) }
+  }
+}
+
+function required<T>(credential: T | undefined, method: ClientAuthenticationMethod): T {
+  if (credential !== undefined) return credential
+  throw new OidcError('ERR_OIDC_OPTIONS', `client authentication by ${method} needs a credential that was not given`)
+}
+
+/** By curve where the key has one, else by type, in the words of JWK, of node:crypto and of WebCrypto. */
+const ALGORITHMS: Readonly<Record<string, readonly SigningAlgorithm[]>> = {
+  RSA: ['RS256', 'PS256'],
+  rsa: ['RS256', 'PS256'],
+  'rsa-pss': ['PS256'],
+  'RSASSA-PKCS1-v1_5 SHA-256': ['RS256'],
+  'RSASSA-PKCS1-v1_5 SHA-384': ['RS384'],
+  'RSASSA-PKCS1-v1_5 SHA-512': ['RS512'],
+  'RSA-PSS SHA-256': ['PS256'],
+  'RSA-PSS SHA-384': ['PS384'],
+  'RSA-PSS SHA-512': ['PS512'],
+  'P-256': ['ES256'],
+  prime256v1: ['ES256'],
+  'P-384': ['ES384'],
+  secp384r1: ['ES384'],
+  'P-521': ['ES512'],
+  secp521r1: ['ES512'],
+  Ed25519: ['EdDSA', 'Ed25519'],
+  ed25519: ['EdDSA', 'Ed25519'],
+}
+
+function selectAlgorithm(key: ClientPrivateKey, metadata: ProviderMetadata): SigningAlgorithm {
+  const fitting = isJwk(key) ? fittingJwk(key) : (ALGORITHMS[kindOf(key)] ?? [])
+  const supported = metadata.token_endpoint_auth_signing_alg_values_supported
+  const selected = fitting.find(algorithm => supported?.includes(algorithm)) ?? fitting[0]
+  if (selected !== undefined) return selected
+  throw new OidcError('ERR_OIDC_OPTIONS', 'the client key is of a kind that is not known to sign; name the algorithm')
+}
+
+function isJwk(key: ClientPrivateKey): key is JWK {
+  return 'kty' in key
+}
+
+/** A key that names its algorithm is used with no other. */
+function fittingJwk({ alg, crv, kty = '' }: JWK): readonly SigningAlgorithm[] {
+  const fitting = ALGORITHMS[crv ?? kty] ?? []
+  if (alg === undefined) return fitting
+  return Object.values(ALGORITHMS)
+    .flat()
+    .filter(algorithm => algorithm === alg)
+}
+
+function kindOf(key: KeyObject | CryptoKey): string {
+  if (key instanceof KeyObject) return key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? ''
+  const { name, namedCurve, hash } = key.algorithm as { name: string; namedCurve?: string; hash?: { name: string } }
+  return namedCurve ?? (hash === undefined ? name : `${name} ${hash.name}`)
+}

@@ -1,0 +1,107 @@
+import { OidcError } from '../errors.js'
+import { isRecord } from '../protocol/json.js'
+import { parseProviderMetadata } from '../protocol/metadata.js'
+import { isSecureUrl } from '../protocol/url.js'
+import type { ProviderMetadata } from '../protocol/wire.js'
+import { checkStatus } from './answer.js'
+import { type CachedStatus, createCached } from './cached.js'
+import type { Http } from './http.js'
+
+/** Endpoints that a site names itself, because the provider does not publish them or publishes others. */
+export type EndpointOverrides = Readonly<
+  Partial<
+    Record<
+      | 'authorization_endpoint'
+      | 'token_endpoint'
+      | 'userinfo_endpoint'
+      | 'jwks_uri'
+      | 'end_session_endpoint'
+      | 'revocation_endpoint',
+      string
+    >
+  >
+>
+
+export interface DiscoverySettings {
+  readonly issuer: string
+  /** Where the metadata is, if not at the place OpenID Connect Discovery 1.0 section 4 gives it. */
+  readonly metadataUrl?: string | undefined
+  /** The metadata itself. Nothing is fetched then. */
+  readonly metadata?: unknown
+  readonly overrides?: EndpointOverrides | undefined
+  /** Refuses, by throwing, metadata the site cannot work with. */
+  readonly check?: (metadata: ProviderMetadata) => void
+  readonly http: Http
+  readonly now: () => Date
+  /** Seconds after which the metadata is renewed in the background. Default: 1 hour. */
+  readonly refreshAfter?: number
+  /** Seconds after which a renewal is waited for. Default: 24 hours. */
+  readonly maxAge?: number
+}
+
+/** What the provider says about itself, known without waiting once it was known at all. */
+export interface Discovery {
+  get(): Promise<ProviderMetadata>
+  peek(): ProviderMetadata | undefined
+  reload(): Promise<ProviderMetadata>
+  status(): CachedStatus
+}
+
+const HOUR = 3600
+
+/**
+ * A renewal that fails, or that names another issuer, leaves what was known before in place.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS for an issuer or `metadataUrl` that is no secure URL; static metadata is checked here too
+ * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
+ */
+export function createDiscovery(settings: DiscoverySettings): Discovery {
+  const { issuer, metadata, overrides, check, http, now, refreshAfter = HOUR, maxAge = 24 * HOUR } = settings
+  const url = settings.metadataUrl ?? buildMetadataUrl(issuer)
+  checkUrl('issuer', issuer)
+  checkUrl('metadataUrl', url)
+
+  function accept(json: unknown): ProviderMetadata {
+    const accepted = parseProviderMetadata(override(json, overrides), issuer)
+    check?.(accepted)
+    return accepted
+  }
+
+  if (metadata !== undefined) return createStaticDiscovery(accept(metadata))
+
+  return createCached({ load: async () => accept(await fetchMetadata(http, url)), now, refreshAfter, maxAge })
+}
+
+/** Discovery 1.0 section 4.1: a terminating slash of the issuer is removed first. */
+export function buildMetadataUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+async function fetchMetadata(http: Http, url: string): Promise<unknown> {
+  const answer = await http.getJson(url)
+  checkStatus(answer, 'its metadata')
+  return answer.json()
+}
+
+function override(json: unknown, overrides: EndpointOverrides | undefined): unknown {
+  if (!isRecord(json)) return json
+  const named = Object.entries(overrides ?? {}).filter(([name, value]) => name !== 'issuer' && value !== undefined)
+  return { ...json, ...Object.fromEntries(named) }
+}
+
+function createStaticDiscovery(metadata: ProviderMetadata): Discovery {
+  const get = () => Promise.resolve(metadata)
+  return { get, reload: get, peek: () => metadata, status: () => ({}) }
+}
+
+function checkUrl(option: string, value: string): void {
+  if (URL.canParse(value) && isSecureUrl(new URL(value))) return
+  throw new OidcError('ERR_OIDC_OPTIONS', `\`${option}\` must be an https URL, or an http URL of this machine`)
+}
+
+/** @throws {OidcError} ERR_OIDC_METADATA where the provider does not name the endpoint */
+export function requiredEndpoint(metadata: ProviderMetadata, name: keyof EndpointOverrides): string {
+  const endpoint = metadata[name]
+  if (endpoint !== undefined) return endpoint
+  throw new OidcError('ERR_OIDC_METADATA', `the provider names no ${name}`)
+}

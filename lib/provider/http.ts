@@ -1,0 +1,123 @@
+import { OidcError } from '../errors.js'
+import { printable } from '../protocol/evidence.js'
+import { isSecureUrl } from '../protocol/url.js'
+import { createAnswer, type HttpAnswer } from './answer.js'
+import { readBody } from './body.js'
+
+/** How requests to the provider are made. */
+export interface HttpSettings {
+  readonly fetch: typeof globalThis.fetch
+  /** Milliseconds for a whole exchange, from the first byte sent to the last byte read. Default 10 000. */
+  readonly timeout?: number | undefined
+  /** Bytes of a decompressed body that are read at most. Default 1 MiB. */
+  readonly maxResponseBytes?: number
+  readonly userAgent?: string
+}
+
+/** The way to the provider. Nothing is ever sent twice, and no redirect is followed. */
+export interface Http {
+  getJson(url: string, options?: { accept?: string; bearer?: string }): Promise<HttpAnswer>
+  postForm(
+    url: string,
+    body: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<HttpAnswer>
+}
+
+const DEFAULT_TIMEOUT = 10_000
+const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
+
+/**
+ * @throws {OidcError} from the methods: ERR_OIDC_METADATA for a URL that is neither https nor loopback,
+ * ERR_OIDC_PROVIDER_UNAVAILABLE where no whole answer came in time, ERR_OIDC_PROVIDER_RESPONSE for a redirect and for a
+ * body that is too large or no UTF-8.
+ */
+export function createHttp(settings: HttpSettings): Http {
+  const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
+
+  async function exchange(url: string, init: RequestInit): Promise<HttpAnswer> {
+    const target = parseTarget(url)
+    const controller = new AbortController()
+    const deadline = createDeadline(timeout)
+    try {
+      return await Promise.race([send(target, init, controller.signal), deadline.passed])
+    } catch (error) {
+      controller.abort()
+      throw error instanceof OidcError ? error : unavailable(target, error)
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  async function send(target: URL, init: RequestInit, signal: AbortSignal): Promise<HttpAnswer> {
+    const response = await fetch(target.href, { ...init, redirect: 'manual', signal })
+    checkNotRedirected(response)
+    return createAnswer(response, await readBody(response, maxResponseBytes, signal))
+  }
+
+  function buildHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+    // The answers are small: not asking for compression saves the work of undoing it.
+    const common = { 'accept-encoding': 'identity', ...(userAgent === undefined ? {} : { 'user-agent': userAgent }) }
+    return { ...common, ...headers }
+  }
+
+  return {
+    getJson(url, { accept = 'application/json', bearer } = {}) {
+      const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+      return exchange(url, { method: 'GET', headers: buildHeaders({ accept, ...authorization }) })
+    },
+    postForm(url, body, headers) {
+      return exchange(url, {
+        method: 'POST',
+        headers: buildHeaders({
+          accept: 'application/json',
+          ...headers,
+          'content-type': 'application/x-www-form-urlencoded',
+        }),
+        body: new URLSearchParams(body).toString(),
+      })
+    },
+  }
+}
+
+function parseTarget(url: string): URL {
+  const target = URL.canParse(url) ? new URL(url) : undefined
+  if (target === undefined || !isSecureUrl(target)) {
+    throw new OidcError('ERR_OIDC_METADATA', 'an endpoint of the provider is neither an https URL nor on this machine')
+  }
+  return target
+}
+
+/** A race beside the request and not only its abort signal, so that a `fetch` which ignores the signal ends in time too. */
+function createDeadline(timeout: number): { passed: Promise<never>; clear(): void } {
+  let timer: NodeJS.Timeout | undefined
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new DOMException('', 'TimeoutError')), timeout)
+  })
+  return { passed, clear: () => clearTimeout(timer) }
+}
+
+/** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
+function checkNotRedirected(response: Response): void {
+  const { status, type, redirected } = response
+  if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with a redirect, which is not followed', {
+      cause: { status },
+    })
+  }
+}
+
+/** Only codes and names: the messages of network and header errors can quote an address, or an access token. */
+function unavailable(target: URL, error: unknown): OidcError {
+  const reason = reasonOf(error)
+  const message = reason === 'TimeoutError' ? 'the provider did not answer in time' : 'the provider cannot be reached'
+  return new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', message, { cause: { host: printable(target.host), reason } })
+}
+
+function reasonOf(error: unknown): string {
+  const { cause } = error instanceof Error ? error : { cause: undefined }
+  for (const candidate of [cause, error]) {
+    if (candidate instanceof Error && 'code' in candidate && typeof candidate.code === 'string') return candidate.code
+  }
+  return error instanceof Error ? error.name : 'unknown'
+}

@@ -1,0 +1,103 @@
+import type { CryptoKey, JWK } from 'jose'
+import { OidcError } from '../errors.js'
+import { isJsonObject, isRecord } from '../protocol/json.js'
+import { type KeyHint, selectKeys } from '../protocol/key-selection.js'
+import { checkStatus } from './answer.js'
+import { createBudget } from './budget.js'
+import { type CachedStatus, createCached } from './cached.js'
+import type { Http } from './http.js'
+import { createKeyImports } from './key-imports.js'
+
+export interface KeySetSettings {
+  /** Asked before every load, because the provider may move its keys. */
+  readonly jwksUri: () => Promise<string>
+  readonly http: Http
+  readonly now: () => Date
+}
+
+/** The public keys of the provider. */
+export interface KeySet {
+  /**
+   * The keys a signature with this header may be made with; none where the provider has none.
+   *
+   * @throws {OidcError} where the keys are not known and cannot be fetched
+   */
+  keysFor(header: KeyHint): Promise<readonly CryptoKey[]>
+  /** For a signature that fits no key it should fit: fetches once more, and says whether the keys are others now. */
+  renew(): Promise<boolean>
+  /** Fetches the keys if they are not known, and starts a renewal of those that have aged. */
+  warm(): Promise<void>
+  status(): CachedStatus
+}
+
+const MINUTE = 60
+const LIFE = {
+  refreshAfter: 10 * MINUTE,
+  // Bounds how long a key that the provider took back is believed by a process that was idle.
+  maxAge: 60 * MINUTE,
+  // Longer than an outage over a long weekend, shorter than for ever.
+  staleLimit: 7 * 24 * 60 * MINUTE,
+}
+/** Enough for two rotations within each of two sign-ins in a row; then as many as nobody minds. */
+const EXTRA_FETCHES = { burst: 5, interval: 10 }
+const MAX_KEYS = 1000
+const MAX_CANDIDATES = 100
+
+export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
+  const budget = createBudget({ ...EXTRA_FETCHES, now })
+  const imports = createKeyImports()
+  const cached = createCached({ ...LIFE, now, load })
+
+  async function load(): Promise<readonly JWK[]> {
+    return imports.keepKnown(await fetchKeys(http, await jwksUri()))
+  }
+
+  /** A load that is under way costs nothing more. */
+  async function reloadWithinBudget(): Promise<boolean> {
+    if (!cached.isLoading() && !budget.take()) return false
+    await cached.reload()
+    return true
+  }
+
+  async function keysFor(header: KeyHint): Promise<readonly CryptoKey[]> {
+    const { started } = cached.generation()
+    let candidates = selectKeys(await cached.get(), header)
+    // The load that was joined may have begun before the key was published: only one begun after the question settles it.
+    while (candidates.length === 0 && cached.generation().held <= started) {
+      if (!(await reloadWithinBudget())) break
+      candidates = selectKeys(await cached.get(), header)
+    }
+    return imports.importAll(candidates.slice(0, MAX_CANDIDATES), header.alg)
+  }
+
+  async function renew(): Promise<boolean> {
+    const before = cached.peek() ?? []
+    await reloadWithinBudget().catch(() => false)
+    const after = cached.peek() ?? []
+    return after.length !== before.length || after.some(key => !before.includes(key))
+  }
+
+  return {
+    keysFor,
+    renew,
+    async warm() {
+      await cached.get()
+    },
+    status: cached.status,
+  }
+}
+
+/** An answer without a single key is taken for a mishap and not for a provider that has stopped signing. */
+async function fetchKeys(http: Http, url: string): Promise<readonly JWK[]> {
+  const answer = await http.getJson(url, { accept: 'application/json, application/jwk-set+json' })
+  checkStatus(answer, 'its keys')
+  const json = answer.json()
+  const entries = isRecord(json) ? json.keys : undefined
+  const keys = Array.isArray(entries) ? entries.slice(0, MAX_KEYS).filter(isJwk) : []
+  if (keys.length > 0) return keys
+  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider handed out a key set without keys')
+}
+
+function isJwk(entry: unknown): entry is JWK {
+  return isJsonObject(entry) && typeof entry.kty === 'string'
+}

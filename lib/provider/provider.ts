@@ -1,0 +1,155 @@
+import { OidcError } from '../errors.js'
+import type { ClientAuthentication } from '../protocol/client-authentication.js'
+import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
+import { checkProviderSupports } from '../protocol/metadata.js'
+import { returnsCode } from '../protocol/response-type.js'
+import { buildCodeGrant, type CodeGrant } from '../protocol/token-request.js'
+import type {
+  IdTokenClaims,
+  ProviderMetadata,
+  ResponseMode,
+  ResponseType,
+  SigningAlgorithm,
+  TokenResponse,
+  UserInfo,
+} from '../protocol/wire.js'
+import type { CachedStatus } from './cached.js'
+import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
+import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
+import { createHttp } from './http.js'
+import { createKeepWarm } from './keep-warm.js'
+import { createKeySet } from './key-set.js'
+import { createSignatures, isAsymmetric } from './signatures.js'
+import { createTokenEndpoint } from './token-endpoint.js'
+import { createUserInfoEndpoint } from './user-info-endpoint.js'
+
+export interface ProviderSettings extends ClientCredentials {
+  readonly issuer: string
+  readonly clientId: string
+  /** Where the metadata is, if not at its usual place. */
+  readonly metadataUrl?: string | undefined
+  /** The metadata itself; nothing is discovered then. */
+  readonly metadata?: unknown
+  /** Endpoints that take the place of published ones. */
+  readonly endpoints?: EndpointOverrides | undefined
+  /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
+  readonly idTokenAlgorithm?: SigningAlgorithm | undefined
+  /** Set where the provider signs userinfo. A signed answer is otherwise accepted with `idTokenAlgorithm`. */
+  readonly userInfoAlgorithm?: SigningAlgorithm | undefined
+  /** Seconds. Default 30. */
+  readonly clockTolerance?: number | undefined
+  readonly responseType: ResponseType
+  readonly responseMode: ResponseMode
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** Milliseconds for one exchange with the provider. Default 10 000. */
+  readonly timeout?: number | undefined
+  readonly now: () => Date
+  /** Unique names for client assertions. */
+  readonly random?: (() => string) | undefined
+}
+
+/** The provider, as far as a sign-in needs it. Every method throws an {@link OidcError}. */
+export interface Provider {
+  /** Discovered, overridden and found fit for what the site needs. */
+  metadata(): Promise<ProviderMetadata>
+  /** What is known now, without waiting. */
+  peekMetadata(): ProviderMetadata | undefined
+  /** Sends the code exactly once. */
+  redeemCode(grant: CodeGrant): Promise<TokenResponse>
+  /** Whose userinfo it is, is for the caller to compare. A 401 has the cause `{ status: 401 }`. */
+  fetchUserInfo(accessToken: string): Promise<UserInfo>
+  verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
+  /** Fetches metadata and keys; throws where that fails now, and goes on trying in the background. */
+  warm(): Promise<void>
+  health(): ProviderHealth
+  /** Ends the work in the background. */
+  close(): void
+}
+
+export type IdTokenExpectedByCaller = Omit<IdTokenExpectations, 'issuer' | 'clientId' | 'now' | 'clockTolerance'>
+
+export interface ProviderHealth {
+  readonly reachable: boolean
+  /** Epoch seconds. */
+  readonly checkedAt?: number
+  /** Code of the last failure. */
+  readonly error?: string
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS, and for static metadata what is wrong with it */
+export function createProvider(settings: ProviderSettings): Provider {
+  const { issuer, clientId, clientSecret, now, clockTolerance = 30 } = settings
+  const { fetch = globalThis.fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
+  const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
+  const common = { http: createHttp({ fetch, timeout }), now, clientId, clockTolerance }
+  const authentication = (metadata: ProviderMetadata) => selectClientAuthentication(settings, metadata)
+  const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)
+  const discovery = createDiscovery({ ...settings, ...common, overrides: settings.endpoints, check })
+  const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
+  const verify = createSignatures({ keySet, clientSecret, algorithms })
+  const requestTokens = createTokenEndpoint({ ...common, authentication, random: settings.random })
+  const verifySigned = (token: string) => verify(token, algorithms[1])
+  const requestUserInfo = createUserInfoEndpoint({ ...common, signedWith: userInfoAlgorithm, verifySigned })
+  const keepWarm = createKeepWarm(warmUp)
+
+  async function warmUp(): Promise<void> {
+    await (discovery.peek() === undefined ? discovery.reload() : discovery.get())
+    if (algorithms.some(isAsymmetric)) await keySet.warm()
+  }
+
+  return {
+    async metadata() {
+      const metadata = await discovery.get()
+      // A sign-in begins: the keys are looked after while the person is at the provider.
+      warmUp().catch(() => undefined)
+      return metadata
+    },
+    peekMetadata: discovery.peek,
+    async redeemCode(grant) {
+      return requestTokens(await discovery.get(), buildCodeGrant(grant), { idTokenRequired: true })
+    },
+    async fetchUserInfo(accessToken) {
+      return requestUserInfo(await discovery.get(), accessToken)
+    },
+    async verifyIdToken(idToken, expected) {
+      const { header, claims } = await verify(idToken, idTokenAlgorithm)
+      const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
+      return { claims: checkIdTokenClaims(claims, { ...expected, ...context }), alg: header.alg }
+    },
+    warm: keepWarm.start,
+    health: () => buildHealth(discovery.peek() !== undefined, [discovery.status(), keySet.status()]),
+    close: keepWarm.stop,
+  }
+}
+
+/** What the site needs of the provider is asked once per metadata, not once per sign-in. */
+function createMetadataCheck(
+  { responseType, responseMode }: ProviderSettings,
+  signingAlgorithm: SigningAlgorithm,
+  authentication: (metadata: ProviderMetadata) => ClientAuthentication,
+): (metadata: ProviderMetadata) => void {
+  return function checkUsable(metadata) {
+    checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm })
+    if (returnsCode(responseType)) authentication(metadata)
+  }
+}
+
+/** Keys that are not where they were said to be: the provider may have moved them, so it is asked again. */
+function createJwksUri(discovery: Discovery, status: () => CachedStatus): () => Promise<string> {
+  return async function jwksUri() {
+    const { error } = status()
+    const isMisplaced = error instanceof OidcError && error.code === 'ERR_OIDC_PROVIDER_RESPONSE'
+    const metadata = await (isMisplaced ? discovery.reload().catch(discovery.get) : discovery.get())
+    return requiredEndpoint(metadata, 'jwks_uri')
+  }
+}
+
+function buildHealth(isKnown: boolean, parts: readonly CachedStatus[]): ProviderHealth {
+  const failed = parts.find(part => part.error !== undefined)
+  const checkedAt = Math.max(...parts.map(part => part.checkedAt ?? 0))
+  return {
+    reachable: isKnown && failed === undefined,
+    ...(checkedAt === 0 ? {} : { checkedAt }),
+    ...(failed === undefined ? {} : { error: failed.error instanceof OidcError ? failed.error.code : 'unknown' }),
+  }
+}

@@ -1,0 +1,53 @@
+import { OidcError } from '../errors.js'
+import type { VerifiedJwt } from '../protocol/jwt.js'
+import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
+import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
+import { checkStatus, type HttpAnswer } from './answer.js'
+import { requiredEndpoint } from './discovery.js'
+import type { Http } from './http.js'
+
+export interface UserInfoEndpointSettings {
+  readonly clientId: string
+  /** Set where the provider was told to sign: a plain answer is refused then. */
+  readonly signedWith: SigningAlgorithm | undefined
+  readonly verifySigned: (token: string) => Promise<VerifiedJwt>
+  readonly clockTolerance: number
+  readonly http: Http
+  readonly now: () => Date
+}
+
+export type FetchUserInfo = (metadata: ProviderMetadata, accessToken: string) => Promise<UserInfo>
+
+/** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
+export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
+  const { clientId, signedWith, verifySigned, clockTolerance, http, now } = settings
+  const accept = signedWith === undefined ? 'application/json' : 'application/jwt'
+
+  async function readSigned(answer: HttpAnswer, issuer: string): Promise<UserInfo> {
+    const { claims } = await verifySigned(answer.text.trim()).catch(refuseSignature)
+    return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
+  }
+
+  return async function fetchUserInfo(metadata, accessToken) {
+    const endpoint = requiredEndpoint(metadata, 'userinfo_endpoint')
+    checkSendable(accessToken)
+    const answer = await http.getJson(endpoint, { accept, bearer: accessToken })
+    // The status goes along: 401 is about the token, and another token may do better.
+    checkStatus(answer, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
+    if (answer.contentType === 'application/jwt') return readSigned(answer, metadata.issuer)
+    if (signedWith === undefined) return parseUserInfo(answer.json())
+    throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo answer is not signed')
+  }
+}
+
+/** RFC 6750 section 2.1. Asked here because an error about a header would quote the token. */
+function checkSendable(accessToken: string): void {
+  if (/^[\x21-\x7e]+$/.test(accessToken)) return
+  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the access token cannot be sent in a header')
+}
+
+/** Only what is wrong with the token is about userinfo; keys that cannot be fetched stay what they are. */
+function refuseSignature(error: unknown): never {
+  if (!(error instanceof OidcError) || !error.code.startsWith('ERR_OIDC_ID_TOKEN_')) throw error
+  throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the signed userinfo answer cannot be verified', { cause: error })
+}

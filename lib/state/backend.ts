@@ -1,0 +1,63 @@
+/** The fields of one session's record; the letters are what Redis stores. */
+export const FIELD = {
+  /** Sealed {@link Ticket}. */
+  ticket: 't',
+  /** Sealed {@link Tokens}. */
+  tokens: 'k',
+  /** Sealed JSON of the site's session data. */
+  session: 's',
+  /** Version of `session`, a plain number that counts its writes. */
+  version: 'n',
+  /** When the life was last extended and when it ends for good; see `life.ts`. */
+  life: 'e',
+  /** Sealed {@link SessionSummary} that can be opened without the session id. */
+  summary: 'i',
+} as const
+
+export type FieldName = (typeof FIELD)[keyof typeof FIELD]
+
+export type Fields = Readonly<Partial<Record<FieldName, string | Buffer>>>
+
+/** The answer to a compare-and-set. On a conflict it brings what is there now, so that a second try costs no read. */
+export type SwapResult =
+  | { readonly outcome: 'done' }
+  | { readonly outcome: 'absent' }
+  | { readonly outcome: 'conflict'; readonly version: number; readonly session: Buffer | undefined }
+
+export interface RemoveResult {
+  readonly existed: boolean
+  /** The summary the record had. */
+  readonly summary: Buffer | undefined
+}
+
+/**
+ * Where records live: Redis, or the memory of this process. Every write says under which condition it applies and is atomic on one
+ * key, which is what keeps an ended record from coming back and what makes it work on a Redis Cluster.
+ *
+ * Every method throws {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE.
+ */
+export interface Backend {
+  /** One command. Absent fields are `null`. */
+  read(key: string, fields: readonly FieldName[]): Promise<readonly (Buffer | null)[]>
+  /** Only if absent. @param ttl seconds */
+  create(key: string, fields: Fields, ttl: number): Promise<boolean>
+  /** Only if the record is there and holds a ticket. */
+  replace(key: string, fields: Fields): Promise<boolean>
+  /** Only if the record is there and its version is `version`; it is `version + 1` afterwards. */
+  swap(key: string, version: number, session: Buffer): Promise<SwapResult>
+  /** Only if present. The record then lives `idle` seconds from `now` (epoch s), but never past its end. */
+  extend(key: string, now: number, idle: number): Promise<boolean>
+  remove(key: string): Promise<RemoveResult>
+  /** True the first time within `ttl` seconds. */
+  once(key: string, ttl: number): Promise<boolean>
+  /** @param expiresAt when the member may be forgotten, epoch s. Members whose time has come at `now` are forgotten now. */
+  addMember(key: string, member: string, expiresAt: number, now: number): Promise<void>
+  removeMember(key: string, member: string): Promise<void>
+  /** Members whose time has not come at `now`, epoch s. */
+  members(key: string, now: number): Promise<readonly string[]>
+  hasMember(key: string, member: string): Promise<boolean>
+  /** All keys that are `prefix` and `length` more characters. Walks everything: for administration only. */
+  keys(prefix: string, length: number): Promise<readonly string[]>
+  ping(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,51 @@
+import type { Backend } from './backend.js'
+import { createMemoryBackend } from './memory-backend.js'
+import { createRedisBackend } from './redis-backend.js'
+import { checkClient, createRedisClient, type OwnedRedisClient, type RedisClient } from './redis-client.js'
+import { createConnection } from './redis-connection.js'
+import { reasonOf, withDeadline } from './unavailable.js'
+
+interface BackendSettings {
+  readonly redis?: RedisClient | string
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly log: (line: string) => void
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function createBackend({ redis, timeout, log }: BackendSettings, now: () => number): Backend {
+  if (redis === undefined) {
+    log(
+      'No Redis is set: sessions are kept in the memory of this process, end with it, and are unknown to any other process. ' +
+        'For development only.',
+    )
+    return createMemoryBackend(now)
+  }
+  if (typeof redis === 'string') {
+    const client = createRedisClient(redis)
+    logTrouble(client, log)
+    return createRedisBackend(client, createConnection(client, { timeout }), () => closeClient(client, timeout))
+  }
+  checkClient(redis)
+  return createRedisBackend(redis, createConnection(redis, { timeout }), async () => {})
+}
+
+/** One line when the connection is lost, for each new reason, and one when it is back. Errors of the client may hold a password. */
+function logTrouble(client: OwnedRedisClient, log: (line: string) => void): void {
+  let trouble: string | undefined
+  client.on('error', error => {
+    const reason = reasonOf(error)
+    if (reason === trouble) return
+    trouble = reason
+    log(`Redis is not available: ${reason}`)
+  })
+  client.on('ready', () => {
+    if (trouble !== undefined) log('Redis is available again')
+    trouble = undefined
+  })
+}
+
+async function closeClient(client: OwnedRedisClient, timeout: number): Promise<void> {
+  await withDeadline('quit', timeout, () => client.quit()).catch(() => {})
+  client.disconnect()
+}

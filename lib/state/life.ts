@@ -1,0 +1,29 @@
+/**
+ * The life of a record as it is stored beside the sealed values: `extendedAt:endsAt`, both seconds since the epoch. Redis forgets the
+ * record `idle` seconds after `extendedAt`, and at `endsAt` at the latest.
+ */
+export interface Life {
+  readonly extendedAt: number
+  readonly endsAt: number
+}
+
+const LONGEST_BETWEEN_EXTENSIONS = 300
+
+export function formatLife({ extendedAt, endsAt }: Life): string {
+  return `${extendedAt}:${endsAt}`
+}
+
+export function parseLife(text: string): Life | undefined {
+  const match = /^(\d{1,15}):(\d{1,15})$/.exec(text)
+  return match === null ? undefined : { extendedAt: Number(match[1]), endsAt: Number(match[2]) }
+}
+
+/** Seconds a record may live that is created or extended at `now`. */
+export function ttlOf(endsAt: number, now: number, idle: number): number {
+  return Math.min(idle, endsAt - now)
+}
+
+/** Extending at every request would be a write at every request; a tenth of the idle life is accurate enough. */
+export function isExtensionDue({ extendedAt }: Life, now: number, idle: number): boolean {
+  return now - extendedAt >= Math.min(idle / 10, LONGEST_BETWEEN_EXTENSIONS)
+}

@@ -1,0 +1,130 @@
+import { type Backend, FIELD, type FieldName, type Fields } from './backend.js'
+import { formatLife, parseLife, ttlOf } from './life.js'
+
+const SWEEP_INTERVAL = 30_000
+const SWEEP_LIMIT = 1000
+
+interface Entry<T> {
+  readonly value: T
+  /** Seconds since the epoch. */
+  expiresAt: number
+}
+
+/**
+ * The contract of the Redis backend in the memory of this process, for development. It holds the same sealed values.
+ * @param now epoch s
+ */
+export function createMemoryBackend(now: () => number): Backend {
+  const records = createExpiringMap<Map<FieldName, Buffer>>(now)
+  const marks = createExpiringMap<true>(now)
+  const sets = createExpiringMap<Map<string, number>>(now)
+  const sweep = setInterval(() => {
+    for (const map of [records, marks, sets]) map.sweep(SWEEP_LIMIT)
+  }, SWEEP_INTERVAL).unref()
+
+  return {
+    read: async (key, fields) => fields.map(field => records.get(key)?.value.get(field) ?? null),
+    async create(key, fields, ttl) {
+      if (records.get(key) !== undefined) return false
+      records.set(key, write(new Map(), fields), now() + ttl)
+      return true
+    },
+    async replace(key, fields) {
+      const record = records.get(key)?.value
+      if (!record?.has(FIELD.ticket)) return false
+      write(record, fields)
+      return true
+    },
+    async swap(key, version, session) {
+      const record = records.get(key)?.value
+      if (record === undefined) return { outcome: 'absent' }
+      const current = Number(record.get(FIELD.version) ?? 0)
+      if (current !== version) return { outcome: 'conflict', version: current, session: record.get(FIELD.session) }
+      write(record, { [FIELD.version]: String(version + 1), [FIELD.session]: session })
+      return { outcome: 'done' }
+    },
+    async extend(key, at, idle) {
+      const entry = records.get(key)
+      const life = parseLife(String(entry?.value.get(FIELD.life) ?? ''))
+      const ttl = life === undefined ? 0 : ttlOf(life.endsAt, at, idle)
+      if (entry === undefined || life === undefined || ttl <= 0) return false
+      write(entry.value, { [FIELD.life]: formatLife({ ...life, extendedAt: at }) })
+      entry.expiresAt = now() + ttl
+      return true
+    },
+    async remove(key) {
+      const record = records.get(key)?.value
+      records.delete(key)
+      return { existed: record !== undefined, summary: record?.get(FIELD.summary) }
+    },
+    async once(key, ttl) {
+      if (marks.get(key) !== undefined) return false
+      marks.set(key, true, now() + ttl)
+      return true
+    },
+    async addMember(key, member, expiresAt, at) {
+      const entry = sets.get(key)
+      const set = new Map([...(entry?.value ?? [])].filter(([, end]) => end > at)).set(member, expiresAt)
+      sets.set(key, set, Math.max(entry?.expiresAt ?? 0, expiresAt))
+    },
+    async removeMember(key, member) {
+      const set = sets.get(key)?.value
+      set?.delete(member)
+      if (set?.size === 0) sets.delete(key)
+    },
+    members: async (key, at) =>
+      [...(sets.get(key)?.value ?? [])].filter(([, end]) => end > at).map(([member]) => member),
+    hasMember: async (key, member) => sets.get(key)?.value.has(member) ?? false,
+    keys: async (prefix, length) =>
+      records.keys().filter(key => key.startsWith(prefix) && key.length === prefix.length + length),
+    ping: async () => {},
+    async close() {
+      clearInterval(sweep)
+    },
+  }
+}
+
+function write(record: Map<FieldName, Buffer>, fields: Fields): Map<FieldName, Buffer> {
+  for (const [name, value] of Object.entries(fields)) record.set(name as FieldName, Buffer.from(value))
+  return record
+}
+
+interface ExpiringMap<T> {
+  get(key: string): Entry<T> | undefined
+  set(key: string, value: T, expiresAt: number): void
+  delete(key: string): void
+  keys(): string[]
+  /** Looks at the `limit` entries that were not looked at for longest. */
+  sweep(limit: number): void
+}
+
+function createExpiringMap<T>(now: () => number): ExpiringMap<T> {
+  const entries = new Map<string, Entry<T>>()
+  const isOver = (entry: Entry<T>) => entry.expiresAt <= now()
+  return {
+    get(key) {
+      const entry = entries.get(key)
+      return entry === undefined || isOver(entry) ? undefined : entry
+    },
+    set: (key, value, expiresAt) => entries.set(key, { value, expiresAt }),
+    delete: key => entries.delete(key),
+    keys: () => [...entries].filter(([, entry]) => !isOver(entry)).map(([key]) => key),
+    sweep(limit) {
+      // A Map iterates in the order of insertion: entries that stay go to its end, to be looked at last the next time.
+      const oldest = [...take(entries, limit)]
+      for (const [key, entry] of oldest) {
+        entries.delete(key)
+        if (!isOver(entry)) entries.set(key, entry)
+      }
+    },
+  }
+}
+
+function* take<T>(items: Iterable<T>, limit: number): Iterable<T> {
+  let taken = 0
+  for (const item of items) {
+    if (taken === limit) return
+    taken += 1
+    yield item
+  }
+}

@@ -1,0 +1,29 @@
+import { hash } from 'node:crypto'
+import type { Sealer } from './seal.js'
+
+/** How the index finds the sessions of a sign-in without the browser: by person, or by the provider's session. */
+export type IndexKind = 'sub' | 'sid'
+
+/** Keys in Redis. All are of a fixed length and say nothing about what they were made from. */
+export interface Names {
+  readonly recordPrefix: string
+  /** `prefix` + {@link RECORD_NAME_LENGTH} characters; no other key looks like that. */
+  record(id: string): string
+  /** One key per secret, that of the newest first: a subject may be guessable, so its hash alone would say too much. */
+  index(kind: IndexKind, issuer: string, value: string): readonly string[]
+  once(purpose: string, value: string): string
+}
+
+/** base64url of a SHA-256. */
+export const RECORD_NAME_LENGTH = 43
+
+export function createNames(prefix: string, sealer: Sealer): Names {
+  return {
+    recordPrefix: prefix,
+    record: id => prefix + hash('sha256', id, 'base64url'),
+    index: (kind, issuer, value) =>
+      sealer.maskName(JSON.stringify([kind, issuer, value])).map(name => `${prefix}i:${name}`),
+    // Not under a secret: while secrets rotate, processes with different newest secrets have to mean the same key.
+    once: (purpose, value) => `${prefix}o:${hash('sha256', JSON.stringify([purpose, value]), 'base64url')}`,
+  }
+}

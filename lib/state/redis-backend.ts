@@ -1,0 +1,82 @@
+import type { Backend, Fields, RemoveResult, SwapResult } from './backend.js'
+import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
+import type { Connection } from './redis-connection.js'
+import { ADD_MEMBER, CREATE, EXTEND, REMOVE, REPLACE, runScript, type Script, SWAP } from './redis-scripts.js'
+
+const SCAN_COUNT = 500
+
+/** @param close ends the client, where it is ours to end */
+export function createRedisBackend(client: RedisClient, connection: Connection, close: () => Promise<void>): Backend {
+  const { run } = connection
+
+  function call(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<unknown> {
+    return run(script.name, client => runScript(client, script, key, args))
+  }
+
+  async function succeeds(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<boolean> {
+    return Number(await call(script, key, ...args)) === 1
+  }
+
+  return {
+    read: (key, fields) => run('hmget', client => client.hmgetBuffer(key, ...fields)),
+    create: (key, fields, ttl) => succeeds(CREATE, key, ttl * 1000, ...pairsOf(fields)),
+    replace: (key, fields) => succeeds(REPLACE, key, ...pairsOf(fields)),
+    swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
+    extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
+    remove: async key => parseRemove(await call(REMOVE, key)),
+    once: async (key, ttl) => (await run('set', client => client.set(key, '1', 'PX', ttl * 1000, 'NX'))) !== null,
+    async addMember(key, member, expiresAt, now) {
+      await call(ADD_MEMBER, key, member, expiresAt, now)
+    },
+    async removeMember(key, member) {
+      await run('zrem', client => client.zrem(key, member))
+    },
+    members: (key, now) => run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
+    hasMember: async (key, member) => (await run('zscore', client => client.zscore(key, member))) !== null,
+    keys: (prefix, length) => scanKeys(client, run, prefix, length),
+    async ping() {
+      await run('ping', client => client.ping())
+    },
+    async close() {
+      connection.close()
+      await close()
+    },
+  }
+}
+
+function pairsOf(fields: Fields): (string | Buffer)[] {
+  return Object.entries(fields).flat()
+}
+
+function parseSwap(reply: unknown): SwapResult {
+  const [outcome, version, session] = reply as readonly [unknown, Buffer?, (Buffer | null)?]
+  if (Number(outcome) === 1) return { outcome: 'done' }
+  if (Number(outcome) === 0) return { outcome: 'absent' }
+  return { outcome: 'conflict', version: Number(version), session: session ?? undefined }
+}
+
+function parseRemove(reply: unknown): RemoveResult {
+  const [existed, summary] = reply as readonly [unknown, Buffer | null]
+  return { existed: Number(existed) === 1, summary: summary ?? undefined }
+}
+
+/** SCAN knows nothing of the `keyPrefix` of an ioredis client, which every other command adds by itself. */
+async function scanKeys(
+  client: RedisClient,
+  run: Connection['run'],
+  prefix: string,
+  length: number,
+): Promise<readonly string[]> {
+  const clientPrefix = String(optionOf(client, 'keyPrefix') ?? '')
+  const pattern = (clientPrefix + prefix).replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(length)
+  const found = new Set<string>()
+  for (const node of primariesOf(client)) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await run('scan', () => node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT))
+      for (const key of keys) found.add(key.slice(clientPrefix.length))
+      cursor = next
+    } while (cursor !== '0')
+  }
+  return [...found]
+}

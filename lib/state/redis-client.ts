@@ -1,0 +1,95 @@
+import { createRequire } from 'node:module'
+import { OidcError } from '../errors.js'
+
+/**
+ * What this package needs of a Redis client, so that the types of ioredis 5 and 6, of a Cluster and of a client made for Sentinel
+ * all fit.
+ */
+export interface RedisClient {
+  readonly status: string
+  connect(): Promise<unknown>
+  on(event: 'ready' | 'end', listener: () => void): unknown
+  off(event: 'ready' | 'end', listener: () => void): unknown
+  hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
+  evalshaBuffer(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  evalBuffer(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
+  zrem(key: string, member: string): Promise<unknown>
+  zscore(key: string, member: string): Promise<unknown>
+  zrangebyscore(key: string, min: number, max: string): Promise<string[]>
+  scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', n: number): Promise<[string, string[]]>
+  ping(): Promise<unknown>
+}
+
+/** A client this package made itself, and so may configure and close. */
+export interface OwnedRedisClient extends RedisClient {
+  on(event: 'ready' | 'end', listener: () => void): unknown
+  on(event: 'error', listener: (error: unknown) => void): unknown
+  quit(): Promise<unknown>
+  disconnect(): void
+}
+
+const CONNECT_TIMEOUT = 5000
+const SILENCE_TIMEOUT = 5000
+const LONGEST_RECONNECT_DELAY = 1000
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function checkClient(client: RedisClient): void {
+  if (typeof client?.status !== 'string' || typeof client.evalshaBuffer !== 'function') {
+    throw new OidcError('ERR_OIDC_OPTIONS', '"redis" must be an ioredis client, an ioredis cluster, or a URL')
+  }
+  const scaleReads = optionOf(client, 'scaleReads')
+  if (scaleReads !== undefined && scaleReads !== 'master') {
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'the Redis cluster needs scaleReads "master": a replica may know of a session that has ended',
+    )
+  }
+}
+
+/** An option of an ioredis client; its own type of the options is not the same in all versions. */
+export function optionOf(client: object, name: string): unknown {
+  const { options } = client as { readonly options?: Readonly<Record<string, unknown>> }
+  return options?.[name]
+}
+
+/** The nodes that have to be asked when a command is not about one key. */
+export function primariesOf(client: RedisClient): readonly RedisClient[] {
+  const { nodes } = client as { readonly nodes?: (role: 'master') => readonly RedisClient[] }
+  return nodes === undefined ? [client] : nodes.call(client, 'master')
+}
+
+/**
+ * A client for a Redis at `url`. It queues nothing and resends nothing by itself, reconnects for ever with at most a second between
+ * two attempts, and gives up a connection that has become silent or turned read-only, which is how it finds the new primary.
+ * @throws {OidcError} ERR_OIDC_OPTIONS; the message never holds the URL, which may hold a password
+ */
+export function createRedisClient(url: string): OwnedRedisClient {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : ''
+  if (protocol !== 'redis:' && protocol !== 'rediss:') {
+    throw new OidcError('ERR_OIDC_OPTIONS', '"redis" must be a redis:// or rediss:// URL or an ioredis client')
+  }
+  return new (loadIoredis().Redis)(url, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_TIMEOUT,
+    socketTimeout: SILENCE_TIMEOUT,
+    keepAlive: 10_000,
+    retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_DELAY),
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  })
+}
+
+interface Ioredis {
+  readonly Redis: new (url: string, options: Readonly<Record<string, unknown>>) => OwnedRedisClient
+}
+
+/** Only sites that give a URL need ioredis to be found from here. */
+function loadIoredis(): Ioredis {
+  try {
+    return createRequire(import.meta.url)('ioredis') as Ioredis
+  } catch (cause) {
+    throw new OidcError('ERR_OIDC_OPTIONS', 'a Redis URL needs the package ioredis to be installed', { cause })
+  }
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto'
+import type { RedisClient } from './redis-client.js'
+import { reasonOf } from './unavailable.js'
+
+/** A Lua script on one key, so that it runs on any node of a cluster. Needs nothing newer than Redis 4. */
+export interface Script {
+  readonly name: string
+  readonly text: string
+  readonly sha1: string
+}
+
+function script(name: string, text: string): Script {
+  return { name, text, sha1: createHash('sha1').update(text).digest('hex') }
+}
+
+/** ARGV: life in ms, then field and value alternately. -> 1, or 0 when the key is there already */
+export const CREATE = script(
+  'create',
+  `if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1`,
+)
+
+/** ARGV: field and value alternately. -> 1, or 0 when the record is gone or has no ticket */
+export const REPLACE = script(
+  'replace',
+  `if redis.call('HEXISTS', KEYS[1], 't') == 0 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1`,
+)
+
+/** ARGV: version expected, version after, session. -> {1}, {0} when the record is gone, {2, version, session} on a conflict */
+export const SWAP = script(
+  'swap',
+  `if redis.call('EXISTS', KEYS[1]) == 0 then return {0} end
+local version = redis.call('HGET', KEYS[1], 'n') or '0'
+if version ~= ARGV[1] then return {2, version, redis.call('HGET', KEYS[1], 's')} end
+redis.call('HSET', KEYS[1], 'n', ARGV[2], 's', ARGV[3])
+return {1}`,
+)
+
+/** ARGV: now and idle life, in seconds. -> 1, or 0 when the record is gone or at its end. The `e` field: see life.ts */
+export const EXTEND = script(
+  'extend',
+  `local last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^%d+:(%d+)$')
+if not last then return 0 end
+local life = math.min(tonumber(ARGV[2]), tonumber(last) - tonumber(ARGV[1]))
+if life <= 0 then return 0 end
+redis.call('HSET', KEYS[1], 'e', ARGV[1] .. ':' .. last)
+redis.call('EXPIRE', KEYS[1], life)
+return 1`,
+)
+
+/** -> {1 when it was there, summary} */
+export const REMOVE = script(
+  'remove',
+  `local summary = redis.call('HGET', KEYS[1], 'i')
+return {redis.call('DEL', KEYS[1]), summary}`,
+)
+
+/** ARGV: member, when it may be forgotten, now; both in seconds. The set lives as long as its longest member. */
+export const ADD_MEMBER = script(
+  'add member',
+  `redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+local life = tonumber(ARGV[2]) - tonumber(ARGV[3])
+if redis.call('TTL', KEYS[1]) < life then redis.call('EXPIRE', KEYS[1], life) end
+return 1`,
+)
+
+/** Sends the hash of the script, and its text to a Redis that does not know it (yet, or after a restart or fail-over). */
+export async function runScript(
+  client: RedisClient,
+  { text, sha1 }: Script,
+  key: string,
+  args: readonly (string | Buffer | number)[],
+): Promise<unknown> {
+  try {
+    return await client.evalshaBuffer(sha1, 1, key, ...args)
+  } catch (error) {
+    if (reasonOf(error) !== 'NOSCRIPT') throw error
+    return client.evalBuffer(text, 1, key, ...args)
+  }
+}

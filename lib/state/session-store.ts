@@ -1,0 +1,148 @@
+import { RedisStore } from 'connect-redis'
+import type { Request } from 'express'
+import type { CookieOptions, Session, SessionData } from 'express-session'
+import { OidcError } from '../errors.js'
+import { diffSessions, formatSession } from './session-changes.js'
+import { createSessionId } from './session-id.js'
+import type { SessionRecord } from './session-record.js'
+import type { SaveSession, TrackedSession } from './session-save.js'
+import type { StoreClient } from './store-client.js'
+
+type Callback = (error?: unknown, session?: SessionData | null) => void
+
+export interface SessionStoreSettings {
+  readonly client: StoreClient
+  readonly save: SaveSession
+  /** What `req.session.cookie` says. It is there to be read: the cookie itself is made elsewhere. */
+  readonly cookie?: Readonly<CookieOptions>
+}
+
+/**
+ * The store behind `req.session`: connect-redis over sealed records that also hold the sign-in. A save merges, a save after the end of
+ * a session is dropped, and life is extended by loading and not by `touch`.
+ *
+ * `ids` gives handles and not session ids, which the store does not know; `destroy` takes both. All errors are {@link OidcError}
+ * ERR_OIDC_STORE_UNAVAILABLE, unless the site's own data cannot be written as JSON.
+ */
+export class SessionStore extends RedisStore {
+  readonly #save: SaveSession
+  readonly #cookie: SessionData['cookie']
+  readonly #tracked = new WeakMap<object, TrackedSession>()
+
+  constructor({ client, save, cookie = {} }: SessionStoreSettings) {
+    const cookieData = { ...cookie, originalMaxAge: cookie.maxAge ?? null }
+    super({
+      client,
+      prefix: '',
+      serializer: {
+        parse: text => ({ ...JSON.parse(text), cookie: { ...cookieData } }),
+        stringify: formatSession,
+      },
+    })
+    this.#save = save
+    this.#cookie = cookieData
+  }
+
+  /**
+   * Gives `req` its `session`, `sessionID` and `sessionStore`, synchronously: the session of `record`, or a new and empty one that
+   * exists nowhere until it is saved.
+   */
+  attach(req: Request, record: SessionRecord | undefined): Session {
+    req.sessionStore = this
+    if (record === undefined) return this.generate(req)
+    const text = record.sessionText() ?? '{}'
+    req.sessionID = record.id
+    const session = this.createSession(req, { ...JSON.parse(text), cookie: { ...this.#cookie } })
+    const tracked = this.#tracked.get(session)
+    if (tracked) tracked.stored = { version: record.version, text }
+    return session
+  }
+
+  /** Gives `req` a new and empty session under a new id. `regenerate` ends in here, too. */
+  generate(req: Express.Request): Session {
+    req.sessionID = createSessionId()
+    const session = super.createSession(req as Request, { cookie: { ...this.#cookie } })
+    this.#track(session, { id: req.sessionID, generated: true, exists: false })
+    return session
+  }
+
+  override createSession(req: Request, data: SessionData): Session & SessionData {
+    const session = super.createSession(req, data)
+    this.#track(session, { id: req.sessionID, generated: false, exists: true })
+    return session
+  }
+
+  /** Whether `req.session` differs from what was loaded or last saved. */
+  isChanged(req: Request): boolean {
+    const tracked = this.#tracked.get(req.session)
+    if (tracked === undefined) return false
+    try {
+      return diffSessions(tracked.seen ?? '{}', formatSession(req.session)).size > 0
+    } catch {
+      // Not JSON: the save will say so to whoever waits for it.
+      return true
+    }
+  }
+
+  /** Whether this request made up the session id, so that the browser does not know it yet. */
+  isNew(req: Request): boolean {
+    return this.#tracked.get(req.session)?.generated ?? false
+  }
+
+  /** Whether the store holds a record for `req.session`. */
+  isSaved(req: Request): boolean {
+    return this.#tracked.get(req.session)?.exists ?? false
+  }
+
+  override async get(id: string, callback?: Callback): Promise<unknown> {
+    return super.get(id, callback && afterwards(callback))
+  }
+
+  /**
+   * Applies the top-level keys that this request changed to what the store holds now. Creates a record only for an id this request
+   * made up; calls back without an error when the session was ended meanwhile.
+   */
+  override async set(id: string, session: SessionData, callback?: (error?: unknown) => void): Promise<void> {
+    const tracked = this.#tracked.get(session) ?? untracked(id)
+    const saved = isAbandoned(tracked, session) ? Promise.resolve() : this.#save(tracked, session)
+    if (callback === undefined) return saved
+    const answer = afterwards(callback)
+    await saved.then(() => answer(), answer)
+  }
+
+  /** Does nothing: a session is extended when it is loaded. */
+  override async touch(_id: string, _session: SessionData, callback?: () => void): Promise<void> {
+    callback?.()
+  }
+
+  override async destroy(id: string, callback?: (error?: unknown) => void): Promise<unknown> {
+    return super.destroy(id, callback && afterwards(callback))
+  }
+
+  /** Always fails: a session can be opened only with its id, and the store does not know the ids. */
+  override async all(callback?: (error?: unknown) => void): Promise<void> {
+    const error = new OidcError('ERR_OIDC_SESSIONS_SEALED', 'sessions are sealed under their ids and cannot be listed')
+    if (callback === undefined) throw error
+    callback(error)
+  }
+
+  #track(session: object, { id, generated, exists }: Pick<TrackedSession, 'id' | 'generated' | 'exists'>): void {
+    this.#tracked.set(session, { id, generated, exists, seen: formatSession(session), stored: undefined })
+  }
+}
+
+/** A session somebody else made. It replaces what is there, and is not created where nothing is. */
+function untracked(id: string): TrackedSession {
+  return { id, generated: false, exists: true, seen: undefined, stored: undefined }
+}
+
+/** A new session that was destroyed or replaced before it was ever saved must not be created by a late save. */
+function isAbandoned(tracked: TrackedSession, session: object): boolean {
+  const { req } = session as { readonly req?: Partial<Pick<Request, 'session'>> }
+  return !tracked.exists && req?.session !== session
+}
+
+/** Outside of the promise: connect-redis would call a callback that throws a second time. */
+function afterwards(callback: Callback): Callback {
+  return (error, data) => void setImmediate(callback, error ?? null, data)
+}

@@ -1,0 +1,163 @@
+import type { CookieOptions } from 'express-session'
+import { FIELD } from './backend.js'
+import { mapInBatches } from './batches.js'
+import { createBackend } from './create-backend.js'
+import { isExtensionDue, parseLife } from './life.js'
+import { createNames } from './names.js'
+import type { RedisClient } from './redis-client.js'
+import { createSealer, type Sealer } from './seal.js'
+import { createSessionIndex, type SessionQuery } from './session-index.js'
+import { createSessionRecord, type SessionRecord } from './session-record.js'
+import { createSessionSaver } from './session-save.js'
+import { SessionStore } from './session-store.js'
+import { createSignIn, type SignInInput } from './sign-in.js'
+import { createStoreClient } from './store-client.js'
+import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+
+export { createSessionId } from './session-id.js'
+export type { SessionQuery } from './session-index.js'
+export type { SessionRecord } from './session-record.js'
+export type { SignInInput } from './sign-in.js'
+
+export interface StateSettings {
+  /** An ioredis 5 or 6 client (plain, Sentinel or Cluster) or a URL. Without it everything is kept in the memory of this process. */
+  readonly redis?: RedisClient | string
+  /** Newest first: that one writes, all of them read. */
+  readonly secrets: readonly string[]
+  /** What all keys in Redis begin with. Defaults to `oidc:`. */
+  readonly prefix?: string
+  /** Seconds a session lives without a request. */
+  readonly idle: number
+  /** Seconds a session lives at most. */
+  readonly absolute: number
+  /** Milliseconds one operation on Redis may take, 800 being a good value. */
+  readonly timeout: number
+  readonly now: () => Date
+  readonly log: (line: string) => void
+  /** What `req.session.cookie` says. */
+  readonly cookie?: Readonly<CookieOptions>
+}
+
+/** What `replace` writes; what is left out stays as it is. */
+export type Replacement =
+  | { readonly ticket: Ticket; readonly tokens?: Tokens }
+  | { readonly ticket?: Ticket; readonly tokens: Tokens }
+
+/** One session of a list, without its id, which nobody but the browser knows. */
+export interface ListedSession extends SessionSummary {
+  /** Names the session in `sessions.destroy(handle)`. */
+  readonly handle: string
+  /** When its life was last extended, in seconds since the epoch; a session in use is at most some minutes ahead of it. */
+  readonly lastSeenAt: number
+}
+
+/**
+ * Everything a site remembers about its visitors. One record per session holds the sign-in, its tokens and the site's own data, so that
+ * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not answer.
+ */
+export interface State {
+  readonly sealer: Sealer
+  /** `undefined`: nothing there. `extend` (default true) prolongs the life in the background, now and then. */
+  load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
+  /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
+  signIn(input: SignInInput): Promise<string>
+  readTokens(id: string): Promise<Tokens | undefined>
+  /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
+  replace(id: string, replacement: Replacement): Promise<boolean>
+  /** The record and what leads to it are gone afterwards. Whether there was one. */
+  end(id: string): Promise<boolean>
+  /** Sessions of a person or of a session at the provider, without knowing their ids. */
+  list(query: SessionQuery): Promise<readonly ListedSession[]>
+  /** Ends those, and a sign-in that is just being written. How many there were. */
+  endAll(query: SessionQuery): Promise<number>
+  /** True the first time within `ttl` seconds, in whichever process that is. */
+  once(purpose: string, value: string, ttl: number): Promise<boolean>
+  readonly sessions: SessionStore
+  ping(): Promise<void>
+  /** Closes the connection if it was made from a URL. */
+  close(): Promise<void>
+}
+
+const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.life] as const
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function createState(settings: StateSettings): State {
+  const { secrets, prefix = 'oidc:', timeout, cookie } = settings
+  const idle = Math.floor(settings.idle)
+  const absolute = Math.floor(settings.absolute)
+  const now = () => Math.floor(settings.now().getTime() / 1000)
+  const sealer = createSealer(secrets)
+  const names = createNames(prefix, sealer)
+  const backend = createBackend(settings, now)
+  const index = createSessionIndex(backend, names, sealer, now)
+  const extending = new Set<string>()
+
+  async function endRecord(key: string): Promise<boolean> {
+    const { existed, summary } = await backend.remove(key)
+    const opened = index.openSummary(key, summary)
+    // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
+    if (opened) await index.remove(key, opened).catch(() => {})
+    return existed
+  }
+
+  async function extend(key: string): Promise<void> {
+    if (extending.has(key)) return
+    extending.add(key)
+    // A failure shows at the next command that somebody waits for.
+    await backend.extend(key, now(), idle).catch(() => {})
+    extending.delete(key)
+  }
+
+  const load: State['load'] = async (id, options) => {
+    const key = names.record(id)
+    const [ticket = null, session = null, version, lifeText] = await backend.read(key, LOAD_FIELDS)
+    const life = lifeText ? parseLife(lifeText.toString()) : undefined
+    const time = now()
+    if (life === undefined || life.endsAt <= time) return undefined
+    if (options?.extend !== false && isExtensionDue(life, time, idle)) void extend(key)
+    return createSessionRecord({ id, ticket, session, version: Number(version ?? 0) }, sealer, now)
+  }
+
+  const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load, endRecord })
+  const save = createSessionSaver({ backend, sealer, names, idle, absolute, timeout, now })
+  const client = createStoreClient(backend, names, sealer, endRecord)
+
+  return {
+    sealer,
+    load,
+    signIn,
+    async readTokens(id) {
+      const [tokens, life] = await backend.read(names.record(id), [FIELD.tokens, FIELD.life])
+      const endsAt = life ? parseLife(life.toString())?.endsAt : undefined
+      if (!tokens || endsAt === undefined || endsAt <= now()) return undefined
+      return parseTokens(sealer.open('tokens', id, tokens))
+    },
+    replace: (id, { ticket, tokens }) =>
+      backend.replace(names.record(id), {
+        ...(ticket && { [FIELD.ticket]: sealer.seal('ticket', id, JSON.stringify(ticket)) }),
+        ...(tokens && { [FIELD.tokens]: sealer.seal('tokens', id, JSON.stringify(tokens)) }),
+      }),
+    end: id => endRecord(names.record(id)),
+    list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
+    async endAll(query) {
+      const ended = await mapInBatches(await index.find(query), async key => {
+        const existed = await endRecord(key)
+        await index.forget(query, key)
+        return existed
+      })
+      return ended.filter(Boolean).length
+    },
+    once: (purpose, value, ttl) => backend.once(names.once(purpose, value), ttl),
+    sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
+    ping: () => backend.ping(),
+    close: () => backend.close(),
+  }
+
+  async function listed(key: string): Promise<ListedSession | undefined> {
+    const [sealed, lifeText] = await backend.read(key, [FIELD.summary, FIELD.life])
+    const life = lifeText ? parseLife(lifeText.toString()) : undefined
+    const summary = index.openSummary(key, sealed)
+    if (summary === undefined || life === undefined || life.endsAt <= now()) return undefined
+    return { ...summary, handle: client.handleOf(key), lastSeenAt: life.extendedAt }
+  }
+}

@@ -1,0 +1,90 @@
+/** Who is signed in, and until when. Written by sign-in and refresh only, never by the site's own code. */
+export interface Ticket {
+  readonly issuer: string
+  readonly subject: string
+  /** The provider's session id, where it gives one. */
+  readonly sid?: string
+  /** Claims after strip, merge and hook. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** Space-separated scope that was granted. */
+  readonly scope: string
+  /** Seconds since the epoch. */
+  readonly signedInAt: number
+  /** The absolute end, in seconds since the epoch. Nothing of the session outlives it, however busy it is. */
+  readonly expiresAt: number
+  /** Seconds since the epoch. */
+  readonly accessTokenExpiresAt?: number
+  /** Seconds since the epoch. */
+  readonly authTime?: number
+  readonly acr?: string
+  /** OpenID Connect Session Management 1.0 section 2. */
+  readonly sessionState?: string
+}
+
+/** The tokens of a sign-in. Kept apart from the {@link Ticket}, so that a request that needs none does not fetch any. */
+export interface Tokens {
+  readonly idToken?: string
+  readonly accessToken?: string
+  /** As the provider spelled it, usually `Bearer`. */
+  readonly tokenType?: string
+  readonly refreshToken?: string
+  readonly scope: string
+  /** When the access token expires, in seconds since the epoch. */
+  readonly expiresAt?: number
+}
+
+/** What can be said about a session without its id. */
+export interface SessionSummary {
+  readonly issuer: string
+  readonly subject: string
+  readonly sid?: string
+  /** Seconds since the epoch. */
+  readonly signedInAt: number
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+  /** What the caller of `signIn` added, such as the name of the browser. */
+  readonly note?: Readonly<Record<string, unknown>>
+}
+
+/** The content of an unsealed field; `undefined` where it does not have the shape of a ticket. */
+export function parseTicket(json: Buffer | undefined): Ticket | undefined {
+  const value = parseRecord(json)
+  if (value === undefined || !hasIdentity(value)) return undefined
+  return typeof value.scope === 'string' && isRecord(value.claims) ? (value as unknown as Ticket) : undefined
+}
+
+/** The content of an unsealed field; `undefined` where it does not have the shape of tokens. */
+export function parseTokens(json: Buffer | undefined): Tokens | undefined {
+  const value = parseRecord(json)
+  return typeof value?.scope === 'string' ? (value as unknown as Tokens) : undefined
+}
+
+/** The content of an unsealed field; `undefined` where it does not have the shape of a summary. */
+export function parseSummary(json: Buffer | undefined): SessionSummary | undefined {
+  const value = parseRecord(json)
+  return value !== undefined && hasIdentity(value) ? (value as unknown as SessionSummary) : undefined
+}
+
+function hasIdentity(value: Readonly<Record<string, unknown>>): boolean {
+  const { issuer, subject, signedInAt, expiresAt } = value
+  return (
+    typeof issuer === 'string' &&
+    typeof subject === 'string' &&
+    Number.isFinite(signedInAt) &&
+    Number.isFinite(expiresAt)
+  )
+}
+
+function parseRecord(json: Buffer | undefined): Readonly<Record<string, unknown>> | undefined {
+  if (json === undefined) return undefined
+  try {
+    const value: unknown = JSON.parse(json.toString())
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

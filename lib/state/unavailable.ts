@@ -1,0 +1,38 @@
+import { OidcError } from '../errors.js'
+
+/** The one error for a store that does not do what it is asked, whatever the reason. `cause` holds two short words and no secret. */
+export function unavailable(command: string, reason: unknown): OidcError {
+  const cause = { command, reason: typeof reason === 'string' ? reason : reasonOf(reason) }
+  return new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available', { cause })
+}
+
+/**
+ * An error of the client may hold the whole command it failed on, a password included, so all that is taken over is the word Redis
+ * begins its error replies with (`READONLY`), or a system error code (`ECONNREFUSED`), or the name of the class.
+ */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { code } = error as { readonly code?: unknown }
+  const word = /^[A-Z]{2,24}(?= )/.exec(error.message)?.[0]
+  if (word !== undefined) return word
+  if (typeof code === 'string' && /^[A-Z_]{2,40}$/.test(code)) return code
+  return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
+}
+
+/** Settles like `work`, or fails after `milliseconds`; `isLate` tells the work that nobody waits for it any more. */
+export function withDeadline<T>(
+  command: string,
+  milliseconds: number,
+  work: (isLate: () => boolean) => Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      reject(unavailable(command, 'timeout'))
+    }, milliseconds)
+    work(() => late)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
+  })
+}

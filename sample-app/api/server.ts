@@ -1,0 +1,37 @@
+import express, { type ErrorRequestHandler, type Express } from 'express'
+import { accessTokenOf, requireAccessToken } from './require-access-token.js'
+import { createAccessTokenVerifier, type VerifierSettings } from './verify-access-token.js'
+
+/** The protected API: it knows nothing of sessions or cookies, just access tokens. */
+export function createApi(settings: VerifierSettings): Express {
+  const verify = createAccessTokenVerifier(settings)
+  const api = express()
+  api.disable('x-powered-by')
+  api.use((_req, res, next) => {
+    // Answers are about one person. No CORS headers either: scripts of other origins have no business here.
+    res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+    next()
+  })
+
+  api.get('/identity', requireAccessToken(verify, 'read'), (_req, res) => {
+    const { subject, clientId, scopes, expiresAt } = accessTokenOf(res)
+    res.json({
+      message: 'The API knows who is asking.',
+      subject,
+      client: clientId,
+      scope: scopes.join(' '),
+      'token valid until': new Date(expiresAt * 1000).toISOString(),
+    })
+  })
+
+  api.use((_req, res) => void res.status(404).json({ error: 'not_found' }))
+  api.use(showError)
+  return api
+}
+
+/** Four parameters make this an error handler to Express. */
+const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+  if (res.headersSent) return next(error)
+  console.error('API:', error instanceof Error ? error.message : error)
+  res.status(503).json({ error: 'temporarily_unavailable' })
+}

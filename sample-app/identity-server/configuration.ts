@@ -1,0 +1,99 @@
+import type { Settings } from '../settings.js'
+import { claimsOfScopes, findAccount } from './accounts.js'
+import type { Consents } from './consents.js'
+import { createCookieKeys, createSigningKeys } from './development-keys.js'
+import { createMemoryAdapter } from './memory-adapter.js'
+import { showProviderError, showSignedOut, showSignOut } from './pages.js'
+import { apiScopes } from './scopes.js'
+
+export interface IdentityServerOptions {
+  readonly issuer: string
+  readonly siteUrl: string
+  readonly settings: Settings
+}
+
+const minute = 60
+const hour = 60 * minute
+const day = 24 * hour
+
+/** The configuration of oidc-provider: two clients, the hybrid flow, and pages of our own. */
+export async function buildConfiguration({ siteUrl, settings }: IdentityServerOptions, consents: Consents) {
+  return {
+    adapter: createMemoryAdapter(),
+    jwks: await createSigningKeys(),
+    cookies: { keys: createCookieKeys() },
+    clients: [siteClient(siteUrl, settings), apiClient(settings)],
+    findAccount,
+    claims: claimsOfScopes,
+    scopes: ['openid', 'offline_access', ...apiScopes],
+    responseTypes: ['code id_token token', 'code id_token', 'code token', 'code', 'id_token'],
+    pkce: { required: () => true },
+    interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
+    loadExistingGrant: consents.load,
+    features: buildFeatures(settings),
+    renderError: showProviderError,
+    // Access tokens are reference tokens, as in the original sample: a random text that means something to nobody but this
+    // server. One and the same token is good for userinfo and for the API, which oidc-provider grants no JWT, and revoking it
+    // takes effect at once.
+    ttl: {
+      AccessToken: hour,
+      AuthorizationCode: minute,
+      IdToken: 5 * minute,
+      RefreshToken: 14 * day,
+      Grant: 14 * day,
+      Session: 14 * day,
+      Interaction: hour,
+    },
+    // A refresh token is used once; the answer brings the next one.
+    rotateRefreshToken: true,
+    // oidc-provider drops offline_access from a request that does not make people consent anew each time. Here, as in
+    // IdentityServer, it is enough that the client is registered for refresh tokens.
+    issueRefreshToken: async (_ctx: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
+      client.grantTypeAllowed('refresh_token'),
+    // oidc-provider refuses to call addresses on the own machine, and that is where the site is.
+    // DEVELOPMENT ONLY: a real provider keeps that guard.
+    fetch: (url: string | URL, { dispatcher: _guard, ...options }: RequestInit & { dispatcher?: unknown }) =>
+      fetch(url, options),
+  }
+}
+
+function buildFeatures({ api }: Settings) {
+  return {
+    devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
+    rpInitiatedLogout: { enabled: true, logoutSource: showSignOut, postLogoutSuccessSource: showSignedOut },
+    revocation: { enabled: true },
+    jwtIntrospection: { enabled: true },
+    introspection: {
+      enabled: true,
+      allowedPolicy: async (_ctx: unknown, client: { clientId: string }) => client.clientId === api.clientId,
+    },
+  }
+}
+
+/** The site, with the name it has in the original post. */
+function siteClient(siteUrl: string, { clientId, clientSecret }: Settings) {
+  return {
+    client_id: clientId,
+    client_name: 'Hybrid Sample',
+    client_secret: clientSecret,
+    response_types: ['code id_token token', 'code id_token', 'code token', 'code', 'id_token'],
+    grant_types: ['authorization_code', 'implicit', 'refresh_token'],
+    redirect_uris: [`${siteUrl}/callback`],
+    post_logout_redirect_uris: [`${siteUrl}/logout/callback`],
+    backchannel_logout_uri: `${siteUrl}/logout/backchannel`,
+    backchannel_logout_session_required: true,
+  }
+}
+
+/** The API signs nobody in; it may just ask what a token stands for. */
+function apiClient({ api }: Settings) {
+  return {
+    client_id: api.clientId,
+    client_secret: api.clientSecret,
+    response_types: [],
+    grant_types: [],
+    redirect_uris: [],
+    introspection_signed_response_alg: 'RS256',
+  }
+}

@@ -1,0 +1,52 @@
+// oidc-provider brings no types. This is the part of it that the sample uses.
+declare module 'oidc-provider' {
+  import type { IncomingMessage, ServerResponse } from 'node:http'
+
+  export interface Grant {
+    addOIDCScope(scope: string): void
+    save(): Promise<string>
+  }
+
+  export interface Interaction {
+    readonly uid: string
+    readonly prompt: {
+      readonly name: string
+      readonly details: { readonly missingOIDCScope?: readonly string[] }
+    }
+    readonly params: { readonly client_id: string; readonly scope: string }
+    readonly session?: { readonly accountId: string }
+    readonly grantId?: string
+  }
+
+  export interface Context {
+    body: unknown
+    type: string
+    readonly oidc: {
+      readonly client?: { readonly clientId: string; readonly clientName?: string }
+      readonly session: { readonly accountId?: string; grantIdFor(clientId: string): string | undefined }
+      readonly result?: { readonly consent?: { readonly grantId?: string } }
+      readonly provider: Provider
+    }
+  }
+
+  export class Provider {
+    constructor(issuer: string, configuration: object)
+    callback(): (req: IncomingMessage, res: ServerResponse) => void
+    interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<Interaction>
+    interactionFinished(
+      req: IncomingMessage,
+      res: ServerResponse,
+      result: object,
+      options?: { mergeWithLastSubmission?: boolean },
+    ): Promise<void>
+    on(event: string, listener: (ctx: Context, error: Error) => void): this
+    readonly Grant: {
+      new (properties: { accountId: string; clientId: string }): Grant
+      find(id: string): Promise<Grant | undefined>
+    }
+    readonly Client: {
+      find(id: string): Promise<{ readonly clientName?: string; readonly clientId: string } | undefined>
+      readonly Schema: { prototype: { invalidate(message: string, code?: string): void } }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import { Provider } from 'oidc-provider'
+import { buildConfiguration, type IdentityServerOptions } from './configuration.js'
+import { createConsents } from './consents.js'
+import { createInteractions } from './interactions.js'
+import { publicFolder, viewsFolder } from './pages.js'
+
+/**
+ * An OpenID provider to try the sample with: oidc-provider, with two users and pages of its own.
+ * DEVELOPMENT ONLY: plain http, passwords in the source, everything in memory.
+ */
+export async function createIdentityServer(options: IdentityServerOptions): Promise<RequestListener> {
+  const consents = createConsents()
+  const provider = new Provider(options.issuer, await buildConfiguration(options, consents))
+  allowPlainHttp(provider)
+  provider.on('server_error', (_ctx, error) => console.error('identity server:', error))
+
+  const server = express()
+  server.disable('x-powered-by')
+  server.set('views', viewsFolder)
+  server.set('view engine', 'ejs')
+  server.use(createHeaders(options.siteUrl))
+  server.use('/public', express.static(publicFolder))
+  server.get('/', (_req, res) => res.redirect(options.siteUrl))
+  server.use(createInteractions(provider, consents))
+  server.use(showError)
+  server.use(provider.callback())
+  return server
+}
+
+/** The answer to a sign-in is a form that a script sends to the site; oidc-provider adds the hash of that one script itself. */
+function createHeaders(siteUrl: string): RequestHandler {
+  const policy = [
+    "default-src 'none'",
+    "style-src 'self'",
+    "script-src 'self'",
+    "img-src 'self'",
+    `form-action 'self' ${new URL(siteUrl).origin}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+  return (_req, res, next) => {
+    res.set({
+      'Content-Security-Policy': policy,
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'strict-origin',
+    })
+    next()
+  }
+}
+
+/**
+ * OpenID Connect Dynamic Registration 1.0 section 2 wants https for a web client that gets tokens through the browser.
+ * DEVELOPMENT ONLY: the sample runs on http://localhost.
+ */
+function allowPlainHttp(provider: Provider): void {
+  const schema = provider.Client.Schema.prototype
+  const { invalidate } = schema
+  schema.invalidate = function (message, code) {
+    if (code !== 'implicit-force-https' && code !== 'implicit-forbid-localhost') invalidate.call(this, message, code)
+  }
+}
+
+/** Most often an attempt to sign in that has expired, or one that was started in another browser. */
+const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+  if (res.headersSent) return next(error)
+  const isExpired = error instanceof Error && error.name === 'SessionNotFound'
+  if (!isExpired) console.error('identity server:', error)
+  res.status(isExpired ? 400 : 500)
+  res.render('error', { title: 'Something went wrong', error: isExpired ? 'this attempt has expired' : 'server_error' })
+}

@@ -1,0 +1,50 @@
+import { fileURLToPath } from 'node:url'
+import express, { type Express } from 'express'
+import type { Settings } from '../settings.js'
+import { showError, showNotFound } from './controllers/errors.js'
+import { openIdConnect } from './oidc.js'
+import { createRoutes } from './routes.js'
+import { createSecurityHeaders } from './security-headers.js'
+
+export interface SiteOptions {
+  readonly issuer: string
+  readonly siteUrl: string
+  readonly apiUrl: string
+  readonly settings: Settings
+  /** A Redis URL; without one, sessions live in process memory. */
+  readonly redis: string | undefined
+}
+
+export interface Site {
+  readonly application: Express
+  close(): Promise<void>
+}
+
+/** The site: an ordinary Express application with one line more. */
+export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOptions): Site {
+  const { clientId, clientSecret, scope, responseType, sessionSecret } = settings
+  const oidc = openIdConnect({
+    issuer,
+    clientId,
+    ...(clientSecret !== undefined && { clientSecret }),
+    baseUrl: siteUrl,
+    responseType,
+    scope,
+    secret: sessionSecret,
+    ...(redis !== undefined && { redis }),
+  })
+
+  const application = express()
+  application.disable('x-powered-by')
+  application.set('views', fileURLToPath(new URL('views', import.meta.url)))
+  application.set('view engine', 'ejs')
+
+  application.use(createSecurityHeaders(siteUrl, issuer))
+  // Before the sign-in: a style sheet needs no session.
+  application.use('/public', express.static(fileURLToPath(new URL('public', import.meta.url)), { maxAge: '1h' }))
+  application.use(oidc)
+  application.use(createRoutes(apiUrl))
+  application.use(showNotFound)
+  application.use(showError)
+  return { application, close: () => oidc.close() }
+}

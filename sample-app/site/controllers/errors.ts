@@ -1,0 +1,41 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import { OidcError } from '../oidc.js'
+
+interface ErrorDescription {
+  readonly status: number
+  readonly code: string
+  readonly sentence: string
+  /** Where the person wanted to go. */
+  readonly returnTo?: string | undefined
+}
+
+/** Everything no route has answered. */
+export const showNotFound: RequestHandler = (_req, res) => {
+  show(res, { status: 404, code: 'NOT_FOUND', sentence: 'There is no such page.' })
+}
+
+/** Errors of the middleware carry a sentence that can be shown to anybody; of all others nothing is shown. */
+export const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+  if (res.headersSent) return next(error)
+  const description = describe(error)
+  if (description.status >= 500) console.error('site:', error)
+  show(res, description)
+}
+
+function describe(error: unknown): ErrorDescription {
+  if (error instanceof OidcError) {
+    const { status, code, sentence, returnTo } = error
+    return { status, code, sentence, returnTo }
+  }
+  return { status: 500, code: 'INTERNAL', sentence: 'Something went wrong on this site.' }
+}
+
+/** A page for people, JSON for the page's script. */
+function show(res: Response, { status, code, sentence, returnTo = '/' }: ErrorDescription): void {
+  res.status(status).set('Cache-Control', 'no-store')
+  res.format({
+    html: () => res.render('error', { title: 'Error', page: 'error', status, code, sentence, returnTo }),
+    json: () => res.json({ error: code, message: sentence }),
+    default: () => res.type('text').send(sentence),
+  })
+}

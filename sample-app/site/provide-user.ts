@@ -1,0 +1,10 @@
+import type { RequestHandler } from 'express'
+
+/** Gives every view the person it is for, and keeps pages about a person out of every cache. */
+export const provideUser: RequestHandler = (req, res, next) => {
+  const { user } = req.oidc
+  const name = [user?.name, user?.email, user?.sub].find(value => typeof value === 'string' && value !== '')
+  res.locals.userName = req.oidc.isAuthenticated ? (name ?? 'somebody') : undefined
+  res.set('Cache-Control', 'no-store')
+  next()
+}

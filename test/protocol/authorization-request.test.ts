@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AuthorizationRequest, buildAuthorizationUrl } from '../../lib/protocol/authorization-request.js'
+
+const request: AuthorizationRequest = {
+  endpoint: 'https://op.example/authorize',
+  clientId: 'katana client',
+  redirectUri: 'https://rp.example/callback?x=1&y=2',
+  responseType: 'code id_token token',
+  responseMode: 'form_post',
+  scope: 'openid email offline_access',
+  state: 'the-state',
+  nonce: 'the-nonce',
+  codeChallenge: 'the-challenge',
+}
+
+function query(change: Partial<AuthorizationRequest> = {}): URLSearchParams {
+  return new URL(buildAuthorizationUrl({ ...request, ...change })).searchParams
+}
+
+test('a request carries everything the hybrid flow needs, once', () => {
+  assert.deepEqual(
+    [...query()],
+    [
+      ['client_id', 'katana client'],
+      ['redirect_uri', 'https://rp.example/callback?x=1&y=2'],
+      ['response_type', 'code id_token token'],
+      ['response_mode', 'form_post'],
+      ['scope', 'openid email offline_access'],
+      ['state', 'the-state'],
+      ['nonce', 'the-nonce'],
+      ['code_challenge', 'the-challenge'],
+      ['code_challenge_method', 'S256'],
+    ],
+  )
+})
+
+test('the query of the endpoint is kept, and cannot speak for the protocol', () => {
+  const params = query({ endpoint: 'https://op.example/authorize?tenant=a%26b&client_id=other&client_id=third' })
+  assert.equal(params.get('tenant'), 'a&b')
+  assert.deepEqual(params.getAll('client_id'), ['katana client'])
+})
+
+test('the mode is left out where it is the default', () => {
+  assert.equal(query({ responseType: 'code', responseMode: 'query' }).has('response_mode'), false)
+  assert.equal(query({ responseType: 'code', responseMode: 'form_post' }).get('response_mode'), 'form_post')
+  assert.equal(query({ responseType: 'id_token', responseMode: 'query' }).get('response_mode'), 'query')
+})
+
+test('a challenge is sent where there is a code, state and nonce always', () => {
+  const withoutCode = query({ responseType: 'id_token' })
+  assert.equal(withoutCode.has('code_challenge'), false)
+  assert.equal(withoutCode.has('code_challenge_method'), false)
+  assert.equal(withoutCode.get('state'), 'the-state')
+  assert.equal(withoutCode.get('nonce'), 'the-nonce')
+  assert.equal(query({ responseType: 'code' }).get('code_challenge'), 'the-challenge')
+  assert.equal(query({ responseType: 'code' }).get('nonce'), 'the-nonce')
+})
+
+for (const [scope, sent] of [
+  ['', 'openid'],
+  ['email', 'openid email'],
+  ['email openid', 'openid email'],
+  ['openid  email openid email ', 'openid email'],
+] as const) {
+  test(`the scope "${scope}" is sent as "${sent}"`, () => {
+    assert.equal(query({ scope }).get('scope'), sent)
+  })
+}
+
+test('parameters of the site go along in the form their names ask for', () => {
+  const params = query({
+    params: {
+      prompt: 'login',
+      max_age: 0,
+      ui_locales: ['de', 'en'],
+      acr_values: [],
+      resource: ['https://a.example/', 'https://b.example/'],
+      claims: { id_token: { acr: { essential: true } } },
+      login_hint: undefined,
+    },
+  })
+  assert.equal(params.get('prompt'), 'login')
+  assert.equal(params.get('max_age'), '0')
+  assert.equal(params.get('ui_locales'), 'de en')
+  assert.equal(params.has('acr_values'), false)
+  assert.deepEqual(params.getAll('resource'), ['https://a.example/', 'https://b.example/'])
+  assert.equal(params.get('claims'), '{"id_token":{"acr":{"essential":true}}}')
+  assert.equal(params.has('login_hint'), false)
+})
+
+test('a parameter of the site replaces one in the query of the endpoint', () => {
+  const params = query({ endpoint: 'https://op.example/authorize?prompt=none&prompt=none', params: { prompt: 'login' } })
+  assert.deepEqual(params.getAll('prompt'), ['login'])
+})
+
+const reserved = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+]
+
+for (const name of reserved) {
+  test(`the site cannot replace ${name}`, () => {
+    assert.throws(() => query({ params: { [name]: 'x' } }), { code: 'ERR_OIDC_OPTIONS' })
+  })
+}
+
+for (const value of [null, true, Number.NaN, Number.POSITIVE_INFINITY, () => 'x', Symbol('x')]) {
+  test(`a parameter cannot be ${String(value)}`, () => {
+    const params = { prompt: value } as Record<string, never>
+    assert.throws(() => query({ params }), { code: 'ERR_OIDC_OPTIONS' })
+  })
+}

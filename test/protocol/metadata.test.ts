@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkProviderSupports, type ProviderNeeds, parseProviderMetadata } from '../../lib/protocol/metadata.js'
+
+const issuer = 'https://op.example/'
+
+const valid = {
+  issuer,
+  authorization_endpoint: 'https://op.example/authorize?tenant=1',
+  token_endpoint: 'https://op.example/token',
+  userinfo_endpoint: 'https://op.example/userinfo',
+  jwks_uri: 'https://op.example/jwks',
+  end_session_endpoint: 'https://op.example/end',
+  revocation_endpoint: 'https://op.example/revoke',
+  check_session_iframe: 'https://op.example/iframe',
+  scopes_supported: ['openid'],
+  response_types_supported: ['code', 'id_token code', 'token code id_token'],
+  response_modes_supported: ['query', 'fragment', 'form_post'],
+  token_endpoint_auth_methods_supported: ['client_secret_basic'],
+  token_endpoint_auth_signing_alg_values_supported: ['RS256'],
+  id_token_signing_alg_values_supported: ['none', 'RS256'],
+  authorization_response_iss_parameter_supported: true,
+  op_policy_uri: 42,
+}
+
+const needs: ProviderNeeds = { responseType: 'code id_token', responseMode: 'form_post', signingAlgorithm: 'RS256' }
+
+test('a complete document is taken as it is', () => {
+  assert.deepEqual(parseProviderMetadata(valid, issuer), valid)
+})
+
+test('a document with nothing but what is required is taken', () => {
+  const least = { issuer, authorization_endpoint: 'https://op.example/authorize' }
+  assert.deepEqual(parseProviderMetadata(least, issuer), least)
+})
+
+test('a provider on this machine may speak http', () => {
+  const local = { issuer: 'http://localhost:4000', authorization_endpoint: 'http://localhost:4000/authorize' }
+  assert.deepEqual(parseProviderMetadata(local, 'http://localhost:4000'), local)
+})
+
+for (const other of [
+  'https://op.example',
+  'https://op.example//',
+  'https://OP.example/',
+  'http://op.example/',
+  'https://op.example/INVALID',
+  ['https://op.example/'],
+  null,
+  undefined,
+]) {
+  test(`the issuer ${JSON.stringify(other)} is not the configured one`, () => {
+    assert.throws(() => parseProviderMetadata({ ...valid, issuer: other }, issuer), { code: 'ERR_OIDC_METADATA_ISSUER' })
+  })
+}
+
+for (const json of [null, undefined, 'text', 42, [], [valid]]) {
+  test(`${JSON.stringify(json)?.slice(0, 20)} is not a metadata document`, () => {
+    assert.throws(() => parseProviderMetadata(json, issuer), { code: 'ERR_OIDC_METADATA' })
+  })
+}
+
+test('a document without an authorization endpoint is refused', () => {
+  assert.throws(() => parseProviderMetadata({ issuer }, issuer), { code: 'ERR_OIDC_METADATA' })
+})
+
+const endpoints = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'userinfo_endpoint',
+  'jwks_uri',
+  'end_session_endpoint',
+  'revocation_endpoint',
+  'check_session_iframe',
+]
+
+const badEndpoints = [
+  'http://op.example/x',
+  'https://user:word@op.example/x',
+  'https://op.example/x#fragment',
+  'javascript:alert(1)',
+  '/relative',
+  '',
+  42,
+  null,
+  ['https://op.example/x'],
+]
+
+for (const name of endpoints) {
+  for (const value of badEndpoints) {
+    test(`${name} cannot be ${JSON.stringify(value)}`, () => {
+      assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
+    })
+  }
+}
+
+const lists = Object.keys(valid).filter(name => Array.isArray(valid[name as keyof typeof valid]))
+
+for (const name of lists) {
+  for (const value of ['code', [1], [['code']], null, {}]) {
+    test(`${name} cannot be ${JSON.stringify(value)}`, () => {
+      assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
+    })
+  }
+}
+
+test('the lists of the document are all checked', () => {
+  assert.equal(lists.length, 6)
+})
+
+test('the flag for the iss parameter is a boolean', () => {
+  const json = { ...valid, authorization_response_iss_parameter_supported: 'true' }
+  assert.throws(() => parseProviderMetadata(json, issuer), { code: 'ERR_OIDC_METADATA' })
+})
+
+test('a provider that offers what the site needs will do', () => {
+  checkProviderSupports(parseProviderMetadata(valid, issuer), needs)
+})
+
+test('lists that are not published are not held against a provider', () => {
+  const { authorization_endpoint, token_endpoint, jwks_uri } = valid
+  checkProviderSupports({ issuer, authorization_endpoint, token_endpoint, jwks_uri }, needs)
+})
+
+const lacking = [
+  { name: 'the response type', metadata: { response_types_supported: ['code', 'id_token token'] } },
+  { name: 'the response mode', metadata: { response_modes_supported: ['query', 'fragment'] } },
+  { name: 'the algorithm', metadata: { id_token_signing_alg_values_supported: ['none', 'ES256'] } },
+]
+
+for (const { name, metadata } of lacking) {
+  test(`a provider that does not offer ${name} is found out`, () => {
+    assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, needs), { code: 'ERR_OIDC_UNSUPPORTED' })
+  })
+}
+
+test('a code needs a token endpoint', () => {
+  const { token_endpoint: _, ...without } = valid
+  assert.throws(() => checkProviderSupports(without, needs), { code: 'ERR_OIDC_UNSUPPORTED' })
+  checkProviderSupports({ ...without, response_types_supported: ['id_token'] }, { ...needs, responseType: 'id_token' })
+})
+
+test('a signature by the provider needs published keys, one by a shared secret does not', () => {
+  const { jwks_uri: _, ...without } = valid
+  assert.throws(() => checkProviderSupports(without, needs), { code: 'ERR_OIDC_UNSUPPORTED' })
+  const metadata = { ...without, id_token_signing_alg_values_supported: ['HS256'] }
+  checkProviderSupports(metadata, { ...needs, signingAlgorithm: 'HS256' })
+})

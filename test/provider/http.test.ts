@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { createHttp } from '../../lib/provider/http.js'
+import { secret } from '../support/secrets.js'
+import { createLocalServer, json, rejected, reset, text } from './support.js'
+
+const MIB = 1024 * 1024
+
+test('a GET says what it accepts and who it is from, and brings the answer whole', async t => {
+  const server = await createLocalServer(t)
+  server.on('/doc', json({ a: 'ü' }, 418))
+  const token = secret('access token')
+  const http = createHttp({ fetch, userAgent: 'site/1' })
+  const answer = await http.getJson(`${server.origin}/doc`, { bearer: token })
+  assert.equal(answer.status, 418)
+  assert.equal(answer.contentType, 'application/json')
+  assert.deepEqual(answer.json(), { a: 'ü' })
+  const [seen] = server.seen
+  assert.equal(seen?.method, 'GET')
+  assert.equal(seen?.headers.accept, 'application/json')
+  assert.equal(seen?.headers.authorization, `Bearer ${token}`)
+  assert.equal(seen?.headers['user-agent'], 'site/1')
+})
+
+test('a POST carries a form, with every character in its place', async t => {
+  const server = await createLocalServer(t)
+  server.on('/token', json({}))
+  const body = { code: 'a+b%c&d=e:f g/ü', grant_type: 'authorization_code' }
+  await createHttp({ fetch }).postForm(`${server.origin}/token`, body, { 'x-extra': '1' })
+  const [seen] = server.seen
+  assert.equal(seen?.method, 'POST')
+  assert.match(String(seen?.headers['content-type']), /^application\/x-www-form-urlencoded/)
+  assert.equal(seen?.headers['x-extra'], '1')
+  assert.equal(seen?.headers.accept, 'application/json')
+  assert.deepEqual(Object.fromEntries(new URLSearchParams(seen?.body)), body)
+})
+
+for (const status of [300, 301, 302, 303, 304, 307, 308]) {
+  test(`an answer with status ${status} is refused, and where it points to is never asked`, async t => {
+    const server = await createLocalServer(t)
+    const evil = await createLocalServer(t)
+    server.on('/', (_, res) => void res.writeHead(status, { location: `${evil.origin}/` }).end())
+    const http = createHttp({ fetch })
+    await rejected(http.getJson(server.origin), 'ERR_OIDC_PROVIDER_RESPONSE')
+    await rejected(http.postForm(server.origin, { code: '1' }, {}), 'ERR_OIDC_PROVIDER_RESPONSE')
+    assert.equal(server.seen.length, 2)
+    assert.equal(evil.seen.length, 0)
+  })
+}
+
+test('a fetch that hides or follows redirects does not get away with it', async () => {
+  const hidden = Object.defineProperty(new Response('{}'), 'type', { value: 'opaqueredirect' })
+  const followed = Object.defineProperty(new Response('{}'), 'redirected', { value: true })
+  for (const response of [hidden, followed]) {
+    await rejected(
+      createHttp({ fetch: async () => response }).getJson('https://op.test/'),
+      'ERR_OIDC_PROVIDER_RESPONSE',
+    )
+  }
+})
+
+const insecureUrls = [
+  'http://op.example.com/token',
+  'http://127.0.0.1.example.com/',
+  'ftp://127.0.0.1/',
+  'file:///etc/passwd',
+  'https://user:pass@op.example.com/',
+  '/token',
+  '',
+]
+for (const url of insecureUrls) {
+  test(`nothing is sent to ${url === '' ? 'an empty URL' : url}`, async () => {
+    let calls = 0
+    const counting: typeof fetch = async () => {
+      calls += 1
+      return new Response('{}')
+    }
+    await rejected(createHttp({ fetch: counting }).getJson(url), 'ERR_OIDC_METADATA')
+    assert.equal(calls, 0)
+  })
+}
+
+test('a body as long as the cap is read, and one byte more is refused, announced or not', async t => {
+  const server = await createLocalServer(t)
+  const http = createHttp({ fetch, maxResponseBytes: 1000 })
+  server.on('/fits', text(200, 'text/plain', 'x'.repeat(1000)))
+  server.on('/announced', text(200, 'text/plain', 'x'.repeat(1001)))
+  server.on('/chunked', (_, res) => {
+    res.write('x'.repeat(600))
+    res.end('x'.repeat(401))
+  })
+  assert.equal((await http.getJson(`${server.origin}/fits`)).text.length, 1000)
+  await rejected(http.getJson(`${server.origin}/announced`), 'ERR_OIDC_PROVIDER_RESPONSE')
+  await rejected(http.getJson(`${server.origin}/chunked`), 'ERR_OIDC_PROVIDER_RESPONSE')
+})
+
+test('an answer that only announces 50 MiB is dropped before it comes', async t => {
+  const server = await createLocalServer(t)
+  const dropped = answerOnce(server.on, '/', res => {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-length': 50 * MIB })
+    res.flushHeaders()
+  })
+  await rejected(createHttp({ fetch }).getJson(`${server.origin}/`), 'ERR_OIDC_PROVIDER_RESPONSE')
+  await dropped
+})
+
+test('a body that never ends is cut at the cap, and its connection closed', async t => {
+  const server = await createLocalServer(t)
+  let written = 0
+  const dropped = answerOnce(server.on, '/', res => {
+    const chunk = Buffer.alloc(64 * 1024, 0x20)
+    const pump = () => {
+      while (!res.destroyed && written < 200 * MIB) {
+        written += chunk.length
+        if (!res.write(chunk)) return void res.once('drain', pump)
+      }
+    }
+    res.writeHead(200, { 'content-type': 'application/json' })
+    pump()
+  })
+  await rejected(createHttp({ fetch }).getJson(`${server.origin}/`), 'ERR_OIDC_PROVIDER_RESPONSE')
+  await dropped
+  assert.ok(written < 50 * MIB, `${written} bytes were taken`)
+})
+
+test('a gzip bomb is cut at the cap of what it unpacks to', async t => {
+  const server = await createLocalServer(t)
+  const bomb = gzipSync(Buffer.alloc(64 * MIB))
+  server.on('/', (_, res) => {
+    res.writeHead(200, {
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+      'content-length': bomb.length,
+    })
+    res.end(bomb)
+  })
+  assert.ok(bomb.length < MIB)
+  await rejected(createHttp({ fetch }).getJson(`${server.origin}/`), 'ERR_OIDC_PROVIDER_RESPONSE')
+  assert.equal(server.seen[0]?.headers['accept-encoding'], 'identity')
+})
+
+test('compression that was not asked for is undone all the same', async t => {
+  const server = await createLocalServer(t)
+  server.on('/', (_, res) => {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+    res.end(gzipSync('{"a":1}'))
+  })
+  assert.deepEqual((await createHttp({ fetch }).getJson(`${server.origin}/`)).json(), { a: 1 })
+})
+
+test('a provider that sends a byte now and then is given up on in total, and its connection closed', async t => {
+  const server = await createLocalServer(t)
+  const dropped = answerOnce(server.on, '/', res => {
+    res.writeHead(200, { 'content-type': 'application/json' })
+    const timer = setInterval(() => res.write(' '), 10)
+    res.once('close', () => clearInterval(timer))
+  })
+  const error = await rejected(
+    createHttp({ fetch, timeout: 150 }).getJson(`${server.origin}/`),
+    'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  )
+  assert.deepEqual(error.cause, { host: new URL(server.origin).host, reason: 'TimeoutError' })
+  await dropped
+})
+
+test('a provider that never answers is given up on, and its connection closed', async t => {
+  const server = await createLocalServer(t)
+  const dropped = answerOnce(server.on, '/', () => {})
+  const http = createHttp({ fetch, timeout: 100 })
+  await rejected(http.postForm(`${server.origin}/`, { code: '1' }, {}), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  await dropped
+  assert.equal(server.seen.length, 1)
+})
+
+test('a fetch that does not heed its signal is given up on as well', async () => {
+  const http = createHttp({ fetch: () => new Promise(() => {}), timeout: 50 })
+  await rejected(http.getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+})
+
+test('a body that does not heed the signal is told to stop', async () => {
+  let cancelled = () => {}
+  const cancellation = new Promise<void>(resolve => {
+    cancelled = resolve
+  })
+  const body = new ReadableStream({ cancel: () => cancelled() })
+  const http = createHttp({ fetch: async () => new Response(body), timeout: 50 })
+  await rejected(http.getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  await cancellation
+})
+
+test('connections that fail are reported as such, after a single attempt', async t => {
+  const server = await createLocalServer(t)
+  const http = createHttp({ fetch })
+  server.on('/reset', reset())
+  server.on('/cut', (_, res) => {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
+    res.write('{', () => res.destroy())
+  })
+  for (const path of ['/reset', '/cut']) {
+    await rejected(http.getJson(server.origin + path), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+    await rejected(http.postForm(server.origin + path, {}, {}), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+    assert.equal(server.count(path), 2)
+  }
+  await server.stop()
+  const error = await rejected(http.getJson(server.origin), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal((error.cause as { reason: string }).reason, 'ECONNREFUSED')
+})
+
+test('a form is sent once over a kept connection that breaks', async t => {
+  const server = await createLocalServer(t)
+  const http = createHttp({ fetch })
+  server.on('/token', json({}))
+  await http.postForm(`${server.origin}/token`, {}, {})
+  server.on('/token', reset())
+  await rejected(http.postForm(`${server.origin}/token`, {}, {}), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal(server.count('/token'), 2)
+})
+
+test('an error shows no token, whatever the network layer thinks of it', async () => {
+  const token = `${secret('unsendable token')}\n`
+  const error = await rejected(
+    createHttp({ fetch }).getJson('http://127.0.0.1:1/', { bearer: token }),
+    'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  )
+  assert.ok(!inspect(error, { depth: 10 }).includes(token.trim()))
+})
+
+const contentTypes: readonly [type: string, isJson: boolean][] = [
+  ['application/json', true],
+  ['Application/JSON; charset=utf-8', true],
+  ['application/jwk-set+json', true],
+  ['text/html', false],
+  ['text/plain', false],
+  ['text/json', false],
+  ['application/jwt', false],
+  ['application/jsonp', false],
+  ['', false],
+]
+for (const [type, isJson] of contentTypes) {
+  test(`${type || 'no content type'} is ${isJson ? '' : 'not '}taken for JSON`, async () => {
+    const http = createHttp({
+      fetch: async () => new Response(Buffer.from('{}'), { headers: type ? { 'content-type': type } : {} }),
+    })
+    const answer = await http.getJson('https://op.test/')
+    if (isJson) assert.deepEqual(answer.json(), {})
+    else await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  })
+}
+
+const brokenBodies = ['', '{', '<html>', '{"a":1}{"a":2}', 'NaN']
+for (const body of brokenBodies) {
+  test(`${JSON.stringify(body)} is damaged JSON`, async () => {
+    const answer = await answerWith(body)
+    await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  })
+}
+
+test('damaged JSON is not quoted by the error', async () => {
+  const token = secret('token in damaged JSON')
+  const answer = await answerWith(`${token}{`)
+  const error = await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  assert.ok(!inspect(error, { depth: 10 }).includes(token.slice(0, 6)))
+})
+
+test('text that is not UTF-8 is refused, and a byte order mark is overlooked', async () => {
+  await rejected(answerWith(Buffer.from([0x22, 0xff, 0x22])), 'ERR_OIDC_PROVIDER_RESPONSE')
+  assert.deepEqual((await answerWith('\uFEFF{"a":1}')).json(), { a: 1 })
+})
+
+test('the evidence about a wrong content type is cut and printable', async () => {
+  const type = `text/${'x'.repeat(500)}`
+  const answer = await createHttp({
+    fetch: async () => new Response('', { headers: { 'content-type': type } }),
+  }).getJson('https://op.test/')
+  const error = await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  assert.equal((error.cause as { contentType: string }).contentType.length, 200)
+})
+
+function answerWith(body: string | Buffer) {
+  const headers = { 'content-type': 'application/json' }
+  return createHttp({ fetch: async () => new Response(body, { headers }) }).getJson('https://op.test/')
+}
+
+/** Resolves when the connection of the answer is closed. */
+function answerOnce(
+  on: (path: string, answer: (request: unknown, res: ServerResponse) => void) => void,
+  path: string,
+  answer: (res: ServerResponse) => void,
+): Promise<unknown> {
+  return new Promise(resolve => {
+    on(path, (_, res) => {
+      resolve(once(res, 'close'))
+      answer(res)
+    })
+  })
+}

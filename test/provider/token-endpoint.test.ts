@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
+import { jwtVerify } from 'jose'
+import type { OidcErrorCode } from '../../lib/errors.js'
+import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
+import { secret } from '../support/secrets.js'
+import {
+  type Answer,
+  CLIENT_ID,
+  createLocalProvider,
+  createSigner,
+  json,
+  metadataOf,
+  rejected,
+  reset,
+  text,
+} from './support.js'
+
+const signer = await createSigner('RS256', 'one')
+const grant = { code: secret('code'), codeVerifier: secret('code verifier'), redirectUri: 'https://www.test/callback' }
+const tokens = { access_token: 'at', token_type: 'Bearer', id_token: 'a.b.c', expires_in: 60 }
+
+async function setUp(t: TestContext, changes: Partial<ProviderSettings> = {}, metadata: Record<string, unknown> = {}) {
+  const local = await createLocalProvider(t, signer)
+  local.server.on('/.well-known/openid-configuration', json(metadataOf(local.server.origin, metadata)))
+  local.server.on('/token', json(tokens))
+  return { ...local, provider: createProvider({ ...local.settings, ...changes }) }
+}
+
+function formOf({ body }: { body: string } = { body: '' }): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(body))
+}
+
+test('the code goes to the token endpoint with its verifier and redirect URI, and comes back as tokens', async t => {
+  const { provider, server } = await setUp(t)
+  assert.deepEqual(await provider.redeemCode(grant), tokens)
+  const requests = server.seen.filter(({ path }) => path === '/token')
+  assert.equal(requests.length, 1)
+  assert.equal(requests[0]?.method, 'POST')
+  assert.deepEqual(formOf(requests[0]), {
+    grant_type: 'authorization_code',
+    code: grant.code,
+    code_verifier: grant.codeVerifier,
+    redirect_uri: grant.redirectUri,
+  })
+})
+
+test('Basic credentials are form-encoded first, whatever they are made of', async t => {
+  const clientId = 'id:with +%&=ü'
+  const clientSecret = 'sec:ret +%20&=/"\'ü'
+  const { provider, server } = await setUp(t, { clientId, clientSecret })
+  await provider.redeemCode(grant)
+  const request = server.seen.at(-1)
+  const [scheme, credentials = ''] = String(request?.headers.authorization).split(' ')
+  assert.equal(scheme, 'Basic')
+  const parts = Buffer.from(credentials, 'base64').toString().split(':')
+  assert.equal(parts.length, 2)
+  const decode = (part = '') => new URLSearchParams(`x=${part}`).get('x')
+  assert.deepEqual(parts.map(decode), [clientId, clientSecret])
+  assert.match(parts[1] ?? '', /^sec%3Aret\+%2B%2520%26%3D%2F/)
+  assert.equal(formOf(request).client_id, undefined)
+  assert.equal(formOf(request).client_secret, undefined)
+})
+
+test('credentials in the body stand there and nowhere else', async t => {
+  const clientSecret = 'sec:ret +%20&=/"\'ü'
+  const { provider, server } = await setUp(t, { clientSecret, clientAuthentication: 'client_secret_post' })
+  await provider.redeemCode(grant)
+  const request = server.seen.at(-1)
+  assert.equal(request?.headers.authorization, undefined)
+  assert.equal(formOf(request).client_id, CLIENT_ID)
+  assert.equal(formOf(request).client_secret, clientSecret)
+})
+
+test('a public client names itself and proves nothing', async t => {
+  const { provider, server } = await setUp(t, { clientSecret: undefined })
+  await provider.redeemCode(grant)
+  const request = server.seen.at(-1)
+  assert.equal(request?.headers.authorization, undefined)
+  assert.equal(formOf(request).client_id, CLIENT_ID)
+  assert.equal(formOf(request).client_secret, undefined)
+})
+
+test('a private key signs an assertion for the issuer, with a new name each time', async t => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { provider, server, settings, clock } = await setUp(t, { clientSecret: undefined, clientKey: privateKey })
+  const names = new Set<unknown>()
+  for (let i = 0; i < 2; i += 1) {
+    await provider.redeemCode(grant)
+    const form = formOf(server.seen.at(-1))
+    assert.equal(form.client_assertion_type, 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+    const expected = { issuer: CLIENT_ID, subject: CLIENT_ID, audience: settings.issuer, currentDate: clock.now() }
+    const { payload } = await jwtVerify(form.client_assertion ?? '', publicKey, { ...expected, algorithms: ['ES256'] })
+    assert.equal(payload.iat, clock.now().getTime() / 1000)
+    names.add(payload.jti)
+  }
+  assert.equal(names.size, 2)
+  assert.ok(!names.has(undefined))
+})
+
+test('a secret signs an assertion, named by the source of chance that was given', async t => {
+  const clientSecret = secret('client secret for assertions')
+  const clientAuthentication = 'client_secret_jwt'
+  const methods = { token_endpoint_auth_methods_supported: [clientAuthentication] }
+  const { provider, server, clock } = await setUp(
+    t,
+    { clientSecret, clientAuthentication, random: () => 'once' },
+    methods,
+  )
+  await provider.redeemCode(grant)
+  const form = formOf(server.seen.at(-1))
+  const { payload } = await jwtVerify(form.client_assertion ?? '', Buffer.from(clientSecret), {
+    currentDate: clock.now(),
+  })
+  assert.equal(payload.jti, 'once')
+})
+
+const failures: readonly { name: string; answer: Answer; code: OidcErrorCode }[] = [
+  { name: 'a connection reset after the code was read', answer: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'a silent provider', answer: () => {}, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 500', answer: json({}, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 429', answer: json({}, 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  {
+    name: 'an error page with status 503',
+    answer: text(503, 'text/html', '<html>'),
+    code: 'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  },
+  { name: 'an error page with status 400', answer: text(400, 'text/html', '<html>'), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'invalid_grant', answer: json({ error: 'invalid_grant' }, 400), code: 'ERR_OIDC_CODE_REJECTED' },
+  { name: 'invalid_client', answer: json({ error: 'invalid_client' }, 401), code: 'ERR_OIDC_CLIENT_REJECTED' },
+  { name: 'a redirect', answer: text(307, 'text/plain', ''), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'tokens with status 201', answer: json(tokens, 201), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'no content', answer: (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'HTML with status 200', answer: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  {
+    name: 'tokens that call themselves text',
+    answer: text(200, 'text/plain', JSON.stringify(tokens)),
+    code: 'ERR_OIDC_PROVIDER_RESPONSE',
+  },
+  { name: 'an array', answer: json([tokens]), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'no ID Token', answer: json({ ...tokens, id_token: undefined }), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  {
+    name: '50 MiB',
+    answer: text(200, 'application/json', Buffer.alloc(50 * 1024 * 1024, 0x20)),
+    code: 'ERR_OIDC_PROVIDER_RESPONSE',
+  },
+]
+for (const { name, answer, code } of failures) {
+  test(`${name}: the code has been sent exactly once, and the error shows neither it nor the secret`, async t => {
+    const clientSecret = secret('client secret')
+    const { provider, server } = await setUp(t, {
+      clientSecret,
+      timeout: name === 'a silent provider' ? 100 : undefined,
+    })
+    await provider.metadata()
+    server.on('/token', answer)
+    const error = await rejected(provider.redeemCode(grant), code)
+    assert.equal(server.count('/token'), 1)
+    const shown = inspect(error, { depth: 10 })
+    for (const hidden of [grant.code, grant.codeVerifier, clientSecret]) assert.ok(!shown.includes(hidden))
+  })
+}
+
+test('a provider that names no token endpoint is not asked for a code, or for anything', async t => {
+  const { provider, server } = await setUp(t, {}, { token_endpoint: undefined })
+  await rejected(provider.redeemCode(grant), 'ERR_OIDC_UNSUPPORTED')
+  assert.equal(server.seen.length, 1)
+})
+
+test('a site that gets no code needs no token endpoint until it sends one', async t => {
+  const metadata = { token_endpoint: undefined, response_types_supported: ['id_token'] }
+  const { provider } = await setUp(t, { responseType: 'id_token' }, metadata)
+  await provider.metadata()
+  await rejected(provider.redeemCode(grant), 'ERR_OIDC_METADATA')
+})

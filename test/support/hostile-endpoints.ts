@@ -1,0 +1,137 @@
+import { deliver, json } from './hostile-answers.js'
+import type { AuthorizationRequest, Claims, EndpointAnswer, Faults, Fields, RecordedRequest } from './hostile-faults.js'
+import type { Grants } from './hostile-grants.js'
+import type { HostileKeys } from './hostile-keys.js'
+
+export const PATHS = {
+  discovery: '/.well-known/openid-configuration',
+  jwks: '/jwks',
+  authorize: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  endSession: '/end_session',
+  revocation: '/revocation',
+} as const
+
+export type Endpoint = keyof typeof PATHS
+
+export interface EndpointSettings {
+  readonly issuer: () => string
+  readonly clientId: string
+  readonly alg: string
+  readonly sendsIss: boolean
+  readonly metadata: Claims
+  readonly keys: HostileKeys
+  readonly grants: Grants
+  readonly faults: () => Faults
+  readonly problems: string[]
+}
+
+type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<EndpointAnswer> | EndpointAnswer>
+
+/** Every endpoint as the specifications want it, with the faults that change content. */
+export function createEndpoints(settings: EndpointSettings): EndpointTable {
+  const { issuer, clientId, alg, sendsIss, metadata, keys, grants, faults, problems } = settings
+  return {
+    discovery() {
+      const document = { ...buildMetadata(issuer(), alg, sendsIss), ...metadata }
+      return json(200, faults().metadata?.(document) ?? document)
+    },
+    jwks() {
+      const published = keys.published.map(key => key.publicJwk)
+      return json(200, { keys: faults().keys?.(published) ?? published })
+    },
+    async authorize({ method, query, form }) {
+      const request = method === 'POST' ? form : query
+      const complaint = examine(request, clientId)
+      if (complaint) {
+        problems.push(`authorization request: ${complaint}`)
+        return { status: 400, headers: { 'content-type': 'text/plain' }, body: complaint }
+      }
+      const fields: Fields = [
+        ...(await grants.authorize(request)),
+        ...(request.state === undefined ? [] : [['state', request.state] as const]),
+        ...(sendsIss ? [['iss', issuer()] as const] : []),
+      ]
+      const changed = faults().response?.(fields, request) ?? fields
+      return deliver(request, changed, faults().responseMode)
+    },
+    async token(request) {
+      if (request.method !== 'POST') problems.push(`${request.method} to the token endpoint`)
+      const { status, body } = await grants.exchange(request)
+      return json(status, body, { 'cache-control': 'no-store' })
+    },
+    async userinfo(request) {
+      if (request.query.access_token) problems.push('access token in the query of the userinfo request')
+      const claims = grants.userFor(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1])
+      if (!claims) return { ...json(401, {}), headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
+      const changed = faults().userInfoClaims?.(claims) ?? claims
+      const { signedUserInfo } = faults()
+      if (!signedUserInfo) return json(200, changed)
+      const fault = signedUserInfo === true ? undefined : signedUserInfo
+      const body = await keys.sign({ ...(changed as Claims), iss: issuer(), aud: clientId }, fault)
+      return { status: 200, headers: { 'content-type': 'application/jwt' }, body }
+    },
+    endSession({ method, query, form }) {
+      const { post_logout_redirect_uri: target, state } = method === 'POST' ? form : query
+      if (!target) return { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>Signed out.</p>' }
+      const location = new URL(target)
+      if (state !== undefined) location.searchParams.set('state', state)
+      return { status: 303, headers: { location: location.href }, body: '' }
+    },
+    async revocation(request) {
+      grants.revoke(request.form.token ?? '')
+      return { status: 200, headers: {}, body: '' }
+    },
+  }
+}
+
+export function trimSlash(path: string): string {
+  return path.replace(/\/$/, '')
+}
+
+function buildMetadata(issuer: string, alg: string, sendsIss: boolean): Claims {
+  const base = trimSlash(issuer)
+  return {
+    issuer,
+    authorization_endpoint: base + PATHS.authorize,
+    token_endpoint: base + PATHS.token,
+    userinfo_endpoint: base + PATHS.userinfo,
+    jwks_uri: base + PATHS.jwks,
+    end_session_endpoint: base + PATHS.endSession,
+    revocation_endpoint: base + PATHS.revocation,
+    scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
+    // The order of words means nothing, and some providers use an odd one.
+    response_types_supported: ['code', 'id_token', 'id_token code', 'token code', 'token code id_token'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
+    grant_types_supported: ['authorization_code', 'implicit', 'refresh_token', 'client_credentials'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [alg, 'RS256'],
+    token_endpoint_auth_methods_supported: [
+      'client_secret_basic',
+      'client_secret_post',
+      'client_secret_jwt',
+      'private_key_jwt',
+      'none',
+    ],
+    token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'HS256'],
+    code_challenge_methods_supported: ['S256'],
+    claims_parameter_supported: true,
+    authorization_response_iss_parameter_supported: sendsIss,
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
+  }
+}
+
+/** What is wrong with an authorization request of this package, which always sends state, nonce and PKCE. */
+function examine(request: AuthorizationRequest, clientId: string): string | undefined {
+  const words = (request.response_type ?? '').split(' ')
+  if (request.client_id !== clientId) return 'another client_id'
+  if (!request.redirect_uri) return 'no redirect_uri'
+  if (!request.scope?.split(' ').includes('openid')) return 'scope without openid'
+  if (!words.every(word => ['code', 'id_token', 'token'].includes(word))) return 'unknown response_type'
+  if (!request.state) return 'no state'
+  if (!request.nonce) return 'no nonce'
+  if (words.includes('code') && (!request.code_challenge || request.code_challenge_method !== 'S256')) return 'no PKCE'
+  return undefined
+}

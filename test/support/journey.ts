@@ -1,0 +1,155 @@
+import { type CookieJar, isTrustworthy, siteOf } from './cookie-jar.js'
+import { type HtmlForm, parseForms } from './html-form.js'
+import { type RawAnswer, send } from './http-client.js'
+
+/** One request of a chain of redirects, with what went out and what came back. */
+export interface Hop {
+  readonly method: string
+  readonly url: string
+  readonly requestHeaders: Readonly<Record<string, string>>
+  readonly requestBody: string | undefined
+  readonly status: number
+  readonly headers: RawAnswer['headers']
+  readonly setCookies: readonly string[]
+  /** Absolute; `undefined` where the answer was no redirect. */
+  readonly location: string | undefined
+}
+
+export interface Page {
+  /** Where the chain of redirects ended. */
+  readonly url: string
+  readonly status: number
+  readonly headers: RawAnswer['headers']
+  readonly text: string
+  readonly hops: readonly Hop[]
+  readonly forms: readonly HtmlForm[]
+  /** Throws where the body is not JSON. */
+  json<T = unknown>(): T
+}
+
+/** The page that causes a request. */
+export interface Initiator {
+  readonly url: string
+  readonly referrerPolicy?: string | undefined
+}
+
+export interface Journey {
+  readonly url: string
+  readonly method: string
+  readonly body?: string
+  /** `undefined` when a person typed the address. */
+  readonly initiator: Initiator | undefined
+  readonly isTopLevel: boolean
+  readonly sendsCookies: (url: string) => boolean
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly redirect: 'follow' | 'manual'
+  readonly signal?: AbortSignal | undefined
+}
+
+const MOST_REDIRECTS = 20
+
+/** Sends a request and those it is redirected to. */
+export async function travel(jar: CookieJar, journey: Journey): Promise<Page> {
+  const hops: Hop[] = []
+  let { url, method, body } = journey
+  for (;;) {
+    const context = { method, isTopLevel: journey.isTopLevel, initiator: journey.initiator?.url }
+    const visited = [...hops.map(hop => hop.url), url]
+    const requestHeaders = buildHeaders(journey, method, body, visited)
+    const cookie = journey.sendsCookies(url) ? jar.header(url, context) : undefined
+    if (cookie !== undefined && !('cookie' in journey.headers)) requestHeaders.cookie = cookie
+    const { signal } = journey
+    const answer = await send({
+      url,
+      method,
+      headers: requestHeaders,
+      ...(body !== undefined && { body }),
+      ...(signal && { signal }),
+    })
+    if (journey.sendsCookies(url)) for (const header of answer.setCookies) jar.set(url, header, context)
+    const location = redirectTarget(answer, url)
+    const { status, headers, setCookies } = answer
+    hops.push({ method, url, requestHeaders, requestBody: body, status, headers, setCookies, location })
+    if (location === undefined || journey.redirect === 'manual') return buildPage(url, answer, hops)
+    if (hops.length > MOST_REDIRECTS) throw new Error(`More than ${MOST_REDIRECTS} redirects, last to ${location}`)
+    // Fetch, "HTTP-redirect fetch": 303 always becomes GET, 301 and 302 turn POST into GET, 307 and 308 repeat.
+    if (status === 303 ? method !== 'HEAD' : status < 303 && method === 'POST') {
+      method = 'GET'
+      body = undefined
+    }
+    url = location
+  }
+}
+
+function redirectTarget({ status, headers }: RawAnswer, url: string): string | undefined {
+  if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
+  // Node reads header bytes as latin1; browsers read them as UTF-8.
+  return new URL(Buffer.from(headers.location, 'latin1').toString(), url).href
+}
+
+function buildHeaders(journey: Journey, method: string, body: string | undefined, visited: readonly string[]) {
+  const { initiator, isTopLevel, headers: own } = journey
+  const url = visited.at(-1) ?? journey.url
+  const headers: Record<string, string | undefined> = {
+    ...(isTrustworthy(new URL(url)) && { 'sec-fetch-site': fetchSite(initiator?.url, visited) }),
+    ...refererFor(initiator, url),
+    ...originFor(initiator, method, visited, isTopLevel),
+    ...own,
+  }
+  if (body === undefined) delete headers['content-type']
+  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >
+}
+
+/** Fetch Metadata section 2.3: the relation to every URL of the chain counts, not only to the last. */
+function fetchSite(initiator: string | undefined, visited: readonly string[]): string {
+  if (initiator === undefined) return 'none'
+  if (visited.some(url => siteOf(url) !== siteOf(initiator))) return 'cross-site'
+  const { origin } = new URL(initiator)
+  return visited.every(url => new URL(url).origin === origin) ? 'same-origin' : 'same-site'
+}
+
+/** Referrer Policy: `strict-origin-when-cross-origin` is the default; of the others only those that hide more are known. */
+function refererFor(initiator: Initiator | undefined, url: string): Record<string, string> {
+  if (initiator === undefined || hidesReferrer(initiator, url)) return {}
+  const { origin, protocol } = new URL(initiator.url)
+  if (protocol === 'https:' && !isTrustworthy(new URL(url))) return {}
+  return { referer: origin === new URL(url).origin ? initiator.url.replace(/#.*/, '') : `${origin}/` }
+}
+
+function hidesReferrer({ url: from, referrerPolicy }: Initiator, url: string): boolean {
+  if (referrerPolicy === 'same-origin') return new URL(from).origin !== new URL(url).origin
+  return referrerPolicy === 'no-referrer'
+}
+
+/** Fetch, "append a request Origin header". */
+function originFor(initiator: Initiator | undefined, method: string, visited: readonly string[], isTopLevel: boolean) {
+  const isSafe = method === 'GET' || method === 'HEAD'
+  if (initiator === undefined) return isSafe ? {} : { origin: 'null' }
+  const { origin } = new URL(initiator.url)
+  const crossesOrigin = visited.some(url => new URL(url).origin !== origin)
+  if (isSafe && (isTopLevel || !crossesOrigin)) return {}
+  const isHidden = isTopLevel && hidesReferrer(initiator, visited.at(-1) ?? '')
+  return { origin: isHidden || isTainted(origin, visited) ? 'null' : origin }
+}
+
+/** A redirect from one foreign origin to another taints the origin of the request. */
+function isTainted(origin: string, visited: readonly string[]): boolean {
+  const origins = visited.map(url => new URL(url).origin)
+  return origins.some((from, index) => from !== origin && index + 1 < origins.length && origins[index + 1] !== from)
+}
+
+function buildPage(url: string, { status, headers, text }: RawAnswer, hops: readonly Hop[]): Page {
+  const isHtml = headers['content-type']?.startsWith('text/html') ?? false
+  return {
+    url,
+    status,
+    headers,
+    text,
+    hops,
+    forms: isHtml ? parseForms(text, url) : [],
+    json: <T>() => JSON.parse(text) as T,
+  }
+}
