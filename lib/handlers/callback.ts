@@ -7,28 +7,35 @@ import { redirect } from './answers.js'
 import { type Evidence, gatherEvidence } from './evidence.js'
 import { type FormField, readFormFields } from './form-body.js'
 import { startLogin } from './login.js'
-import { epochSeconds, publicPath, redirectUri } from './site.js'
+import { epochSeconds, publicPath, redirectUri, type Services } from './site.js'
 import { buildTicket, buildTokens } from './ticket.js'
-import { isFinished, transactionLifetime } from './transaction-cookie.js'
+import { type Attempt, isFinished, transactionLifetime } from './transaction-cookie.js'
 import type { Visit } from './visit.js'
 
 /** The provider's answer. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export async function callback(visit: Visit): Promise<void> {
-  const { services } = visit
+  const { services, res } = visit
   const response = parseAuthorizationResponse(await readFields(visit)) // 1
   const attempt = findAttempt(visit, response.state) // 2
-  if (typeof attempt === 'string') return redirect(visit.res, attempt)
-  if (await isLate(visit, attempt, response.state)) return
-  if (!(await services.state.once('state', attempt.state, transactionLifetime)))
-    return redirect(visit.res, landing(visit, attempt)) // 3
+  const { returnTo } = attempt
   try {
-    const evidence = await gatherEvidence(services, response, attempt) // 4 to 8
-    await signIn(visit, attempt, response, evidence) // 9, 10
+    if (!isFinished(attempt)) {
+      if (isLate(services, attempt, response.state)) return await startLogin(visit, { returnTo }, 1)
+      await finish(visit, attempt, response) // 3 to 10
+    }
+    redirect(res, landing(services, returnTo)) // 11
   } catch (error) {
-    if (error instanceof OidcError) error.returnTo = landing(visit, attempt)
+    if (error instanceof OidcError) error.returnTo = landing(services, returnTo)
     throw error
   }
-  redirect(visit.res, landing(visit, attempt)) // 11
+}
+
+/** An answer that comes again finds its state used, and nothing left to do. */
+async function finish(visit: Visit, attempt: Transaction, response: AuthorizationResponse): Promise<void> {
+  const { services } = visit
+  if (!(await services.state.once('state', attempt.state, transactionLifetime))) return // 3
+  const evidence = await gatherEvidence(services, response, attempt) // 4 to 8
+  await signIn(visit, attempt, response, evidence) // 9, 10
 }
 
 function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | FormField[] {
@@ -40,35 +47,29 @@ function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | 
   return [...new URLSearchParams(req.originalUrl.split('?', 2)[1])]
 }
 
-/** The attempt this answer belongs to, or, for a reload of a finished one, the page it ended at. */
-function findAttempt({ req, services }: Visit, state: string): Transaction | string {
-  const { site, transactions } = services
-  const attempt = transactions.find(req, state)
-  if (attempt === undefined) {
-    throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'no cookie of this browser belongs to the state of this answer')
-  }
-  if (isFinished(attempt)) return parseReturnTo(attempt.returnTo, site.baseUrl) ?? publicPath(site, '/')
-  return attempt
+/** The attempt of this browser that the answer belongs to. */
+function findAttempt({ req, services }: Visit, state: string): Attempt {
+  const attempt = services.transactions.find(req, state)
+  if (attempt !== undefined) return attempt
+  throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'no cookie of this browser belongs to the state of this answer')
 }
 
-/** An answer that took too long starts the sign-in anew, once; a second time it is an error. */
-async function isLate(visit: Visit, attempt: Transaction, state: string): Promise<boolean> {
-  const { site } = visit.services
+/** An answer that took too long starts the sign-in anew, once; a second time it is an error, as everything else that does not fit is. */
+function isLate({ site }: Services, attempt: Transaction, state: string): boolean {
+  const { issuer, clientId, responseType, responseMode } = site
+  const binding = { state, issuer, clientId, redirectUri: redirectUri(site), responseType, responseMode }
   try {
-    const { issuer, clientId, responseType, responseMode } = site
-    const binding = { state, issuer, clientId, redirectUri: redirectUri(site), responseType, responseMode }
     checkTransaction(attempt, { ...binding, now: epochSeconds(site), lifetime: transactionLifetime })
     return false
   } catch (error) {
-    const { returnTo, restarts = 0 } = attempt
-    if (!(error instanceof OidcError && error.code === 'ERR_OIDC_TRANSACTION_EXPIRED') || restarts > 0) throw error
-    await startLogin(visit, { returnTo }, restarts + 1)
-    return true
+    const isExpired = error instanceof OidcError && error.code === 'ERR_OIDC_TRANSACTION_EXPIRED'
+    if (isExpired && attempt.restarts === undefined) return true
+    throw error
   }
 }
 
 /** Re-checked when used, although the cookie was sealed: the rules may have changed since. */
-function landing({ services: { site } }: Visit, { returnTo }: Transaction): string {
+function landing({ site }: Services, returnTo: string): string {
   return parseReturnTo(returnTo, site.baseUrl) ?? publicPath(site, '/')
 }
 

@@ -22,12 +22,12 @@ interface FinishedTransaction {
   readonly createdAt: number
 }
 
-type SealedAttempt = Transaction | FinishedTransaction
+/** An attempt to sign in, under way or finished. */
+export type Attempt = Transaction | FinishedTransaction
 
-/** One attempt found among the cookies of a request. */
-interface Attempt {
+interface AttemptCookie {
   readonly name: string
-  readonly value: SealedAttempt
+  readonly value: Attempt
 }
 
 /**
@@ -38,14 +38,14 @@ export interface TransactionCookies {
   /** Adds the cookie of a new attempt and removes what is stale, unreadable or too much. */
   save(req: IncomingMessage, res: ServerResponse, transaction: Transaction): void
   /** The attempt a state belongs to in this browser. */
-  find(req: IncomingMessage, state: string): SealedAttempt | undefined
+  find(req: IncomingMessage, state: string): Attempt | undefined
   /** Turns the cookie of an attempt into a note of how it ended. */
   finish(res: ServerResponse, transaction: Transaction, sessionId: string): void
   /** Session ids this browser got from attempts that finished a short while ago, newest first. */
   recentSessions(req: IncomingMessage): string[]
 }
 
-export function isFinished(attempt: SealedAttempt): attempt is FinishedTransaction {
+export function isFinished(attempt: Attempt): attempt is FinishedTransaction {
   return 'finished' in attempt
 }
 
@@ -54,15 +54,15 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
   const prefix = hostCookieName(`oidc.${fingerprint(`${site.issuer}\n${site.clientId}`, 6)}.`, attributes.secure)
   const nameOf = (state: string) => prefix + fingerprint(state, 16)
 
-  const write = (res: ServerResponse, name: string, value: SealedAttempt, maxAge: number) => {
+  const write = (res: ServerResponse, name: string, value: Attempt, maxAge: number) => {
     const sealed = sealer.seal('transaction', name, JSON.stringify(value)).toString('base64url')
     setCookie(res, name, sealed, { ...attributes, maxAge })
   }
-  const read = (name: string, sealed: string | undefined): SealedAttempt | undefined => {
+  const read = (name: string, sealed: string | undefined): Attempt | undefined => {
     const opened = sealed === undefined ? undefined : sealer.open('transaction', name, Buffer.from(sealed, 'base64url'))
     return opened === undefined ? undefined : parseAttempt(JSON.parse(opened.toString()))
   }
-  const attempts = (req: IncomingMessage): { name: string; value: SealedAttempt | undefined }[] =>
+  const attempts = (req: IncomingMessage): { name: string; value: Attempt | undefined }[] =>
     Object.entries(readCookies(req))
       .filter(([name]) => name.startsWith(prefix))
       .map(([name, sealed]) => ({ name, value: read(name, sealed) }))
@@ -70,10 +70,10 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
   return {
     save(req, res, transaction) {
       const oldestUseful = transaction.createdAt - cookieLifetime
-      const [live, stale] = partition(attempts(req), (attempt): attempt is Attempt => {
+      const [live, stale] = partition(attempts(req), (attempt): attempt is AttemptCookie => {
         return attempt.value !== undefined && attempt.value.createdAt > oldestUseful
       })
-      const evicted = live.sort((a, b) => b.value.createdAt - a.value.createdAt).slice(maxTransactions - 1)
+      const evicted = newestFirst(live).slice(maxTransactions - 1)
       for (const { name } of [...stale, ...evicted]) clearCookie(res, name, attributes)
       write(res, nameOf(transaction.state), transaction, cookieLifetime)
     },
@@ -102,9 +102,14 @@ function cookieAttributes(site: Site): CookieAttributes {
   return { secure: site.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: cookieLifetime }
 }
 
-function parseAttempt(value: unknown): SealedAttempt | undefined {
+function parseAttempt(value: unknown): Attempt | undefined {
   if (typeof value === 'object' && value !== null && 'finished' in value) return value as FinishedTransaction
   return parseTransaction(value)
+}
+
+/** Browsers send older cookies first, which decides between attempts of the same second. */
+function newestFirst(attempts: readonly AttemptCookie[]): AttemptCookie[] {
+  return [...attempts].reverse().sort((a, b) => b.value.createdAt - a.value.createdAt)
 }
 
 function partition<T, U extends T>(items: readonly T[], isWanted: (item: T) => item is U): [U[], T[]] {

@@ -3,7 +3,7 @@ import { OidcError } from '../errors.js'
 /**
  * Reads a body to its end, counting what it is after decompression.
  *
- * @param signal stops the reading, also where the body comes from a `fetch` that does not heed it
+ * @param signal - stops the reading, also where the body comes from a `fetch` that does not heed it
  * @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE as soon as it is longer than `limit` bytes, or where it is no UTF-8.
  */
 export async function readBody(response: Response, limit: number, signal: AbortSignal): Promise<string> {
@@ -21,15 +21,9 @@ export async function readBody(response: Response, limit: number, signal: AbortS
 async function* chunksOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
   if (reader === undefined) return
-  // Says nothing to a source that has ended, and is never waited for: the source may never answer.
-  const stop = () => void reader.cancel().catch(() => undefined)
-  signal.addEventListener('abort', stop)
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value
-  } finally {
-    signal.removeEventListener('abort', stop)
-    stop()
-  }
+  // Never waited for: the source may never answer.
+  signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined))
+  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value
 }
 
 function decode(chunks: readonly Uint8Array[]): string {

@@ -11,14 +11,20 @@ export interface RedisClient {
   on(event: 'ready' | 'end', listener: () => void): unknown
   off(event: 'ready' | 'end', listener: () => void): unknown
   hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
-  evalshaBuffer(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
-  evalBuffer(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  evalsha(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  eval(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
   zrem(key: string, member: string): Promise<unknown>
   zscore(key: string, member: string): Promise<unknown>
   zrangebyscore(key: string, min: number, max: string): Promise<string[]>
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', n: number): Promise<[string, string[]]>
   ping(): Promise<unknown>
+}
+
+/** ioredis has a variant of every command that answers with bytes; its types leave these two out. */
+export interface ScriptingClient extends RedisClient {
+  evalshaBuffer: RedisClient['evalsha']
+  evalBuffer: RedisClient['eval']
 }
 
 /** A client this package made itself, and so may configure and close. */
@@ -35,7 +41,7 @@ const LONGEST_RECONNECT_DELAY = 1000
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
 export function checkClient(client: RedisClient): void {
-  if (typeof client?.status !== 'string' || typeof client.evalshaBuffer !== 'function') {
+  if (typeof client?.status !== 'string' || typeof (client as ScriptingClient).evalshaBuffer !== 'function') {
     throw new OidcError('ERR_OIDC_OPTIONS', '"redis" must be an ioredis client, an ioredis cluster, or a URL')
   }
   const scaleReads = optionOf(client, 'scaleReads')

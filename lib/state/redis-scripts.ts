@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { RedisClient } from './redis-client.js'
+import type { RedisClient, ScriptingClient } from './redis-client.js'
 import { reasonOf } from './unavailable.js'
 
 /** A Lua script on one key, so that it runs on any node of a cluster. Needs nothing newer than Redis 4. */
@@ -76,10 +76,11 @@ export async function runScript(
   key: string,
   args: readonly (string | Buffer | number)[],
 ): Promise<unknown> {
+  const scripting = client as ScriptingClient
   try {
-    return await client.evalshaBuffer(sha1, 1, key, ...args)
+    return await scripting.evalshaBuffer(sha1, 1, key, ...args)
   } catch (error) {
     if (reasonOf(error) !== 'NOSCRIPT') throw error
-    return client.evalBuffer(text, 1, key, ...args)
+    return scripting.evalBuffer(text, 1, key, ...args)
   }
 }

@@ -26,7 +26,10 @@ test('a request with everything carries everything, once', () => {
 })
 
 test('a request with the least names the client and nothing else', () => {
-  assert.equal(buildEndSessionUrl({ ...request, endpoint: 'https://op.example/end' }), 'https://op.example/end?client_id=client')
+  assert.equal(
+    buildEndSessionUrl({ ...request, endpoint: 'https://op.example/end' }),
+    'https://op.example/end?client_id=client',
+  )
 })
 
 for (const name of ['id_token_hint', 'client_id', 'post_logout_redirect_uri', 'state']) {

@@ -50,7 +50,9 @@ for (const other of [
   undefined,
 ]) {
   test(`the issuer ${JSON.stringify(other)} is not the configured one`, () => {
-    assert.throws(() => parseProviderMetadata({ ...valid, issuer: other }, issuer), { code: 'ERR_OIDC_METADATA_ISSUER' })
+    assert.throws(() => parseProviderMetadata({ ...valid, issuer: other }, issuer), {
+      code: 'ERR_OIDC_METADATA_ISSUER',
+    })
   })
 }
 

@@ -26,7 +26,16 @@ for (const [text, expected] of spellings) {
   })
 }
 
-for (const text of ['', 'token', 'id_token token', 'none', 'code code', 'CODE', 'code id_token token extra', 'code,id_token']) {
+for (const text of [
+  '',
+  'token',
+  'id_token token',
+  'none',
+  'code code',
+  'CODE',
+  'code id_token token extra',
+  'code,id_token',
+]) {
   test(`"${text}" is not a response type of this package`, () => {
     assert.throws(() => parseResponseType(text), { code: 'ERR_OIDC_OPTIONS' })
   })
@@ -55,7 +64,15 @@ test('only the canonical word order is taken for a response type that was parsed
 })
 
 test('a published list is read as sets of words', () => {
-  const supported = ['code', 'id_token code', 'token code id_token', 'id_token', 'token id_token', 'token code', 'token']
+  const supported = [
+    'code',
+    'id_token code',
+    'token code id_token',
+    'id_token',
+    'token id_token',
+    'token code',
+    'token',
+  ]
   for (const [responseType] of parts) assert.equal(hasResponseType(supported, responseType), true)
 })
 

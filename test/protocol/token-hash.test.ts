@@ -44,11 +44,19 @@ test('a code, a token and a state that belong to the ID Token are taken', () => 
 
 const rejections = [
   { name: 'c_hash of another code', change: { c_hash: claims.at_hash }, error: 'ERR_OIDC_ID_TOKEN_CODE_HASH' },
-  { name: 'c_hash with one more character', change: { c_hash: `${claims.c_hash}1` }, error: 'ERR_OIDC_ID_TOKEN_CODE_HASH' },
+  {
+    name: 'c_hash with one more character',
+    change: { c_hash: `${claims.c_hash}1` },
+    error: 'ERR_OIDC_ID_TOKEN_CODE_HASH',
+  },
   { name: 'c_hash missing', change: { c_hash: undefined }, error: 'ERR_OIDC_ID_TOKEN_CODE_HASH' },
   { name: 'c_hash empty', change: { c_hash: '' }, error: 'ERR_OIDC_ID_TOKEN_CODE_HASH' },
   { name: 'c_hash as a list', change: { c_hash: [claims.c_hash] }, error: 'ERR_OIDC_ID_TOKEN_CODE_HASH' },
-  { name: 'at_hash of another token', change: { at_hash: claims.c_hash }, error: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH' },
+  {
+    name: 'at_hash of another token',
+    change: { at_hash: claims.c_hash },
+    error: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH',
+  },
   { name: 'at_hash missing', change: { at_hash: undefined }, error: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH' },
   { name: 'at_hash that is null', change: { at_hash: null }, error: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH' },
   { name: 's_hash of another state', change: { s_hash: claims.c_hash }, error: 'ERR_OIDC_ID_TOKEN_STATE_HASH' },
@@ -68,7 +76,9 @@ test('a hash made for another algorithm is not the hash', () => {
 
 test('hashes that are not required may be missing, but not wrong', () => {
   checkTokenHashes({}, 'RS256', { code, accessToken, state }, optional)
-  assert.throws(() => checkTokenHashes({ c_hash: 'x' }, 'RS256', { code }, optional), { code: 'ERR_OIDC_ID_TOKEN_CODE_HASH' })
+  assert.throws(() => checkTokenHashes({ c_hash: 'x' }, 'RS256', { code }, optional), {
+    code: 'ERR_OIDC_ID_TOKEN_CODE_HASH',
+  })
   assert.throws(() => checkTokenHashes({ at_hash: 'x' }, 'RS256', { accessToken }, optional), {
     code: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH',
   })

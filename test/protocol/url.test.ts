@@ -48,7 +48,13 @@ for (const text of ['https://user@op.example/', 'https://:word@op.example/', 'ht
   })
 }
 
-for (const text of ['ftp://localhost/', 'file:///etc/passwd', 'data:text/plain,x', 'ws://localhost/', 'javascript:alert(1)']) {
+for (const text of [
+  'ftp://localhost/',
+  'file:///etc/passwd',
+  'data:text/plain,x',
+  'ws://localhost/',
+  'javascript:alert(1)',
+]) {
   test(`the scheme of ${text} is refused`, () => {
     assert.equal(isSecureUrl(new URL(text)), false)
   })

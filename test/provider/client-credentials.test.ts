@@ -60,14 +60,14 @@ const subtle = async (name: string, more: object): Promise<CryptoKey> => {
   return pair.privateKey
 }
 const jwk = (key: typeof rsa, more: JWK = {}): JWK => ({ ...(key.export({ format: 'jwk' }) as JWK), ...more })
-const node = (...args: [type: 'ec', options: { namedCurve: string }]) => generateKeyPairSync(...args).privateKey
+const onCurve = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).privateKey
 
 const keys: readonly [name: string, clientKey: NonNullable<ClientCredentials['clientKey']>, algorithm: string][] = [
   ['an RSA KeyObject', rsa, 'RS256'],
   ['an RSA-PSS KeyObject', generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey, 'PS256'],
   ['a P-256 KeyObject', p256, 'ES256'],
-  ['a P-384 KeyObject', node('ec', { namedCurve: 'P-384' }), 'ES384'],
-  ['a P-521 KeyObject', node('ec', { namedCurve: 'P-521' }), 'ES512'],
+  ['a P-384 KeyObject', onCurve('P-384'), 'ES384'],
+  ['a P-521 KeyObject', onCurve('P-521'), 'ES512'],
   ['an Ed25519 KeyObject', generateKeyPairSync('ed25519').privateKey, 'EdDSA'],
   ['an RSA JWK', jwk(rsa), 'RS256'],
   ['an RSA JWK for PS384', jwk(rsa, { alg: 'PS384' }), 'PS384'],

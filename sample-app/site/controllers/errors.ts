@@ -5,9 +5,13 @@ interface ErrorDescription {
   readonly status: number
   readonly code: string
   readonly sentence: string
-  /** Where the person wanted to go. */
+  /** Whether a new sign-in could help, and where the person wanted to go. */
+  readonly signInHelps?: boolean
   readonly returnTo?: string | undefined
 }
+
+/** Signed in already, and nothing would change by doing so again. */
+const missingRights = ['ERR_OIDC_CLAIM_REQUIRED', 'ERR_OIDC_SCOPE_REQUIRED']
 
 /** Everything no route has answered. */
 export const showNotFound: RequestHandler = (_req, res) => {
@@ -25,16 +29,16 @@ export const showError: ErrorRequestHandler = (error: unknown, _req, res, next) 
 function describe(error: unknown): ErrorDescription {
   if (error instanceof OidcError) {
     const { status, code, sentence, returnTo } = error
-    return { status, code, sentence, returnTo }
+    return { status, code, sentence, returnTo, signInHelps: status !== 503 && !missingRights.includes(code) }
   }
   return { status: 500, code: 'INTERNAL', sentence: 'Something went wrong on this site.' }
 }
 
 /** A page for people, JSON for the page's script. */
-function show(res: Response, { status, code, sentence, returnTo = '/' }: ErrorDescription): void {
+function show(res: Response, { status, code, sentence, returnTo = '/', signInHelps = false }: ErrorDescription): void {
   res.status(status).set('Cache-Control', 'no-store')
   res.format({
-    html: () => res.render('error', { title: 'Error', page: 'error', status, code, sentence, returnTo }),
+    html: () => res.render('error', { title: 'Error', page: 'error', status, code, sentence, returnTo, signInHelps }),
     json: () => res.json({ error: code, message: sentence }),
     default: () => res.type('text').send(sentence),
   })

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
+import {
+  buildClientAuthentication,
+  type ClientAuthentication,
+  selectClientAuthenticationMethod,
+} from '../../lib/protocol/client-authentication.js'
+
+const context = { clientId: 's6BhdRkqt3', audience: 'https://op.example/', now: 1_750_000_000, jti: 'never-twice' }
+const clientSecret = '7Fjfp0ZBr1KtDRbnfVdmIw'
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+
+const nothing = { hasSecret: false, hasKey: false }
+const secret = { hasSecret: true, hasKey: false }
+const key = { hasSecret: false, hasKey: true }
+const both = { hasSecret: true, hasKey: true }
+
+for (const [name, configured, atHand, supported, method] of [
+  ['a secret and no published list mean basic', undefined, secret, undefined, 'client_secret_basic'],
+  ['a secret and a key and no published list mean basic', undefined, both, undefined, 'client_secret_basic'],
+  [
+    'basic is taken before post',
+    undefined,
+    secret,
+    ['client_secret_post', 'client_secret_basic'],
+    'client_secret_basic',
+  ],
+  ['post is taken where basic is not offered', undefined, secret, ['none', 'client_secret_post'], 'client_secret_post'],
+  [
+    'a signed proof is taken where nothing else is offered',
+    undefined,
+    secret,
+    ['client_secret_jwt'],
+    'client_secret_jwt',
+  ],
+  ['a key is taken before a secret', undefined, both, ['client_secret_basic', 'private_key_jwt'], 'private_key_jwt'],
+  ['a key that is not offered leaves the secret', undefined, both, ['client_secret_post'], 'client_secret_post'],
+  ['nothing at hand means none', undefined, nothing, undefined, 'none'],
+  ['none need not be published', undefined, nothing, ['client_secret_basic'], 'none'],
+  [
+    'what is configured comes first',
+    'client_secret_post',
+    both,
+    ['client_secret_basic', 'client_secret_post'],
+    'client_secret_post',
+  ],
+  ['what is configured needs no published list', 'private_key_jwt', key, undefined, 'private_key_jwt'],
+  ['none can be configured though it is not published', 'none', secret, ['client_secret_basic'], 'none'],
+] as const) {
+  test(name, () => {
+    assert.equal(selectClientAuthenticationMethod(configured, atHand, supported), method)
+  })
+}
+
+for (const [name, configured, atHand, supported, code] of [
+  ['basic without a secret', 'client_secret_basic', key, undefined, 'ERR_OIDC_OPTIONS'],
+  ['post without a secret', 'client_secret_post', nothing, undefined, 'ERR_OIDC_OPTIONS'],
+  ['a signed proof without a secret', 'client_secret_jwt', nothing, undefined, 'ERR_OIDC_OPTIONS'],
+  ['a signed proof without a key', 'private_key_jwt', secret, undefined, 'ERR_OIDC_OPTIONS'],
+  [
+    'a configured method that is not offered',
+    'client_secret_post',
+    secret,
+    ['client_secret_basic'],
+    'ERR_OIDC_UNSUPPORTED',
+  ],
+  ['a secret where only a key is taken', undefined, secret, ['private_key_jwt'], 'ERR_OIDC_UNSUPPORTED'],
+  ['a secret where only certificates are taken', undefined, secret, ['tls_client_auth'], 'ERR_OIDC_UNSUPPORTED'],
+  ['a secret where only strangers are taken', undefined, secret, ['none'], 'ERR_OIDC_UNSUPPORTED'],
+  ['a key where nothing but basic can be assumed', undefined, key, undefined, 'ERR_OIDC_UNSUPPORTED'],
+] as const) {
+  test(`${name} is found out`, () => {
+    assert.throws(() => selectClientAuthenticationMethod(configured, atHand, supported), { code })
+  })
+}
+
+test('basic credentials are those of RFC 6749 section 2.3.1', async () => {
+  const parts = await buildClientAuthentication({ method: 'client_secret_basic', clientSecret }, context)
+  const authorization = 'Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3'
+  assert.deepEqual(parts, { headers: { authorization }, body: {} })
+})
+
+test('basic credentials come back whole, whatever characters they have', async () => {
+  const clientId = 'id with : + % é "'
+  const odd = '~!*()\'& =:+%/"é'
+  const { headers } = await buildClientAuthentication(
+    { method: 'client_secret_basic', clientSecret: odd },
+    { ...context, clientId },
+  )
+  const decoded = Buffer.from(headers.authorization?.slice('Basic '.length) ?? '', 'base64').toString()
+  const parts = decoded.split(':').map(part => new URLSearchParams(`x=${part}`).get('x'))
+  assert.deepEqual(parts, [clientId, odd])
+})
+
+test('post puts both into the form', async () => {
+  const parts = await buildClientAuthentication({ method: 'client_secret_post', clientSecret }, context)
+  assert.deepEqual(parts, { headers: {}, body: { client_id: 's6BhdRkqt3', client_secret: clientSecret } })
+})
+
+test('a client without credentials says who it is', async () => {
+  assert.deepEqual(await buildClientAuthentication({ method: 'none' }, context), {
+    headers: {},
+    body: { client_id: 's6BhdRkqt3' },
+  })
+})
+
+const signed: readonly (readonly [string, ClientAuthentication, object, Parameters<typeof compactVerify>[1]])[] = [
+  [
+    'a secret',
+    { method: 'client_secret_jwt', clientSecret, algorithm: 'HS256' },
+    { alg: 'HS256' },
+    Buffer.from(clientSecret),
+  ],
+  ['a key', { method: 'private_key_jwt', key: privateKey, algorithm: 'RS256' }, { alg: 'RS256' }, publicKey],
+  [
+    'a named key in JWK form',
+    { method: 'private_key_jwt', key: privateKey.export({ format: 'jwk' }), algorithm: 'PS256', kid: 'k1' },
+    { alg: 'PS256', kid: 'k1' },
+    publicKey,
+  ],
+]
+
+for (const [name, auth, header, verificationKey] of signed) {
+  test(`a proof signed with ${name} says who, to whom and for how long`, async () => {
+    const { headers, body } = await buildClientAuthentication(auth, context)
+    const { client_assertion: assertion = '', ...rest } = body
+    assert.deepEqual(headers, {})
+    assert.deepEqual(rest, {
+      client_id: 's6BhdRkqt3',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    })
+    await compactVerify(assertion, verificationKey)
+    assert.deepEqual(decodeProtectedHeader(assertion), header)
+    assert.deepEqual(decodeJwt(assertion), {
+      iss: 's6BhdRkqt3',
+      sub: 's6BhdRkqt3',
+      aud: 'https://op.example/',
+      jti: 'never-twice',
+      iat: 1_750_000_000,
+      exp: 1_750_000_060,
+    })
+  })
+}
+
+for (const auth of [
+  { method: 'client_secret_jwt', clientSecret, algorithm: 'RS256' },
+  { method: 'private_key_jwt', key: privateKey, algorithm: 'ES256' },
+  { method: 'private_key_jwt', key: publicKey, algorithm: 'RS256' },
+] as const) {
+  test(`${auth.method} with a credential that cannot make ${auth.algorithm} is a mistake of the site`, async () => {
+    await assert.rejects(buildClientAuthentication(auth, context), { code: 'ERR_OIDC_OPTIONS' })
+  })
+}

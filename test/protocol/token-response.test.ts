@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseTokenError, parseTokenResponse } from '../../lib/protocol/token-response.js'
+
+const valid = {
+  access_token: 'access-token~1',
+  token_type: 'Bearer',
+  expires_in: 3600,
+  scope: 'openid email',
+  refresh_token: 'refresh token with +%& and a blank',
+  id_token: 'a.b.c',
+}
+
+function parse(json: unknown, idTokenRequired = true) {
+  return parseTokenResponse(json, { idTokenRequired })
+}
+
+test('a whole token response is taken', () => {
+  assert.deepEqual(parse(valid), valid)
+})
+
+test('members nobody knows are left out', () => {
+  assert.deepEqual(parse({ ...valid, ext_expires_in: 7200, ['__proto__']: 'x' }), valid)
+})
+
+test('the least a token response can be is an access token', () => {
+  const least = { access_token: 'a', token_type: 'bearer' }
+  assert.deepEqual(parse(least, false), least)
+})
+
+test('optional members that are null are absent', () => {
+  const json = { ...valid, expires_in: null, scope: null, refresh_token: null, id_token: null }
+  assert.deepEqual(parse(json, false), { access_token: valid.access_token, token_type: 'Bearer' })
+})
+
+test('an empty scope is a scope', () => {
+  assert.equal(parse({ ...valid, scope: '' }).scope, '')
+})
+
+for (const [given, kept] of [
+  [0, 0],
+  ['3600', 3600],
+  [315_360_000, 315_360_000],
+  [315_360_001, undefined],
+  [-1, undefined],
+  ['', undefined],
+  ['-1', undefined],
+  ['1e3', undefined],
+  ['soon', undefined],
+  ['99999999999', undefined],
+  [true, undefined],
+  [[60], undefined],
+  [1e300, undefined],
+] as const) {
+  test(`a life of ${JSON.stringify(given)} seconds counts as ${kept}`, () => {
+    assert.equal(parse({ ...valid, expires_in: given }).expires_in, kept)
+  })
+}
+
+const broken: readonly Record<string, unknown>[] = [
+  ...[undefined, null, '', 42, ['a'], 'with blank', 'line\nbreak', 'é', '\u0000'].map(access_token => ({
+    access_token,
+  })),
+  ...[undefined, null, '', 'DPoP', 'mac', 'Bearer ', 42].map(token_type => ({ token_type })),
+  ...['', 42, ['r'], 'line\r\nbreak', 'é'].map(refresh_token => ({ refresh_token })),
+  ...[undefined, null, '', 42, {}, 'é'].map(id_token => ({ id_token })),
+  ...[42, ['openid'], 'line\nbreak', {}].map(scope => ({ scope })),
+]
+
+for (const change of broken) {
+  const [[name, value] = []] = Object.entries(change)
+  test(`a token response whose ${name} is ${JSON.stringify(value)} is refused`, () => {
+    assert.throws(() => parse({ ...valid, ...change }), { code: 'ERR_OIDC_TOKEN_RESPONSE' })
+  })
+}
+
+for (const json of [undefined, null, 'text', 42, [], [valid]]) {
+  test(`${JSON.stringify(json)?.slice(0, 20)} is not a token response`, () => {
+    assert.throws(() => parse(json), { code: 'ERR_OIDC_TOKEN_RESPONSE' })
+  })
+}
+
+for (const [status, error, code] of [
+  [400, 'invalid_grant', 'ERR_OIDC_CODE_REJECTED'],
+  [401, 'invalid_client', 'ERR_OIDC_CLIENT_REJECTED'],
+  [400, 'invalid_client', 'ERR_OIDC_CLIENT_REJECTED'],
+  [400, 'unauthorized_client', 'ERR_OIDC_CLIENT_REJECTED'],
+  [400, 'invalid_request', 'ERR_OIDC_TOKEN_RESPONSE'],
+  [403, undefined, 'ERR_OIDC_TOKEN_RESPONSE'],
+  [429, 'invalid_grant', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  [500, 'invalid_grant', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  [503, 'invalid_client', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+] as const) {
+  test(`status ${status} with the error ${error} amounts to ${code}`, () => {
+    const found = parseTokenError(status, { error })
+    assert.equal(found.code, code)
+    assert.deepEqual(found.cause, { status, error })
+  })
+}
+
+for (const json of [undefined, null, '<html>', ['invalid_grant'], { error: ['invalid_grant'] }, { error: 42 }]) {
+  test(`an unsuccessful answer of ${JSON.stringify(json)} is no verdict on the code`, () => {
+    const found = parseTokenError(400, json)
+    assert.equal(found.code, 'ERR_OIDC_TOKEN_RESPONSE')
+    assert.deepEqual(found.cause, { status: 400, error: undefined })
+  })
+}
+
+test('what a provider writes reaches neither the message nor the log as it is', () => {
+  const found = parseTokenError(400, { error: `bad\r\n\u001b${'x'.repeat(500)}`, error_description: 'code abc' })
+  assert.deepEqual(found.cause, { status: 400, error: `bad${'x'.repeat(197)}` })
+  assert.equal(found.message.includes('bad'), false)
+})

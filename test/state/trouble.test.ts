@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { afterEach, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { inspect } from 'node:util'
+import type { State } from '../../lib/state/state.js'
+import { type RedisServer, startRedis, until } from '../support/redis.js'
+import { checkNoSecrets, secret } from '../support/secrets.js'
+import { Bench, dataOf, issuer, save, savedSession, signIn, ticket, tokens, visit } from './fixtures.js'
+
+const bench = new Bench()
+afterEach(() => bench.close())
+
+const unavailable = { code: 'ERR_OIDC_STORE_UNAVAILABLE', status: 503 }
+const clientKinds = ['ioredis 6', 'ioredis 5', 'URL'] as const
+
+async function started(args: readonly string[] = []): Promise<RedisServer> {
+  const server = await startRedis({ args })
+  bench.onClose(() => server.stop())
+  return server
+}
+
+/** Every operation there is, for a session that exists. */
+function operations(state: State, id: string): readonly (readonly [string, () => Promise<unknown>, 'read' | 'write'])[] {
+  return [
+    ['load', () => state.load(id, { extend: false }), 'read'],
+    ['readTokens', () => state.readTokens(id), 'read'],
+    ['list', () => state.list({ issuer, subject: 'alice' }), 'read'],
+    ['sessions.get', () => state.sessions.get(id), 'read'],
+    ['sessions.length', () => state.sessions.length(), 'read'],
+    ['signIn', () => state.signIn({ ticket: ticket(), tokens: tokens(), previous: [id], keep: ['cart'] }), 'write'],
+    ['replace', () => state.replace(id, { tokens: tokens() }), 'write'],
+    ['end', () => state.end(id), 'write'],
+    ['endAll', () => state.endAll({ issuer, subject: 'alice' }), 'write'],
+    ['once', () => state.once('state', secret('state'), 60), 'write'],
+    ['sessions.destroy', () => state.sessions.destroy(id), 'write'],
+    ['sessions.clear', () => state.sessions.clear(), 'write'],
+    ['a new session', () => savedSession(state, { a: 1 }), 'write'],
+  ]
+}
+
+async function checkUnavailable(state: State, id: string, which: 'write' | 'all' = 'all'): Promise<void> {
+  for (const [name, operation, kind] of operations(state, id)) {
+    if (which === 'write' && kind === 'read') continue
+    await assert.rejects(operation(), unavailable, name)
+    const error = await operation().catch((reason: unknown) => reason)
+    checkNoSecrets(inspect(error, { depth: 20, showHidden: true }), name)
+  }
+}
+
+async function recovers(state: State): Promise<void> {
+  await until('the store answers again', () => state.ping().then(() => true, () => false))
+}
+
+for (const kind of clientKinds) {
+  describe(`Redis in trouble, seen through ${kind}`, () => {
+    test('down at the start: the state is made, every operation says unavailable, and it recovers', async () => {
+      const server = await started()
+      await server.kill()
+      const state = bench.stateOf(kind, server, { timeout: 50 })
+      await checkUnavailable(state, secret('session id'))
+      await server.restart()
+      await recovers(state)
+      assert.notEqual((await state.load(await signIn(state)))?.ticket(), undefined)
+    })
+
+    test('gone and back: unavailable meanwhile, and fine afterwards', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server, { timeout: 50 })
+      const id = await signIn(state)
+      await server.kill()
+      await checkUnavailable(state, id)
+      await server.restart()
+      await recovers(state)
+      assert.equal(await state.load(id), undefined)
+      assert.notEqual((await state.load(await signIn(state)))?.ticket(), undefined)
+    })
+
+    test('hung: unavailable meanwhile, and the same session is there afterwards', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server, { timeout: 50 })
+      const id = await signIn(state)
+      const req = await visit(state, id)
+      dataOf(req).cart = 1
+      server.pause()
+      await assert.rejects(state.load(id), unavailable)
+      await assert.rejects(state.readTokens(id), unavailable)
+      await assert.rejects(state.once('state', secret('state'), 60), unavailable)
+      await assert.rejects(save(req), unavailable)
+      await assert.rejects(state.ping(), unavailable)
+      server.resume()
+      await recovers(state)
+      assert.notEqual((await state.load(id))?.ticket(), undefined)
+      await save(req)
+      assert.equal(dataOf(await visit(state, id)).cart, 1)
+    })
+
+    test('read-only: pages can be read, nothing can be written, no sign-in is half done', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server, { timeout: 200 })
+      const id = await signIn(state)
+      await server.command('REPLICAOF', '127.0.0.1', 1)
+      await checkUnavailable(state, id, 'write')
+      await until('reads work', () => state.load(id).then(record => record?.ticket() !== undefined, () => false))
+      await server.command('REPLICAOF', 'NO', 'ONE')
+      await until('writes work', () => state.once('x', 'y', 60).then(() => true, () => false))
+      assert.notEqual((await state.load(id))?.ticket(), undefined)
+      assert.equal((await state.list({ issuer, subject: 'alice' })).length, 1)
+    })
+
+    test('full: nothing new can be written, what is there can be read and ended', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server)
+      const [id, other] = [await signIn(state), await signIn(state)]
+      const req = await visit(state, id)
+      dataOf(req).cart = 1
+      await server.config('maxmemory', 1)
+      await assert.rejects(state.signIn({ ticket: ticket(), tokens: tokens(), previous: [id], keep: [] }), unavailable)
+      await assert.rejects(state.replace(id, { tokens: tokens() }), unavailable)
+      await assert.rejects(save(req), unavailable)
+      await assert.rejects(state.once('state', secret('state'), 60), unavailable)
+      assert.notEqual((await state.load(id))?.ticket(), undefined)
+      assert.equal(await state.end(other), true)
+      await server.config('maxmemory', 0)
+      await save(req)
+      assert.equal(dataOf(await visit(state, id)).cart, 1)
+      assert.notEqual(await state.readTokens(id), undefined)
+    })
+
+    test('a password that was set meanwhile: unavailable, and fine when it is gone', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server, { timeout: 100 })
+      const id = await signIn(state)
+      await server.config('requirepass', secret('redis password'))
+      await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
+      await checkUnavailable(state, id)
+      await server.config('requirepass', '')
+      await recovers(state)
+      assert.notEqual((await state.load(id))?.ticket(), undefined)
+    })
+
+    test('a Redis that lost everything, scripts included, is used on', async () => {
+      const server = await started()
+      const state = bench.stateOf(kind, server)
+      const id = await signIn(state)
+      await server.command('SCRIPT', 'FLUSH')
+      await server.command('FLUSHALL')
+      assert.equal(await state.load(id), undefined)
+      assert.notEqual((await state.load(await signIn(state)))?.ticket(), undefined)
+    })
+
+    test('while it is away nothing piles up in the client', async () => {
+      const server = await started()
+      const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
+      const state = bench.state({ redis: client, timeout: 50 })
+      await state.ping()
+      await server.kill()
+      await until('the client has noticed', () => client.status !== 'ready')
+      const attempts = Array.from({ length: 3000 }, () => state.load(secret('session id')))
+      const { offlineQueue } = client as unknown as { readonly offlineQueue: { readonly length: number } }
+      assert.equal(offlineQueue.length, 0)
+      for (const { status } of await Promise.allSettled(attempts)) assert.equal(status, 'rejected')
+      assert.equal(offlineQueue.length, 0)
+      assert.equal(client.listenerCount('ready') < 5, true)
+      await server.restart()
+      await recovers(state)
+    })
+
+    test('while it hangs no more than a bounded number of commands wait for it', async () => {
+      const server = await started()
+      const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
+      const state = bench.state({ redis: client, timeout: 50 })
+      await state.ping()
+      server.pause()
+      const { commandQueue } = client as unknown as { readonly commandQueue: { readonly length: number } }
+      for (let wave = 0; wave < 3; wave += 1) {
+        const attempts = Array.from({ length: 1500 }, () => state.load(secret('session id')))
+        for (const { status } of await Promise.allSettled(attempts)) assert.equal(status, 'rejected')
+      }
+      assert.ok(commandQueue.length <= 2001, `${commandQueue.length} commands`)
+      server.resume()
+      await recovers(state)
+      assert.equal(await state.load(secret('session id')), undefined)
+    })
+  })
+}
+
+describe('a client made from a URL', () => {
+  test('says in the log what is wrong, once per reason, and when it is over', async () => {
+    const server = await started()
+    bench.logged.length = 0
+    const state = bench.stateOf('URL', server, { timeout: 50 })
+    await state.ping()
+    await server.kill()
+    for (let attempt = 0; attempt < 10; attempt += 1) await assert.rejects(state.ping(), unavailable)
+    await server.restart()
+    await recovers(state)
+    const [first, ...rest] = bench.logged
+    assert.match(String(first), /ECONNREFUSED|ECONNRESET/)
+    assert.ok(rest.length <= 2)
+    assert.match(String(rest.at(-1)), /available again/)
+  })
+
+  test('with a wrong password says so, shows it nowhere, and recovers when the password fits', async () => {
+    const server = await started()
+    const password = secret('redis password')
+    await server.config('requirepass', secret('other redis password'))
+    bench.logged.length = 0
+    const state = bench.state({ redis: server.url.replace('//', `//:${password}@`), timeout: 100 })
+    const error = await state.ping().catch((reason: unknown) => reason)
+    assert.equal((error as { code?: string }).code, unavailable.code)
+    await until('it was logged', () => bench.logged.length > 0)
+    checkNoSecrets(inspect([error, bench.logged], { depth: 20, showHidden: true }), 'error and log')
+    assert.match(bench.logged.join(), /WRONGPASS/)
+    await server.config('requirepass', password)
+    await recovers(state)
+  })
+
+  test('prints nothing and leaves nothing unhandled, whatever happens, and lets the process end', async () => {
+    const server = await started(['--requirepass', secret('redis password')])
+    const url = server.url.replace('//', `//:${secret('wrong redis password')}@`)
+    const script = `
+      import { createState } from ${JSON.stringify(new URL('../../lib/state/state.ts', import.meta.url).pathname)}
+      const log = line => console.log('LOG ' + line)
+      const settings = { secrets: ['x'.repeat(32)], idle: 60, absolute: 60, timeout: 100, now: () => new Date(), log }
+      for (const redis of [${JSON.stringify(url)}, 'redis://127.0.0.1:1']) {
+        const state = createState({ ...settings, redis })
+        await state.load('x').catch(error => console.log(error.code))
+        await state.close()
+      }`
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', script]
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args)
+    checkNoSecrets(stdout + stderr, 'the output')
+    const lines = stdout.trim().split('\n')
+    assert.deepEqual(lines.filter(line => !line.startsWith('LOG ')), [unavailable.code, unavailable.code])
+    assert.equal(stderr, '')
+  })
+
+  test('finds the new primary when the address leads to another Redis', async () => {
+    const server = await started()
+    const state = bench.stateOf('URL', server, { timeout: 200 })
+    await state.ping()
+    await server.command('REPLICAOF', '127.0.0.1', 1)
+    const connections = async () => Number(/total_connections_received:(\d+)/.exec(String(await server.command('INFO', 'stats')))?.[1])
+    const before = await connections()
+    await assert.rejects(state.once('state', secret('state'), 60), unavailable)
+    await until('it has connected anew', async () => (await connections()) > before)
+  })
+})
+
+test('a sign-in that fails on the way leaves the earlier session alone', async () => {
+  const server = await started()
+  const state = bench.stateOf('ioredis 6', server)
+  const earlier = await signIn(state)
+  await server.command('ACL', 'SETUSER', 'default', '-zscore')
+  await assert.rejects(state.signIn({ ticket: ticket(), tokens: tokens(), previous: [earlier], keep: [] }), unavailable)
+  await until('the new one is gone', async () => (await state.list({ issuer, subject: 'alice' })).length === 1)
+  assert.notEqual((await state.load(earlier))?.ticket(), undefined)
+  assert.equal(await state.sessions.length(), 1)
+})
+
+test('an index that cannot be cleaned does not keep a session from ending', async () => {
+  const server = await started()
+  const state = bench.stateOf('ioredis 6', server)
+  const id = await signIn(state)
+  await server.command('ACL', 'SETUSER', 'default', '-zrem')
+  assert.equal(await state.end(id), true)
+  assert.equal(await state.load(id), undefined)
+})
+
+test('saves that queue behind each other fail together when Redis hangs, and not one after the other', async () => {
+  const server = await started()
+  const state = bench.stateOf('ioredis 6', server, { timeout: 100 })
+  const id = await savedSession(state, { a: 0 })
+  const requests = await Promise.all(Array.from({ length: 50 }, () => visit(state, id)))
+  for (const [at, req] of requests.entries()) dataOf(req)[`key ${at}`] = at
+  server.pause()
+  let first: NodeJS.Timeout | undefined
+  const late = new Promise<string>(resolve => {
+    first = setTimeout(resolve, 2500, 'late')
+  })
+  const all = Promise.allSettled(requests.map(save)).then(results => results.map(({ status }) => status))
+  const outcome = await Promise.race([late, all])
+  clearTimeout(first)
+  server.resume()
+  assert.deepEqual(outcome, requests.map(() => 'rejected'))
+  await recovers(state)
+})

@@ -1,0 +1,132 @@
+import type { JWK } from 'jose'
+
+export type TestUser = 'alice' | 'bob'
+
+export const USERS: Readonly<Record<TestUser, Readonly<Record<string, unknown> & { sub: string }>>> = {
+  alice: {
+    sub: 'alice',
+    name: 'Alice Adams',
+    given_name: 'Alice',
+    family_name: 'Adams',
+    email: 'alice@example.com',
+    email_verified: true,
+    role: ['editor', 'admin'],
+  },
+  bob: {
+    sub: 'bob',
+    name: 'Bob Brown',
+    given_name: 'Bob',
+    family_name: 'Brown',
+    email: 'bob@example.com',
+    email_verified: false,
+    role: ['reader'],
+  },
+}
+
+export const ROUTES = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  end_session: '/end_session',
+  revocation: '/revocation',
+}
+
+export interface ClientMetadata {
+  readonly client_id: string
+  readonly redirect_uris: readonly string[]
+  readonly [member: string]: unknown
+}
+
+export interface ConfigurationSettings {
+  readonly client: ClientMetadata
+  readonly adapter: (model: string) => object
+  readonly jwks: readonly JWK[]
+  readonly cookieSecret: string
+  readonly accessTokens: 'opaque' | 'jwt'
+  readonly resources: readonly string[]
+  readonly refreshTokens: boolean
+  /** Seconds. */
+  readonly accessTokenLife: number
+}
+
+/** How `oidc-provider` is set up for the tests: everything this package can use is switched on. */
+export function buildConfiguration(settings: ConfigurationSettings): object {
+  const { accessTokens, resources, accessTokenLife } = settings
+  return {
+    clients: [settings.client],
+    adapter: settings.adapter,
+    jwks: { keys: settings.jwks },
+    cookies: { keys: [settings.cookieSecret] },
+    routes: ROUTES,
+    responseTypes: ['code', 'id_token', 'code id_token', 'code token', 'code id_token token', 'none'],
+    scopes: ['openid', 'offline_access', 'read', 'write'],
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'given_name', 'family_name', 'role'],
+      email: ['email', 'email_verified'],
+    },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
+      userinfoSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
+    },
+    pkce: { required: () => true },
+    interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
+    findAccount: (_ctx: unknown, id: string) => {
+      const user = USERS[id as TestUser]
+      return user && { accountId: id, claims: () => user }
+    },
+    issueRefreshToken: () => settings.refreshTokens,
+    rotateRefreshToken: true,
+    expiresWithSession: () => false,
+    ttl: {
+      AccessToken: accessTokenLife,
+      ClientCredentials: accessTokenLife,
+      AuthorizationCode: 60,
+      IdToken: 300,
+      RefreshToken: 86_400,
+      Interaction: 600,
+      Session: 86_400,
+      Grant: 86_400,
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      revocation: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      claimsParameter: { enabled: true },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: { enabled: true, logoutSource: confirmLogout, postLogoutSuccessSource: sayGoodbye },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_ctx: unknown, resource: string) => {
+          if (!resources.includes(resource)) throw new Error(`The resource ${resource} is not known`)
+          return {
+            scope: 'read write',
+            audience: resource,
+            accessTokenTTL: accessTokenLife,
+            accessTokenFormat: accessTokens,
+            ...(accessTokens === 'jwt' && { jwt: { sign: { alg: 'RS256' } } }),
+          }
+        },
+      },
+    },
+    // Without the dispatcher that keeps a provider from calling loopback addresses, where the sites of the tests are.
+    fetch: (url: string, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown }) => fetch(url, options),
+  }
+}
+
+interface PageContext {
+  type: string
+  body: string
+}
+
+/** Nobody is asked whether they really want to sign out. */
+function confirmLogout(ctx: PageContext, form: string): void {
+  const answered = form.replace('</form>', '<input type="hidden" name="logout" value="yes"/></form>')
+  ctx.body = `<!doctype html><title>Signing out</title>${answered}<script>document.forms[0].submit()</script>`
+}
+
+function sayGoodbye(ctx: PageContext): void {
+  ctx.body = '<!doctype html><title>Signed out</title><p>Signed out at the provider.</p>'
+}

@@ -1,0 +1,129 @@
+import { createRequire } from 'node:module'
+import express5, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import {
+  OidcError,
+  type OidcOptions,
+  type OpenIdConnect,
+  openIdConnect,
+  requiresAuth,
+  requiresClaim,
+} from '../../lib/index.js'
+import { startLoopbackServer } from './loopback-server.js'
+import { checkNoSecrets, secret } from './secrets.js'
+
+export interface SiteOptions {
+  /** Options of the middleware; what is left out of `baseUrl`, `secret` and `log` is filled in. */
+  readonly oidc: OidcOptions
+  /** Default 5. */
+  readonly express?: 4 | 5
+  /** Host in `baseUrl`. Default `localhost`, another site than a provider on `127.0.0.1`. */
+  readonly host?: string
+  readonly port?: number
+  /** Mounts something before the middleware. */
+  readonly before?: (app: Express) => void
+  /** Adds routes behind the middleware. */
+  readonly routes?: (app: Express) => void
+  /** Whether the site has an error handler of its own, which records and answers in JSON. Default true. */
+  readonly handlesErrors?: boolean
+}
+
+export interface Site {
+  readonly url: string
+  readonly oidc: OpenIdConnect
+  readonly app: Express
+  /** What reached the site's error handler. */
+  readonly errors: unknown[]
+  /** What the middleware wrote to its log. */
+  readonly log: readonly string[]
+  /** Code of the last error, or `undefined`. */
+  lastCode(): string | undefined
+  /** Also makes sure that no secret is in the log. */
+  close(): Promise<void>
+}
+
+const express4 = createRequire(import.meta.url)('express4') as typeof express5
+
+/** A small site that uses the middleware as its README says, on a free loopback port. */
+export async function startSite(options: SiteOptions): Promise<Site> {
+  const app = (options.express === 4 ? express4 : express5)()
+  const server = await startLoopbackServer(
+    app as RequestHandler as Parameters<typeof startLoopbackServer>[0],
+    options.port,
+  )
+  const url = `http://${options.host ?? 'localhost'}:${server.port}`
+  const errors: unknown[] = []
+  const log: string[] = []
+  const oidc = openIdConnect({
+    baseUrl: url,
+    secret: secret('session secret'),
+    log: line => log.push(line),
+    ...options.oidc,
+  })
+
+  options.before?.(app)
+  app.use(oidc)
+  addRoutes(app)
+  options.routes?.(app)
+  if (options.handlesErrors ?? true) app.use(createErrorHandler(errors))
+
+  return {
+    url,
+    oidc,
+    app,
+    errors,
+    log,
+    lastCode() {
+      const error = errors.at(-1)
+      return error instanceof OidcError ? error.code : undefined
+    },
+    async close() {
+      await server.stop()
+      await oidc.close()
+      checkNoSecrets(log.join('\n'), 'the log of the site')
+    },
+  }
+}
+
+function createErrorHandler(errors: unknown[]): ErrorRequestHandler {
+  return (error, _req, res, _next) => {
+    errors.push(error)
+    const isOurs = error instanceof OidcError
+    res.status(isOurs ? error.status : 500).json({ code: isOurs ? error.code : String(error) })
+  }
+}
+
+/** Express 4 does not see a promise that is rejected. */
+function catching(answer: (...args: Parameters<RequestHandler>) => unknown): RequestHandler {
+  return (req, res, next) => {
+    Promise.resolve()
+      .then(() => answer(req, res, next))
+      .catch(next)
+  }
+}
+
+function addRoutes(app: Express): void {
+  app.get('/', (_req, res) => void res.send('<h1>Home</h1>'))
+  app.get(
+    '/user',
+    (req, res) => void res.json({ isAuthenticated: req.oidc.isAuthenticated, user: req.oidc.user ?? null }),
+  )
+  app.get('/claims', requiresAuth(), (req, res) => void res.json(req.oidc.user))
+  app.get('/editors', requiresClaim('role', 'editor'), (_req, res) => void res.json({ welcome: true }))
+  app.get(
+    '/token',
+    requiresAuth(),
+    catching(async (req, res) => res.json(await req.oidc.accessToken())),
+  )
+
+  // The query is what is stored, so that no body parser is needed.
+  app.get('/session', (req, res) => void res.json(contentOf(req.session)))
+  app.post('/session', (req, res) => {
+    Object.assign(req.session, req.query)
+    res.json(contentOf(req.session))
+  })
+  app.delete('/session', (req, res, next) => req.session.destroy(error => (error ? next(error) : res.json({}))))
+}
+
+function contentOf(session: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(session).filter(([key]) => key !== 'cookie'))
+}
