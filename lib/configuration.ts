@@ -1,7 +1,8 @@
-import type { Site } from './handlers/site.js'
+import { createInstants, type Site } from './handlers/site.js'
 import {
   checkNames,
   checkTlsIsVerified,
+  parseApis,
   parseRedis,
   parseResponseMode,
   parseRoutes,
@@ -48,6 +49,7 @@ const knownOptions: Record<keyof OidcOptions, true> = {
   userInfo: true,
   protocolClaims: true,
   hooks: true,
+  rememberUserAgent: true,
   idTokenAlgorithm: true,
   metadata: true,
   metadataUrl: true,
@@ -57,6 +59,8 @@ const knownOptions: Record<keyof OidcOptions, true> = {
   clockTolerance: true,
   timeouts: true,
   log: true,
+  apis: true,
+  revokeTokens: true,
 }
 
 /**
@@ -76,6 +80,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
   const now = options.now ?? (() => new Date())
   const idle = seconds('session.idle', options.session ? options.session.idle : undefined, day)
   const absolute = seconds('session.absolute', options.session ? options.session.absolute : undefined, 7 * day)
+  const { timeouts = {} } = options
   checkTlsIsVerified(environment, log, production)
 
   const site: Site = {
@@ -91,12 +96,18 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     userInfo: parseUserInfoPlan(options.userInfo),
     protocolClaims: options.protocolClaims ?? defaultProtocolClaims,
     lifetime: absolute,
+    idle,
+    apis: parseApis(options.apis),
+    revokesTokens: options.revokeTokens ?? true,
+    timeouts: { provider: timeouts.provider ?? 10_000, redis: timeouts.redis ?? 800 },
     session: options.session === false ? false : parseSession(options.session),
     hooks: options.hooks ?? {},
+    rememberUserAgent: options.rememberUserAgent ?? false,
+    instant: createInstants(now),
     now,
     log,
   }
-  const { clientAuthentication, timeouts = {} } = options
+  const { clientAuthentication } = options
   const provider: ProviderSettings = {
     issuer,
     clientId,
@@ -117,7 +128,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     responseType,
     responseMode,
     fetch: options.fetch,
-    timeout: timeouts.provider,
+    timeout: site.timeouts.provider,
     now,
   }
   const state: StateSettings = {
@@ -126,7 +137,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     prefix: options.redisPrefix ?? 'oidc:',
     idle,
     absolute,
-    timeout: timeouts.redis ?? 800,
+    timeout: site.timeouts.redis,
     now,
     log,
   }

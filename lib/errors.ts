@@ -54,13 +54,30 @@ const ERRORS = {
   ERR_OIDC_ID_TOKEN_ACR: [400, 'The sign-in was not as strong as this site asked for.'],
   ERR_OIDC_ID_TOKEN_MISMATCH: [400, 'The parts of the sign-in answer do not belong together.'],
 
+  // The logout token, one code per check, in the order of OpenID Connect Back-Channel Logout 1.0 section 2.6.
+  ERR_OIDC_LOGOUT_TOKEN_MALFORMED: [400, 'The sign-out notice is damaged.'],
+  ERR_OIDC_LOGOUT_TOKEN_ALGORITHM: [400, 'The sign-out notice could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_KEY: [400, 'The sign-out notice could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_SIGNATURE: [400, 'The sign-out notice could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_ISSUER: [400, 'The sign-out notice comes from somebody else.'],
+  ERR_OIDC_LOGOUT_TOKEN_AUDIENCE: [400, 'The sign-out notice was made for another site.'],
+  ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT: [400, 'The sign-out notice carries a wrong time.'],
+  ERR_OIDC_LOGOUT_TOKEN_EXPIRED: [400, 'The sign-out notice is no longer valid.'],
+  ERR_OIDC_LOGOUT_TOKEN_ID: [400, 'The sign-out notice has no name of its own.'],
+  ERR_OIDC_LOGOUT_TOKEN_SUBJECT: [400, 'The sign-out notice does not say who is meant.'],
+  ERR_OIDC_LOGOUT_TOKEN_EVENTS: [400, 'The notice is not about a sign-out.'],
+  ERR_OIDC_LOGOUT_TOKEN_NONCE: [400, 'The notice is not about a sign-out.'],
+
   // The token endpoint and userinfo.
   ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service does not accept this sign-in any more.'],
   ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
+  ERR_OIDC_TOKEN_DENIED: [403, 'The sign-in service does not allow what this page needs.'],
+  ERR_OIDC_REFRESH_REJECTED: [401, 'Your sign-in has ended. Please sign in again.'],
   ERR_OIDC_USER_INFO_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
   ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service answered for somebody else.'],
 
   // What is kept.
+  ERR_OIDC_SIGN_IN_ENDED: [400, 'You were signed out while you were signing in.'],
   ERR_OIDC_STORE_UNAVAILABLE: [503, 'This site cannot reach its memory right now. Please try again in a moment.'],
   ERR_OIDC_SESSIONS_SEALED: [500, 'This site is not set up correctly.'],
   ERR_OIDC_SESSION_TOO_LATE: [500, 'This page could not be completed.'],
@@ -70,6 +87,13 @@ const ERRORS = {
   ERR_OIDC_CLAIM_REQUIRED: [403, 'You are signed in, but this page is not for you.'],
   ERR_OIDC_SCOPE_REQUIRED: [403, 'You are signed in, but this page needs a permission you have not given.'],
   ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, 'You need to sign in again.'],
+  ERR_OIDC_STEP_UP_REQUIRED: [401, 'This page needs a fresher or stronger sign-in.'],
+
+  // Calls to other services on behalf of the person.
+  ERR_OIDC_API_ORIGIN: [500, 'This site is not set up correctly.'],
+  ERR_OIDC_API_UNAVAILABLE: [502, 'The service behind this page cannot be reached right now.'],
+  ERR_OIDC_API_UPGRADE: [501, 'This address does not take WebSocket connections.'],
+  ERR_OIDC_FOREIGN_REQUEST: [403, 'This address can only be used by the pages of this site.'],
 } as const satisfies Record<string, readonly [status: number, sentence: string]>
 
 /** The closed set of codes an {@link OidcError} can carry. Part of the public contract. */

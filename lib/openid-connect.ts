@@ -1,10 +1,15 @@
 import type { IncomingMessage } from 'node:http'
-import type { NextFunction, Request, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { parseOptions } from './configuration.js'
+import type { AccessToken } from './handlers/access-tokens.js'
+import type { ClientCredentialsOptions } from './handlers/client-tokens.js'
 import { createHttpEdge } from './handlers/edge.js'
+import { createProxy, type ProxyOptions } from './handlers/proxy.js'
 import type { OidcUser } from './handlers/request-context.js'
+import { createTokenServices } from './handlers/token-services.js'
 import type { OidcOptions } from './options.js'
 import { createProvider } from './provider/provider.js'
+import { createSessions, type OidcSessions } from './sessions.js'
 import { createState } from './state/state.js'
 
 /** What a load balancer wants to know. Nothing in it is secret. */
@@ -26,13 +31,26 @@ export interface OpenIdConnect {
   ready(): Promise<void>
   /** What can be reached right now. Never rejects. */
   health(): Promise<Health>
-  /** Ends background work, and the Redis connection where this package opened it. */
+  /** Waits for refreshes that are under way, ends background work, and the Redis connection where this package opened it. */
   close(): Promise<void>
   /**
    * The signed-in user of a raw request, such as a WebSocket upgrade. With `session: false`, run the site's session middleware on it first.
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
    */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
+  /**
+   * An access token for this site itself, shared by all its processes through Redis and renewed before it expires. RFC 6749 section 4.4.
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, ERR_OIDC_PROVIDER_UNAVAILABLE while none is at hand
+   */
+  clientCredentials(options?: ClientCredentialsOptions): Promise<AccessToken>
+  /**
+   * Forwards calls below `path`, made by this site's own scripts with the header `X-CSRF`, to an API with the person's access token, so
+   * that no token reaches the browser: `app.use(oidc.proxy('/api', { target: 'https://api.example.com' }))`, behind the middleware.
+   * @throws {OidcError} ERR_OIDC_OPTIONS
+   */
+  proxy(path: string, options: ProxyOptions): RequestHandler
+  /** The sessions of this site's users: to list them, and to end them. */
+  readonly sessions: OidcSessions
 }
 
 /**
@@ -45,7 +63,9 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
   const { site, ...settings } = parseOptions(options, process.env)
   const provider = createProvider(settings.provider)
   const state = createState(settings.state)
-  const edge = createHttpEdge({ site, provider, state })
+  const services = { site, provider, state }
+  const tokens = createTokenServices(services)
+  const edge = createHttpEdge(services, tokens)
   provider.warm().catch((error: Error) => site.log(`the provider is not ready yet: ${error.message}`))
 
   return Object.assign(edge.receive, {
@@ -65,9 +85,13 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
       }
     },
     async close() {
+      await tokens.settled()
       provider.close()
       await state.close()
     },
     authenticate: edge.authenticate,
+    clientCredentials: tokens.clientTokens.get,
+    proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(site, path, proxyOptions),
+    sessions: createSessions({ site, state }),
   })
 }

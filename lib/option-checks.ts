@@ -2,7 +2,7 @@ import { OidcError } from './errors.js'
 import type { Routes, SessionPolicy, UserInfoPlan } from './handlers/site.js'
 import type { OidcOptions, SessionOptions } from './options.js'
 import { returnsIdToken } from './protocol/response-type.js'
-import { isLoopback } from './protocol/url.js'
+import { isLoopback, isSecureUrl } from './protocol/url.js'
 import type { ResponseMode, ResponseType } from './protocol/wire.js'
 import type { StateSettings } from './state/state.js'
 
@@ -42,6 +42,11 @@ const defaultRoutes: Routes = {
   callback: '/callback',
   logout: '/logout',
   logoutCallback: '/logout/callback',
+  logoutFrontchannel: '/logout/frontchannel',
+  logoutBackchannel: '/logout/backchannel',
+  checkSession: false,
+  user: false,
+  token: false,
 }
 
 export function parseRoutes(given: Partial<Routes> = {}): Routes {
@@ -54,6 +59,15 @@ export function parseRoutes(given: Partial<Routes> = {}): Routes {
   if (new Set(paths).size < paths.length) refuse('two routes have the same path')
   if (typeof routes.callback !== 'string') refuse('the callback route cannot be left out')
   return Object.freeze(routes)
+}
+
+/** Origins, so that there is no doubt about what a path in one of them would mean. */
+export function parseApis(apis: readonly string[] = []): readonly string[] {
+  return apis.map(api => {
+    const url = URL.canParse(api) ? new URL(api) : undefined
+    if (url !== undefined && isSecureUrl(url) && url.href === `${url.origin}/`) return url.origin
+    return refuse(`apis takes origins like "https://api.example.com" (http:// for this machine only), without a path`)
+  })
 }
 
 export function parseResponseMode(mode: string, type: ResponseType): ResponseMode {

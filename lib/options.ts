@@ -73,6 +73,8 @@ export interface OidcOptions {
   /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
   readonly protocolClaims?: readonly string[]
   readonly hooks?: Readonly<Hooks>
+  /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
+  readonly rememberUserAgent?: boolean
   /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
   readonly idTokenAlgorithm?: SigningAlgorithm
   /** The provider's metadata, so that nothing is discovered. */
@@ -89,6 +91,10 @@ export interface OidcOptions {
   readonly clockTolerance?: number
   /** Milliseconds. `provider`: one exchange with the provider, default 10 000. `redis`: one command, default 800. */
   readonly timeouts?: { readonly provider?: number; readonly redis?: number }
+  /** Origins of the APIs that `req.oidc.fetch` may send the access token to, such as `['https://api.example.com']`. Default none. */
+  readonly apis?: readonly string[]
+  /** Whether a sign-out gives refresh and access token back to the provider, in the background, where it offers that. Default `true`. */
+  readonly revokeTokens?: boolean
   /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
   readonly log?: (line: string) => void
 }

@@ -7,6 +7,7 @@ import { redirect } from './answers.js'
 import { type Evidence, gatherEvidence } from './evidence.js'
 import { type FormField, readFormFields } from './form-body.js'
 import { startLogin } from './login.js'
+import { describeBrowser } from './session-note.js'
 import { epochSeconds, publicPath, redirectUri, type Services } from './site.js'
 import { buildTicket, buildTokens } from './ticket.js'
 import { type Attempt, isFinished, transactionLifetime } from './transaction-cookie.js'
@@ -20,7 +21,7 @@ export async function callback(visit: Visit): Promise<void> {
   const { returnTo } = attempt
   try {
     if (!isFinished(attempt)) {
-      if (isLate(services, attempt, response.state)) return await startLogin(visit, { returnTo }, 1)
+      if (isLate(services, attempt, response.state)) return await restart(visit, attempt)
       await finish(visit, attempt, response) // 3 to 10
     }
     redirect(res, landing(services, returnTo)) // 11
@@ -28,6 +29,11 @@ export async function callback(visit: Visit): Promise<void> {
     if (error instanceof OidcError) error.returnTo = landing(services, returnTo)
     throw error
   }
+}
+
+function restart(visit: Visit, { returnTo, scope, continues }: Transaction): Promise<void> {
+  const options = { returnTo, ...(scope !== undefined && { scope }) }
+  return startLogin(visit, options, { restarts: 1, ...(continues !== undefined && { continues }) })
 }
 
 /** An answer that comes again finds its state used, and nothing left to do. */
@@ -44,7 +50,7 @@ function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | 
     throw new OidcError('ERR_OIDC_REQUEST_METHOD', `the provider answers by ${method}`, { cause: { allow: method } })
   }
   if (method === 'POST') return readFormFields(req)
-  return [...new URLSearchParams(req.originalUrl.split('?', 2)[1])]
+  return [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
 }
 
 /** The attempt of this browser that the answer belongs to. */
@@ -83,13 +89,23 @@ async function signIn(
   const { req, res, services } = visit
   const { site, host, transactions } = services
   const { idTokenClaims, userInfo } = evidence
-  const tokens = buildTokens(site, evidence)
+  const tokens = buildTokens(site, evidence, attempt)
   const claims = buildClaims(idTokenClaims, userInfo, site.protocolClaims)
   const kept = (await site.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
   const sessionState = response.kind === 'success' ? response.session_state : undefined
-  const ticket = buildTicket(site, idTokenClaims, kept, tokens, sessionState)
+  const ticket = buildTicket(site, idTokenClaims, kept, tokens, { sessionState, requestedScope: attempt.scope })
   const earlier = [host.idOf(req), ...transactions.recentSessions(req), attempt.sessionId]
   const previous = [...new Set(earlier.filter(id => id !== undefined))]
-  const id = await host.signIn(req, res, { ticket, tokens, previous })
+  const moment = { startedAt: Math.round(attempt.createdAt * 1_000_000), grantedAt: evidence.grantedAt }
+  const note = site.rememberUserAgent ? describeBrowser(req) : undefined
+  const id = await host.signIn(req, res, {
+    ticket,
+    tokens,
+    previous,
+    moment,
+    // Whoever comes back from a trip for more scope goes on where they were, unless somebody else has come back.
+    continues: attempt.continues === idTokenClaims.sub,
+    ...(note && { note }),
+  })
   transactions.finish(res, attempt, id)
 }

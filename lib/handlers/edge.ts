@@ -5,9 +5,10 @@ import { answerFailure } from './failure.js'
 import { createLogoutState } from './logout-state.js'
 import { createOwnSession } from './own-session.js'
 import { defineContext, type OidcUser } from './request-context.js'
-import { createRouteTable } from './routes.js'
+import { createRouteTable, providerPaths } from './routes.js'
 import type { Services } from './site.js'
 import { createSiteSession } from './site-session.js'
+import type { TokenServices } from './token-services.js'
 import { createTransactionCookies } from './transaction-cookie.js'
 import { type Edge, Visit } from './visit.js'
 
@@ -19,7 +20,7 @@ export interface HttpEdge {
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
 }
 
-export function createHttpEdge(services: Services): HttpEdge {
+export function createHttpEdge(services: Services, tokenServices: TokenServices): HttpEdge {
   const { site, state } = services
   const { session: policy } = site
   const edge: Edge = {
@@ -27,8 +28,10 @@ export function createHttpEdge(services: Services): HttpEdge {
     host: policy === false ? createSiteSession(state) : createOwnSession(site, policy, state),
     transactions: createTransactionCookies(site, state.sealer),
     logoutState: createLogoutState(site, state.sealer),
+    ...tokenServices,
   }
   const routes = createRouteTable(site.routes)
+  const askedByProvider = providerPaths(site.routes)
   const isPolling = policy === false ? () => false : policy.isPolling
 
   function proceed(req: Request, res: Response, next: NextFunction, record: SessionRecord | undefined): void {
@@ -45,7 +48,7 @@ export function createHttpEdge(services: Services): HttpEdge {
     receive(req, res, next) {
       const fail = (error: unknown) => answerFailure(new Visit(edge, req, res, next, undefined), error)
       try {
-        const id = edge.host.idOf(req)
+        const id = askedByProvider.has(req.path) ? undefined : edge.host.idOf(req)
         if (id === undefined) return proceed(req, res, next, undefined)
         state.load(id, { extend: !isPolling(req) }).then(record => proceed(req, res, next, record), fail)
       } catch (error) {

@@ -18,6 +18,8 @@ export interface Evidence {
   readonly idToken: string
   readonly tokens: TokenResponse | undefined
   readonly userInfo: UserInfo | undefined
+  /** The earliest moment the provider can have granted this: its clock, seconds since the epoch. */
+  readonly grantedAt: number
 }
 
 /**
@@ -35,14 +37,17 @@ export async function gatherEvidence(
   if (response.code === undefined) {
     if (front === undefined || response.id_token === undefined)
       throw new TypeError('a response without code has an ID Token')
-    return { idTokenClaims: front, idToken: response.id_token, tokens: undefined, userInfo: undefined }
+    const { id_token: idToken } = response
+    return { idTokenClaims: front, idToken, tokens: undefined, userInfo: undefined, grantedAt: front.iat }
   }
   const early = fetchEarlyUserInfo(services, front, response)
   const redeemed = redeem(services, response.code, attempt, front)
-  const [{ tokens, idToken, claims }, earlyUserInfo] = await Promise.all([redeemed, early])
+  const [{ tokens, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
   const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
   if (userInfo !== undefined) checkUserInfoSubject(userInfo, claims.sub)
-  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo }
+  // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
+  const grantedAt = front?.iat ?? claims.iat - (redeemedAt - attempt.createdAt)
+  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, grantedAt }
 }
 
 /** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
@@ -51,7 +56,9 @@ async function checkedResponse(
   response: AuthorizationResponse,
 ): Promise<CheckedAuthorizationResponse> {
   const metadata = await provider.metadata()
-  const issRequired = metadata.authorization_response_iss_parameter_supported === true
+  // RFC 9207 section 2.4 lets a provider that sends an ID Token along say `iss` there and nowhere else.
+  const promised = metadata.authorization_response_iss_parameter_supported === true
+  const issRequired = promised && !returnsIdToken(site.responseType)
   if (response.kind === 'success') {
     return checkAuthorizationResponse(response, { responseType: site.responseType, issuer: site.issuer, issRequired })
   }
@@ -95,18 +102,24 @@ async function fetchEarlyUserInfo(
 }
 
 /** Steps 6, left half, and 7. */
-async function redeem({ provider }: Services, code: string, attempt: Transaction, front: IdTokenClaims | undefined) {
+async function redeem(
+  { site, provider }: Services,
+  code: string,
+  attempt: Transaction,
+  front: IdTokenClaims | undefined,
+) {
   const tokens = await provider.redeemCode({
     code,
     codeVerifier: attempt.codeVerifier,
     redirectUri: attempt.redirectUri,
   })
+  const redeemedAt = site.now().getTime() / 1000
   const idToken = tokens.id_token
   if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
   const { claims, alg } = await provider.verifyIdToken(idToken, attempt)
   checkTokenHashes(claims, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
   if (front !== undefined) checkSameIdentity(front, claims)
-  return { tokens, idToken, claims }
+  return { tokens, idToken, claims, redeemedAt }
 }
 
 async function fetchUserInfo({ site, provider }: Services, accessToken: string): Promise<UserInfo | undefined> {

@@ -35,8 +35,18 @@ function announceFailure(visit: Visit, error: OidcError): void {
   if (error.status === 405)
     res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'GET, POST')
   if (error.status === 401) {
-    res.setHeader('WWW-Authenticate', `OpenIdConnect login_url="${signInAddress(visit, error) ?? ''}"`)
+    res.setHeader('WWW-Authenticate', [
+      `OpenIdConnect login_url="${signInAddress(visit, error) ?? ''}"`,
+      ...stepUp(error),
+    ])
   }
+}
+
+/** RFC 9470 section 3. The values are the site's own. */
+function stepUp({ code, cause }: OidcError): string[] {
+  if (code !== 'ERR_OIDC_STEP_UP_REQUIRED') return []
+  const params = Object.entries(cause as object).map(([name, value]) => `, ${name}="${value}"`)
+  return [`Bearer error="insufficient_user_authentication"${params.join('')}`]
 }
 
 function showFailure(visit: Visit, error: OidcError): void {

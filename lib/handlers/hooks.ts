@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import type { Tokens } from '../state/ticket.js'
+import type { SignedOut } from './sign-out.js'
 
 /** What the site learns about a sign-in that has passed every check. */
 export interface SignInContext {
@@ -16,11 +17,25 @@ export interface SignInContext {
   readonly req: Request
 }
 
+/** What the site learns after the tokens were refreshed, or userinfo was asked anew. */
+export interface RefreshContext {
+  /** What would be kept: after a refresh the claims as they are, after userinfo what the provider says now. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** The claims as they are kept until now. */
+  readonly kept: Readonly<Record<string, unknown>>
+  /** The verified claims of an ID Token that came with refreshed tokens. */
+  readonly idTokenClaims: IdTokenClaims | undefined
+  /** The userinfo answer, after `userInfo({ refresh: true })`. */
+  readonly userInfo: UserInfo | undefined
+  readonly tokens: Readonly<Tokens>
+}
+
 /**
  * Places where a site takes part. A hook gets read-only values and returns what it wants changed; a hook that throws stops what
  * was going on, and its error reaches the site's error handler as it is.
  *
- * Order in a sign-in: `authorizationParams` before the browser leaves, `signIn` after the last check of the callback.
+ * Order in a sign-in: `authorizationParams` before the browser leaves, `signIn` after the last check of the callback. `signOut` runs after
+ * a session has ended, whoever ended it; nothing it does can undo that.
  */
 export interface Hooks {
   /** More parameters for one authorization request, such as `login_hint` or `ui_locales`. Protocol parameters cannot be replaced. */
@@ -31,5 +46,18 @@ export interface Hooks {
    */
   signIn?(
     context: SignInContext,
+  ): Readonly<Record<string, unknown>> | undefined | Promise<Readonly<Record<string, unknown>> | undefined>
+  /**
+   * Learns of every session that was ended by a sign-out, once, with the reason: close sockets, clear caches, write the audit log. It is
+   * awaited; where it throws, that is logged and the sign-out goes on.
+   */
+  signOut?(signedOut: SignedOut): void | Promise<void>
+  /**
+   * Decides what is kept as `req.oidc.user` from now on; `undefined` keeps `claims`. Runs once per refresh, in the process that did
+   * it, when the new tokens are safe; there may be no request that waits for it. Needed for `userInfo({ refresh: true })` where there
+   * is a `signIn` hook.
+   */
+  refresh?(
+    context: RefreshContext,
   ): Readonly<Record<string, unknown>> | undefined | Promise<Readonly<Record<string, unknown>> | undefined>
 }

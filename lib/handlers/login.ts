@@ -6,7 +6,7 @@ import { parseReturnTo } from '../protocol/return-to.js'
 import type { Transaction } from '../protocol/transaction.js'
 import { redirect } from './answers.js'
 import { isNavigation } from './navigation.js'
-import { epochSeconds, publicPath, redirectUri } from './site.js'
+import { publicPath, redirectUri } from './site.js'
 import type { Visit } from './visit.js'
 
 /** What one sign-in asks for beyond the site's options. */
@@ -44,7 +44,11 @@ export async function login(visit: Visit): Promise<void> {
  *
  * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters that replace protocol ones
  */
-export async function startLogin(visit: Visit, options: LoginOptions, restarts = 0): Promise<void> {
+export async function startLogin(
+  visit: Visit,
+  options: LoginOptions,
+  circumstances: Pick<Transaction, 'restarts' | 'continues'> = {},
+): Promise<void> {
   const { services, req, res } = visit
   const { site, provider, transactions } = services
   const metadata = await provider.metadata()
@@ -53,11 +57,12 @@ export async function startLogin(visit: Visit, options: LoginOptions, restarts =
     ...(await site.hooks.authorizationParams?.(req)),
     ...wireParams(options),
   }
-  const transaction: Transaction = {
+  const transaction: Transaction & { readonly scope: string } = {
     ...newBinding(visit),
     returnTo: (options.returnTo !== undefined && parseReturnTo(options.returnTo, site.baseUrl)) || pageAskedFor(visit),
     ...enforced(params),
-    ...(restarts > 0 && { restarts }),
+    ...circumstances,
+    scope: [...new Set([site.scope, options.scope].join(' ').split(' ').filter(Boolean))].join(' '),
   }
   const location = buildAuthorizationUrl({
     endpoint: metadata.authorization_endpoint,
@@ -65,7 +70,7 @@ export async function startLogin(visit: Visit, options: LoginOptions, restarts =
     redirectUri: transaction.redirectUri,
     responseType: site.responseType,
     responseMode: site.responseMode,
-    scope: [site.scope, options.scope].filter(Boolean).join(' '),
+    scope: transaction.scope,
     state: transaction.state,
     nonce: transaction.nonce,
     codeChallenge: buildCodeChallenge(transaction.codeVerifier),
@@ -87,7 +92,8 @@ function newBinding({ services: { site, host }, req }: Visit) {
     clientId: site.clientId,
     responseType: site.responseType,
     responseMode: site.responseMode,
-    createdAt: epochSeconds(site),
+    // To the microsecond: a logout that comes a moment later has to know that it is the later one.
+    createdAt: site.instant() / 1_000_000,
     ...(sessionId !== undefined && { sessionId }),
   }
 }

@@ -3,12 +3,16 @@ import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
-/** Asks before it signs out, because another site sent the browser here. The answer is a same-origin POST. */
-export function confirmLogout({ res, services: { site } }: Visit): void {
+/** Asks before it signs out, because another site sent the browser here. The answer is a same-origin POST, with the same wishes. */
+export function confirmLogout({ req, res, services: { site, provider } }: Visit): void {
   const { logout } = site.routes
-  const action = logout === false ? '/' : publicPath(site, logout)
+  const query = /\?.*$/s.exec(req.originalUrl)?.[0] ?? ''
+  const action = (logout === false ? '/' : publicPath(site, logout)) + query
+  const endpoint = provider.peekMetadata()?.end_session_endpoint ?? site.issuer
   setPrivateHeaders(res)
-  res.setHeader('Content-Security-Policy', pagePolicy({ forms: true }))
+  // With `no-referrer` the form would come with `Origin: null`, which looks like another site to those without Fetch Metadata.
+  res.setHeader('Referrer-Policy', 'same-origin')
+  res.setHeader('Content-Security-Policy', pagePolicy({ formAction: `'self' ${new URL(endpoint).origin}` }))
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
   res.end(
     buildPage({

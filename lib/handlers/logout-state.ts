@@ -1,5 +1,6 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isSameSecret } from '../protocol/constant-time.js'
 import { parseReturnTo } from '../protocol/return-to.js'
 import type { Sealer } from '../state/seal.js'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
@@ -12,7 +13,7 @@ const lifetime = 15 * 60
 export interface LogoutState {
   /** Keeps where to go and returns the `state` that has to come back. */
   save(res: ServerResponse, returnTo: string): string
-  /** Where to go, if the state of this request is the one that was sent. */
+  /** Where to go, if the state of this request is the one that was sent. Another one takes nothing away. */
   take(req: IncomingMessage & { readonly query: Record<string, unknown> }, res: ServerResponse): string | undefined
 }
 
@@ -28,18 +29,12 @@ export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
     },
     take(req, res) {
       const sealed = readCookies(req)[name]
-      if (sealed === undefined) return undefined
-      clearCookie(res, name, attributes)
-      const opened = sealer.open('logout', name, Buffer.from(sealed, 'base64url'))
-      if (opened === undefined) return undefined
+      const opened = sealed && sealer.open('logout', name, Buffer.from(sealed, 'base64url'))
+      if (!opened) return undefined
       const { state, returnTo } = JSON.parse(opened.toString()) as { state: string; returnTo: string }
-      return isEqual(state, req.query.state) ? parseReturnTo(returnTo, site.baseUrl) : undefined
+      if (typeof req.query.state !== 'string' || !isSameSecret(state, req.query.state)) return undefined
+      clearCookie(res, name, attributes)
+      return parseReturnTo(returnTo, site.baseUrl)
     },
   }
-}
-
-function isEqual(expected: string, actual: unknown): boolean {
-  if (typeof actual !== 'string') return false
-  const [a, b] = [Buffer.from(expected), Buffer.from(actual)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }

@@ -1,15 +1,13 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
 import { buildEndSessionUrl } from '../protocol/end-session.js'
 import { parseReturnTo } from '../protocol/return-to.js'
 import { redirect } from './answers.js'
+import { endSessionEndpoint } from './end-session-endpoint.js'
 import { confirmLogout } from './logout-page.js'
-import { isCrossSite } from './navigation.js'
+import { isOwnRequest } from './navigation.js'
+import { announceSignOut } from './sign-out.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
-
-/** Milliseconds a sign-out waits to learn where the provider's sign-out is. It never waits longer for anything. */
-const patience = 1_000
 
 /** How a sign-out goes. */
 export interface LogoutOptions {
@@ -17,10 +15,12 @@ export interface LogoutOptions {
   readonly returnTo?: string
   /** Ends the session here only; the provider keeps its own, and the next sign-in may pass without a question. */
   readonly local?: boolean
+  /** Languages for the provider's pages, in order of preference. Default: `ui_locales` of `authorizationParams`. */
+  readonly uiLocales?: readonly string[]
 }
 
 /**
- * `GET` or `POST /logout`. Another site may not sign people out by a link or an image: it gets a page that asks.
+ * `GET` or `POST /logout`. Another site may not sign people out by a link, a form or an image: it gets a page that asks.
  *
  * @throws {OidcError} ERR_OIDC_REQUEST_METHOD, ERR_OIDC_STORE_UNAVAILABLE
  */
@@ -28,57 +28,62 @@ export async function logout(visit: Visit): Promise<void> {
   const { req, services } = visit
   if (req.method !== 'GET' && req.method !== 'POST')
     throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'sign out by GET or POST')
-  if (isCrossSite(req, services.site.baseUrl)) return confirmLogout(visit)
-  const returnTo = parseReturnTo(req.query.returnTo, services.site.baseUrl)
-  await endSignIn(visit, { ...(returnTo !== undefined && { returnTo }), local: req.query.local !== undefined })
+  if (isOwnRequest(req, services.site.baseUrl)) await endSignIn(visit, readOptions(visit))
+  else confirmLogout(visit)
 }
 
 /**
- * Ends the session here first, and only then turns to the provider: whatever state the provider is in, the person is signed out.
- * OpenID Connect RP-Initiated Logout 1.0 section 2.
+ * Ends the session here first, and only then turns to the provider: whatever state the provider is in, the person is signed out. Also
+ * without a session here, because the provider may still have one. OpenID Connect RP-Initiated Logout 1.0 section 2.
  *
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
  */
 export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<void> {
   const { res, services } = visit
-  const { site, logoutState } = services
+  const { site, revocations } = services
   const returnTo = parseReturnTo(options.returnTo, site.baseUrl) ?? publicPath(site, '/')
-  const wasSignedIn = visit.ticket() !== undefined
-  const idTokenHint = wasSignedIn ? (await visit.readTokens())?.idToken : undefined
-  await visit.end()
-  const endpoint = options.local || !wasSignedIn ? undefined : await endSessionEndpoint(visit)
-  if (endpoint === undefined) return redirect(res, returnTo)
+  const ticket = visit.ticket()
+  const tokens = await visit.readTokens()
+  const idTokenHint = tokens?.idToken
+  const hasEnded = await visit.end()
+  if (site.revokesTokens && hasEnded) revocations.inBackground(tokens)
+  if (ticket !== undefined && hasEnded) await announceSignOut(site, 'logout', [ticket])
+  const endpoint = options.local ? undefined : await endSessionEndpoint(services)
+  if (endpoint === undefined) redirect(res, returnTo)
+  else redirect(res, providerAddress(visit, endpoint, { ...options, returnTo, idTokenHint }))
+}
 
-  const landing = site.routes.logoutCallback
-  const back =
-    landing === false ? {} : { postLogoutRedirectUri: site.baseUrl + landing, state: logoutState.save(res, returnTo) }
-  redirect(
-    res,
-    buildEndSessionUrl({
-      endpoint,
-      clientId: site.clientId,
-      ...back,
-      ...(idTokenHint !== undefined && { idTokenHint }),
+/** Where to sign out at the provider, and how to come back from there. */
+function providerAddress(
+  { res, services: { site, logoutState } }: Visit,
+  endpoint: string,
+  { returnTo, idTokenHint, uiLocales }: LogoutOptions & { returnTo: string; idTokenHint: string | undefined },
+): string {
+  const { logoutCallback } = site.routes
+  const configured = site.authorizationParams.ui_locales
+  const languages = uiLocales?.join(' ') ?? (typeof configured === 'string' ? configured : undefined)
+  return buildEndSessionUrl({
+    endpoint,
+    clientId: site.clientId,
+    ...(idTokenHint !== undefined && { idTokenHint }),
+    ...(logoutCallback !== false && {
+      postLogoutRedirectUri: site.baseUrl + logoutCallback,
+      state: logoutState.save(res, returnTo),
     }),
-  )
+    ...(languages !== undefined && { uiLocales: languages }),
+  })
 }
 
-/** `GET /logout/callback`: the provider is done. Where to go was kept in a cookie; a foreign or missing state goes to the start page. */
-export async function logoutCallback({ req, res, services }: Visit): Promise<void> {
-  const { site, logoutState } = services
-  redirect(res, logoutState.take(req, res) ?? publicPath(site, '/'))
-}
+/** BCP 47 language tags, apart by blanks. */
+const languageTags = /^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*( [a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*)*$/
 
-/** What is known at once, or within a moment; a provider that is down or has no such endpoint is passed over. */
-async function endSessionEndpoint({ services: { provider } }: Visit): Promise<string | undefined> {
-  const giveUp = new AbortController()
-  const known = provider.peekMetadata()
-  const metadata =
-    known ??
-    (await Promise.race([
-      provider.metadata().catch(() => undefined),
-      wait(patience, undefined, { signal: giveUp.signal }).catch(() => undefined),
-    ]))
-  giveUp.abort()
-  return metadata?.end_session_endpoint
+/** `?returnTo=/bye`, `?local=1` and `?ui_locales=de%20en`; what makes no sense counts for nothing. */
+function readOptions({ req: { query }, services: { site } }: Visit): LogoutOptions {
+  const returnTo = parseReturnTo(query.returnTo, site.baseUrl)
+  const locales = typeof query.ui_locales === 'string' && languageTags.test(query.ui_locales) ? query.ui_locales : ''
+  return {
+    ...(returnTo !== undefined && { returnTo }),
+    ...(locales !== '' && { uiLocales: locales.split(' ') }),
+    local: query.local !== undefined && query.local !== '0' && query.local !== 'false',
+  }
 }

@@ -31,6 +31,22 @@ export function isCrossSite(req: IncomingMessage, baseUrl: string): boolean {
   return !(from !== undefined && URL.canParse(from) && new URL(from).origin === new URL(baseUrl).origin)
 }
 
+/**
+ * Whether a request that signs out was made by this site or typed in, and meant as what it is. A GET has to be a page navigation as
+ * well, because a prefetch, or an image somebody planted in a page of ours, is sent by this site, too. A POST without any sign of
+ * where it comes from comes from no browser: browsers add `Origin`.
+ */
+export function isOwnRequest(req: IncomingMessage, baseUrl: string): boolean {
+  const { method, headers } = req
+  if (method === 'POST' && headers['sec-fetch-site'] === undefined && headers.origin === undefined) return true
+  if (isCrossSite(req, baseUrl)) return false
+  return method === 'POST' || !isSubresource(req)
+}
+
+function isSubresource({ headers }: IncomingMessage): boolean {
+  return headers['sec-purpose'] !== undefined || (headers['sec-fetch-mode'] ?? 'navigate') !== 'navigate'
+}
+
 /** Whether the answer should be a page rather than JSON. */
 export function prefersHtml(req: IncomingMessage): boolean {
   return (

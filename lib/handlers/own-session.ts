@@ -21,14 +21,15 @@ export function createOwnSession(site: Site, policy: SessionPolicy, state: State
         watchAnswer(req, res, { state, cookie, cameWithId: record?.id, fail })
       })
     },
-    async signIn(_req, res, { ticket, tokens, previous }) {
-      const id = await state.signIn({ ticket, tokens, previous, keep: policy.keep })
+    async signIn(_req, res, signIn) {
+      const id = await state.signIn({ ...signIn, keep: policy.keep })
       cookie.write(res, id)
       return id
     },
     async end(_req, res, id) {
-      await state.end(id)
+      const existed = id !== undefined && (await state.end(id))
       cookie.clear(res)
+      return existed
     },
   }
 }
@@ -70,11 +71,12 @@ interface Watch {
 function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, fail }: Watch): void {
   const { sessions } = state
   let cookieSent = false
-  res.vary('Cookie')
+  let saveFailed = false
+  if (!res.headersSent) res.vary('Cookie')
   onHeaders(res, () => {
     if (!req.session) {
       if (cameWithId !== undefined && !('session' in req)) cookie.clear(res)
-    } else if (sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
+    } else if (!saveFailed && sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
       cookie.write(res, req.sessionID)
       cookieSent = true
     }
@@ -89,7 +91,8 @@ function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, f
       return res
     }
     req.session.save((error?: unknown) => {
-      if (error) fail(error)
+      saveFailed = Boolean(error)
+      if (saveFailed) fail(error)
       else end(...args)
     })
     return res

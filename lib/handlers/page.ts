@@ -12,10 +12,12 @@ small { display: block; margin-top: 2rem; opacity: .7 }
 
 const styleHash = createHash('sha256').update(style).digest('base64')
 
-/** Content-Security-Policy of our pages: their own style, at most one form to ourselves, nothing else, framed by nobody. */
-export function pagePolicy({ forms = false }: { readonly forms?: boolean } = {}): string {
-  // A form that signs out is redirected to the provider, and browsers hold `form-action` against redirects as well.
-  const formAction = forms ? '*' : "'none'"
+/**
+ * Content-Security-Policy of our pages: their own style, nothing else, framed by nobody.
+ *
+ * @param formAction - where a form may go, redirects included, to which browsers apply `form-action` as well
+ */
+export function pagePolicy({ formAction = "'none'" }: { readonly formAction?: string } = {}): string {
   return `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
 }
 

@@ -1,29 +1,21 @@
 import type { NextFunction, Request } from 'express'
 import { OidcError } from '../errors.js'
-import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
+import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from './access-tokens.js'
+import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
 import { answerFailure } from './failure.js'
 import { type LoginOptions, startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
 import { epochSeconds } from './site.js'
+import type { ExchangeOptions } from './token-exchange.js'
+import { fetchUserInfo, type UserInfoOptions } from './user-info.js'
 import type { Visit } from './visit.js'
 
 /** The claims kept of a signed-in user. A site narrows this by declaration merging or by its own type guard. */
 export interface OidcUser {
   readonly sub: string
   readonly [claim: string]: unknown
-}
-
-/** An access token and what is known about it. */
-export interface AccessToken {
-  readonly value: string
-  /** `Bearer`, as the provider spelled it. */
-  readonly type: string
-  /** Space-separated scope that was granted. */
-  readonly scope: string
-  /** Seconds since the epoch; `undefined` where the provider did not say. */
-  readonly expiresAt: number | undefined
 }
 
 /** `req.oidc`: who is signed in, and what can be done about it. */
@@ -34,15 +26,35 @@ export interface OidcRequestContext {
   readonly user: OidcUser | undefined
   /** The provider's session id, where it gives one. */
   readonly sid: string | undefined
+  /** Names this session in `oidc.sessions`; `undefined` when nobody is signed in. */
+  readonly handle: string | undefined
   /**
-   * The access token.
-   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED, ERR_OIDC_ACCESS_TOKEN_EXPIRED, ERR_OIDC_STORE_UNAVAILABLE
+   * An access token that is good for a while; refreshed where it is not, once for all requests of all processes.
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended, ERR_OIDC_REFRESH_REJECTED when it ends with this,
+   *   ERR_OIDC_ACCESS_TOKEN_EXPIRED when there is nothing to refresh with, ERR_OIDC_TOKEN_DENIED, ERR_OIDC_STORE_UNAVAILABLE, and
+   *   ERR_OIDC_PROVIDER_UNAVAILABLE while the provider is away and the token at hand is void
    */
-  accessToken(): Promise<AccessToken>
+  accessToken(options?: AccessTokenOptions): Promise<AccessToken>
+  /**
+   * `fetch` with the access token, to the origins of the option `apis`. A 401 that says the token is invalid is answered by one refresh
+   * and one more attempt.
+   * @throws {OidcError} ERR_OIDC_API_ORIGIN, and those of {@link accessToken}; a failing network throws what `fetch` throws
+   */
+  fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response>
+  /**
+   * A token to call the next service with, on behalf of the person. RFC 8693.
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of {@link accessToken}
+   */
+  exchange(options: ExchangeOptions): Promise<AccessToken>
+  /**
+   * Gives refresh and access tokens back to the provider and forgets them; the person stays signed in here. RFC 7009.
+   * @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider does not offer it, and those of the provider; nothing has changed then
+   */
+  revokeTokens(): Promise<void>
   /** The ID Token as the provider sent it; for `id_token_hint` and the like, never for the browser. */
   idToken(): Promise<string | undefined>
-  /** A fresh userinfo answer, its `sub` compared. */
-  userInfo(): Promise<UserInfo>
+  /** A fresh userinfo answer, its `sub` compared; with `refresh`, `req.oidc.user` is renewed by it. */
+  userInfo(options?: UserInfoOptions): Promise<UserInfo>
   /** Answers this request by sending the browser to the provider. */
   login(options?: LoginOptions): Promise<void>
   /** Answers this request by ending the session here and then at the provider. */
@@ -55,7 +67,7 @@ export class RequestContext implements OidcRequestContext {
 
   constructor(visit: Visit) {
     this.#visit = visit
-    visit.res.vary('Cookie')
+    if (!visit.res.headersSent) visit.res.vary('Cookie')
   }
 
   get isAuthenticated(): boolean {
@@ -70,34 +82,57 @@ export class RequestContext implements OidcRequestContext {
     return this.#visit.ticket()?.sid
   }
 
-  /** @internal The granted scope, for `requiresScope`. */
-  get scope(): string | undefined {
-    return this.#visit.ticket()?.scope
+  get handle(): string | undefined {
+    const { record, services } = this.#visit
+    return record === undefined || !this.isAuthenticated ? undefined : services.state.handleOf(record.id)
   }
 
-  async accessToken(): Promise<AccessToken> {
-    const { accessToken, tokenType, scope, expiresAt } = await this.#tokens()
-    if (accessToken === undefined) {
-      throw new OidcError(
-        'ERR_OIDC_ACCESS_TOKEN_EXPIRED',
-        'the sign-in brought no access token: the response type has no code',
-      )
-    }
-    if (expiresAt !== undefined && expiresAt <= epochSeconds(this.#visit.services.site)) {
-      throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the access token has expired')
-    }
-    return { value: accessToken, type: tokenType ?? 'Bearer', scope, expiresAt }
+  /** @internal For guards that look closer. */
+  get ticket(): Ticket | undefined {
+    return this.#visit.ticket()
+  }
+
+  /** @internal Seconds since the epoch. */
+  get now(): number {
+    return epochSeconds(this.#visit.services.site)
+  }
+
+  /** @internal Sends the person who is signed in to the provider for more, and back. */
+  goOn(options: LoginOptions): Promise<void> {
+    const { ticket } = this.#visit.signedIn()
+    return startLogin(this.#visit, options, { continues: ticket.subject })
+  }
+
+  accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
+    return this.#accessToken(options)
+  }
+
+  /** @internal Another token than the one an API has refused. */
+  renewAccessToken(options: AccessTokenOptions, refused: string): Promise<AccessToken> {
+    return this.#accessToken({ ...options, forceRefresh: true, refused })
+  }
+
+  async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
+    return fetchApi(this.#visit, url, init, options)
+  }
+
+  async exchange(options: ExchangeOptions): Promise<AccessToken> {
+    const { value } = await this.accessToken()
+    return this.#visit.services.exchanges.exchange(value, options)
+  }
+
+  async revokeTokens(): Promise<void> {
+    const { id } = this.#visit.signedIn()
+    const { revocations, state } = this.#visit.services
+    await revocations.giveBack(state.vault(id))
   }
 
   async idToken(): Promise<string | undefined> {
     return (await this.#tokens()).idToken
   }
 
-  async userInfo(): Promise<UserInfo> {
-    const { value } = await this.accessToken()
-    const userInfo = await this.#visit.services.provider.fetchUserInfo(value)
-    checkUserInfoSubject(userInfo, this.#signedIn().subject)
-    return userInfo
+  userInfo(options: UserInfoOptions = {}): Promise<UserInfo> {
+    return fetchUserInfo(this.#visit, options)
   }
 
   login(options: LoginOptions = {}): Promise<void> {
@@ -113,14 +148,13 @@ export class RequestContext implements OidcRequestContext {
     answerFailure(this.#visit, error, next)
   }
 
-  #signedIn(): Ticket {
-    const ticket = this.#visit.ticket()
-    if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
-    return ticket
+  async #accessToken(options: AccessTokenRequest): Promise<AccessToken> {
+    const { id } = this.#visit.signedIn()
+    return this.#visit.whileSignedIn(() => this.#visit.services.accessTokens.get(id, options))
   }
 
   async #tokens(): Promise<Tokens> {
-    this.#signedIn()
+    this.#visit.signedIn()
     const tokens = await this.#visit.readTokens()
     if (tokens === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
     return tokens

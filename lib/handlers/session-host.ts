@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
-import type { SessionRecord } from '../state/state.js'
-import type { Ticket, Tokens } from '../state/ticket.js'
+import type { SessionRecord, SignInMoment } from '../state/state.js'
+import type { SessionSummary, Ticket, Tokens } from '../state/ticket.js'
 
 /** A sign-in that passed every check, ready to be kept. */
 export interface SignIn {
@@ -8,6 +8,11 @@ export interface SignIn {
   readonly tokens: Tokens
   /** Sessions this browser had before, newest first. All of them end. */
   readonly previous: readonly string[]
+  readonly moment: SignInMoment
+  /** Whether the same person goes on, with more scope or a stronger sign-in, and keeps all of the site's data. */
+  readonly continues: boolean
+  /** What a list of sessions says about this one besides the times. */
+  readonly note?: Exclude<SessionSummary['note'], undefined>
 }
 
 /**
@@ -21,6 +26,6 @@ export interface SessionHost {
   open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
   /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
   signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
-  /** Ends the session of a request, everywhere. */
-  end(req: Request, res: Response, id: string): Promise<void>
+  /** Ends the session of a request, everywhere, and takes its cookie away, even one that cannot be read. Whether there was one. */
+  end(req: Request, res: Response, id: string | undefined): Promise<boolean>
 }

@@ -14,17 +14,19 @@ export function createSiteSession(state: State): SessionHost {
   return {
     idOf: req => mounted(req).sessionID,
     open: () => {},
-    async signIn(req, _res, { ticket, tokens, previous }) {
+    async signIn(req, _res, signIn) {
+      const { ticket, previous } = signIn
       await done(callback => mounted(req).session.regenerate(callback))
       Object.assign(req.session, { [marker]: { signedInAt: ticket.signedInAt } })
-      const id = await state.signIn({ id: req.sessionID, ticket, tokens, previous, keep: [] })
+      const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [] })
       await done(callback => req.session.save(callback))
       for (const earlier of previous) await done(callback => req.sessionStore.destroy(earlier, callback))
       return id
     },
     async end(req, _res, id) {
-      await state.end(id)
+      const existed = id !== undefined && (await state.end(id))
       if (req.session) await done(callback => req.session.destroy(callback))
+      return existed
     },
   }
 }

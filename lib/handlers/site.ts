@@ -11,6 +11,16 @@ export interface Routes {
   readonly callback: string
   readonly logout: string | false
   readonly logoutCallback: string | false
+  /** Front-channel logout: the provider's page loads it in a frame. */
+  readonly logoutFrontchannel: string | false
+  /** Back-channel logout: the provider itself calls it. */
+  readonly logoutBackchannel: string | false
+  /** A page to embed that watches the session at the provider. OpenID Connect Session Management 1.0. */
+  readonly checkSession: string | false
+  /** Says to scripts of this site who is signed in. Off by default. */
+  readonly user: string | false
+  /** Hands the access token to scripts of this site. Off by default. */
+  readonly token: string | false
 }
 
 /** How the session cookie and the session behind it behave. */
@@ -44,10 +54,22 @@ export interface Site {
   readonly protocolClaims: readonly string[]
   /** Seconds after which a sign-in ends, however active it was. */
   readonly lifetime: number
+  /** Seconds without a request after which a session ends. */
+  readonly idle: number
+  /** Origins of the APIs that `req.oidc.fetch` sends the access token to. */
+  readonly apis: readonly string[]
+  /** Whether a sign-out gives the tokens back to the provider. */
+  readonly revokesTokens: boolean
+  /** Milliseconds: one exchange with the provider, one command to Redis. */
+  readonly timeouts: { readonly provider: number; readonly redis: number }
   /** `false`: the site mounts express-session itself. */
   readonly session: SessionPolicy | false
   readonly hooks: Readonly<Hooks>
+  /** Whether a list of sessions says in which browser each of them began. */
+  readonly rememberUserAgent: boolean
   readonly now: () => Date
+  /** Microseconds since the epoch. Every call gives more than the one before, so that of two things in this process it is known which was first. */
+  readonly instant: () => number
   readonly log: (line: string) => void
 }
 
@@ -56,6 +78,15 @@ export interface Services {
   readonly site: Site
   readonly provider: Provider
   readonly state: State
+}
+
+/** A clock that counts on by itself where `now` stands still or goes back. */
+export function createInstants(now: () => Date): () => number {
+  let last = 0
+  return () => {
+    last = Math.max(now().getTime() * 1000, last + 1)
+    return last
+  }
 }
 
 /** Seconds since the epoch, the unit of every time on the wire and in Redis. */

@@ -8,6 +8,9 @@ import { epochSeconds, type Site } from './site.js'
 /** Seconds an attempt to sign in may take. */
 export const transactionLifetime = 15 * 60
 
+/** Seconds after which no attempt is left that began before: clocks differ a little, and the last steps of a sign-in take a moment. */
+export const attemptsRemembered = transactionLifetime + 2 * 60
+
 /** The cookie lives a little longer than the attempt, so that a late answer is recognised and started anew instead of refused. */
 const cookieLifetime = 4 * transactionLifetime
 

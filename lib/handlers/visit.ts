@@ -1,9 +1,13 @@
 import type { NextFunction, Request, Response } from 'express'
+import { OidcError } from '../errors.js'
 import type { SessionRecord } from '../state/state.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
+import type { AccessTokens } from './access-tokens.js'
 import type { LogoutState } from './logout-state.js'
+import type { Revocations } from './revocation.js'
 import type { SessionHost } from './session-host.js'
 import type { Services } from './site.js'
+import type { TokenExchanges } from './token-exchange.js'
 import type { TransactionCookies } from './transaction-cookie.js'
 
 /** What the edge is made of; the same for every request. */
@@ -11,7 +15,12 @@ export interface Edge extends Services {
   readonly host: SessionHost
   readonly transactions: TransactionCookies
   readonly logoutState: LogoutState
+  readonly accessTokens: AccessTokens
+  readonly exchanges: TokenExchanges
+  readonly revocations: Revocations
 }
+
+const OVER: readonly string[] = ['ERR_OIDC_LOGIN_REQUIRED', 'ERR_OIDC_REFRESH_REJECTED']
 
 /** One request on its way through this package: what it came with, and how to go on. */
 export class Visit {
@@ -21,6 +30,7 @@ export class Visit {
   readonly next: NextFunction
   readonly record: SessionRecord | undefined
   #ended = false
+  #renewed: Ticket | undefined
 
   constructor(services: Edge, req: Request, res: Response, next: NextFunction, record: SessionRecord | undefined) {
     this.services = services
@@ -32,7 +42,33 @@ export class Visit {
 
   /** The sign-in this request belongs to. */
   ticket(): Ticket | undefined {
-    return this.#ended ? undefined : this.record?.ticket()
+    return this.#ended ? undefined : (this.#renewed ?? this.record?.ticket())
+  }
+
+  /** What this request sees of the sign-in from now on. */
+  renew(ticket: Ticket): void {
+    this.#renewed = ticket
+  }
+
+  /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED */
+  signedIn(): { readonly id: string; readonly ticket: Ticket } {
+    const ticket = this.ticket()
+    if (ticket === undefined || this.record === undefined) {
+      throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+    }
+    return { id: this.record.id, ticket }
+  }
+
+  /** Does what may find out that the session has ended; then nothing of it is seen by what still runs in this request. */
+  async whileSignedIn<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const isOver = error instanceof OidcError && OVER.includes(error.code)
+      if (isOver && this.res.headersSent) this.#ended = true
+      else if (isOver) await this.end().catch(() => {})
+      throw error
+    }
   }
 
   /** The tokens, read now; `undefined` when the session has ended meanwhile. */
@@ -40,11 +76,11 @@ export class Visit {
     return this.#ended || this.record === undefined ? undefined : this.services.state.readTokens(this.record.id)
   }
 
-  /** Ends the session, so that nothing of it is seen by what still runs in this request. */
-  async end(): Promise<void> {
+  /** Ends the session, so that nothing of it is seen by what still runs in this request. Whether there was one. */
+  async end(): Promise<boolean> {
     const { host } = this.services
     const id = this.record?.id ?? host.idOf(this.req)
     this.#ended = true
-    if (id !== undefined) await host.end(this.req, this.res, id)
+    return host.end(this.req, this.res, id)
   }
 }

@@ -72,13 +72,13 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
   for (const [name, maxLength] of MAX_LENGTHS) checkValue(name, found.get(name), maxLength)
   const state = found.get('state')
   if (state === undefined) throw malformed('state is missing')
-  if (!found.has('error')) {
+  const error = found.get('error')
+  if (error === undefined) {
     return { kind: 'success', state, ...pick(found, ['iss', ...GRANTED, 'token_type', 'session_state']) }
   }
-  const error = printable(found.get('error') ?? '', 100)
-  if (error === '') throw malformed('error has no value')
+  if (printable(error) === '') throw malformed('error has no value')
   if (GRANTED.some(name => found.has(name))) throw malformed('the answer is an error and a success at once')
-  return { kind: 'error', state, error, ...pick(found, ['iss']) }
+  return { kind: 'error', state, error: printable(error, 100), ...pick(found, ['iss']) }
 }
 
 /**
@@ -118,7 +118,7 @@ export function checkAuthorizationResponse(
 function collectKnown(fields: Iterable<readonly [string, string]>): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
   for (const [field, value] of fields) {
-    const name = field.split('[', 1)[0] ?? '' // `code[]` and `code[a]` are a second `code` to many form parsers
+    const name = field.replace(/\[.*/s, '') // `code[]` and `code[a]` are a second `code` to many form parsers
     if (!MAX_LENGTHS.has(name) && !UNTRUSTED.has(name)) continue
     if (field !== name || found.has(name)) throw malformed(`${name} is there more than once`)
     found.set(name, value)
@@ -129,8 +129,9 @@ function collectKnown(fields: Iterable<readonly [string, string]>): ReadonlyMap<
 function checkValue(name: string, value: string | undefined, maxLength: number): void {
   if (value === undefined) return
   if (value.length > maxLength) throw malformed(`${name} is too long`)
-  if (!/^[\x20-\x7e]+$/.test(value))
+  if (!/^[\x20-\x7e]+$/.test(value)) {
     throw malformed(`${name} has no value, or one with characters that are not allowed`)
+  }
 }
 
 function promised(response: AuthorizationSuccess, name: (typeof GRANTED)[number]): string {
@@ -148,10 +149,9 @@ function promisedBearer(response: AuthorizationSuccess): string {
 function pick<Name extends string>(
   found: ReadonlyMap<string, string>,
   names: readonly Name[],
-): { [name in Name]?: string } {
-  return Object.fromEntries([...found].filter(([name]) => names.some(wanted => wanted === name))) as {
-    [name in Name]?: string
-  }
+): Partial<Record<Name, string>> {
+  const picked = [...found].filter(([name]) => names.some(wanted => wanted === name))
+  return Object.fromEntries(picked) as Partial<Record<Name, string>>
 }
 
 function malformed(message: string): OidcError {

@@ -8,7 +8,10 @@ export function printable(text: string, maxLength = 200): string {
 /** What an error's `cause` may show of a value that a stranger chose and that is no secret. */
 export function evidenceOf(value: unknown): unknown {
   if (typeof value === 'string') return printable(value)
-  if (Array.isArray(value))
-    return value.slice(0, 10).map(item => (typeof item === 'string' ? printable(item) : typeof item))
+  if (Array.isArray(value)) return value.slice(0, 10).map(itemEvidence)
   return isRecord(value) ? 'object' : value
+}
+
+function itemEvidence(item: unknown): string {
+  return typeof item === 'string' ? printable(item) : typeof item
 }

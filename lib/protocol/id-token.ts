@@ -27,6 +27,8 @@ const MAX_AGE_OF_TOKEN = 600
 
 type Claims = Readonly<Record<string, unknown>>
 
+export type StandingExpectations = Pick<IdTokenExpectations, 'issuer' | 'clientId' | 'now' | 'clockTolerance'>
+
 /**
  * Checks the claims of an ID Token whose signature has been verified. OpenID Connect Core 1.0 sections 2, 3.1.3.7 and 3.3.2.12.
  *
@@ -34,13 +36,7 @@ type Claims = Readonly<Record<string, unknown>>
  *   …_NONCE, …_ACR, …_AUTH_TIME, …_MALFORMED
  */
 export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations): IdTokenClaims {
-  checkIssuer(claims, expected)
-  checkAudience(claims, expected)
-  checkAuthorizedParty(claims, expected)
-  checkSubject(claims)
-  checkExpiry(claims, expected)
-  checkIssuedAt(claims, expected)
-  checkNotBefore(claims, expected)
+  checkStandingClaims(claims, expected)
   checkNonce(claims, expected)
   checkAuthenticationContext(claims, expected)
   checkAuthenticationTime(claims, expected)
@@ -48,42 +44,57 @@ export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations
   return claims as IdTokenClaims
 }
 
-function checkIssuer({ iss }: Claims, { issuer }: IdTokenExpectations): void {
+/** What an ID Token says whatever it answers: who made it, for whom, about whom, and when. */
+export function checkStandingClaims(claims: Claims, expected: StandingExpectations): void {
+  checkIssuer(claims, expected)
+  checkAudience(claims, expected)
+  checkAuthorizedParty(claims, expected)
+  checkSubject(claims)
+  checkExpiry(claims, expected)
+  checkIssuedAt(claims, expected)
+  checkNotBefore(claims, expected)
+}
+
+function checkIssuer({ iss }: Claims, { issuer }: StandingExpectations): void {
   if (iss !== issuer) throw wrong('ERR_OIDC_ID_TOKEN_ISSUER', 'iss is not the configured issuer', iss, issuer)
 }
 
-function checkAudience({ aud }: Claims, { clientId }: IdTokenExpectations): void {
-  if (!audiencesOf(aud).includes(clientId))
+function checkAudience({ aud }: Claims, { clientId }: StandingExpectations): void {
+  if (!audiencesOf(aud).includes(clientId)) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUDIENCE', 'aud does not name this client', aud, clientId)
+  }
 }
 
 /** An audience besides this client is only trusted where `azp` says that the token was made for this client all the same. */
-function checkAuthorizedParty({ aud, azp }: Claims, { clientId }: IdTokenExpectations): void {
+function checkAuthorizedParty({ aud, azp }: Claims, { clientId }: StandingExpectations): void {
   const isRequired = audiencesOf(aud).some(audience => audience !== clientId)
   if (azp === clientId || (azp === undefined && !isRequired)) return
   throw wrong('ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY', 'azp is not this client', azp, clientId)
 }
 
 function checkSubject({ sub }: Claims): void {
-  if (!isSubject(sub))
+  if (!isSubject(sub)) {
     throw wrong('ERR_OIDC_ID_TOKEN_SUBJECT', 'sub is not a string of 1 to 255 ASCII characters', typeof sub)
+  }
 }
 
-function checkExpiry({ exp }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
-  if (!isNumericDate(exp) || now >= exp + clockTolerance)
+function checkExpiry({ exp }: Claims, { now, clockTolerance }: StandingExpectations): void {
+  if (!isNumericDate(exp) || now >= exp + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_EXPIRED', 'exp is not in the future', exp, now)
+  }
 }
 
-function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
+function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: StandingExpectations): void {
   if (!isNumericDate(iat) || iat > now + clockTolerance || iat < now - MAX_AGE_OF_TOKEN - clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat is not within the last ten minutes', iat, now)
   }
 }
 
-function checkNotBefore({ nbf }: Claims, { now, clockTolerance }: IdTokenExpectations): void {
+function checkNotBefore({ nbf }: Claims, { now, clockTolerance }: StandingExpectations): void {
   if (nbf === undefined) return
-  if (!isNumericDate(nbf) || nbf > now + clockTolerance)
+  if (!isNumericDate(nbf) || nbf > now + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf is in the future', nbf, now)
+  }
 }
 
 function checkNonce({ nonce }: Claims, expected: IdTokenExpectations): void {
@@ -104,10 +115,12 @@ function checkAuthenticationTime({ auth_time }: Claims, { maxAge, now, clockTole
   if (auth_time === undefined && maxAge === undefined) return
   if (!isNumericDate(auth_time)) throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is not a time', auth_time)
   if (maxAge === undefined) return
-  if (auth_time > now + clockTolerance)
+  if (auth_time > now + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is in the future', auth_time, now)
-  if (now - auth_time > maxAge + clockTolerance)
+  }
+  if (now - auth_time > maxAge + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is too long ago', auth_time, now)
+  }
 }
 
 /** OpenID Connect Front-Channel Logout 1.0 section 3. */
@@ -123,10 +136,12 @@ function checkSessionId({ sid }: Claims): void {
  * @throws {OidcError} ERR_OIDC_ID_TOKEN_MISMATCH
  */
 export function checkSameIdentity(first: IdTokenClaims, second: IdTokenClaims): void {
-  if (first.iss !== second.iss)
+  if (first.iss !== second.iss) {
     throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another iss', second.iss, first.iss)
-  if (first.sub !== second.sub)
+  }
+  if (first.sub !== second.sub) {
     throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another sub', typeof second.sub)
+  }
   const [a, b] = [new Set(audiencesOf(first.aud)), new Set(audiencesOf(second.aud))]
   if (a.size === b.size && [...a].every(audience => b.has(audience))) return
   throw wrong('ERR_OIDC_ID_TOKEN_MISMATCH', 'the second ID Token has another aud', second.aud, first.aud)

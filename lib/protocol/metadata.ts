@@ -65,10 +65,12 @@ export function checkProviderSupports(metadata: ProviderMetadata, needs: Provide
   if (algorithms && !algorithms.includes(needs.signingAlgorithm)) {
     throw unsupported('ID Token algorithm', needs.signingAlgorithm)
   }
-  if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined)
+  if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined) {
     throw unsupported('endpoint', 'token_endpoint')
-  if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined)
+  }
+  if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) {
     throw unsupported('endpoint', 'jwks_uri')
+  }
 }
 
 function checkEndpoint(name: string, value: unknown): void {

@@ -11,7 +11,7 @@ const RESPONSE_TYPES: readonly ResponseType[] = [
 ]
 
 /**
- * Reads a response type in any word order. OAuth 2.0 Multiple Response Types 1.0 section 3: the order does not matter.
+ * Reads a response type in any word order. RFC 6749 section 3.1.1: the order does not matter.
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS
  */

@@ -29,3 +29,53 @@ export function buildRefreshGrant({ refreshToken, scope, resource }: RefreshGran
     ...(resource !== undefined && { resource }),
   }
 }
+
+/** RFC 6749 section 4.4, RFC 8707. */
+export interface ClientCredentialsGrant {
+  readonly scope?: string
+  /** The API the token is for. */
+  readonly resource?: string
+}
+
+/** The form fields that ask for a token for the client itself. */
+export function buildClientCredentialsGrant({ scope, resource }: ClientCredentialsGrant): Record<string, string> {
+  return {
+    grant_type: 'client_credentials',
+    ...(scope !== undefined && { scope }),
+    ...(resource !== undefined && { resource }),
+  }
+}
+
+/** RFC 8693 section 2.1, with access tokens on both sides. */
+export interface ExchangeGrant {
+  /** The access token of the person on whose behalf the next service is called. */
+  readonly subjectToken: string
+  /** The logical name of the next service. */
+  readonly audience?: string
+  /** The address of the next service. */
+  readonly resource?: string
+  readonly scope?: string
+}
+
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+
+/** The form fields that trade an access token for one that another service takes. */
+export function buildExchangeGrant({ subjectToken, audience, resource, scope }: ExchangeGrant): Record<string, string> {
+  return {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: subjectToken,
+    subject_token_type: ACCESS_TOKEN,
+    requested_token_type: ACCESS_TOKEN,
+    ...(audience !== undefined && { audience }),
+    ...(resource !== undefined && { resource }),
+    ...(scope !== undefined && { scope }),
+  }
+}
+
+/** RFC 7009 section 2.1. */
+export function buildRevocation(
+  token: string,
+  hint: 'refresh_token' | 'access_token',
+): { readonly token: string; readonly token_type_hint: string } {
+  return { token, token_type_hint: hint }
+}

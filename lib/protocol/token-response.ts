@@ -39,21 +39,39 @@ export function parseTokenResponse(json: unknown, expected: { readonly idTokenRe
   }
 }
 
-/**
- * The error that an unsuccessful token response amounts to. RFC 6749 section 5.2. A provider in trouble may say anything, so its
- * status comes first: only a provider that is well can take a grant away.
- */
-export function parseTokenError(status: number, json: unknown): OidcError {
-  const error = isJsonObject(json) && typeof json.error === 'string' ? printable(json.error) : undefined
-  const cause = { status, error }
-  return new OidcError(codeOf(status, error), `the token endpoint answered with status ${status}`, { cause })
+/** What an unsuccessful token response may say about the moment and about the grant that was sent. */
+export interface TokenErrorContext {
+  /** What it means that this kind of grant is invalid. Default: that of a code. */
+  readonly invalidGrant?: OidcErrorCode
+  /** The `Retry-After` header. */
+  readonly retryAfter?: string | null | undefined
 }
 
-function codeOf(status: number, error: string | undefined): OidcErrorCode {
+/**
+ * The error that an unsuccessful token response amounts to. RFC 6749 section 5.2, RFC 8707 section 2. A provider in trouble may say
+ * anything, so its status comes first: only a provider that is well can take a grant away.
+ */
+export function parseTokenError(status: number, json: unknown, context: TokenErrorContext = {}): OidcError {
+  const error = isJsonObject(json) && typeof json.error === 'string' ? printable(json.error) : undefined
+  const retryAfter = parseRetryAfter(context.retryAfter)
+  const cause = { status, error, ...(retryAfter !== undefined && { retryAfter }) }
+  const code = codeOf(status, error, context.invalidGrant ?? 'ERR_OIDC_CODE_REJECTED')
+  return new OidcError(code, `the token endpoint answered with status ${status}`, { cause })
+}
+
+function codeOf(status: number, error: string | undefined, invalidGrant: OidcErrorCode): OidcErrorCode {
   if (status === 429 || status >= 500) return 'ERR_OIDC_PROVIDER_UNAVAILABLE'
-  if (error === 'invalid_grant') return 'ERR_OIDC_CODE_REJECTED'
+  if (error === 'invalid_grant') return invalidGrant
   if (error === 'invalid_client' || error === 'unauthorized_client') return 'ERR_OIDC_CLIENT_REJECTED'
-  return 'ERR_OIDC_TOKEN_RESPONSE'
+  if (error === 'invalid_scope' || error === 'invalid_target' || error === 'access_denied') {
+    return 'ERR_OIDC_TOKEN_DENIED'
+  }
+  return error === 'unsupported_grant_type' ? 'ERR_OIDC_UNSUPPORTED' : 'ERR_OIDC_TOKEN_RESPONSE'
+}
+
+/** Seconds only; a date would need a clock, and nobody sends one here. RFC 9110 section 10.2.3. */
+function parseRetryAfter(header: string | null | undefined): number | undefined {
+  return header !== undefined && header !== null && /^\d{1,5}$/.test(header) ? Number(header) : undefined
 }
 
 function parseText(json: Record<string, unknown>, name: keyof TokenResponse, pattern: RegExp): string | undefined {

@@ -28,6 +28,10 @@ export interface Transaction {
   readonly maxAge?: number
   /** The `acr` values that were asked for as essential; enforced on `acr`. */
   readonly acrValues?: readonly string[]
+  /** The scope that was asked for, which is what was granted where the provider does not say. RFC 6749 section 5.1. */
+  readonly scope?: string
+  /** The `sub` of a person who is signed in and goes on, with more scope or a stronger sign-in, in the same session. */
+  readonly continues?: string
   /** How often this attempt was begun anew without the person asking for it. */
   readonly restarts?: number
 }
@@ -51,7 +55,7 @@ const BINDINGS = ['issuer', 'clientId', 'redirectUri', 'responseType', 'response
 
 /**
  * Checks that an answer belongs to an attempt of this site with its present settings, and is not too late.
- * OpenID Connect Core 1.0 section 3.1.2.7, RFC 9700 section 4.4.2.
+ * OpenID Connect Core 1.0 section 3.1.2.7, RFC 9700 sections 4.4.2 and 4.7.
  *
  * @throws {OidcError} ERR_OIDC_TRANSACTION_MISMATCH, ERR_OIDC_TRANSACTION_EXPIRED
  */
@@ -88,6 +92,8 @@ function isTransaction(value: unknown): value is Transaction & Record<string, un
     isAbsentOr(value.sessionId, sessionId => typeof sessionId === 'string') &&
     isAbsentOr(value.maxAge, isCount) &&
     isAbsentOr(value.acrValues, isStringArray) &&
+    isAbsentOr(value.scope, scope => typeof scope === 'string') &&
+    isAbsentOr(value.continues, sub => typeof sub === 'string') &&
     isAbsentOr(value.restarts, isCount)
   )
 }

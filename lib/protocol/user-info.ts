@@ -50,10 +50,12 @@ export function checkSignedUserInfo(
 ): UserInfo {
   const { iss, aud, exp } = claims
   if (iss !== undefined && iss !== issuer) throw wrongResponse('iss is not the configured issuer', iss)
-  if (aud !== undefined && !audiencesOf(aud).includes(clientId))
+  if (aud !== undefined && !audiencesOf(aud).includes(clientId)) {
     throw wrongResponse('aud does not name this client', aud)
-  if (exp !== undefined && !(isNumericDate(exp) && now < exp + clockTolerance))
+  }
+  if (exp !== undefined && !(isNumericDate(exp) && now < exp + clockTolerance)) {
     throw wrongResponse('exp has passed', exp)
+  }
   return parseUserInfo(claims)
 }
 

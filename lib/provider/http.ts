@@ -22,6 +22,8 @@ export interface Http {
     body: Readonly<Record<string, string>>,
     headers: Readonly<Record<string, string>>,
   ): Promise<HttpAnswer>
+  /** Hands over an answer of any status unread, redirects included. For services that are not the provider: no deadline, no limit. */
+  stream(url: URL, init: RequestInit): Promise<Response>
 }
 
 const DEFAULT_TIMEOUT = 10_000
@@ -77,6 +79,7 @@ export function createHttp(settings: HttpSettings): Http {
         body: new URLSearchParams(body).toString(),
       })
     },
+    stream: (url, init) => fetch(url, { ...init, redirect: 'manual' }),
   }
 }
 

@@ -1,24 +1,28 @@
 import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
+import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { checkProviderSupports } from '../protocol/metadata.js'
+import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
-import { buildCodeGrant, type CodeGrant } from '../protocol/token-request.js'
+import { checkTokenHashes } from '../protocol/token-hash.js'
 import type {
   IdTokenClaims,
   ProviderMetadata,
   ResponseMode,
   ResponseType,
   SigningAlgorithm,
-  TokenResponse,
   UserInfo,
 } from '../protocol/wire.js'
 import type { CachedStatus } from './cached.js'
 import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
 import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
+import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
+import { createLogoutTokens } from './logout-tokens.js'
+import { createRevocationEndpoint } from './revocation-endpoint.js'
 import { createSignatures, isAsymmetric } from './signatures.js'
 import { createTokenEndpoint } from './token-endpoint.js'
 import { createUserInfoEndpoint } from './user-info-endpoint.js'
@@ -49,16 +53,22 @@ export interface ProviderSettings extends ClientCredentials {
 }
 
 /** The provider, as far as a sign-in needs it. Every method throws an {@link OidcError}. */
-export interface Provider {
+export interface Provider extends Grants {
   /** Discovered, overridden and found fit for what the site needs. */
   metadata(): Promise<ProviderMetadata>
   /** What is known now, without waiting. */
   peekMetadata(): ProviderMetadata | undefined
-  /** Sends the code exactly once. */
-  redeemCode(grant: CodeGrant): Promise<TokenResponse>
   /** Whose userinfo it is, is for the caller to compare. A 401 has the cause `{ status: 401 }`. */
   fetchUserInfo(accessToken: string): Promise<UserInfo>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
+  /** A logout token of the back channel, with every check but that of its `jti`. */
+  verifyLogoutToken(logoutToken: string): Promise<LogoutTokenClaims>
+  /** An ID Token that came with refreshed tokens, compared with that of the sign-in and with the access token beside it. */
+  verifyRefreshedIdToken(idToken: string, original: OriginalClaims, accessToken: string): Promise<IdTokenClaims>
+  /** @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider takes no tokens back */
+  revokeToken(token: string, hint: 'refresh_token' | 'access_token'): Promise<void>
+  /** A request to another service than the provider, answered as a stream. */
+  callApi(url: URL, init: RequestInit): Promise<Response>
   /** Fetches metadata and keys; throws where that fails now, and goes on trying in the background. */
   warm(): Promise<void>
   health(): ProviderHealth
@@ -81,13 +91,15 @@ export function createProvider(settings: ProviderSettings): Provider {
   const { issuer, clientId, clientSecret, now, clockTolerance = 30 } = settings
   const { fetch = globalThis.fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
-  const common = { http: createHttp({ fetch, timeout }), now, clientId, clockTolerance }
+  const http = createHttp({ fetch, timeout })
+  const common = { http, now, clientId, clockTolerance }
   const authentication = (metadata: ProviderMetadata) => selectClientAuthentication(settings, metadata)
   const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)
   const discovery = createDiscovery({ ...settings, ...common, overrides: settings.endpoints, check })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
   const verify = createSignatures({ keySet, clientSecret, algorithms })
-  const requestTokens = createTokenEndpoint({ ...common, authentication, random: settings.random })
+  const clientRequests = { ...common, authentication, random: settings.random }
+  const revoke = createRevocationEndpoint(clientRequests)
   const verifySigned = (token: string) => verify(token, algorithms[1])
   const requestUserInfo = createUserInfoEndpoint({ ...common, signedWith: userInfoAlgorithm, verifySigned })
   const keepWarm = createKeepWarm(warmUp)
@@ -105,9 +117,7 @@ export function createProvider(settings: ProviderSettings): Provider {
       return metadata
     },
     peekMetadata: discovery.peek,
-    async redeemCode(grant) {
-      return requestTokens(await discovery.get(), buildCodeGrant(grant), { idTokenRequired: true })
-    },
+    ...createGrants(discovery.get, createTokenEndpoint(clientRequests)),
     async fetchUserInfo(accessToken) {
       return requestUserInfo(await discovery.get(), accessToken)
     },
@@ -116,6 +126,18 @@ export function createProvider(settings: ProviderSettings): Provider {
       const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
       return { claims: checkIdTokenClaims(claims, { ...expected, ...context }), alg: header.alg }
     },
+    verifyLogoutToken: createLogoutTokens({ ...common, issuer, verify, algorithm: idTokenAlgorithm }),
+    async verifyRefreshedIdToken(idToken, original, accessToken) {
+      const { header, claims } = await verify(idToken, idTokenAlgorithm)
+      const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
+      const checked = checkRefreshedIdTokenClaims(claims, original, context)
+      checkTokenHashes(claims, header.alg, { accessToken }, { codeHash: false, accessTokenHash: false })
+      return checked
+    },
+    async revokeToken(token, hint) {
+      await revoke(await discovery.get(), token, hint)
+    },
+    callApi: http.stream,
     warm: keepWarm.start,
     health: () => buildHealth(discovery.peek() !== undefined, [discovery.status(), keySet.status()]),
     close: keepWarm.stop,

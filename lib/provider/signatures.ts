@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { type KeysFor, type VerifiedJwt, verifyJwt } from '../protocol/jwt.js'
+import { type JwtExpectations, type KeysFor, type VerifiedJwt, verifyJwt } from '../protocol/jwt.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
 import type { KeySet } from './key-set.js'
 
@@ -10,7 +10,12 @@ export interface SignaturesSettings {
   readonly algorithms: readonly SigningAlgorithm[]
 }
 
-export type VerifySignature = (token: string, algorithm: SigningAlgorithm) => Promise<VerifiedJwt>
+export type VerifySignature = (
+  token: string,
+  algorithm: SigningAlgorithm,
+  /** For a token that is no ID Token and names its purpose in its header. */
+  options?: Pick<JwtExpectations, 'typ'>,
+) => Promise<VerifiedJwt>
 
 /** Bytes of a secret, RFC 7518 section 3.2: a key as long as the hash, or longer. */
 const SECRET_LENGTHS: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
@@ -29,14 +34,15 @@ export function createSignatures({ keySet, clientSecret, algorithms }: Signature
   for (const algorithm of algorithms) checkSecretLength(secret, algorithm)
   const secretFor: KeysFor = async () => [secret]
 
-  return async function verify(token, algorithm) {
-    if (!isAsymmetric(algorithm)) return verifyJwt(token, secretFor, { algorithm })
+  return async function verify(token, algorithm, options) {
+    const expected = { ...options, algorithm }
+    if (!isAsymmetric(algorithm)) return verifyJwt(token, secretFor, expected)
     try {
-      return await verifyJwt(token, keySet.keysFor, { algorithm })
+      return await verifyJwt(token, keySet.keysFor, expected)
     } catch (error) {
       // Without a `kid`, or with one that was used again, a new key looks like a bad signature.
       if (!isSignatureFailure(error) || !(await keySet.renew())) throw error
-      return verifyJwt(token, keySet.keysFor, { algorithm })
+      return verifyJwt(token, keySet.keysFor, expected)
     }
   }
 }

@@ -1,36 +1,41 @@
-import { randomUUID } from 'node:crypto'
-import { buildClientAuthentication, type ClientAuthentication } from '../protocol/client-authentication.js'
+import type { OidcErrorCode } from '../errors.js'
 import { parseTokenError, parseTokenResponse } from '../protocol/token-response.js'
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
 import type { HttpAnswer } from './answer.js'
+import { type ClientProofSettings, createClientProof } from './client-proof.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
 
-export interface TokenEndpointSettings {
-  readonly clientId: string
-  readonly authentication: (metadata: ProviderMetadata) => ClientAuthentication
+export interface TokenEndpointSettings extends ClientProofSettings {
   readonly http: Http
-  readonly now: () => Date
-  readonly random?: (() => string) | undefined
+}
+
+export interface TokensExpected {
+  readonly idTokenRequired: boolean
+  /** What it means that the provider calls the grant invalid. Default: that of a code. */
+  readonly invalidGrant?: OidcErrorCode
 }
 
 /** One POST per call, whatever happens: a code or a refresh token that may have arrived is never sent again. */
 export type RequestTokens = (
   metadata: ProviderMetadata,
   grant: Readonly<Record<string, string>>,
-  expected: { readonly idTokenRequired: boolean },
+  expected: TokensExpected,
 ) => Promise<TokenResponse>
 
 /** @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
-export function createTokenEndpoint(settings: TokenEndpointSettings): RequestTokens {
-  const { clientId, authentication, http, now, random = randomUUID } = settings
+export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings): RequestTokens {
+  const buildProof = createClientProof(settings)
 
   return async function requestTokens(metadata, grant, expected) {
     const endpoint = requiredEndpoint(metadata, 'token_endpoint')
-    const context = { clientId, audience: metadata.issuer, now: Math.floor(now().getTime() / 1000), jti: random() }
-    const { headers, body } = await buildClientAuthentication(authentication(metadata), context)
+    const { headers, body } = await buildProof(metadata)
     const answer = await http.postForm(endpoint, { ...grant, ...body }, headers)
-    if (answer.status !== 200) throw parseTokenError(answer.status, readError(answer))
+    if (answer.status !== 200) {
+      const { invalidGrant } = expected
+      const retryAfter = answer.headers.get('retry-after')
+      throw parseTokenError(answer.status, readError(answer), { retryAfter, ...(invalidGrant && { invalidGrant }) })
+    }
     return parseTokenResponse(answer.json(), expected)
   }
 }

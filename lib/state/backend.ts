@@ -1,3 +1,6 @@
+import type { Claims } from './claims.js'
+import type { LogoutMoment } from './moments.js'
+
 /** The fields of one session's record; the letters are what Redis stores. */
 export const FIELD = {
   /** Sealed {@link Ticket}. */
@@ -12,6 +15,10 @@ export const FIELD = {
   life: 'e',
   /** Sealed {@link SessionSummary} that can be opened without the session id. */
   summary: 'i',
+  /** Who is renewing the tokens, and until when; see `claims.ts`. */
+  hold: 'l',
+  /** Note of a renewal that failed, which says when the next may be tried. Not sealed, and nothing secret. */
+  failure: 'f',
 } as const
 
 export type FieldName = (typeof FIELD)[keyof typeof FIELD]
@@ -36,7 +43,7 @@ export interface RemoveResult {
  *
  * Every method throws {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE.
  */
-export interface Backend {
+export interface Backend extends Claims {
   /** One command. Absent fields are `null`. */
   read(key: string, fields: readonly FieldName[]): Promise<readonly (Buffer | null)[]>
   /** Only if absent. @param ttl seconds */
@@ -50,6 +57,11 @@ export interface Backend {
   remove(key: string): Promise<RemoveResult>
   /** True the first time within `ttl` seconds. */
   once(key: string, ttl: number): Promise<boolean>
+  /** Whether {@link once} was asked, less than `ttl` seconds ago. */
+  hasHappened(key: string): Promise<boolean>
+  /** Remembers a logout for `ttl` seconds; of two, what is later. */
+  markLogout(key: string, logout: LogoutMoment, ttl: number): Promise<void>
+  readLogout(key: string): Promise<LogoutMoment | undefined>
   /** @param expiresAt when the member may be forgotten, epoch s. Members whose time has come at `now` are forgotten now. */
   addMember(key: string, member: string, expiresAt: number, now: number): Promise<void>
   removeMember(key: string, member: string): Promise<void>

@@ -1,14 +1,11 @@
 import { type Backend, FIELD, type FieldName, type Fields } from './backend.js'
+import { createExpiringMap } from './expiring-map.js'
 import { formatLife, parseLife, ttlOf } from './life.js'
+import { createMemoryClaims } from './memory-claims.js'
+import { formatMoment, laterOf, parseMoment } from './moments.js'
 
 const SWEEP_INTERVAL = 30_000
 const SWEEP_LIMIT = 1000
-
-interface Entry<T> {
-  readonly value: T
-  /** Seconds since the epoch. */
-  expiresAt: number
-}
 
 /**
  * The contract of the Redis backend in the memory of this process, for development. It holds the same sealed values.
@@ -16,13 +13,14 @@ interface Entry<T> {
  */
 export function createMemoryBackend(now: () => number): Backend {
   const records = createExpiringMap<Map<FieldName, Buffer>>(now)
-  const marks = createExpiringMap<true>(now)
+  const marks = createExpiringMap<string>(now)
   const sets = createExpiringMap<Map<string, number>>(now)
   const sweep = setInterval(() => {
     for (const map of [records, marks, sets]) map.sweep(SWEEP_LIMIT)
   }, SWEEP_INTERVAL).unref()
 
   return {
+    ...createMemoryClaims(records, now),
     read: async (key, fields) => fields.map(field => records.get(key)?.value.get(field) ?? null),
     async create(key, fields, ttl) {
       if (records.get(key) !== undefined) return false
@@ -59,9 +57,15 @@ export function createMemoryBackend(now: () => number): Backend {
     },
     async once(key, ttl) {
       if (marks.get(key) !== undefined) return false
-      marks.set(key, true, now() + ttl)
+      marks.set(key, '1', now() + ttl)
       return true
     },
+    hasHappened: async key => marks.get(key) !== undefined,
+    async markLogout(key, logout, ttl) {
+      const earlier = parseMoment(marks.get(key)?.value ?? null)
+      marks.set(key, formatMoment(laterOf(earlier, logout)), now() + ttl)
+    },
+    readLogout: async key => parseMoment(marks.get(key)?.value ?? null),
     async addMember(key, member, expiresAt, at) {
       const entry = sets.get(key)
       const set = new Map([...(entry?.value ?? [])].filter(([, end]) => end > at)).set(member, expiresAt)
@@ -87,44 +91,4 @@ export function createMemoryBackend(now: () => number): Backend {
 function write(record: Map<FieldName, Buffer>, fields: Fields): Map<FieldName, Buffer> {
   for (const [name, value] of Object.entries(fields)) record.set(name as FieldName, Buffer.from(value))
   return record
-}
-
-interface ExpiringMap<T> {
-  get(key: string): Entry<T> | undefined
-  set(key: string, value: T, expiresAt: number): void
-  delete(key: string): void
-  keys(): string[]
-  /** Looks at the `limit` entries that were not looked at for longest. */
-  sweep(limit: number): void
-}
-
-function createExpiringMap<T>(now: () => number): ExpiringMap<T> {
-  const entries = new Map<string, Entry<T>>()
-  const isOver = (entry: Entry<T>) => entry.expiresAt <= now()
-  return {
-    get(key) {
-      const entry = entries.get(key)
-      return entry === undefined || isOver(entry) ? undefined : entry
-    },
-    set: (key, value, expiresAt) => entries.set(key, { value, expiresAt }),
-    delete: key => entries.delete(key),
-    keys: () => [...entries].filter(([, entry]) => !isOver(entry)).map(([key]) => key),
-    sweep(limit) {
-      // A Map iterates in the order of insertion: entries that stay go to its end, to be looked at last the next time.
-      const oldest = [...take(entries, limit)]
-      for (const [key, entry] of oldest) {
-        entries.delete(key)
-        if (!isOver(entry)) entries.set(key, entry)
-      }
-    },
-  }
-}
-
-function* take<T>(items: Iterable<T>, limit: number): Iterable<T> {
-  let taken = 0
-  for (const item of items) {
-    if (taken === limit) return
-    taken += 1
-    yield item
-  }
 }

@@ -11,7 +11,11 @@ export interface Names {
   record(id: string): string
   /** One key per secret, that of the newest first: a subject may be guessable, so its hash alone would say too much. */
   index(kind: IndexKind, issuer: string, value: string): readonly string[]
+  /** Where the end of such sessions is remembered: one key per secret, for the same reason. */
+  logout(kind: IndexKind, issuer: string, value: string): readonly string[]
   once(purpose: string, value: string): string
+  /** Tokens of this client itself, by what they are for. */
+  client(purpose: string): string
 }
 
 /** base64url of a SHA-256. */
@@ -23,7 +27,10 @@ export function createNames(prefix: string, sealer: Sealer): Names {
     record: id => prefix + hash('sha256', id, 'base64url'),
     index: (kind, issuer, value) =>
       sealer.maskName(JSON.stringify([kind, issuer, value])).map(name => `${prefix}i:${name}`),
+    logout: (kind, issuer, value) =>
+      sealer.maskName(JSON.stringify(['logout', kind, issuer, value])).map(name => `${prefix}l:${name}`),
     // Not under a secret: while secrets rotate, processes with different newest secrets have to mean the same key.
+    client: purpose => `${prefix}c:${hash('sha256', purpose, 'base64url')}`,
     once: (purpose, value) => `${prefix}o:${hash('sha256', JSON.stringify([purpose, value]), 'base64url')}`,
   }
 }

@@ -1,7 +1,19 @@
 import type { Backend, Fields, RemoveResult, SwapResult } from './backend.js'
+import { numbersOf, parseMoment } from './moments.js'
+import { createRedisClaims } from './redis-claims.js'
 import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
 import type { Connection } from './redis-connection.js'
-import { ADD_MEMBER, CREATE, EXTEND, REMOVE, REPLACE, runScript, type Script, SWAP } from './redis-scripts.js'
+import {
+  ADD_MEMBER,
+  CREATE,
+  EXTEND,
+  MARK_LOGOUT,
+  REMOVE,
+  REPLACE,
+  runScript,
+  type Script,
+  SWAP,
+} from './redis-scripts.js'
 
 const SCAN_COUNT = 500
 
@@ -18,6 +30,7 @@ export function createRedisBackend(client: RedisClient, connection: Connection, 
   }
 
   return {
+    ...createRedisClaims(call, parseRemove),
     read: (key, fields) => run('hmget', client => client.hmgetBuffer(key, ...fields)),
     create: (key, fields, ttl) => succeeds(CREATE, key, ttl * 1000, ...pairsOf(fields)),
     replace: (key, fields) => succeeds(REPLACE, key, ...pairsOf(fields)),
@@ -25,6 +38,11 @@ export function createRedisBackend(client: RedisClient, connection: Connection, 
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     remove: async key => parseRemove(await call(REMOVE, key)),
     once: async (key, ttl) => (await run('set', client => client.set(key, '1', 'PX', ttl * 1000, 'NX'))) !== null,
+    hasHappened: async key => (await run('get', client => client.get(key))) !== null,
+    async markLogout(key, logout, ttl) {
+      await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
+    },
+    readLogout: async key => parseMoment(await run('get', client => client.get(key))),
     async addMember(key, member, expiresAt, now) {
       await call(ADD_MEMBER, key, member, expiresAt, now)
     },

@@ -13,6 +13,7 @@ export interface RedisClient {
   hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
   evalsha(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
   eval(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  get(key: string): Promise<string | null>
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
   zrem(key: string, member: string): Promise<unknown>
   zscore(key: string, member: string): Promise<unknown>

@@ -1,5 +1,5 @@
 import type { RedisClient } from './redis-client.js'
-import { unavailable } from './unavailable.js'
+import { reasonOf, unavailable } from './unavailable.js'
 
 export interface ConnectionSettings {
   /** Milliseconds a command may take, including the wait for a client that is not ready. */
@@ -53,11 +53,15 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
         pending -= 1
         finish()
       }
+      // Async, so that an exception of the client is a rejection like any other.
+      async function attempt(): Promise<T> {
+        return send(client)
+      }
       function start(): void {
         if (client.status === 'ready') {
-          send(client).then(
+          attempt().then(
             value => settle(() => resolve(value)),
-            error => settle(() => reject(unavailable(command, error))),
+            error => settle(() => reject(unavailable(command, reasonOf(error)))),
           )
         } else if (client.status === 'end') {
           settle(() => reject(unavailable(command, 'client is closed')))

@@ -9,7 +9,7 @@ export interface Script {
   readonly sha1: string
 }
 
-function script(name: string, text: string): Script {
+export function script(name: string, text: string): Script {
   return { name, text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 
@@ -66,6 +66,16 @@ export const ADD_MEMBER = script(
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 local life = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('TTL', KEYS[1]) < life then redis.call('EXPIRE', KEYS[1], life) end
+return 1`,
+)
+
+/** ARGV: moment of a logout on two clocks (see moments.ts), life in ms. What is there and what comes are merged, each clock by itself. */
+export const MARK_LOGOUT = script(
+  'mark logout',
+  `local at, issued = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(%d+)$')
+at = math.max(tonumber(at or 0), tonumber(ARGV[1]))
+issued = math.max(tonumber(issued or 0), tonumber(ARGV[2]))
+redis.call('SET', KEYS[1], string.format('%.0f:%.0f', at, issued), 'PX', ARGV[3])
 return 1`,
 )
 

@@ -1,4 +1,5 @@
 import type { Backend } from './backend.js'
+import type { LogoutMoment } from './moments.js'
 import type { IndexKind, Names } from './names.js'
 import type { Sealer } from './seal.js'
 import { parseSummary, type SessionSummary } from './ticket.js'
@@ -16,11 +17,17 @@ export interface SessionIndex {
   remove(key: string, summary: SessionSummary): Promise<void>
   /** Keys of records, some of which may be gone. */
   find(query: SessionQuery): Promise<readonly string[]>
+  /** Remembers for `ttl` seconds that those sessions were ended, for sign-ins that are still on their way. */
+  markLogout(query: SessionQuery, logout: LogoutMoment, ttl: number): Promise<void>
+  /** The logouts remembered that a session may fall under. */
+  logoutsOf(summary: SessionSummary): Promise<readonly LogoutMoment[]>
   /** Forgets a record that is gone. */
   forget(query: SessionQuery, key: string): Promise<void>
   sealSummary(key: string, summary: SessionSummary): Buffer
   openSummary(key: string, sealed: Buffer | null | undefined): SessionSummary | undefined
 }
+
+const SHORTEST_ENTRY = 10
 
 /** @param now epoch s */
 export function createSessionIndex(backend: Backend, names: Names, sealer: Sealer, now: () => number): SessionIndex {
@@ -28,14 +35,15 @@ export function createSessionIndex(backend: Backend, names: Names, sealer: Seale
     const bySubject = names.index('sub', issuer, subject)
     return sid === undefined ? [bySubject] : [bySubject, names.index('sid', issuer, sid)]
   }
-  const keysFor = (query: SessionQuery): readonly string[] => {
-    const [kind, value]: [IndexKind, string] = 'sid' in query ? ['sid', query.sid] : ['sub', query.subject]
-    return names.index(kind, query.issuer, value)
-  }
+  const targetOf = (query: SessionQuery): [IndexKind, issuer: string, value: string] =>
+    'sid' in query ? ['sid', query.issuer, query.sid] : ['sub', query.issuer, query.subject]
+  const keysFor = (query: SessionQuery): readonly string[] => names.index(...targetOf(query))
   return {
     async add(key, summary) {
       const newest = keysOf(summary).map(keys => keys[0] as string)
-      await Promise.all(newest.map(index => backend.addMember(index, key, summary.expiresAt, now())))
+      // Whole seconds, and in the future: an entry without a life would be kept for ever, or not at all.
+      const expiresAt = Math.max(Math.ceil(summary.expiresAt), now() + SHORTEST_ENTRY)
+      await Promise.all(newest.map(index => backend.addMember(index, key, expiresAt, now())))
     },
     async has(key, summary) {
       const newest = keysOf(summary).map(keys => keys[0] as string)
@@ -52,6 +60,16 @@ export function createSessionIndex(backend: Backend, names: Names, sealer: Seale
     async find(query) {
       const found = await Promise.all(keysFor(query).map(index => backend.members(index, now())))
       return [...new Set(found.flat())]
+    },
+    async markLogout(query, logout, ttl) {
+      // Under every secret: a process with an older newest one looks there.
+      await Promise.all(names.logout(...targetOf(query)).map(key => backend.markLogout(key, logout, ttl)))
+    },
+    async logoutsOf({ issuer, subject, sid }) {
+      const keys = names.logout('sub', issuer, subject)
+      const more = sid === undefined ? [] : names.logout('sid', issuer, sid)
+      const found = await Promise.all([...keys, ...more].map(key => backend.readLogout(key)))
+      return found.filter(logout => logout !== undefined)
     },
     async forget(query, key) {
       await Promise.all(keysFor(query).map(index => backend.removeMember(index, key)))

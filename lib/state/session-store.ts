@@ -51,24 +51,33 @@ export class SessionStore extends RedisStore {
     req.sessionStore = this
     if (record === undefined) return this.generate(req)
     const text = record.sessionText() ?? '{}'
+    const data = this.#dataOf(text)
     req.sessionID = record.id
-    const session = this.createSession(req, { ...JSON.parse(text), cookie: { ...this.#cookie } })
-    const tracked = this.#tracked.get(session)
-    if (tracked) tracked.stored = { version: record.version, text }
+    const session = super.createSession(req, data)
+    // A Session drops what has the name of one of its methods. Mostly there is no such thing, and the text need not be made again.
+    const isComplete = Object.keys(session).length === Object.keys(data).length
+    this.#tracked.set(session, {
+      id: record.id,
+      generated: false,
+      exists: true,
+      seen: isComplete ? text : formatSession(session),
+      stored: { version: record.version, text },
+    })
     return session
   }
 
   /** Gives `req` a new and empty session under a new id. `regenerate` ends in here, too. */
   generate(req: Express.Request): Session {
     req.sessionID = createSessionId()
-    const session = super.createSession(req as Request, { cookie: { ...this.#cookie } })
-    this.#track(session, { id: req.sessionID, generated: true, exists: false })
+    const session = super.createSession(req as Request, this.#dataOf('{}'))
+    this.#tracked.set(session, { id: req.sessionID, generated: true, exists: false, seen: '{}', stored: undefined })
     return session
   }
 
   override createSession(req: Request, data: SessionData): Session & SessionData {
     const session = super.createSession(req, data)
-    this.#track(session, { id: req.sessionID, generated: false, exists: true })
+    const seen = formatSession(session)
+    this.#tracked.set(session, { id: req.sessionID, generated: false, exists: true, seen, stored: undefined })
     return session
   }
 
@@ -126,8 +135,8 @@ export class SessionStore extends RedisStore {
     callback(error)
   }
 
-  #track(session: object, { id, generated, exists }: Pick<TrackedSession, 'id' | 'generated' | 'exists'>): void {
-    this.#tracked.set(session, { id, generated, exists, seen: formatSession(session), stored: undefined })
+  #dataOf(text: string): SessionData {
+    return { ...JSON.parse(text), cookie: { ...this.#cookie } }
   }
 }
 

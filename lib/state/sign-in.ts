@@ -1,5 +1,8 @@
+import { OidcError } from '../errors.js'
 import { type Backend, FIELD, type Fields } from './backend.js'
+import type { EndedRecord } from './end-all.js'
 import { formatLife, ttlOf } from './life.js'
+import { isLater, type SignInMoment } from './moments.js'
 import type { Names } from './names.js'
 import type { Sealer } from './seal.js'
 import { pickSession } from './session-changes.js'
@@ -16,8 +19,12 @@ export interface SignInInput {
   readonly previous: readonly string[]
   /** Top-level keys of the site's session data that are carried over from the first of `previous` that lives. */
   readonly keep: readonly string[]
+  /** The same person goes on: from a session that is theirs, all of the site's data is carried over. */
+  readonly continues?: boolean
   /** The id to use, where somebody else made one. Whatever is there ends. */
   readonly id?: string
+  /** When it happened. Left out: it is not later than any logout that is remembered. */
+  readonly moment?: SignInMoment
   /** What a list of sessions says about this one besides the identity. Readable to whoever knows the secret. */
   readonly note?: SessionSummary['note']
 }
@@ -34,22 +41,28 @@ interface SignInSettings {
   /** Epoch s. */
   readonly now: () => number
   readonly load: (id: string, options: { readonly extend: false }) => Promise<SessionRecord | undefined>
-  readonly endRecord: (key: string) => Promise<boolean>
+  readonly endRecord: (key: string) => Promise<EndedRecord>
 }
 
 /**
- * The index comes first, so that no session is ever out of reach of a logout; then the record, which is the sign-in; then the end of
- * what was there before. Where any of it fails nothing is left behind, as far as Redis lets us, and the browser keeps what it had.
+ * The index comes first, so that no session is ever out of reach of a logout; then the record, which is the sign-in; then a look for
+ * logouts that came in between; then the end of what was there before. Where any of it fails nothing is left behind, as far as Redis
+ * lets us, and the browser keeps what it had.
+ *
+ * The function throws {@link OidcError} ERR_OIDC_SIGN_IN_ENDED when such a logout won.
  */
 export function createSignIn(settings: SignInSettings): (input: SignInInput) => Promise<string> {
   const { backend, sealer, names, index, idle, absolute, now, load, endRecord } = settings
 
-  async function carryOver({ previous, keep }: SignInInput): Promise<string | undefined> {
-    if (keep.length === 0) return undefined
+  async function carryOver(input: SignInInput): Promise<string | undefined> {
+    const { previous, keep, continues = false } = input
+    if (keep.length === 0 && !continues) return undefined
     for (const id of previous) {
-      const text = (await load(id, { extend: false }))?.sessionText()
+      const record = await load(id, { extend: false })
+      const text = record?.sessionText()
       if (text === undefined) continue
-      const kept = pickSession(text, keep)
+      const isTheirs = continues && isSamePerson(record?.ticket(), input.ticket)
+      const kept = isTheirs ? text : pickSession(text, keep)
       return kept === '{}' ? undefined : kept
     }
     return undefined
@@ -72,6 +85,14 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     if (!created) throw unavailable('create', 'the session exists')
   }
 
+  /** A logout found the index entry and took it away, or it left a mark that this sign-in is not later than: it wins. */
+  async function checkNotEnded(key: string, summary: SessionSummary): Promise<void> {
+    const [isIndexed, logouts] = await Promise.all([index.has(key, summary), index.logoutsOf(summary)])
+    if (isIndexed && logouts.every(logout => isLater(summary, logout))) return
+    await endRecord(key)
+    throw new OidcError('ERR_OIDC_SIGN_IN_ENDED', 'a logout ended the sign-in while it was under way')
+  }
+
   return async function signIn(input) {
     const id = input.id ?? createSessionId()
     const key = names.record(id)
@@ -81,8 +102,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
       if (input.id !== undefined) await endRecord(key)
       await index.add(key, summary)
       await create(id, input, summary)
-      // A logout that came in between found the index entry but no record yet; it took the entry away, and it wins.
-      if (!(await index.has(key, summary))) await endRecord(key)
+      await checkNotEnded(key, summary)
       await Promise.all(previous.map(earlier => endRecord(names.record(earlier))))
     } catch (error) {
       void Promise.allSettled([backend.remove(key), index.remove(key, summary)])
@@ -92,7 +112,11 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
   }
 }
 
-function summaryOf({ ticket, note }: SignInInput): SessionSummary {
+function isSamePerson(a: Ticket | undefined, b: Ticket): boolean {
+  return a !== undefined && a.issuer === b.issuer && a.subject === b.subject
+}
+
+function summaryOf({ ticket, moment, note }: SignInInput): SessionSummary {
   const { issuer, subject, sid, signedInAt, expiresAt } = ticket
-  return { issuer, subject, signedInAt, expiresAt, ...(sid !== undefined && { sid }), ...(note && { note }) }
+  return { issuer, subject, signedInAt, expiresAt, ...moment, ...(sid !== undefined && { sid }), ...(note && { note }) }
 }

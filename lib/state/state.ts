@@ -2,6 +2,7 @@ import type { CookieOptions } from 'express-session'
 import { FIELD } from './backend.js'
 import { mapInBatches } from './batches.js'
 import { createBackend } from './create-backend.js'
+import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-all.js'
 import { isExtensionDue, parseLife } from './life.js'
 import { createNames } from './names.js'
 import type { RedisClient } from './redis-client.js'
@@ -13,7 +14,9 @@ import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createStoreClient } from './store-client.js'
 import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+import { createTokenVault, type TokenVault } from './token-vault.js'
 
+export type { LogoutMoment, SignInMoment } from './moments.js'
 export { createSessionId } from './session-id.js'
 export type { SessionQuery } from './session-index.js'
 export type { SessionRecord } from './session-record.js'
@@ -55,23 +58,29 @@ export interface ListedSession extends SessionSummary {
  * Everything a site remembers about its visitors. One record per session holds the sign-in, its tokens and the site's own data, so that
  * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not answer.
  */
-export interface State {
+export interface State extends SessionEnder {
   readonly sealer: Sealer
   /** `undefined`: nothing there. `extend` (default true) prolongs the life in the background, now and then. */
   load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
   /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
   signIn(input: SignInInput): Promise<string>
   readTokens(id: string): Promise<Tokens | undefined>
+  /** The tokens of a session, for whoever renews them. */
+  vault(id: string): TokenVault
+  /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
+  clientVault(purpose: string): TokenVault
   /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
   replace(id: string, replacement: Replacement): Promise<boolean>
   /** The record and what leads to it are gone afterwards. Whether there was one. */
   end(id: string): Promise<boolean>
+  /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
+  handleOf(id: string): string
   /** Sessions of a person or of a session at the provider, without knowing their ids. */
   list(query: SessionQuery): Promise<readonly ListedSession[]>
-  /** Ends those, and a sign-in that is just being written. How many there were. */
-  endAll(query: SessionQuery): Promise<number>
   /** True the first time within `ttl` seconds, in whichever process that is. */
   once(purpose: string, value: string, ttl: number): Promise<boolean>
+  /** Whether {@link once} was asked less than its `ttl` ago, without asking it. */
+  hasHappened(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
   ping(): Promise<void>
   /** Closes the connection if it was made from a URL. */
@@ -92,12 +101,12 @@ export function createState(settings: StateSettings): State {
   const index = createSessionIndex(backend, names, sealer, now)
   const extending = new Set<string>()
 
-  async function endRecord(key: string): Promise<boolean> {
-    const { existed, summary } = await backend.remove(key)
-    const opened = index.openSummary(key, summary)
+  async function endRecord(key: string): Promise<EndedRecord> {
+    const { existed, summary: sealed } = await backend.remove(key)
+    const summary = index.openSummary(key, sealed)
     // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
-    if (opened) await index.remove(key, opened).catch(() => {})
-    return existed
+    if (summary) await index.remove(key, summary).catch(() => {})
+    return { existed, summary }
   }
 
   async function extend(key: string): Promise<void> {
@@ -120,7 +129,7 @@ export function createState(settings: StateSettings): State {
 
   const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load, endRecord })
   const save = createSessionSaver({ backend, sealer, names, idle, absolute, timeout, now })
-  const client = createStoreClient(backend, names, sealer, endRecord)
+  const client = createStoreClient(backend, names, sealer, async key => (await endRecord(key)).existed)
 
   return {
     sealer,
@@ -132,25 +141,30 @@ export function createState(settings: StateSettings): State {
       if (!tokens || endsAt === undefined || endsAt <= now()) return undefined
       return parseTokens(sealer.open('tokens', id, tokens))
     },
+    vault: id => vaultOf(names.record(id), id, 'tokens'),
+    clientVault: purpose => vaultOf(names.client(purpose), purpose, 'client'),
     replace: (id, { ticket, tokens }) =>
       backend.replace(names.record(id), {
         ...(ticket && { [FIELD.ticket]: sealer.seal('ticket', id, JSON.stringify(ticket)) }),
         ...(tokens && { [FIELD.tokens]: sealer.seal('tokens', id, JSON.stringify(tokens)) }),
       }),
-    end: id => endRecord(names.record(id)),
+    end: async id => (await endRecord(names.record(id))).existed,
+    handleOf: id => client.handleOf(names.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
-    async endAll(query) {
-      const ended = await mapInBatches(await index.find(query), async key => {
-        const existed = await endRecord(key)
-        await index.forget(query, key)
-        return existed
-      })
-      return ended.filter(Boolean).length
-    },
+    ...createSessionEnder({ backend, index, client, endRecord }),
     once: (purpose, value, ttl) => backend.once(names.once(purpose, value), ttl),
+    hasHappened: (purpose, value) => backend.hasHappened(names.once(purpose, value)),
     sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
     ping: () => backend.ping(),
     close: () => backend.close(),
+  }
+
+  function vaultOf(key: string, context: string, purpose: 'tokens' | 'client'): TokenVault {
+    const forget = async (sealed: Buffer | undefined) => {
+      const summary = index.openSummary(key, sealed)
+      if (summary) await index.remove(key, summary).catch(() => {})
+    }
+    return createTokenVault({ backend, sealer, key, context, purpose, now, forget })
   }
 
   async function listed(key: string): Promise<ListedSession | undefined> {

@@ -12,6 +12,8 @@ export interface StoreClient {
   del(ids: readonly string[]): Promise<number>
   scan(): Promise<[cursor: string, handles: string[]]>
   handleOf(key: string): string
+  /** `undefined` for what is no handle, a session id included. */
+  keyOfHandle(handle: string): string | undefined
 }
 
 /** @param endRecord ends the record of a key */
@@ -26,6 +28,7 @@ export function createStoreClient(
   const handleOf = (key: string) => HANDLE + key.slice(names.recordPrefix.length)
   return {
     handleOf,
+    keyOfHandle: handle => (/^#[\w-]{43}$/.test(handle) ? keyOf(handle) : undefined),
     async get(id) {
       const [session, life] = await backend.read(names.record(id), [FIELD.session, FIELD.life])
       if (!life) return null

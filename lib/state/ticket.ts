@@ -1,3 +1,5 @@
+import type { SignInMoment } from './moments.js'
+
 /** Who is signed in, and until when. Written by sign-in and refresh only, never by the site's own code. */
 export interface Ticket {
   readonly issuer: string
@@ -19,6 +21,8 @@ export interface Ticket {
   readonly acr?: string
   /** OpenID Connect Session Management 1.0 section 2. */
   readonly sessionState?: string
+  /** Space-separated scope that was asked for, so that nobody is asked twice for what was not granted. */
+  readonly requestedScope?: string
 }
 
 /** The tokens of a sign-in. Kept apart from the {@link Ticket}, so that a request that needs none does not fetch any. */
@@ -31,10 +35,27 @@ export interface Tokens {
   readonly scope: string
   /** When the access token expires, in seconds since the epoch. */
   readonly expiresAt?: number
+  /** When the access token came, in seconds since the epoch. */
+  readonly issuedAt?: number
+  /** Access tokens for other APIs or with other scope, got with the same refresh token, newest first. */
+  readonly others?: readonly OtherAccessToken[]
+}
+
+/** An access token beside the main one. */
+export interface OtherAccessToken {
+  /** What it was asked for. */
+  readonly purpose: string
+  readonly accessToken: string
+  readonly tokenType: string
+  readonly scope: string
+  /** Seconds since the epoch. */
+  readonly expiresAt?: number
+  /** Seconds since the epoch. */
+  readonly issuedAt?: number
 }
 
 /** What can be said about a session without its id. */
-export interface SessionSummary {
+export interface SessionSummary extends Partial<SignInMoment> {
   readonly issuer: string
   readonly subject: string
   readonly sid?: string

@@ -1,9 +1,8 @@
 import { OidcError } from '../errors.js'
 
-/** The one error for a store that does not do what it is asked, whatever the reason. `cause` holds two short words and no secret. */
-export function unavailable(command: string, reason: unknown): OidcError {
-  const cause = { command, reason: typeof reason === 'string' ? reason : reasonOf(reason) }
-  return new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available', { cause })
+/** The one error for a store that does not do what it is asked, whatever the reason, which is our own wording. */
+export function unavailable(command: string, reason: string): OidcError {
+  return new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available', { cause: { command, reason } })
 }
 
 /**

@@ -33,8 +33,8 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
     features: buildFeatures(settings),
     renderError: showProviderError,
     // Access tokens are reference tokens, as in the original sample: a random text that means something to nobody but this
-    // server. One and the same token is good for userinfo and for the API, which oidc-provider grants no JWT, and revoking it
-    // takes effect at once.
+    // server. Userinfo of oidc-provider takes no JWT that was made for an API, so this is the kind that one token can be for
+    // both; and revoking it takes effect at once.
     ttl: {
       AccessToken: hour,
       AuthorizationCode: minute,

@@ -1,4 +1,4 @@
-import type { Context, Grant, Provider } from 'oidc-provider'
+import type { IdentityProvider, ProviderContext, ProviderGrant } from 'oidc-provider'
 
 /**
  * Remembers who has allowed what, so that a person is asked once. oidc-provider itself keeps that with the browser's session
@@ -9,11 +9,11 @@ export function createConsents() {
   const keyOf = (accountId: string, clientId: string) => JSON.stringify([accountId, clientId])
 
   const grant = async (
-    provider: Provider,
+    provider: IdentityProvider,
     accountId: string,
     clientId: string,
     scope: string,
-  ): Promise<[string, Grant]> => {
+  ): Promise<[string, ProviderGrant]> => {
     const made = new provider.Grant({ accountId, clientId })
     made.addOIDCScope(scope)
     return [await made.save(), made]
@@ -21,13 +21,13 @@ export function createConsents() {
 
   return {
     /** Records a consent; resolves to the id of the grant it became. */
-    async allow(provider: Provider, accountId: string, clientId: string, scope: string): Promise<string> {
+    async allow(provider: IdentityProvider, accountId: string, clientId: string, scope: string): Promise<string> {
       allowed.set(keyOf(accountId, clientId), scope)
       const [id] = await grant(provider, accountId, clientId, scope)
       return id
     },
     /** oidc-provider's `loadExistingGrant`: the grant of this sign-in, of this session, or of an earlier consent. */
-    async load({ oidc: { client, session, result, provider } }: Context): Promise<Grant | undefined> {
+    async load({ oidc: { client, session, result, provider } }: ProviderContext): Promise<ProviderGrant | undefined> {
       if (client === undefined || session.accountId === undefined) return undefined
       const id = result?.consent?.grantId ?? session.grantIdFor(client.clientId)
       const found = id === undefined ? undefined : await provider.Grant.find(id)

@@ -1,5 +1,5 @@
 import express, { type Request, type Response, Router } from 'express'
-import type { Interaction, Provider } from 'oidc-provider'
+import type { IdentityProvider, ProviderInteraction } from 'oidc-provider'
 import { checkPassword } from './accounts.js'
 import type { Consents } from './consents.js'
 import { describeScopes } from './scopes.js'
@@ -8,7 +8,7 @@ import { describeScopes } from './scopes.js'
  * The two pages between a request to sign in and its answer: sign-in and consent. oidc-provider binds each attempt to the
  * browser by a cookie, so another site can neither read nor send these forms.
  */
-export function createInteractions(provider: Provider, consents: Consents): Router {
+export function createInteractions(provider: IdentityProvider, consents: Consents): Router {
   const router = Router()
   const readForm = express.urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 })
 
@@ -48,11 +48,15 @@ export function createInteractions(provider: Provider, consents: Consents): Rout
     await provider.interactionFinished(req, res, denied, { mergeWithLastSubmission: false })
   })
 
-  async function showSignIn(res: Response, { uid, params }: Interaction, attempt = { username: '', failed: false }) {
+  async function showSignIn(
+    res: Response,
+    { uid, params }: ProviderInteraction,
+    attempt = { username: '', failed: false },
+  ) {
     res.render('sign-in', { title: 'Sign in', uid, clientName: await clientName(params.client_id), ...attempt })
   }
 
-  async function showConsent(res: Response, { uid, params }: Interaction) {
+  async function showConsent(res: Response, { uid, params }: ProviderInteraction) {
     const scopes = describeScopes(params.scope)
     res.render('consent', { title: 'Allow access', uid, clientName: await clientName(params.client_id), scopes })
   }

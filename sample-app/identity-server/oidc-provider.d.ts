@@ -2,51 +2,49 @@
 declare module 'oidc-provider' {
   import type { IncomingMessage, ServerResponse } from 'node:http'
 
-  export interface Grant {
+  export interface ProviderGrant {
     addOIDCScope(scope: string): void
     save(): Promise<string>
   }
 
-  export interface Interaction {
+  export interface ProviderInteraction {
     readonly uid: string
-    readonly prompt: {
-      readonly name: string
-      readonly details: { readonly missingOIDCScope?: readonly string[] }
-    }
+    readonly prompt: { readonly name: string }
     readonly params: { readonly client_id: string; readonly scope: string }
     readonly session?: { readonly accountId: string }
-    readonly grantId?: string
   }
 
-  export interface Context {
+  export interface ProviderContext {
     body: unknown
     type: string
     readonly oidc: {
       readonly client?: { readonly clientId: string; readonly clientName?: string }
       readonly session: { readonly accountId?: string; grantIdFor(clientId: string): string | undefined }
       readonly result?: { readonly consent?: { readonly grantId?: string } }
-      readonly provider: Provider
+      readonly provider: IdentityProvider
     }
   }
 
-  export class Provider {
+  class IdentityProvider {
     constructor(issuer: string, configuration: object)
     callback(): (req: IncomingMessage, res: ServerResponse) => void
-    interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<Interaction>
+    interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<ProviderInteraction>
     interactionFinished(
       req: IncomingMessage,
       res: ServerResponse,
       result: object,
       options?: { mergeWithLastSubmission?: boolean },
     ): Promise<void>
-    on(event: string, listener: (ctx: Context, error: Error) => void): this
+    on(event: string, listener: (ctx: ProviderContext, error: Error) => void): this
     readonly Grant: {
-      new (properties: { accountId: string; clientId: string }): Grant
-      find(id: string): Promise<Grant | undefined>
+      new (properties: { accountId: string; clientId: string }): ProviderGrant
+      find(id: string): Promise<ProviderGrant | undefined>
     }
     readonly Client: {
-      find(id: string): Promise<{ readonly clientName?: string; readonly clientId: string } | undefined>
+      find(id: string): Promise<{ readonly clientName?: string } | undefined>
       readonly Schema: { prototype: { invalidate(message: string, code?: string): void } }
     }
   }
+
+  export { IdentityProvider, IdentityProvider as Provider }
 }

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
-import { Provider } from 'oidc-provider'
+import { type IdentityProvider, Provider } from 'oidc-provider'
 import { buildConfiguration, type IdentityServerOptions } from './configuration.js'
 import { createConsents } from './consents.js'
 import { createInteractions } from './interactions.js'
@@ -24,7 +24,7 @@ export async function createIdentityServer(options: IdentityServerOptions): Prom
   server.use('/public', express.static(publicFolder))
   server.get('/', (_req, res) => res.redirect(options.siteUrl))
   server.use(createInteractions(provider, consents))
-  server.use(showError)
+  server.use(createErrorHandler(options.siteUrl))
   server.use(provider.callback())
   return server
 }
@@ -54,7 +54,7 @@ function createHeaders(siteUrl: string): RequestHandler {
  * OpenID Connect Dynamic Registration 1.0 section 2 wants https for a web client that gets tokens through the browser.
  * DEVELOPMENT ONLY: the sample runs on http://localhost.
  */
-function allowPlainHttp(provider: Provider): void {
+function allowPlainHttp(provider: IdentityProvider): void {
   const schema = provider.Client.Schema.prototype
   const { invalidate } = schema
   schema.invalidate = function (message, code) {
@@ -62,11 +62,15 @@ function allowPlainHttp(provider: Provider): void {
   }
 }
 
-/** Most often an attempt to sign in that has expired, or one that was started in another browser. */
-const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
-  if (res.headersSent) return next(error)
-  const isExpired = error instanceof Error && error.name === 'SessionNotFound'
-  if (!isExpired) console.error('identity server:', error)
-  res.status(isExpired ? 400 : 500)
-  res.render('error', { title: 'Something went wrong', error: isExpired ? 'this attempt has expired' : 'server_error' })
+/**
+ * A page of an attempt that is over, most often reached by the back button after signing in, has nothing left to ask: the site
+ * knows better what to show.
+ */
+function createErrorHandler(siteUrl: string): ErrorRequestHandler {
+  return (error: unknown, _req, res, next) => {
+    if (res.headersSent) return next(error)
+    if (error instanceof Error && error.name === 'SessionNotFound') return res.redirect(303, siteUrl)
+    console.error('identity server:', error)
+    return res.status(500).render('error', { title: 'Something went wrong', error: 'server_error' })
+  }
 }

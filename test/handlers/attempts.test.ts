@@ -43,7 +43,10 @@ describe('several attempts in one browser', () => {
         const tabs = await openTabs(agent, site.url, 3)
         for (const tab of tabs) await tab.submitForm()
         assert.equal((await agent.open(`${site.url}/claims`)).status, 200)
-        assert.equal(((await redis.command('keys', '*')) as string[]).filter(key => /^oidc:[\w-]{43}$/.test(key)).length, 1)
+        assert.equal(
+          ((await redis.command('keys', '*')) as string[]).filter(key => /^oidc:[\w-]{43}$/.test(key)).length,
+          1,
+        )
       })()
     } finally {
       await redis.stop()

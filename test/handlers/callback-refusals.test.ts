@@ -44,7 +44,12 @@ const responses: Refusal[] = [
     faults: { response: replace('iss', iss => `${iss}/`) },
     code: 'ERR_OIDC_RESPONSE_ISSUER',
   },
-  { name: 'no iss although it was promised', faults: { response: drop('iss') }, code: 'ERR_OIDC_RESPONSE_ISSUER' },
+  {
+    name: 'no iss although it was promised, and no ID Token to say it',
+    oidc: { responseType: 'code' },
+    faults: { response: drop('iss') },
+    code: 'ERR_OIDC_RESPONSE_ISSUER',
+  },
   { name: 'access_denied', faults: { response: deny('access_denied') }, code: 'ERR_OIDC_ACCESS_DENIED' },
   { name: 'login_required', faults: { response: deny('login_required') }, code: 'ERR_OIDC_AUTHORIZATION_FAILED' },
   {

@@ -228,6 +228,20 @@ for (const iss of [
   }
 }
 
+test('what an answer does not have is not there afterwards either', () => {
+  const answer = checkAuthorizationResponse(
+    { kind: 'success', state, code },
+    { responseType: 'code', issuer, issRequired: false },
+  )
+  assert.deepEqual(answer, { state, code })
+})
+
+test('the evidence of a refusal shows who answered', () => {
+  assert.throws(() => checkResponseIssuer({ iss: 'https://evil.example\r\n' }, { issuer, issRequired: false }), {
+    cause: { expected: issuer, actual: 'https://evil.example' },
+  })
+})
+
 test('a provider that says it names itself has to do so', () => {
   const { iss: _, ...without } = success
   const check = () => checkAuthorizationResponse(without, { responseType: 'code', issuer, issRequired: true })

@@ -117,6 +117,16 @@ test('renewals that fail are tried again after 1, 2, 4 … seconds, and at most 
   }
 })
 
+test('a renewal that fails behind the back of everybody troubles nobody', async () => {
+  const { cached, loads, clock } = await setUpLoaded()
+  clock.advance(100)
+  assert.equal(await cached.get(), 'one')
+  loads[1]?.fail()
+  await new Promise(setImmediate)
+  assert.equal(cached.isLoading(), false)
+  assert.equal(cached.peek(), 'one')
+})
+
 test('a success ends the waiting after failures', async () => {
   const { cached, loads, clock } = await setUpLoaded()
   clock.advance(100)

@@ -102,6 +102,7 @@ const rejections: readonly { name: string; answer: (origin: string) => Answer; c
   },
   { name: 'status 404', answer: o => json(metadataOf(o), 404), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   { name: 'status 204', answer: () => (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'status 206', answer: o => json(metadataOf(o), 206), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   { name: 'status 503', answer: o => json(metadataOf(o), 503), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
   { name: 'status 429', answer: o => json(metadataOf(o), 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
   { name: 'a cut connection', answer: reset, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
@@ -210,6 +211,7 @@ test('given metadata is checked at once and never fetched', async t => {
 const badOptions = [
   { issuer: 'op.test' },
   { issuer: 'http://op.test' },
+  { issuer: 'http://op.test', metadataUrl: 'https://op.test/metadata' },
   { issuer: 'https://user:pass@op.test' },
   { metadataUrl: 'http://op.test/metadata' },
   { metadataUrl: '/metadata' },

@@ -181,6 +181,30 @@ test('a fetch that does not heed its signal is given up on as well', async () =>
   await rejected(http.getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
 })
 
+test('an answer leaves no timer behind', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+  const before = timers()
+  await answerWith('{}')
+  await rejected(
+    createHttp({ fetch: () => Promise.reject(new TypeError()) }).getJson('https://op.test/'),
+    'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  )
+  assert.ok(timers() <= before)
+})
+
+test('a body that is too long is told to stop, whatever fetch it comes from', async () => {
+  let isCancelled = false
+  const body = new ReadableStream({
+    pull: controller => controller.enqueue(new Uint8Array(1000)),
+    cancel: () => {
+      isCancelled = true
+    },
+  })
+  const http = createHttp({ fetch: async () => new Response(body), maxResponseBytes: 5000 })
+  await rejected(http.getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_RESPONSE')
+  assert.ok(isCancelled)
+})
+
 test('a body that does not heed the signal is told to stop', async () => {
   let cancelled = () => {}
   const cancellation = new Promise<void>(resolve => {

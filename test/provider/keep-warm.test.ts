@@ -49,9 +49,12 @@ test('two who ask at the same time share one attempt, and asking again leaves on
   const { keepWarm, state, pass } = setUp(t, true)
   await Promise.all([keepWarm.start(), keepWarm.start()])
   assert.equal(state.attempts, 1)
+  await pass(30_000)
   await keepWarm.start()
   assert.equal(state.attempts, 2)
-  await pass(60_000)
+  await pass(59_999)
+  assert.equal(state.attempts, 2)
+  await pass(1)
   assert.equal(state.attempts, 3)
 })
 
@@ -66,4 +69,13 @@ test('nothing is tried any more after the end, also where an attempt was under w
   await started
   await pass(600_000)
   assert.equal(state.attempts, 2)
+})
+
+test('the timer does not keep the process alive', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+  const before = timers()
+  const keepWarm = createKeepWarm(async () => {})
+  await keepWarm.start()
+  assert.equal(timers(), before)
+  keepWarm.stop()
 })

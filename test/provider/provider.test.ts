@@ -255,6 +255,16 @@ test('keys that have moved are found by asking for the metadata again', async t 
   await provider.verifyIdToken(await two.sign(claims()), expected)
 })
 
+test('keys that are back in their place are found although the metadata is not', async t => {
+  const { provider, server, publish, claims } = await setUp(t)
+  await provider.warm()
+  server.on('/jwks', json({}, 404))
+  await rejected(provider.verifyIdToken(await two.sign(claims()), expected), 'ERR_OIDC_PROVIDER_RESPONSE')
+  server.on(DISCOVERY, json({}, 500))
+  publish(two)
+  await provider.verifyIdToken(await two.sign(claims()), expected)
+})
+
 test('a provider that cannot do what the site needs is refused before the browser is sent there', async t => {
   const unsupported: Record<string, unknown>[] = [
     { response_types_supported: ['code'] },

@@ -170,7 +170,11 @@ test('a provider that names no token endpoint is not asked for a code, or for an
 })
 
 test('a site that gets no code needs no token endpoint until it sends one', async t => {
-  const metadata = { token_endpoint: undefined, response_types_supported: ['id_token'] }
+  const metadata = {
+    token_endpoint: undefined,
+    token_endpoint_auth_methods_supported: ['private_key_jwt'],
+    response_types_supported: ['id_token'],
+  }
   const { provider } = await setUp(t, { responseType: 'id_token' }, metadata)
   await provider.metadata()
   await rejected(provider.redeemCode(grant), 'ERR_OIDC_METADATA')

@@ -45,7 +45,7 @@ test('plain userinfo is asked for with the token in the header, and nowhere else
 test('signed userinfo is accepted from the provider whether or not it was announced', async t => {
   for (const changes of [{}, { userInfoAlgorithm: 'RS256' } as const]) {
     const { provider, server, signed } = await setUp(t, changes)
-    server.on('/userinfo', text(200, `${JWT}; charset=utf-8`, await signer.sign(signed)))
+    server.on('/userinfo', text(200, `${JWT}; charset=utf-8`, `${await signer.sign(signed)}\n`))
     assert.deepEqual(await provider.fetchUserInfo(accessToken), signed)
     assert.equal(
       server.seen.find(({ path }) => path === '/userinfo')?.headers.accept,

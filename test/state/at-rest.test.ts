@@ -17,7 +17,11 @@ after(async () => {
 test('a copy of the whole Redis holds no session id, no token, nothing about a person and no secret', async () => {
   const state = bench.stateOf('ioredis 6', server)
   const email = 'carol.private@mail.example.com'
-  const identity = { subject: email, sid: secret('provider session'), claims: { sub: email, email, name: 'Carol Private' } }
+  const identity = {
+    subject: email,
+    sid: secret('provider session'),
+    claims: { sub: email, email, name: 'Carol Private' },
+  }
   const held = tokens({ idToken: secret('id token') })
   const earlier = await savedSession(state, { cart: 'secret shoes' })
   const id = await signIn(state, {

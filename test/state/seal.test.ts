@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { hkdfSync, createDecipheriv } from 'node:crypto'
+import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { test } from 'node:test'
 import { createSealer, type SealPurpose } from '../../lib/state/seal.js'
 import { secret } from '../support/secrets.js'

@@ -119,6 +119,12 @@ describe('Sec-Fetch-Site, Origin and Referer', () => {
     assert.equal(last().headers.referer, undefined)
   })
 
+  test('of a form that is sent on by two other origins', async () => {
+    const back = withQuery(`${here}/b`, { to: `${there}/c`, status: '307' })
+    await createAgent().post(withQuery(`${there}/a`, { to: back, status: '307' }), {}, { from: `${here}/form` })
+    assert.equal(last().headers.origin, 'null')
+  })
+
   test('of a link within the site that is redirected away and back', async () => {
     const agent = createAgent()
     await agent.open(`${here}/start`)
@@ -176,6 +182,18 @@ describe('cookies', () => {
     assert.equal(last().headers.cookie, undefined)
     await agent.fetch(`${here}/api`, { credentials: 'include' })
     assert.equal(last().headers.cookie, '__Host-none=1')
+  })
+
+  test('fetch() to another origin stores none either', async () => {
+    const agent = createAgent()
+    await agent.open(`${there}/elsewhere`)
+    await agent.fetch(setting(`${here}/set`))
+    assert.deepEqual(agent.jar.all(), [])
+    await agent.fetch(setting(`${here}/set`), { credentials: 'include' })
+    assert.deepEqual(
+      agent.jar.all().map(cookie => cookie.name),
+      ['__Host-none'],
+    )
   })
 
   test('two tabs share them, two agents do not', async () => {

@@ -1,14 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
 import { findTool } from '../tools/ensure-tools.mjs'
 
 export interface Chromium {
-  /** Another profile: cookies of its own. */
+  /** A private window: cookies of its own, and none sent from frames on other sites. Quick to make. */
   newContext(): Promise<BrowserContext>
-  /** A page in a profile of its own. */
+  /** A page in a private window of its own. */
   newPage(): Promise<Page>
+  /** A browser process with a profile as people have it, where frames on other sites do send `SameSite=None` cookies. */
+  newProfile(): Promise<BrowserContext>
   close(): Promise<void>
 }
 
@@ -30,21 +32,37 @@ export async function startChromium(): Promise<Chromium> {
   const home = mkdtempSync(join(tmpdir(), 'oidc-chromium-'))
   // As root, and in most containers, Chromium's own sandbox cannot be set up.
   const sandbox = process.getuid?.() === 0 || process.env.CI ? ['--no-sandbox'] : []
-  const browser = await chromium.launch({
+  const settings = {
     executablePath,
     headless: true,
     args: [...ARGUMENTS, ...sandbox],
     env: { ...definedOnly(process.env), HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
-  })
+  }
+  const browser = await chromium.launch(settings)
   const newContext = () => browser.newContext()
+  const profiles: BrowserContext[] = []
   return {
     newContext,
     newPage: async () => (await newContext()).newPage(),
+    async newProfile() {
+      const profile = await chromium.launchPersistentContext(prepareProfile(home, profiles.length), settings)
+      profiles.push(profile)
+      return profile
+    },
     async close() {
-      await browser.close()
+      await Promise.all([browser.close(), ...profiles.map(profile => profile.close())])
       rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Debian's Chromium blocks third-party cookies unless told otherwise; most people's browsers do not. */
+function prepareProfile(home: string, index: number): string {
+  const folder = join(home, `profile-${index}`)
+  mkdirSync(join(folder, 'Default'), { recursive: true })
+  const preferences = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } }
+  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences))
+  return folder
 }
 
 function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {

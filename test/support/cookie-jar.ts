@@ -54,11 +54,15 @@ export function createCookieJar(now: () => number = Date.now): CookieJar {
   const rejected: RejectedCookie[] = []
   let counter = 0
 
+  function living(): StoredCookie[] {
+    const time = now()
+    for (const [key, { expires }] of cookies) if (expires !== undefined && expires <= time) cookies.delete(key)
+    return [...cookies.values()]
+  }
+
   function matching(url: string): StoredCookie[] {
     const target = new URL(url)
-    const time = now()
-    for (const [key, cookie] of cookies) if (cookie.expires !== undefined && cookie.expires <= time) cookies.delete(key)
-    return [...cookies.values()]
+    return living()
       .filter(cookie => (cookie.hostOnly ? cookie.host === target.hostname : isWithin(target.hostname, cookie.host)))
       .filter(cookie => isPathWithin(target.pathname, cookie.path))
       .filter(cookie => !cookie.secure || isTrustworthy(target))
@@ -76,15 +80,14 @@ export function createCookieJar(now: () => number = Date.now): CookieJar {
       }
       const key = JSON.stringify([parsed.host, parsed.hostOnly, parsed.path, parsed.name])
       const createdAt = cookies.get(key)?.createdAt ?? counter++
-      if (parsed.expires !== undefined && parsed.expires <= now()) cookies.delete(key)
-      else cookies.set(key, { ...parsed, createdAt })
+      cookies.set(key, { ...parsed, createdAt })
     },
     header(url, context) {
       const sent = matching(url).filter(cookie => allowsSending(cookie, url, context))
       return sent.length === 0 ? undefined : sent.map(({ name, value }) => `${name}=${value}`).join('; ')
     },
     list: matching,
-    all: () => [...cookies.values()],
+    all: living,
     remove(name) {
       for (const [key, cookie] of cookies) if (cookie.name === name) cookies.delete(key)
     },

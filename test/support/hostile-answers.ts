@@ -20,13 +20,15 @@ export function deliver(request: AuthorizationRequest, fields: Fields, forced: F
 }
 
 function formPage(action: string, fields: Fields): EndpointAnswer {
-  const inputs = fields.map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}"/>`)
-  const form = `<form method="post" action="${escape(action)}">${inputs.join('')}</form>`
+  const inputs = fields.map(
+    ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}"/>`,
+  )
+  const form = `<form method="post" action="${escapeHtml(action)}">${inputs.join('')}</form>`
   const body = `<!doctype html><title>Signing in</title>${form}<script>document.forms[0].submit()</script>`
   return { status: 200, headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }, body }
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }
 
@@ -88,11 +90,12 @@ export function write(
   { status, headers, body }: EndpointAnswer,
   { cut, hang }: EndpointFault,
 ): void {
-  if (cut === 'after') return void response.destroy()
+  if (cut === 'after') {
+    response.destroy()
+    return
+  }
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
-  if (hang === 'headers') return response.flushHeaders()
-  if (cut !== 'middle' && hang !== 'body') return void response.end(body)
-  response.write(body.slice(0, body.length / 2), () => {
-    if (cut === 'middle') response.destroy()
-  })
+  if (hang === 'headers') response.flushHeaders()
+  else if (cut !== 'middle' && hang !== 'body') response.end(body)
+  else response.write(body.slice(0, body.length / 2), () => cut === 'middle' && response.destroy())
 }

@@ -102,7 +102,7 @@ export function drop(...names: string[]): ChangeFields {
 }
 
 export function duplicate(name: string, value?: string): ChangeFields {
-  return fields => [...fields, [name, value ?? valueOf(fields, name)]]
+  return fields => [...fields, [name, value ?? fieldOf(fields, name)]]
 }
 
 export function replace(name: string, value: string | ((value: string) => string)): ChangeFields {
@@ -123,6 +123,6 @@ export function deny(error: string, more: Readonly<Record<string, string>> = {})
   ]
 }
 
-function valueOf(fields: Fields, wanted: string): string {
+function fieldOf(fields: Fields, wanted: string): string {
   return fields.find(([name]) => name === wanted)?.[1] ?? ''
 }

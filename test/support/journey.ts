@@ -88,12 +88,13 @@ function redirectTarget({ status, headers }: RawAnswer, url: string): string | u
 }
 
 function buildHeaders(journey: Journey, method: string, body: string | undefined, visited: readonly string[]) {
-  const { initiator, isTopLevel, headers: own } = journey
+  const { initiator, headers: own } = journey
+  const isNavigation = own['sec-fetch-mode'] === 'navigate'
   const url = visited.at(-1) ?? journey.url
   const headers: Record<string, string | undefined> = {
     ...(isTrustworthy(new URL(url)) && { 'sec-fetch-site': fetchSite(initiator?.url, visited) }),
-    ...refererFor(initiator, url),
-    ...originFor(initiator, method, visited, isTopLevel),
+    ...refererFor(initiator, visited),
+    ...originFor(initiator, method, visited, isNavigation),
     ...own,
   }
   if (body === undefined) delete headers['content-type']
@@ -112,11 +113,13 @@ function fetchSite(initiator: string | undefined, visited: readonly string[]): s
 }
 
 /** Referrer Policy: `strict-origin-when-cross-origin` is the default; of the others only those that hide more are known. */
-function refererFor(initiator: Initiator | undefined, url: string): Record<string, string> {
-  if (initiator === undefined || hidesReferrer(initiator, url)) return {}
+function refererFor(initiator: Initiator | undefined, visited: readonly string[]): Record<string, string> {
+  if (initiator === undefined || visited.some(url => hidesReferrer(initiator, url))) return {}
   const { origin, protocol } = new URL(initiator.url)
-  if (protocol === 'https:' && !isTrustworthy(new URL(url))) return {}
-  return { referer: origin === new URL(url).origin ? initiator.url.replace(/#.*/, '') : `${origin}/` }
+  if (protocol === 'https:' && visited.some(url => !isTrustworthy(new URL(url)))) return {}
+  // What a redirect to another origin has shortened stays short on the way back.
+  const stayedHome = visited.every(url => new URL(url).origin === origin)
+  return { referer: stayedHome ? initiator.url.replace(/#.*/, '') : `${origin}/` }
 }
 
 function hidesReferrer({ url: from, referrerPolicy }: Initiator, url: string): boolean {
@@ -125,13 +128,18 @@ function hidesReferrer({ url: from, referrerPolicy }: Initiator, url: string): b
 }
 
 /** Fetch, "append a request Origin header". */
-function originFor(initiator: Initiator | undefined, method: string, visited: readonly string[], isTopLevel: boolean) {
+function originFor(
+  initiator: Initiator | undefined,
+  method: string,
+  visited: readonly string[],
+  isNavigation: boolean,
+) {
   const isSafe = method === 'GET' || method === 'HEAD'
   if (initiator === undefined) return isSafe ? {} : { origin: 'null' }
   const { origin } = new URL(initiator.url)
   const crossesOrigin = visited.some(url => new URL(url).origin !== origin)
-  if (isSafe && (isTopLevel || !crossesOrigin)) return {}
-  const isHidden = isTopLevel && hidesReferrer(initiator, visited.at(-1) ?? '')
+  if (isSafe && (isNavigation || !crossesOrigin)) return {}
+  const isHidden = isNavigation && hidesReferrer(initiator, visited.at(-1) ?? '')
   return { origin: isHidden || isTainted(origin, visited) ? 'null' : origin }
 }
 

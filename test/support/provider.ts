@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import Provider from 'oidc-provider'
 import { delay, readBody, startLoopbackServer } from './loopback-server.js'
+import { loadOidcProvider, type OidcProvider } from './oidc-provider-types.js'
 import { createAdapterFactory } from './provider-adapter.js'
 import {
   buildConfiguration,
@@ -77,6 +77,8 @@ const PATHS: Readonly<Record<ProviderEndpoint, string>> = {
   revocation: ROUTES.revocation,
 }
 
+const Provider = await loadOidcProvider()
+
 /** A real provider, the npm package `oidc-provider`, on a free loopback port. */
 export async function startProvider(options: ProviderOptions = {}): Promise<TestProvider> {
   const clientId = options.clientId ?? 'client'
@@ -94,7 +96,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     refreshTokens: options.refreshTokens ?? true,
     accessTokenLife: options.accessTokenLife ?? 3600,
   }
-  let provider: Provider
+  let provider: OidcProvider
   let receive: (request: IncomingMessage, response: ServerResponse) => void
 
   const server = await startLoopbackServer((request, response) => {
@@ -159,7 +161,7 @@ function buildClient(clientId: string, clientSecret: string, site: string, more:
   }
 }
 
-function createOidcProvider(issuer: string, settings: ConfigurationSettings, errors: string[]): Provider {
+function createOidcProvider(issuer: string, settings: ConfigurationSettings, errors: string[]): OidcProvider {
   const provider = new Provider(issuer, buildConfiguration(settings))
   const { prototype } = provider.Client.Schema
   const { invalidate } = prototype
@@ -208,7 +210,7 @@ function askForName(response: ServerResponse): void {
 }
 
 async function grantEverything(
-  provider: Provider,
+  provider: OidcProvider,
   accountId: TestUser,
   { client_id: clientId, scope }: Readonly<Record<string, string | undefined>>,
   resources: readonly string[],

@@ -1,4 +1,4 @@
-// Writes what happened in one test file as one JSON line per test, for run-tests.ts.
+// Writes what happened in one test file as one JSON line per test or note, for run-tests.ts.
 import { inspect } from 'node:util'
 
 // Node asks for a default export here.
@@ -9,8 +9,14 @@ export default async function* eventReporter(source) {
       names.length = data.nesting
       names[data.nesting] = data.name
     }
+    if (type === 'test:diagnostic' && !isSummary(data.message)) yield `${JSON.stringify({ note: data.message })}\n`
     if (type === 'test:pass' || type === 'test:fail') yield `${JSON.stringify(outcome(type, data, names))}\n`
   }
+}
+
+/** Node reports its own totals as diagnostics too. */
+function isSummary(message) {
+  return /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(message)
 }
 
 function outcome(type, data, names) {

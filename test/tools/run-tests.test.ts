@@ -16,7 +16,7 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-function run(files: Record<string, string>, filters: readonly string[] = []) {
+function run(files: Record<string, string>, filters: readonly string[] = [], seconds = 60) {
   const testFolder = mkdtempSync(join(folder, 'run-'))
   for (const [name, body] of Object.entries(files)) {
     const imports = `import { test } from 'node:test'\nimport { secret, keepSecret } from '${secrets}'\n`
@@ -27,7 +27,7 @@ function run(files: Record<string, string>, filters: readonly string[] = []) {
     process.execPath,
     ['--import', import.meta.resolve('tsx'), runner, ...filters],
     {
-      env: { ...env, TEST_FOLDER: testFolder, TEST_FILE_TIMEOUT: '5' },
+      env: { ...env, TEST_FOLDER: testFolder, TEST_FILE_TIMEOUT: `${seconds}` },
       encoding: 'utf8',
     },
   )
@@ -37,7 +37,10 @@ function run(files: Record<string, string>, filters: readonly string[] = []) {
 const good = "test('adds', () => {})\ntest('again', () => {})\n"
 
 describe('a run that fails', () => {
-  const failures: Record<string, { files: Record<string, string>; filters?: string[]; says: RegExp }> = {
+  const failures: Record<
+    string,
+    { files: Record<string, string>; filters?: string[]; seconds?: number; says: RegExp }
+  > = {
     'because a test fails': {
       files: { 'a.test.ts': `${good}test('breaks', () => { throw new Error('the reason') })` },
       says: /✖ breaks[\s\S]*the reason[\s\S]*# tests 3\n# suites 0\n# pass 2\n# fail 1\n/,
@@ -52,7 +55,8 @@ describe('a run that fails', () => {
     },
     'because a file never ends': {
       files: { 'a.test.ts': `${good}setInterval(() => {}, 1000)` },
-      says: /did not end within 5 s/,
+      seconds: 3,
+      says: /did not end within 3 s/,
     },
     'because there is no test file': { files: {}, says: /no test ran/ },
     'because no path fits the filter': {
@@ -90,9 +94,9 @@ describe('a run that fails', () => {
       says: /wrote the secret "argument"/,
     },
   }
-  for (const [name, { files, filters, says }] of Object.entries(failures)) {
+  for (const [name, { files, filters, seconds, says }] of Object.entries(failures)) {
     test(name, () => {
-      const { status, text } = run(files, filters)
+      const { status, text } = run(files, filters, seconds)
       assert.equal(status, 1, text)
       assert.match(text, says)
     })

@@ -46,11 +46,12 @@ function isFailure({ passed, becauseOfSubtests }: Outcome): boolean {
   return !passed && !becauseOfSubtests
 }
 
-function describeFile({ file, outcomes, output, problem, milliseconds }: FileResult): string {
+function describeFile({ file, outcomes, notes, output, problem, milliseconds }: FileResult): string {
   const tests = outcomes.filter(outcome => !outcome.isSuite)
   const failures = outcomes.filter(isFailure)
   const good = failures.length === 0 && !problem
   const lines = [`${good ? '✔' : '✖'} ${file} (${tests.length} tests, ${milliseconds} ms)`]
+  for (const note of notes) lines.push(`  ℹ ${note}`)
   for (const { name, error } of failures) lines.push(`  ✖ ${name}`, indent(error ?? 'failed'))
   if (problem) lines.push(`  ✖ the file ${problem}`)
   if (!good && output !== '') lines.push('  written by the file:', indent(output.trimEnd()))
@@ -61,8 +62,8 @@ function indent(text: string): string {
   return text.replace(/^/gm, '      ')
 }
 
-function everythingSaidBy({ output, outcomes }: FileResult): string {
-  return [output, ...outcomes.flatMap(({ name, error }) => [name, error ?? ''])].join('\n')
+function everythingSaidBy({ output, notes, outcomes }: FileResult): string {
+  return [output, ...notes, ...outcomes.flatMap(({ name, error }) => [name, error ?? ''])].join('\n')
 }
 
 /** Labels and places only: a report about a leak must not leak. */

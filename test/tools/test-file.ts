@@ -19,6 +19,8 @@ export interface Outcome {
 export interface FileResult {
   readonly file: string
   readonly outcomes: readonly Outcome[]
+  /** What tests said by `t.diagnostic`. */
+  readonly notes: readonly string[]
   /** Everything the process, and what it started with inherited streams, wrote. */
   readonly output: string
   /** Why the file as a whole failed, apart from its tests. */
@@ -52,11 +54,12 @@ export async function runTestFile(file: string, { folder, index, timeout, env }:
   const output = collect(child)
   const end = await waitFor(child, timeout)
   running.delete(child)
-  const outcomes = readOutcomes(events)
+  const { outcomes, notes } = readEvents(events)
   const problem = describeEnd(end, outcomes, timeout)
   return {
     file,
     outcomes,
+    notes,
     output: output(),
     ...(problem && { problem }),
     milliseconds: Math.round(performance.now() - begin),
@@ -120,10 +123,17 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-function readOutcomes(path: string): Outcome[] {
-  if (!existsSync(path)) return []
-  const lines = readFileSync(path, 'utf8').split('\n')
-  return lines.filter(line => line.endsWith('}')).map(line => JSON.parse(line) as Outcome)
+function readEvents(path: string): Pick<FileResult, 'outcomes' | 'notes'> {
+  if (!existsSync(path)) return { outcomes: [], notes: [] }
+  // The last line is cut short where the process was.
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => line.endsWith('}'))
+  const events = lines.map(line => JSON.parse(line) as Outcome | { note: string })
+  return {
+    outcomes: events.filter((event): event is Outcome => !('note' in event)),
+    notes: events.flatMap(event => ('note' in event ? [event.note] : [])),
+  }
 }
 
 function describeEnd({ code, signal, timedOut }: End, outcomes: readonly Outcome[], timeout: number) {

@@ -21,9 +21,9 @@ export const showNotFound: RequestHandler = (_req, res) => {
 /** Errors of the middleware carry a sentence that can be shown to anybody; of all others nothing is shown. */
 export const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   if (res.headersSent) return next(error)
-  const description = describe(error)
-  if (description.status >= 500) console.error('site:', error)
-  show(res, description)
+  if (error instanceof OidcError) console.error(`site: ${error.code}: ${error.message}`)
+  else console.error('site:', error)
+  show(res, describe(error))
 }
 
 function describe(error: unknown): ErrorDescription {

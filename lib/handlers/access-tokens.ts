@@ -1,0 +1,139 @@
+import { OidcError } from '../errors.js'
+import type { OtherAccessToken, Tokens } from '../state/ticket.js'
+import type { TokenVault, VaultView } from '../state/token-vault.js'
+import { failureError, isTemporary } from './back-off.js'
+import { refreshTokens } from './refresh.js'
+import type { Renewals } from './renewal.js'
+import type { Revocations } from './revocation.js'
+import { createSingleFlight } from './single-flight.js'
+import { epochSeconds, type Services } from './site.js'
+import { isDue, isFresh, isUsable } from './token-freshness.js'
+
+/** An access token and what is known about it. */
+export interface AccessToken {
+  readonly value: string
+  /** `Bearer`, as the provider spelled it. */
+  readonly type: string
+  /** Space-separated scope that was granted. */
+  readonly scope: string
+  /** Seconds since the epoch; `undefined` where the provider did not say. */
+  readonly expiresAt: number | undefined
+}
+
+/** Which access token, and how fresh. */
+export interface AccessTokenOptions {
+  /** Seconds it has to be valid for. Default 60. One that never lives that long is good for the first half of its life. */
+  readonly minValidity?: number
+  /** A token with this scope only, beside the main one. At most what the person has granted. */
+  readonly scope?: string
+  /** A token for this API, beside the main one. RFC 8707. */
+  readonly resource?: string
+  /** Refreshes even a token that is still good, because an API has refused it. */
+  readonly forceRefresh?: boolean
+}
+
+/** What asks on behalf of an API. */
+export interface AccessTokenRequest extends AccessTokenOptions {
+  /** The token that was refused; any other will do. */
+  readonly refused?: string
+}
+
+/** The access tokens of sessions, always good for a while. */
+export interface AccessTokens {
+  /**
+   * @param id - of the session
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended, ERR_OIDC_REFRESH_REJECTED when it ends with this,
+   *   ERR_OIDC_ACCESS_TOKEN_EXPIRED when there is nothing to refresh with, ERR_OIDC_TOKEN_DENIED for a scope or resource that was not
+   *   granted, ERR_OIDC_STORE_UNAVAILABLE, and those of the provider while it is away and the token at hand is void
+   */
+  get(id: string, options?: AccessTokenRequest): Promise<AccessToken>
+  /** Resolves when no refresh is under way any more. */
+  settled(): Promise<void>
+}
+
+type KeptToken = Omit<OtherAccessToken, 'purpose'>
+
+const DEFAULT_MIN_VALIDITY = 60
+
+export function createAccessTokens(services: Services, renewals: Renewals, revocations: Revocations): AccessTokens {
+  const { site, state } = services
+  const flights = createSingleFlight<VaultView>()
+
+  async function get(id: string, options: AccessTokenRequest = {}): Promise<AccessToken> {
+    const vault = state.vault(id)
+    const view = await vault.open()
+    if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+    const { minValidity = DEFAULT_MIN_VALIDITY } = options
+    const now = epochSeconds(site)
+    const current = tokenFor(view.tokens, purposeOf(options))
+    const forceRefresh =
+      options.forceRefresh === true && (options.refused === undefined || options.refused === current?.accessToken)
+    const canRefresh = view.tokens?.refreshToken !== undefined
+    const isResting = view.failure !== undefined && view.failure.retryAt > now
+    if (current !== undefined && !forceRefresh && isFresh(current, minValidity, now)) {
+      const seed = `${id} ${current.expiresAt}`
+      if (canRefresh && !isResting && isDue(current, minValidity, now, seed))
+        refresh(id, vault, view, options).catch(() => {})
+      return toAccessToken(current)
+    }
+    try {
+      if (!canRefresh) throw expired(current !== undefined)
+      if (isResting && view.failure !== undefined) throw failureError(view.failure, now)
+      return toAccessToken(await refresh(id, vault, view, options))
+    } catch (error) {
+      // What is left of the old token is better than an error, where the failure is not about the session.
+      const isGoodEnough = current !== undefined && !forceRefresh && isUsable(current, epochSeconds(site))
+      if (isGoodEnough && isTemporary(error) && error.status >= 500) return toAccessToken(current)
+      if (isGoodEnough && !canRefresh) return toAccessToken(current)
+      throw error
+    }
+  }
+
+  /** Shared by everybody in this process who saw the same token and wants the same. */
+  async function refresh(
+    id: string,
+    vault: TokenVault,
+    view: VaultView,
+    options: AccessTokenOptions,
+  ): Promise<KeptToken> {
+    const purpose = purposeOf(options)
+    const seen = tokenFor(view.tokens, purpose)
+    const key = JSON.stringify([id, purpose, seen?.accessToken])
+    const renewed = await flights.run(key, () =>
+      refreshTokens(services, revocations, renewals, { ...options, vault, view, purpose, isSettled }),
+    )
+    function isSettled({ tokens }: VaultView): boolean {
+      const token = tokenFor(tokens, purpose)
+      return token !== undefined && token.accessToken !== seen?.accessToken && isUsable(token, epochSeconds(site))
+    }
+    const token = tokenFor(renewed.tokens, purpose)
+    if (token === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the tokens are gone')
+    return token
+  }
+
+  return { get, settled: flights.settled }
+}
+
+/** What tells tokens of one session apart: empty for the main one. */
+function purposeOf({ resource, scope }: AccessTokenOptions): string {
+  if (resource === undefined && scope === undefined) return ''
+  const words = [...new Set(scope?.split(' ').filter(Boolean))].sort()
+  return JSON.stringify([resource ?? null, ...words])
+}
+
+function tokenFor(tokens: Tokens | undefined, purpose: string): KeptToken | undefined {
+  if (purpose !== '') return tokens?.others?.find(other => other.purpose === purpose)
+  if (tokens?.accessToken === undefined) return undefined
+  return { ...tokens, accessToken: tokens.accessToken, tokenType: tokens.tokenType ?? 'Bearer' }
+}
+
+function toAccessToken({ accessToken, tokenType, scope, expiresAt }: KeptToken): AccessToken {
+  return { value: accessToken, type: tokenType, scope, expiresAt }
+}
+
+function expired(hasToken: boolean): OidcError {
+  const why = hasToken
+    ? 'the access token has expired, and there is no refresh token: ask for the scope offline_access'
+    : 'the sign-in brought no such access token and no refresh token'
+  return new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', why)
+}

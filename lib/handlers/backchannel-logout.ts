@@ -1,0 +1,64 @@
+import { OidcError } from '../errors.js'
+import type { LogoutTokenClaims } from '../protocol/logout-token.js'
+import type { SessionSummary } from '../state/ticket.js'
+import { type FormField, readFormFields } from './form-body.js'
+import { answerProvider, refuseProvider } from './provider-request.js'
+import { announceSignOut } from './sign-out.js'
+import type { Services } from './site.js'
+import { attemptsRemembered } from './transaction-cookie.js'
+import type { Visit } from './visit.js'
+
+/** Seconds for which the `jti` of a token is remembered: longer than any token is taken. */
+const tokensRemembered = 3600
+
+/**
+ * `POST /logout/backchannel`: the provider itself says that somebody signed out. 200 means that it was done; anything else that it was
+ * not, and that the same token may come again. OpenID Connect Back-Channel Logout 1.0 sections 2.5 to 2.8.
+ */
+export async function logoutBackchannel(visit: Visit): Promise<void> {
+  try {
+    await endByLogoutToken(visit)
+  } catch (error) {
+    return refuseProvider(visit, error)
+  }
+  answerProvider(visit.res, 200)
+}
+
+async function endByLogoutToken({ req, services }: Visit): Promise<void> {
+  const { site, provider, state } = services
+  if (req.method !== 'POST') {
+    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'a logout token comes by POST', { cause: { allow: 'POST' } })
+  }
+  const claims = await provider.verifyLogoutToken(findLogoutToken(await readFormFields(req)))
+  const name = JSON.stringify([claims.iss, claims.jti])
+  // The token came before and was obeyed; the provider may not have heard the answer.
+  if (await state.hasHappened('logout token', name)) return
+  const ended = await endSessions(services, claims)
+  // Marked after the effect: what failed half-way can be done again with the same token.
+  await state.once('logout token', name, tokensRemembered)
+  await announceSignOut(site, 'back-channel', ended)
+}
+
+function findLogoutToken(fields: readonly FormField[]): string {
+  const [token, ...more] = fields.filter(([name]) => name === 'logout_token').map(([, value]) => value)
+  if (token !== undefined && more.length === 0) return token
+  throw new OidcError('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'there is not exactly one logout_token in the body')
+}
+
+/** `sid` ends that session, `sub` alone every session of the person; never one of a sign-in that is later than the token. */
+async function endSessions({ site, state }: Services, claims: LogoutTokenClaims): Promise<readonly SessionSummary[]> {
+  const { iss: issuer, sub: subject, sid, iat } = claims
+  const ended: SessionSummary[] = []
+  const meant = {
+    logout: { at: site.instant(), issuedAt: iat },
+    onEnded: (summary: SessionSummary) => void ended.push(summary),
+  }
+  const remembered = { ...meant, remember: attemptsRemembered }
+  if (sid !== undefined) await state.endAll({ issuer, sid }, remembered)
+  else if (subject !== undefined) await state.endAll({ issuer, subject }, remembered)
+  // A session whose ID Token named no session at the provider may well be the one that is meant.
+  const isNameless = (summary: SessionSummary) => summary.sid === undefined
+  if (sid !== undefined && subject !== undefined && ended.length === 0)
+    await state.endAll({ issuer, subject }, { ...meant, only: isNameless })
+  return ended
+}

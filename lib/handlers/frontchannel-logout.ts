@@ -1,0 +1,57 @@
+import type { Request, Response } from 'express'
+import { OidcError } from '../errors.js'
+import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
+import type { SessionSummary, Ticket } from '../state/ticket.js'
+import { answerProvider, refuseProvider } from './provider-request.js'
+import { announceSignOut } from './sign-out.js'
+import type { Visit } from './visit.js'
+
+/**
+ * `GET /logout/frontchannel?iss=…&sid=…`, in a frame on the provider's page. Browsers send no cookie there, so the session is found by the
+ * index. The request is signed by nobody: it ends that session here, and asks nothing of the provider. Asked again, it says the same.
+ * OpenID Connect Front-Channel Logout 1.0 section 2.
+ */
+export async function logoutFrontchannel(visit: Visit): Promise<void> {
+  allowFraming(visit.res, visit.services.site.issuer)
+  try {
+    await endNamedSession(visit)
+  } catch (error) {
+    return refuseProvider(visit, error)
+  }
+  answerProvider(visit.res, 200)
+}
+
+/** By pages of the provider only, whatever the site says about its own pages. */
+function allowFraming(res: Response, issuer: string): void {
+  res.removeHeader('X-Frame-Options')
+  res.setHeader('Content-Security-Policy', `default-src 'none'; frame-ancestors ${new URL(issuer).origin}`)
+}
+
+async function endNamedSession(visit: Visit): Promise<void> {
+  const { req, services } = visit
+  const { site, state } = services
+  if (req.method !== 'GET') {
+    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'a frame is loaded by GET', { cause: { allow: 'GET' } })
+  }
+  const request = parseFrontChannelLogout(req.originalUrl.replace(/^[^?]*/, ''))
+  checkFrontChannelIssuer(request, site.issuer)
+  const ended: (SessionSummary | Ticket)[] = []
+  const onEnded = (summary: SessionSummary) => void ended.push(summary)
+  for (const sid of request.sids) await state.endAll({ issuer: site.issuer, sid }, { onEnded })
+  if (request.iss === undefined) ended.push(...(await endNamelessSession(visit, req)))
+  await announceSignOut(site, 'front-channel', ended)
+}
+
+/**
+ * A provider that gives sessions no name can mean that of the browser only, and reaches it only where both are of one site. A session
+ * that has a name does not end without it.
+ */
+async function endNamelessSession({ services: { host, state } }: Visit, req: Request): Promise<readonly Ticket[]> {
+  const id = host.idOf(req)
+  const ticket = id === undefined ? undefined : (await state.load(id, { extend: false }))?.ticket()
+  if (id === undefined || ticket === undefined) return []
+  if (ticket.sid !== undefined) {
+    throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: iss and sid are missing')
+  }
+  return (await state.end(id)) ? [ticket] : []
+}

@@ -1,0 +1,51 @@
+import { OidcError } from '../errors.js'
+import { buildClaims } from '../protocol/claims.js'
+import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
+import type { Ticket, Tokens } from '../state/ticket.js'
+import type { TokenVault, VaultView } from '../state/token-vault.js'
+import type { Services } from './site.js'
+
+/** News about the person that arrived after the sign-in. */
+interface News {
+  /** Of an ID Token that came with refreshed tokens and was verified. */
+  readonly idTokenClaims: IdTokenClaims | undefined
+  readonly userInfo: UserInfo | undefined
+}
+
+/**
+ * Decides, with the site's hook, which claims are kept from now on, and keeps them.
+ *
+ * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended; whatever the hook throws
+ */
+export async function keepClaims(
+  { site }: Services,
+  vault: TokenVault,
+  view: VaultView,
+  { idTokenClaims, userInfo }: News,
+): Promise<Ticket> {
+  for (let current: VaultView | undefined = view; current?.ticket !== undefined && current.tokens !== undefined; ) {
+    const { ticket, tokens } = current as { ticket: Ticket; tokens: Tokens }
+    const claims = userInfo === undefined ? ticket.claims : rebuilt(site.protocolClaims, ticket, tokens, userInfo)
+    const decided = await site.hooks.refresh?.({ claims, kept: ticket.claims, idTokenClaims, userInfo, tokens })
+    const renewed: Ticket = { ...ticket, claims: decided ?? claims }
+    if (decided === undefined && userInfo === undefined) return ticket
+    const outcome = await vault.settle('', current, { ticket: renewed })
+    if (outcome === 'done') return renewed
+    current = outcome === 'changed' ? await vault.open() : undefined
+  }
+  throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+}
+
+/** From the ID Token and userinfo, and not from what was kept: what the provider does not say any more has to go. */
+function rebuilt(
+  protocolClaims: readonly string[],
+  { issuer, subject }: Ticket,
+  { idToken }: Tokens,
+  userInfo: UserInfo,
+): Readonly<Record<string, unknown>> {
+  checkUserInfoSubject(userInfo, subject)
+  const known = readKeptIdToken(idToken) ?? { iss: issuer, sub: subject, aud: [], exp: 0, iat: 0 }
+  return buildClaims(known, userInfo, protocolClaims)
+}

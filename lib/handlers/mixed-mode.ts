@@ -1,0 +1,43 @@
+import { OidcError } from '../errors.js'
+import { setPrivateHeaders } from './answers.js'
+import { checkOwnScript } from './own-script.js'
+import { epochSeconds } from './site.js'
+import type { Visit } from './visit.js'
+
+/** `GET` of `routes.user`, for a script of this site: who is signed in, and until when. */
+export async function user(visit: Visit): Promise<void> {
+  const { site } = visit.services
+  checkRequest(visit, { strict: false })
+  const { ticket } = visit.signedIn()
+  const { claims, sid, scope, expiresAt, accessTokenExpiresAt } = ticket
+  answer(visit, {
+    user: claims,
+    ...(sid !== undefined && { sid }),
+    scope,
+    session: { expiresAt, expiresIn: expiresAt - epochSeconds(site), idle: site.idle },
+    ...(accessTokenExpiresAt !== undefined && { accessTokenExpiresAt }),
+  })
+}
+
+/** `GET` of `routes.token`, for a script of this site: an access token that is good, and how long it stays so. */
+export async function token(visit: Visit): Promise<void> {
+  const { site, accessTokens } = visit.services
+  checkRequest(visit, { strict: true })
+  const { id } = visit.signedIn()
+  const { value, type, scope, expiresAt } = await visit.whileSignedIn(() => accessTokens.get(id))
+  const expiry = expiresAt !== undefined && { expiresAt, expiresIn: expiresAt - epochSeconds(site) }
+  answer(visit, { accessToken: value, tokenType: type, scope, ...expiry })
+}
+
+function checkRequest({ req, services: { site } }: Visit, { strict }: { readonly strict: boolean }): void {
+  if (req.method !== 'GET') {
+    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'this route answers GET', { cause: { allow: 'GET' } })
+  }
+  checkOwnScript(req, { strict, baseUrl: site.baseUrl })
+}
+
+function answer({ res }: Visit, body: object): void {
+  setPrivateHeaders(res)
+  res.setHeader('Content-Type', 'application/json')
+  res.end(JSON.stringify(body))
+}

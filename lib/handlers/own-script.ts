@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http'
+import { OidcError } from '../errors.js'
+
+/**
+ * The header that a script of this site sends along, with any value. Another site's script cannot without a CORS preflight, which is
+ * never granted; a form, a link or an image cannot at all.
+ */
+export const scriptHeader = 'x-csrf'
+
+/** What a script has to show. */
+export interface OwnScriptRules {
+  /** Also refuses browsers too old to say where a request comes from. For answers that hold a token. */
+  readonly strict: boolean
+  /** Of this site. */
+  readonly baseUrl: string
+}
+
+/**
+ * Whether a script on a page of this very origin made a request: it carries our header, and says that it comes from here.
+ *
+ * @throws {OidcError} ERR_OIDC_FOREIGN_REQUEST
+ * @see https://www.w3.org/TR/fetch-metadata/
+ */
+export function checkOwnScript({ headers }: IncomingMessage, { strict, baseUrl }: OwnScriptRules): void {
+  if (headers[scriptHeader] === undefined) throw foreign(`the header ${scriptHeader} is missing`)
+  const { origin } = headers
+  if (origin !== undefined && origin !== new URL(baseUrl).origin) throw foreign('it comes from another origin')
+  const site = headers['sec-fetch-site']
+  if (site === undefined ? strict : site !== 'same-origin')
+    throw foreign('it does not say that it comes from this origin')
+  const destination = headers['sec-fetch-dest']
+  if (destination === undefined ? strict : destination !== 'empty') throw foreign('it was not made by a script')
+}
+
+function foreign(why: string): OidcError {
+  return new OidcError('ERR_OIDC_FOREIGN_REQUEST', `a request that only a script of this site may make: ${why}`)
+}

@@ -1,0 +1,34 @@
+import type { Response } from 'express'
+import { OidcError } from '../errors.js'
+import type { Visit } from './visit.js'
+
+/** Seconds until the provider may send the same again, when a service of ours or the provider's keys were away. */
+const retryAfter = 5
+
+/**
+ * Answers the provider, to whom only the status matters. It does not go through the site's error handler, which speaks to people and may
+ * make a page, or a success, of it.
+ */
+export function answerProvider(res: Response, status: number, body?: object): void {
+  res.statusCode = status
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('X-Content-Type-Options', 'nosniff')
+  if (status === 503) res.setHeader('Retry-After', String(retryAfter))
+  const text = body === undefined ? '' : JSON.stringify(body)
+  if (text !== '') res.setHeader('Content-Type', 'application/json')
+  res.setHeader('Content-Length', String(Buffer.byteLength(text)))
+  res.end(text)
+}
+
+/**
+ * A request that has to be refused, or could not be done: 400 where it is the request's fault (405 and 413 where they say more), 5xx
+ * where it is ours, so that the provider tries again. OpenID Connect Back-Channel Logout 1.0 section 2.8.
+ */
+export function refuseProvider({ req, res, services: { site } }: Visit, error: unknown): void {
+  if (!(error instanceof OidcError)) throw error
+  const isSpecial = error.status >= 500 || error.status === 405 || error.status === 413
+  if (error.status === 405) res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'POST')
+  site.log(`${error.code} ${req.method} ${req.path}: ${error.message}`)
+  const body = { error: error.status >= 500 ? 'server_error' : 'invalid_request', error_description: error.code }
+  answerProvider(res, isSpecial ? error.status : 400, body)
+}

@@ -1,0 +1,82 @@
+import { OidcError } from '../errors.js'
+import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
+import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import type { OtherAccessToken, Ticket, Tokens } from '../state/ticket.js'
+import type { VaultChange, VaultView } from '../state/token-vault.js'
+import { epochSeconds, type Services, type Site } from './site.js'
+import { accessTokenFields } from './ticket.js'
+
+/** Access tokens for other purposes that are kept for one session, at most. */
+const MOST_OTHERS = 10
+
+/** What a refresh was for. */
+export interface RefreshPurpose {
+  /** Empty for the main access token. */
+  readonly purpose: string
+  /** What was asked for; left out: the same as before. */
+  readonly scope?: string
+}
+
+/**
+ * Whether the ID Token of a refresh, where there is one, speaks of the person who signed in. OpenID Connect Core 1.0 section 12.2.
+ *
+ * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it speaks of somebody else, ERR_OIDC_TOKEN_RESPONSE where it proves nothing, and
+ *   ERR_OIDC_PROVIDER_UNAVAILABLE where that could not be found out
+ */
+export async function verifyRefresh(
+  { provider }: Pick<Services, 'provider'>,
+  { id_token, access_token }: TokenResponse,
+  { tokens, ticket }: VaultView,
+): Promise<IdTokenClaims | undefined> {
+  if (id_token === undefined || ticket === undefined) return undefined
+  const original = readKeptIdToken(tokens?.idToken) ?? { iss: ticket.issuer, sub: ticket.subject }
+  try {
+    return await provider.verifyRefreshedIdToken(id_token, original, access_token)
+  } catch (cause) {
+    if (isForeignIdToken(cause)) {
+      throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token is not about this sign-in', { cause })
+    }
+    if (cause instanceof OidcError && cause.code.startsWith('ERR_OIDC_ID_TOKEN_')) {
+      throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the refreshed ID Token did not pass', { cause })
+    }
+    throw cause
+  }
+}
+
+/** What a session holds after a refresh. What the answer does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6. */
+export function buildRefreshChange(
+  site: Site,
+  response: TokenResponse,
+  wanted: RefreshPurpose,
+  { tokens, ticket }: VaultView,
+): VaultChange {
+  const kept: Tokens = {
+    ...(tokens ?? { scope: '' }),
+    ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
+    ...(response.id_token !== undefined && { idToken: response.id_token }),
+  }
+  if (wanted.purpose !== '') return { tokens: withOther(site, kept, response, wanted) }
+  const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
+  const fresh = { ...rest, ...accessTokenFields(site, response, kept.scope) }
+  return { tokens: fresh, ...(ticket && { ticket: renewedTicket(ticket, fresh) }) }
+}
+
+/** Only the refresh token of an answer that could not be judged yet: it came for ours, and ours is spent. */
+export function keepRefreshToken({ refresh_token }: TokenResponse, { tokens }: VaultView): VaultChange {
+  return refresh_token === undefined || tokens === undefined
+    ? {}
+    : { tokens: { ...tokens, refreshToken: refresh_token } }
+}
+
+function withOther(site: Site, tokens: Tokens, response: TokenResponse, { purpose, scope }: RefreshPurpose): Tokens {
+  const now = epochSeconds(site)
+  const other: OtherAccessToken = { purpose, ...accessTokenFields(site, response, scope ?? tokens.scope) }
+  const rest = (tokens.others ?? []).filter(
+    ({ purpose: kept, expiresAt = Infinity }) => kept !== purpose && expiresAt > now,
+  )
+  return { ...tokens, others: [other, ...rest].slice(0, MOST_OTHERS) }
+}
+
+function renewedTicket({ accessTokenExpiresAt: _, ...ticket }: Ticket, { scope, expiresAt }: Tokens): Ticket {
+  return { ...ticket, scope, ...(expiresAt !== undefined && { accessTokenExpiresAt: expiresAt }) }
+}

@@ -1,0 +1,85 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { OidcError } from '../errors.js'
+import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import type { TokenVault, VaultView } from '../state/token-vault.js'
+import { keepClaims } from './kept-claims.js'
+import { buildRefreshChange, keepRefreshToken, type RefreshPurpose, verifyRefresh } from './refresh-answer.js'
+import type { Renewals } from './renewal.js'
+import type { Revocations } from './revocation.js'
+import type { Services } from './site.js'
+
+/** One refresh of the tokens of a session. */
+export interface Refresh extends RefreshPurpose {
+  readonly resource?: string
+  readonly vault: TokenVault
+  readonly view: VaultView
+  isSettled(view: VaultView): boolean
+}
+
+/** Trades the refresh token, checks what comes back, keeps it, and tells the site. */
+export async function refreshTokens(
+  services: Services,
+  revocations: Revocations,
+  renewals: Renewals,
+  refresh: Refresh,
+): Promise<VaultView> {
+  const { site } = services
+  const { vault, view, isSettled, purpose, scope, resource } = refresh
+  // What the provider is, has to be known before the right to refresh is claimed: the claim covers one exchange.
+  await services.provider.metadata()
+  let answer: { readonly response: TokenResponse; readonly idTokenClaims: IdTokenClaims | undefined } | undefined
+
+  const kept = await renewals.renew({
+    vault,
+    view,
+    isSettled,
+    async request(current) {
+      const refreshToken = current.tokens?.refreshToken
+      if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
+      const response = await services.provider.refreshTokens({
+        refreshToken,
+        ...(scope !== undefined && { scope }),
+        ...(resource !== undefined && { resource }),
+      })
+      // Nobody is left to give these tokens to: they go back. Where the provider sent no new refresh token, ours goes.
+      const discard = () => revocations.inBackground({ scope: '', refreshToken, ...granted(response) })
+      try {
+        const idTokenClaims = await inTime(verifyRefresh(services, response, current))
+        answer = { response, idTokenClaims }
+        return {
+          change: now => buildRefreshChange(site, response, { purpose, ...(scope !== undefined && { scope }) }, now),
+          discard,
+        }
+      } catch (error) {
+        if (!(error instanceof OidcError)) throw error
+        if (error.code === 'ERR_OIDC_REFRESH_REJECTED') discard()
+        if (error.code !== 'ERR_OIDC_PROVIDER_UNAVAILABLE') throw error
+        // The keys could not be fetched. Nothing is believed, but the spent refresh token is replaced.
+        return { change: now => keepRefreshToken(response, now), discard, error }
+      }
+    },
+  })
+  if (answer === undefined || site.hooks.refresh === undefined) return kept
+  await keepClaims(services, vault, kept, { idTokenClaims: answer.idTokenClaims, userInfo: undefined })
+  return kept
+}
+
+function granted({ access_token, refresh_token }: TokenResponse) {
+  return { accessToken: access_token, ...(refresh_token !== undefined && { refreshToken: refresh_token }) }
+}
+
+/** Milliseconds. The keys are fetched ahead of time; where they are not there, the claim must not run out while they are waited for. */
+const VERIFY_PATIENCE = 2_000
+
+async function inTime<T>(verifying: Promise<T>): Promise<T> {
+  const late = new AbortController()
+  const timeout = wait(VERIFY_PATIENCE, undefined, { signal: late.signal }).then(() => {
+    throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider did not come in time')
+  })
+  try {
+    return await Promise.race([verifying, timeout])
+  } finally {
+    late.abort()
+    timeout.catch(() => {})
+  }
+}

@@ -1,0 +1,71 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { OidcError } from '../errors.js'
+import type { TokenVault, VaultChange, VaultView } from '../state/token-vault.js'
+
+/** What the provider answered, ready to be kept. */
+export interface Renewed {
+  /** What to write, given what is there now. */
+  change(view: VaultView): VaultChange
+  /** There is nobody any more to keep it for. */
+  discard(): void
+}
+
+/** A renewal that was paid for and has to be written. */
+export interface Save {
+  readonly vault: TokenVault
+  readonly owner: string
+  /** What was there when the right to renew was claimed. */
+  readonly view: VaultView
+  readonly renewed: Renewed
+}
+
+/** Milliseconds between two attempts while the store is away. */
+const PAUSE = 100
+
+/**
+ * Writes a renewal, on the condition that nobody else has renewed since.
+ *
+ * @returns what is there now; `undefined` when the session has ended
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function saveRenewal({ vault, owner, view, renewed }: Save): Promise<VaultView | undefined> {
+  for (let base = view; ; ) {
+    const change = renewed.change(base)
+    const outcome = await vault.settle(owner, base, change)
+    if (outcome === 'done') return { ...base, ...change, failure: change.failure, heldUntil: 0 }
+    const current = outcome === 'changed' ? await vault.open() : undefined
+    if (current === undefined) {
+      renewed.discard()
+      return undefined
+    }
+    // Either our own write, whose answer did not arrive, or a renewal by somebody who took our silence for death.
+    if (current.seen.tokens !== view.seen.tokens) {
+      if (current.tokens?.refreshToken === undefined) renewed.discard()
+      return current
+    }
+    base = current
+  }
+}
+
+/**
+ * Tries on while the store is away: the old refresh token is spent, and the new one exists nowhere else.
+ *
+ * @param patience - milliseconds
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when it stayed away
+ */
+export async function keepSaving(save: Save, patience: number): Promise<void> {
+  const until = performance.now() + patience
+  for (;;) {
+    await wait(PAUSE)
+    try {
+      await saveRenewal(save)
+      return
+    } catch (error) {
+      if (!isStoreAway(error) || performance.now() > until) throw error
+    }
+  }
+}
+
+export function isStoreAway(error: unknown): boolean {
+  return error instanceof OidcError && error.code === 'ERR_OIDC_STORE_UNAVAILABLE'
+}

@@ -1,0 +1,22 @@
+/** Work that is done once for everybody who asks for it at the same time. It goes on when whoever asked first has gone away. */
+export interface SingleFlight<T> {
+  run(key: string, work: () => Promise<T>): Promise<T>
+  /** Resolves when everything that is under way has ended, well or badly. */
+  settled(): Promise<void>
+}
+
+export function createSingleFlight<T>(): SingleFlight<T> {
+  const flights = new Map<string, Promise<T>>()
+  return {
+    run(key, work) {
+      const known = flights.get(key)
+      if (known !== undefined) return known
+      const flight = work().finally(() => flights.delete(key))
+      flights.set(key, flight)
+      return flight
+    },
+    async settled() {
+      await Promise.allSettled(flights.values())
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import { OidcError } from '../errors.js'
+import type { Ticket } from '../state/ticket.js'
+import type { LoginOptions } from './login.js'
+
+/** How strong and how fresh a sign-in has to be. */
+export interface AuthenticationRequirement {
+  /** Authentication contexts of which one is required. Asked for as an essential claim, and enforced on `acr`. */
+  readonly acr?: string | readonly string[]
+  /** Seconds since the person last proved who they are. A sign-in that was just made for it counts for a minute, `0` included. */
+  readonly maxAge?: number
+}
+
+/** What a signed-in person lacks, and the trip to the provider that may bring it. */
+export interface Lack {
+  readonly error: OidcError
+  /** Left out: no trip would help. */
+  readonly trip?: LoginOptions
+}
+
+/** Seconds a person may take from the provider to the page. Less, and a strict page would send them back for ever. */
+const SHORTEST_MAX_AGE = 60
+
+/** Seconds the clocks of provider and site may differ. */
+const TOLERANCE = 30
+
+/** @param now seconds since the epoch */
+export function findWeakness(ticket: Ticket, required: AuthenticationRequirement, now: number): Lack | undefined {
+  const { maxAge } = required
+  const { acr } = tripFor(required)
+  const isStrong = acr === undefined || (ticket.acr !== undefined && acr.includes(ticket.acr))
+  const isRecent =
+    maxAge === undefined || now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + TOLERANCE
+  if (isStrong && isRecent) return undefined
+  const cause = {
+    ...(acr !== undefined && { acr_values: acr.join(' ') }),
+    ...(maxAge !== undefined && { max_age: maxAge }),
+  }
+  const message = isStrong
+    ? 'the sign-in is too long ago for this page'
+    : 'the sign-in is not strong enough for this page'
+  return { error: new OidcError('ERR_OIDC_STEP_UP_REQUIRED', message, { cause }), trip: tripFor(required) }
+}
+
+/** What to ask the provider for. */
+export function tripFor({ acr, maxAge }: AuthenticationRequirement): LoginOptions {
+  return {
+    ...(acr !== undefined && { acr: typeof acr === 'string' ? [acr] : acr }),
+    ...(maxAge !== undefined && { maxAge }),
+  }
+}
+
+/**
+ * A scope that was asked for already and not granted is not asked for again: that would be a loop.
+ *
+ * @param mayAsk - whether the person may be sent to the provider for it
+ */
+export function findMissingScope(ticket: Ticket, required: readonly string[], mayAsk: boolean): Lack | undefined {
+  const granted = wordsOf(ticket.scope)
+  const missing = required.filter(word => !granted.has(word))
+  if (missing.length === 0) return undefined
+  const error = new OidcError('ERR_OIDC_SCOPE_REQUIRED', `the scope "${missing.join(' ')}" was not granted`)
+  const asked = wordsOf(ticket.requestedScope)
+  if (!mayAsk || missing.every(word => asked.has(word))) return { error }
+  return { error, trip: { scope: [...new Set([...asked, ...granted, ...missing])].join(' ') } }
+}
+
+function wordsOf(scope: string | undefined): ReadonlySet<string> {
+  return new Set(scope?.split(' ').filter(Boolean))
+}

@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto'
+import { OidcError } from '../errors.js'
+import type { AccessToken } from './access-tokens.js'
+import { createSingleFlight } from './single-flight.js'
+import { epochSeconds, type Services } from './site.js'
+import { accessTokenFields } from './ticket.js'
+import { createTokenCache } from './token-cache.js'
+import { isFresh, type TokenLife } from './token-freshness.js'
+
+/** Which service the person's token is exchanged for. At least one of `audience` and `resource`. */
+export interface ExchangeOptions {
+  /** Its logical name. */
+  readonly audience?: string
+  /** Its address. */
+  readonly resource?: string
+  readonly scope?: string
+}
+
+/** Tokens to call the next service with, on behalf of the person. RFC 8693. */
+export interface TokenExchanges {
+  /**
+   * @param subjectToken - the person's access token
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of the provider
+   */
+  exchange(subjectToken: string, options: ExchangeOptions): Promise<AccessToken>
+}
+
+type Exchanged = AccessToken & TokenLife
+
+const MIN_VALIDITY = 60
+const MOST_CACHED = 1000
+
+export function createTokenExchanges({ site, provider }: Services): TokenExchanges {
+  const flights = createSingleFlight<Exchanged>()
+  const cache = createTokenCache<Exchanged>(MOST_CACHED)
+
+  async function ask(subjectToken: string, options: ExchangeOptions): Promise<Exchanged> {
+    const response = await provider.exchangeToken({ subjectToken, ...options })
+    const fields = accessTokenFields(site, response, options.scope ?? '')
+    const { accessToken: value, tokenType: type, scope, expiresAt, issuedAt } = fields
+    return { value, type, scope, issuedAt, expiresAt } as Exchanged
+  }
+
+  return {
+    async exchange(subjectToken, options) {
+      const { audience, resource, scope } = options
+      if (audience === undefined && resource === undefined) {
+        throw new OidcError('ERR_OIDC_OPTIONS', 'exchange needs an audience or a resource')
+      }
+      const key = hash('sha256', JSON.stringify([subjectToken, audience, resource, scope]))
+      const known = cache.get(key)
+      // Without a known end it is not kept: nobody would tell us that it has ended.
+      if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(site))) return publicPart(known)
+      const exchanged = await flights.run(key, () => ask(subjectToken, options))
+      cache.set(key, exchanged)
+      return publicPart(exchanged)
+    },
+  }
+}
+
+function publicPart({ value, type, scope, expiresAt }: Exchanged): AccessToken {
+  return { value, type, scope, expiresAt }
+}

@@ -1,0 +1,33 @@
+import { OidcError } from '../errors.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { UserInfo } from '../protocol/wire.js'
+import { keepClaims } from './kept-claims.js'
+import type { Visit } from './visit.js'
+
+/** Whether a fresh userinfo answer is only returned, or also kept. */
+export interface UserInfoOptions {
+  /** Renews `req.oidc.user`, for this request and all later ones. Default `false`. */
+  readonly refresh?: boolean
+}
+
+/** Asks userinfo with an access token that is good, and compares whose answer it is. */
+export async function fetchUserInfo(visit: Visit, { refresh = false }: UserInfoOptions): Promise<UserInfo> {
+  const { services } = visit
+  const { site, provider, state, accessTokens } = services
+  const { id, ticket } = visit.signedIn()
+  if (refresh && site.hooks.signIn !== undefined && site.hooks.refresh === undefined) {
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'userInfo({ refresh: true }) needs hooks.refresh where hooks.signIn decides which claims are kept',
+    )
+  }
+  const { value } = await visit.whileSignedIn(() => accessTokens.get(id))
+  const userInfo = await provider.fetchUserInfo(value)
+  checkUserInfoSubject(userInfo, ticket.subject)
+  if (!refresh) return userInfo
+  const vault = state.vault(id)
+  const view = await vault.open()
+  if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+  visit.renew(await keepClaims(services, vault, view, { idTokenClaims: undefined, userInfo }))
+  return userInfo
+}

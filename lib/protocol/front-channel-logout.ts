@@ -1,0 +1,63 @@
+import { OidcError } from '../errors.js'
+import { evidenceOf } from './evidence.js'
+
+/** What a front-channel logout request says. OpenID Connect Front-Channel Logout 1.0 section 3. */
+export interface FrontChannelLogout {
+  /** `undefined` where the provider names no session: the one of the browser is meant. */
+  readonly iss?: string
+  /**
+   * What the `sid` may have been. Some providers put it into the address without encoding it, so that `+`, `%` and `&` in it can be read
+   * in more than one way. A wrong guess finds no session.
+   */
+  readonly sids: readonly string[]
+}
+
+/** Characters of the whole query. */
+const MAX_LENGTH = 4096
+
+/**
+ * Reads the query of a front-channel logout. Parameters nobody knows are ignored.
+ *
+ * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
+ */
+export function parseFrontChannelLogout(query: string): FrontChannelLogout {
+  if (query.length > MAX_LENGTH) throw malformed('the query is too long')
+  const fields = new URLSearchParams(query)
+  const [iss, sid] = [single(fields, 'iss'), single(fields, 'sid')]
+  if ((iss === undefined) !== (sid === undefined)) throw malformed('iss and sid come together or not at all')
+  if (iss === undefined || sid === undefined) return { sids: [] }
+  const rest = /(?:^|[?&])sid=(.*)$/s.exec(query)?.[1] ?? ''
+  const raw = rest.replace(/&.*$/s, '')
+  return { iss, sids: [...new Set([sid, decode(raw), raw, decode(rest)])] }
+}
+
+/**
+ * Compares the `iss` of a request with the provider's.
+ *
+ * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER
+ */
+export function checkFrontChannelIssuer({ iss }: FrontChannelLogout, issuer: string): void {
+  if (iss === undefined || iss === issuer) return
+  const cause = { expected: issuer, actual: evidenceOf(iss) }
+  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the front-channel logout names another provider', { cause })
+}
+
+function single(fields: URLSearchParams, name: string): string | undefined {
+  const values = fields.getAll(name)
+  if (values.length > 1) throw malformed(`${name} is there more than once`)
+  if (values[0] === '') throw malformed(`${name} has no value`)
+  return values[0]
+}
+
+/** Percent-encoding only: a plus is a plus. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function malformed(message: string): OidcError {
+  return new OidcError('ERR_OIDC_REQUEST_MALFORMED', `front-channel logout: ${message}`)
+}

@@ -1,0 +1,116 @@
+import { OidcError, type OidcErrorCode } from '../errors.js'
+import { evidenceOf } from './evidence.js'
+import { audiencesOf, isSubject } from './identifiers.js'
+import { isRecord } from './json.js'
+import { isNumericDate } from './time.js'
+
+/** The claims of a logout token after every check has passed. OpenID Connect Back-Channel Logout 1.0 section 2.4. */
+export interface LogoutTokenClaims {
+  readonly iss: string
+  readonly aud: string | readonly string[]
+  /** Seconds since the epoch. */
+  readonly iat: number
+  /** Seconds since the epoch. */
+  readonly exp: number
+  readonly jti: string
+  /** The person; alone: every session of theirs. */
+  readonly sub?: string
+  /** The one session at the provider that ended. */
+  readonly sid?: string
+  readonly [claim: string]: unknown
+}
+
+/** What a logout token has to say. */
+export interface LogoutTokenExpectations {
+  readonly issuer: string
+  readonly clientId: string
+  /** Seconds since the epoch. */
+  readonly now: number
+  /** Seconds two clocks may be apart. */
+  readonly clockTolerance: number
+}
+
+/** Seconds. A token is sent the moment it is made, and again a little later where nobody answered. */
+export const MAX_AGE_OF_LOGOUT_TOKEN = 600
+
+const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+
+type Claims = Readonly<Record<string, unknown>>
+
+/** `typ` values a logout token may have: its own, or, from providers older than the final specification, none or that of any JWT. */
+export function isLogoutTokenType(typ: string | undefined): boolean {
+  return typ === undefined || /^(application\/)?(logout\+)?jwt$/i.test(typ)
+}
+
+/**
+ * Checks the claims of a logout token whose signature has been verified. OpenID Connect Back-Channel Logout 1.0 section 2.6.
+ * Claims nobody knows are ignored. Whether its `jti` was seen before is for the caller to find out.
+ *
+ * @throws {OidcError} ERR_OIDC_LOGOUT_TOKEN_ISSUER, …_AUDIENCE, …_ISSUED_AT, …_EXPIRED, …_ID, …_SUBJECT, …_EVENTS, …_NONCE
+ */
+export function checkLogoutTokenClaims(claims: Claims, expected: LogoutTokenExpectations): LogoutTokenClaims {
+  checkIssuer(claims, expected)
+  checkAudience(claims, expected)
+  checkAuthorizedParty(claims, expected)
+  checkIssuedAt(claims, expected)
+  checkExpiry(claims, expected)
+  checkId(claims)
+  checkSubjectOrSession(claims)
+  checkEvents(claims)
+  checkNonce(claims)
+  return claims as LogoutTokenClaims
+}
+
+function checkIssuer({ iss }: Claims, { issuer }: LogoutTokenExpectations): void {
+  if (iss !== issuer) throw wrong('ERR_OIDC_LOGOUT_TOKEN_ISSUER', 'iss is not the configured issuer', iss, issuer)
+}
+
+function checkAudience({ aud }: Claims, { clientId }: LogoutTokenExpectations): void {
+  if (audiencesOf(aud).includes(clientId)) return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_AUDIENCE', 'aud does not name this client', aud, clientId)
+}
+
+function checkAuthorizedParty({ azp }: Claims, { clientId }: LogoutTokenExpectations): void {
+  if (azp === undefined || azp === clientId) return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_AUDIENCE', 'azp is not this client', azp, clientId)
+}
+
+function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: LogoutTokenExpectations): void {
+  const oldest = now - MAX_AGE_OF_LOGOUT_TOKEN - clockTolerance
+  if (isNumericDate(iat) && iat <= now + clockTolerance && iat >= oldest) return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT', 'iat is not within the last ten minutes', iat, now)
+}
+
+function checkExpiry({ exp }: Claims, { now, clockTolerance }: LogoutTokenExpectations): void {
+  if (isNumericDate(exp) && now < exp + clockTolerance) return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_EXPIRED', 'exp is not in the future', exp, now)
+}
+
+function checkId({ jti }: Claims): void {
+  if (typeof jti === 'string' && jti !== '') return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_ID', 'jti is not a string with a value', typeof jti)
+}
+
+function checkSubjectOrSession({ sub, sid }: Claims): void {
+  if (sub === undefined && sid === undefined)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'there is neither sub nor sid', undefined)
+  if (sub !== undefined && !isSubject(sub))
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sub is not a string of 1 to 255 ASCII characters', typeof sub)
+  if (sid !== undefined && (typeof sid !== 'string' || sid === ''))
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sid is not a string with a value', typeof sid)
+}
+
+function checkEvents({ events }: Claims): void {
+  if (isRecord(events) && Object.hasOwn(events, LOGOUT_EVENT) && isRecord(events[LOGOUT_EVENT])) return
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_EVENTS', 'events is not about a logout', typeof events)
+}
+
+/** What keeps an ID Token from being taken for a logout token. */
+function checkNonce(claims: Claims): void {
+  if (Object.hasOwn(claims, 'nonce'))
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_NONCE', 'there is a nonce', typeof claims.nonce)
+}
+
+function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {
+  return new OidcError(code, `logout token: ${message}`, { cause: { actual: evidenceOf(actual), expected } })
+}

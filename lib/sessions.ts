@@ -1,0 +1,90 @@
+import { OidcError } from './errors.js'
+import { userAgentOf } from './handlers/session-note.js'
+import { announceSignOut } from './handlers/sign-out.js'
+import type { Site } from './handlers/site.js'
+import { attemptsRemembered } from './handlers/transaction-cookie.js'
+import type { EndAllOptions } from './state/end-all.js'
+import type { State } from './state/state.js'
+import type { SessionSummary } from './state/ticket.js'
+
+/** One session of a person. All times are seconds since the epoch. */
+export interface OidcSession {
+  /** Names the session in {@link OidcSessions.revoke}. Nobody can sign in with it; `req.oidc.handle` is that of the request. */
+  readonly handle: string
+  readonly sub: string
+  /** The provider's session id, where it gave one. */
+  readonly sid: string | undefined
+  readonly signedInAt: number
+  /** The last request, at most some minutes late. */
+  readonly lastSeenAt: number
+  /** When it ends at the latest. */
+  readonly expiresAt: number
+  /** The browser's own words, where `rememberUserAgent` is set. */
+  readonly userAgent: string | undefined
+}
+
+/** Which sessions end: all of a person but one, all that hang on one session at the provider, or a single one. */
+export type RevokeTarget =
+  | { readonly sub: string; readonly except?: string | undefined }
+  | { readonly sid: string }
+  | { readonly handle: string; readonly sub?: string }
+
+/** `oidc.sessions`: the sessions of this site's users, without their browsers. */
+export interface OidcSessions {
+  /** The sessions of a person, the newest first. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
+  list(of: { readonly sub: string }): Promise<readonly OidcSession[]>
+  /**
+   * Ends sessions at once, and, for `sub` and `sid`, sign-ins that are under way. The number of those that ended. With a `handle` from a
+   * form, give the `sub` of whoever sent it as well: the session ends only if it is theirs.
+   *
+   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again; ERR_OIDC_OPTIONS
+   */
+  revoke(target: RevokeTarget): Promise<number>
+}
+
+export function createSessions({ site, state }: { readonly site: Site; readonly state: State }): OidcSessions {
+  const { issuer } = site
+  return {
+    async list({ sub }) {
+      const sessions = await state.list({ issuer, subject: named('sub', sub) })
+      return sessions
+        .map(session => ({
+          handle: session.handle,
+          sub: session.subject,
+          sid: session.sid,
+          signedInAt: session.signedInAt,
+          lastSeenAt: session.lastSeenAt,
+          expiresAt: session.expiresAt,
+          userAgent: userAgentOf(session),
+        }))
+        .sort((one, other) => other.signedInAt - one.signedInAt)
+    },
+    async revoke(target) {
+      const ended: SessionSummary[] = []
+      const onEnded = (summary: SessionSummary) => void ended.push(summary)
+      const options = { onEnded, logout: { at: site.instant() }, remember: attemptsRemembered }
+      const count = await revokeAll(target, options)
+      await announceSignOut(site, 'revoked', ended)
+      return count
+    },
+  }
+
+  function revokeAll(target: RevokeTarget, options: EndAllOptions): Promise<number> {
+    if ('handle' in target) {
+      const { handle, sub } = target
+      const only = (summary: SessionSummary) =>
+        summary.issuer === issuer && (sub === undefined || summary.subject === sub)
+      const { onEnded } = options
+      return state.endOne(named('handle', handle), { only, ...(onEnded && { onEnded }) })
+    }
+    if ('sid' in target) return state.endAll({ issuer, sid: named('sid', target.sid) }, options)
+    const { sub, except } = target
+    return state.endAll({ issuer, subject: named('sub', sub) }, { ...options, ...(except !== undefined && { except }) })
+  }
+}
+
+/** Somebody's `undefined` must not mean everybody. */
+function named(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new OidcError('ERR_OIDC_OPTIONS', `oidc.sessions needs a ${name} that is a string with a value`)
+}

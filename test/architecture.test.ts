@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import {
+  findCycles,
+  functionsOf,
+  nodesOf,
+  parseSourceFile,
+  readSourceFiles,
+  type SourceFile,
+  valuesUsedIn,
+} from './tools/source-file.js'
+
+const files = readSourceFiles(fileURLToPath(new URL('../lib', import.meta.url)))
+
+/** Each layer, and what it may import from besides itself. Files directly in lib/ are the surface, apart from errors.ts. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  protocol: ['errors'],
+  provider: ['protocol', 'errors'],
+  state: ['protocol', 'errors'],
+  handlers: ['provider', 'state', 'protocol', 'errors'],
+  surface: ['handlers', 'provider', 'state', 'protocol', 'errors'],
+}
+
+/** Packages from outside, and the layers that may know of them. Node's own modules are free except in protocol. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  jose: ['protocol', 'provider'],
+  ioredis: ['state'],
+  'connect-redis': ['state'],
+  'express-session': ['state', 'handlers', 'surface'],
+  // state: for the type of the request that a session is attached to.
+  express: ['state', 'handlers', 'surface'],
+  cookie: ['handlers'],
+  'on-headers': ['handlers'],
+  'raw-body': ['handlers'],
+}
+
+const IMPURE = new Set([
+  'Date',
+  'fetch',
+  'process',
+  'performance',
+  'crypto',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'console',
+  'randomBytes',
+  'randomUUID',
+  'randomInt',
+  'getRandomValues',
+])
+
+function layerOf(name: string): string {
+  if (name === 'errors.ts') return 'errors'
+  return name.includes('/') ? (name.split('/')[0] ?? '') : 'surface'
+}
+
+function forbiddenImports({ name, imports }: SourceFile): string[] {
+  const layer = layerOf(name)
+  const allowed = [layer, ...(LAYERS[layer] ?? [])]
+  return imports.filter(target => !allowed.includes(layerOf(target))).map(target => `${name} imports ${target}`)
+}
+
+function forbiddenModules({ name, modules }: SourceFile): string[] {
+  const layer = layerOf(name)
+  return modules
+    .filter(module => {
+      if (isBuiltin(module)) return layer === 'protocol' && module !== 'node:crypto'
+      return !PACKAGES[module]?.includes(layer)
+    })
+    .map(module => `${name} imports ${module}`)
+}
+
+function impurities(file: SourceFile): string[] {
+  const found = valuesUsedIn(file).filter(value => IMPURE.has(value))
+  if (/\bMath\s*\.\s*random\b/.test(file.text)) found.push('Math.random')
+  return found.map(value => `${file.name} uses ${value}`)
+}
+
+function untyped({ name, tree, text }: SourceFile): string[] {
+  const any = nodesOf(tree).filter(node => node.kind === ts.SyntaxKind.AnyKeyword)
+  const silenced = text.match(/@ts-(ignore|nocheck|expect-error)/g) ?? []
+  return [...any.map(() => 'any'), ...silenced].map(what => `${name} has ${what}`)
+}
+
+function defaultExports({ name, tree }: SourceFile): string[] {
+  const found = nodesOf(tree).filter(
+    node =>
+      ts.isExportAssignment(node) ||
+      (node.kind === ts.SyntaxKind.DefaultKeyword && !ts.isDefaultClause(node.parent)) ||
+      (ts.isExportSpecifier(node) && node.name.text === 'default'),
+  )
+  return found.map(() => `${name} has a default export`)
+}
+
+describe('lib', () => {
+  test('every file lies in a layer of the table', () => {
+    assert.ok(files.length > 10)
+    assert.deepEqual(
+      files.map(file => layerOf(file.name)).filter(layer => !(layer in LAYERS)),
+      [],
+    )
+  })
+
+  test('a file imports only from its own layer and from below', () => {
+    assert.deepEqual(files.flatMap(forbiddenImports), [])
+  })
+
+  test('a file imports only files that are there', () => {
+    const names = new Set(files.map(file => file.name))
+    assert.deepEqual(
+      files.flatMap(file => file.imports).filter(name => !names.has(name)),
+      [],
+    )
+  })
+
+  test('no file imports itself over others', () => {
+    assert.deepEqual(findCycles(files), [])
+  })
+
+  test('packages are known to the layers that need them, and to no other', () => {
+    assert.deepEqual(files.flatMap(forbiddenModules), [])
+  })
+
+  test('every package that is imported is installed with this one', () => {
+    const { dependencies, peerDependencies } = JSON.parse(
+      readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+    ) as Record<string, Record<string, string>>
+    const declared = Object.keys({ ...dependencies, ...peerDependencies })
+    const imported = new Set(files.flatMap(file => file.modules).filter(module => !isBuiltin(module)))
+    assert.deepEqual(
+      [...imported].filter(module => !declared.includes(module)),
+      [],
+    )
+  })
+
+  test('protocol has no clock, no chance, no network and no process', () => {
+    const protocol = files.filter(file => layerOf(file.name) === 'protocol')
+    assert.ok(protocol.length > 0)
+    assert.deepEqual(protocol.flatMap(impurities), [])
+  })
+
+  test('nothing is typed any, and no compiler message is silenced', () => {
+    assert.deepEqual(files.flatMap(untyped), [])
+  })
+
+  test('there are no default exports', () => {
+    assert.deepEqual(files.flatMap(defaultExports), [])
+  })
+
+  test('files and functions stay small', t => {
+    const functions = files.flatMap(functionsOf)
+    const smells = [
+      ...files.filter(({ lines }) => lines > 150).map(({ name, lines }) => `${name}: ${lines} lines`),
+      ...functions.filter(({ lines }) => lines > 40).map(({ name, lines }) => `${name}: ${lines} lines`),
+      ...functions
+        .filter(({ parameters }) => parameters > 4)
+        .map(({ name, parameters }) => `${name}: ${parameters} parameters`),
+    ]
+    for (const smell of smells) t.diagnostic(smell)
+    assert.deepEqual(
+      files.filter(({ lines }) => lines > 300).map(({ name }) => name),
+      [],
+    )
+    assert.deepEqual(
+      functions.filter(({ lines }) => lines > 80).map(({ name }) => name),
+      [],
+    )
+  })
+
+  test('exports these values and no other', async () => {
+    assert.deepEqual(Object.keys(await import('../lib/index.js')).sort(), [
+      'OidcError',
+      'oidcErrorCodes',
+      'openIdConnect',
+      'requiresAuth',
+      'requiresClaim',
+      'requiresScope',
+    ])
+  })
+})
+
+describe('these rules would notice', () => {
+  const parse = (text: string, name = 'protocol/a.ts') => parseSourceFile(name, text)
+
+  test('an import from above, however it is written', () => {
+    const imports = [
+      "import { x } from '../state/x.js'",
+      "import type { x } from '../state/x.js'",
+      "export * from '../state/x.js'",
+      "export type { x } from '../state/x.js'",
+      "const x = await import('../state/x.js')",
+      "type X = import('../state/x.js').X",
+    ]
+    for (const text of imports)
+      assert.deepEqual(forbiddenImports(parse(text)), ['protocol/a.ts imports state/x.ts'], text)
+    assert.equal(forbiddenImports(parse("import '../state/x.js'", 'provider/a.ts')).length, 1)
+    assert.equal(forbiddenImports(parse("import '../provider/x.js'", 'state/a.ts')).length, 1)
+    assert.equal(forbiddenImports(parse("import '../options.js'", 'handlers/a.ts')).length, 1)
+    assert.equal(forbiddenImports(parse("import './protocol/x.js'", 'errors.ts')).length, 1)
+  })
+
+  test('a cycle of type-only imports', () => {
+    const cycle = [parse("import type { b } from './b.js'"), parse("import type { a } from './a.js'", 'protocol/b.ts')]
+    assert.deepEqual(findCycles(cycle), ['protocol/a.ts -> protocol/b.ts -> protocol/a.ts'])
+  })
+
+  test('impure code, and not words in comments or names of members', () => {
+    const impure = [
+      'Date.now()',
+      'new Date(0)',
+      'fetch(x)',
+      'globalThis.fetch(x)',
+      'process.env.X',
+      'setTimeout(f)',
+      'Math.random()',
+      'const { now } = Date',
+    ]
+    for (const text of impure) assert.equal(impurities(parse(text)).length, 1, text)
+    assert.equal(impurities(parse("import { randomBytes } from 'node:crypto'")).length, 1)
+    assert.deepEqual(
+      impurities(parse('// Date.now()\ninterface A { fetch: string }; const a = { process: 1 }; a.process')),
+      [],
+    )
+    for (const module of ['node:fs', 'http', 'node:net', 'express']) {
+      assert.equal(forbiddenModules(parse(`import '${module}'`)).length, 1, module)
+    }
+  })
+
+  test('any, in every position, and silenced messages', () => {
+    for (const text of [
+      'let a: any',
+      'f(x as any)',
+      'type A = Record<string, any[]>',
+      '// @ts-ignore',
+      '// @ts-expect-error x',
+    ]) {
+      assert.equal(untyped(parse(text)).length, 1, text)
+    }
+    assert.deepEqual(untyped(parse('// any\nconst any = 1')), [])
+  })
+
+  test('a default export', () => {
+    for (const text of ['export default 1', 'export default function f() {}', 'const a = 1; export { a as default }']) {
+      assert.equal(defaultExports(parse(text)).length, 1, text)
+    }
+    assert.deepEqual(defaultExports(parse('switch (a) { default: f() }')), [])
+  })
+})

@@ -1,0 +1,12 @@
+import express from 'express'
+import { CART, type CreateContender, describePerson } from '../contender.js'
+
+/** Nobody is signed in and nothing is read: what Express itself costs. */
+export const createExpress: CreateContender = () => {
+  const person = { sub: 'person-1', name: 'Person Number 1', email: 'person-1@example.com' }
+  const app = express()
+  app.get('/page', (_req, res) => void res.json(describePerson(person)))
+  app.get('/cart', (_req, res) => void res.json({ ...describePerson(person), items: CART.items.length }))
+  app.get('/open', (_req, res) => void res.json({ open: true }))
+  return app
+}

@@ -1,0 +1,38 @@
+import express from 'express'
+import { Redis } from 'ioredis'
+import { openIdConnect } from '../../../lib/index.js'
+import { CART, CLIENT, type CreateContender, describePerson, SCOPE, SESSION_SECRET } from '../contender.js'
+
+declare module 'express-session' {
+  interface SessionData {
+    cart: typeof CART
+  }
+}
+
+/** This package. */
+export const createHybrid: CreateContender = async ({ baseUrl, issuer, redisUrl, responseType, userInfo }) => {
+  const oidc = openIdConnect({
+    issuer,
+    baseUrl,
+    responseType,
+    userInfo,
+    clientId: CLIENT.id,
+    clientSecret: CLIENT.secret,
+    scope: SCOPE,
+    secret: SESSION_SECRET,
+    redis: new Redis(redisUrl),
+  })
+  await oidc.ready()
+  const app = express()
+  app.use(oidc)
+  app.get('/page', (req, res) => void res.json(describePerson(req.oidc.user ?? {})))
+  app.get('/cart', (req, res) => {
+    res.json({ ...describePerson(req.oidc.user ?? {}), items: req.session.cart?.items.length })
+  })
+  app.get('/fill', (req, res) => {
+    req.session.cart = CART
+    res.json({})
+  })
+  app.get('/open', (_req, res) => void res.json({ open: true }))
+  return app
+}

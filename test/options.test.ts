@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { parseOptions } from '../lib/configuration.js'
+import type { OidcOptions } from '../lib/index.js'
+
+const good: OidcOptions = {
+  issuer: 'https://op.example',
+  clientId: 'client',
+  clientSecret: 'not a secret of anybody',
+  baseUrl: 'https://rp.example',
+  secret: 'abcdefghijklmnopqrstuvwxyz012345',
+  redis: 'redis://127.0.0.1:1',
+  log: () => {},
+}
+
+/** What must not start, whatever types say. */
+const refused: { readonly name: string; readonly options: Record<string, unknown>; readonly says: RegExp }[] = [
+  { name: 'no issuer', options: { issuer: undefined }, says: /OIDC_ISSUER/ },
+  { name: 'no clientId', options: { clientId: undefined }, says: /OIDC_CLIENT_ID/ },
+  { name: 'no baseUrl', options: { baseUrl: undefined }, says: /OIDC_BASE_URL/ },
+  { name: 'no secret', options: { secret: undefined }, says: /SESSION_SECRET.*randomBytes/ },
+  { name: 'a short secret', options: { secret: 'short' }, says: /32 characters/ },
+  { name: 'a short old secret', options: { secret: [good.secret, 'short'] }, says: /32 characters/ },
+  { name: 'a secret of one letter', options: { secret: 'a'.repeat(40) }, says: /guessed/ },
+  { name: 'an http issuer elsewhere', options: { issuer: 'http://op.example' }, says: /https/ },
+  { name: 'an http baseUrl elsewhere', options: { baseUrl: 'http://rp.example' }, says: /localhost only/ },
+  { name: 'a baseUrl with a query', options: { baseUrl: 'https://rp.example/?x' }, says: /query/ },
+  { name: 'an issuer with credentials', options: { issuer: 'https://a:b@op.example' }, says: /credentials/ },
+  { name: 'an issuer that is no URL', options: { issuer: 'op.example' }, says: /absolute URL/ },
+  { name: 'a misspelt option', options: { clientID: 'x' }, says: /clientID/ },
+  { name: 'a misspelt route', options: { routes: { signin: '/x' } }, says: /signin/ },
+  { name: 'a misspelt session option', options: { session: { maxAge: 1 } }, says: /maxAge/ },
+  { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },
+  { name: 'query for tokens', options: { responseType: 'code id_token', responseMode: 'query' }, says: /form_post/ },
+  { name: 'fragment', options: { responseMode: 'fragment' }, says: /form_post or query/ },
+  { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
+  { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
+  { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },
+  { name: 'no callback route', options: { routes: { callback: false } }, says: /callback/ },
+  { name: 'a cookie name with a semicolon', options: { session: { name: 'a;b' } }, says: /session.name/ },
+  { name: 'keeping the cookie', options: { session: { keep: ['cookie'] } }, says: /express-session/ },
+  { name: 'an idle time of zero', options: { session: { idle: 0 } }, says: /session.idle/ },
+  { name: 'an absolute time that is no number', options: { session: { absolute: '1h' } }, says: /session.absolute/ },
+]
+
+describe('openIdConnect refuses to start with', () => {
+  for (const { name, options, says } of refused) {
+    test(name, () => {
+      assert.throws(
+        () => parseOptions({ ...good, ...options } as OidcOptions, {}),
+        (error: { code?: string; message?: string }) =>
+          error.code === 'ERR_OIDC_OPTIONS' && says.test(error.message ?? ''),
+      )
+    })
+  }
+
+  test('no redis in production', () => {
+    const { redis: _, ...memory } = good
+    assert.throws(() => parseOptions(memory, { NODE_ENV: 'production' }), { code: 'ERR_OIDC_OPTIONS' })
+    assert.doesNotThrow(() => parseOptions(memory, {}))
+  })
+
+  test('TLS verification switched off in production, and says so elsewhere', () => {
+    const environment = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    assert.throws(() => parseOptions(good, { ...environment, NODE_ENV: 'production' }), { code: 'ERR_OIDC_OPTIONS' })
+    const lines: string[] = []
+    parseOptions({ ...good, log: line => lines.push(line) }, environment)
+    assert.match(lines.join(), /NODE_TLS_REJECT_UNAUTHORIZED/)
+  })
+})
+
+describe('options', () => {
+  test('are read from the environment where they are left out', () => {
+    const { site, provider, state } = parseOptions(
+      { log: () => {} },
+      {
+        OIDC_ISSUER: 'https://op.example/',
+        OIDC_CLIENT_ID: 'client',
+        OIDC_CLIENT_SECRET: 'from the environment',
+        OIDC_BASE_URL: 'https://rp.example/',
+        SESSION_SECRET: 'abcdefghijklmnopqrstuvwxyz012345,ABCDEFGHIJKLMNOPQRSTUVWXYZ012345',
+        REDIS_URL: 'redis://127.0.0.1:1',
+      },
+    )
+    assert.equal(site.issuer, 'https://op.example/', 'the slash of an issuer counts')
+    assert.equal(site.baseUrl, 'https://rp.example', 'that of the base URL does not')
+    assert.equal(provider.clientSecret, 'from the environment')
+    assert.equal(state.secrets.length, 2)
+    assert.equal(state.redis, 'redis://127.0.0.1:1')
+  })
+
+  test('have the defaults the README names', () => {
+    const { site, state } = parseOptions(good, {})
+    const { responseType, responseMode, scope, userInfo, lifetime, routes } = site
+    assert.deepEqual(
+      { responseType, responseMode, scope, userInfo, lifetime, idle: state.idle },
+      {
+        responseType: 'code id_token',
+        responseMode: 'form_post',
+        scope: 'openid profile email',
+        userInfo: 'front-channel',
+        lifetime: 604_800,
+        idle: 86_400,
+      },
+    )
+    assert.equal(routes.callback, '/callback')
+    assert.ok(Object.isFrozen(site) && Object.isFrozen(routes))
+  })
+
+  test('take a response type in any word order, and add openid to a scope once', () => {
+    const { site } = parseOptions({ ...good, responseType: 'token  id_token code', scope: 'email openid' }, {})
+    assert.equal(site.responseType, 'code id_token token')
+    assert.equal(site.scope, 'openid email')
+  })
+})

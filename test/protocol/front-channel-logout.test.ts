@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../../lib/protocol/front-channel-logout.js'
+
+const iss = 'https://op.example'
+
+test('iss and sid are read, and parameters nobody knows are ignored', () => {
+  const request = parseFrontChannelLogout(`?iss=${encodeURIComponent(iss)}&sid=abc&x=1&x=2`)
+  assert.equal(request.iss, iss)
+  assert.equal(request.sids[0], 'abc')
+})
+
+test('without iss and sid no session is named', () => {
+  for (const query of ['', '?', '?loaded=true']) assert.deepEqual(parseFrontChannelLogout(query), { sids: [] })
+})
+
+test('a sid that was not encoded is among the ways to read it', () => {
+  for (const sid of ['a+b', 'a b', 'a&b=c', '100%', 'a%20b', '$/,[+"', 'ünï', 'a=b', '+&+']) {
+    for (const written of [sid, encodeURIComponent(sid), new URLSearchParams({ sid }).toString().slice(4)]) {
+      const { sids } = parseFrontChannelLogout(`?iss=${iss}&sid=${written}`)
+      assert.ok(sids.includes(sid), `${sid} written as ${written}: ${sids}`)
+      assert.ok(sids.length <= 4)
+    }
+  }
+})
+
+test('a request that can be read in two ways is refused', () => {
+  const long = 'x'.repeat(5000)
+  const queries = [`iss=${iss}`, 'sid=a', `iss=${iss}&iss=${iss}&sid=a`, `iss=${iss}&sid=a&sid=b`]
+  for (const query of [...queries, `iss=${iss}&sid=`, 'iss=&sid=a', `iss=${iss}&sid=${long}`]) {
+    assert.throws(() => parseFrontChannelLogout(`?${query}`), { code: 'ERR_OIDC_REQUEST_MALFORMED' }, query)
+  }
+})
+
+test('iss is compared with the issuer, byte by byte', () => {
+  checkFrontChannelIssuer({ iss, sids: [] }, iss)
+  checkFrontChannelIssuer({ sids: [] }, iss)
+  for (const other of [`${iss}/`, 'https://evil.example', iss.toUpperCase()]) {
+    assert.throws(() => checkFrontChannelIssuer({ iss: other, sids: [] }, iss), { code: 'ERR_OIDC_RESPONSE_ISSUER' })
+  }
+})

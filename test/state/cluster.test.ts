@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Cluster } from 'ioredis'
+import { Cluster as Cluster5 } from 'ioredis5'
+import type { State } from '../../lib/state/state.js'
+import { type RedisServer, startCluster, until } from '../support/redis.js'
+import { secret } from '../support/secrets.js'
+import { Bench, dataOf, issuer, save, savedSession, signIn, storedData, ticket, tokens, visit } from './fixtures.js'
+
+const bench = new Bench()
+let nodes: readonly RedisServer[] = []
+before(async () => {
+  const cluster = await startCluster()
+  nodes = cluster.nodes
+  bench.onClose(() => cluster.stop())
+})
+after(() => bench.close())
+
+const clients = {
+  'ioredis 6': () => new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port }))),
+  'ioredis 5': () => new Cluster5(nodes.map(({ port }) => ({ host: '127.0.0.1', port }))),
+}
+
+for (const [kind, connect] of Object.entries(clients)) {
+  describe(`a Redis Cluster of three primaries, by ${kind}`, () => {
+    let state: State
+    let client: ReturnType<typeof connect>
+    before(() => {
+      client = connect()
+      state = bench.state({ redis: client })
+    })
+    after(() => client.disconnect())
+
+    test('sessions are spread over all nodes and do everything they do elsewhere', async () => {
+      const ids: string[] = []
+      for (let count = 0; count < 40; count += 1) {
+        const anonymous = await savedSession(state, { cart: count })
+        const id = await signIn(state, {
+          ticket: ticket({ sid: `sid ${count}` }),
+          previous: [anonymous],
+          keep: ['cart'],
+        })
+        ids.push(id)
+        const [one, two] = [await visit(state, id), await visit(state, id)]
+        dataOf(one).one = 1
+        dataOf(two).two = 2
+        await Promise.all([save(one), save(two)])
+        assert.deepEqual(await storedData(state, id), { cart: count, one: 1, two: 2 })
+        assert.equal(await state.replace(id, { tokens: tokens() }), true)
+        assert.equal(await state.load(anonymous), undefined)
+      }
+      for (const node of nodes) assert.ok(Number(await node.command('DBSIZE')) > 0)
+      assert.equal(await state.sessions.length(), 40)
+      assert.equal((await state.list({ issuer, subject: 'alice' })).length, 40)
+      assert.equal(await state.end(String(ids[0])), true)
+      assert.equal(await state.replace(String(ids[0]), { tokens: tokens() }), false)
+      assert.equal(await state.endAll({ issuer, sid: 'sid 1' }), 1)
+      assert.equal(await state.endAll({ issuer, subject: 'alice' }), 38)
+      for (const id of ids) assert.equal(await state.load(id), undefined)
+      assert.equal(await state.sessions.length(), 0)
+    })
+
+    test('clear ends the sessions of all nodes', async () => {
+      for (let count = 0; count < 20; count += 1) await savedSession(state, { cart: count })
+      await state.sessions.clear()
+      assert.equal(await state.sessions.length(), 0)
+    })
+
+    test('one-time marks work, and a ping does', async () => {
+      for (let count = 0; count < 20; count += 1) {
+        const value = secret('state')
+        assert.equal(await state.once('state', value, 60), true)
+        assert.equal(await state.once('state', value, 60), false)
+      }
+      await state.ping()
+    })
+  })
+}
+
+test('a node that hangs makes its sessions unavailable, and the others and later all of them work', async () => {
+  const client = clients['ioredis 6']()
+  client.on('error', () => {})
+  bench.onClose(() => client.disconnect())
+  const state = bench.state({ redis: client, timeout: 150 })
+  const ids: string[] = []
+  for (let count = 0; count < 30; count += 1) ids.push(await signIn(state))
+  const [first] = nodes
+  first?.pause()
+  const outcomes = await Promise.allSettled(ids.map(id => state.load(id, { extend: false })))
+  first?.resume()
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'ERR_OIDC_STORE_UNAVAILABLE')
+    else assert.notEqual(outcome.value?.ticket(), undefined)
+  }
+  assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set(['fulfilled', 'rejected']))
+  for (const id of ids) {
+    await until('it is there again', () =>
+      state.load(id).then(
+        record => record?.ticket() !== undefined,
+        () => false,
+      ),
+    )
+  }
+})
