@@ -11,8 +11,8 @@ export interface Pace {
   readonly seconds: number
 }
 
-const SESSIONS = 32
-const REQUESTS = 200
+const SESSIONS = 16
+const REQUESTS = 100
 const PEERS = ['express-session', 'express-openid-connect'] as const
 
 interface Visit {

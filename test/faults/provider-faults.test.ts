@@ -21,16 +21,17 @@ import { watchProcess } from './watch.js'
 /** Every endpoint of the back channel, with everything that can go wrong there, seen by the person in front of the browser. */
 
 interface Scene {
-  readonly provider: HostileProvider
   readonly rogue: Rogue
   readonly site: Site
   readonly agent: Agent
 }
 
 const watch = watchProcess()
+let provider: HostileProvider
 let evil: { url: string; requests: number; stop(): Promise<void> }
 
 before(async () => {
+  provider = await startHostileProvider()
   const server = await startLoopbackServer((_req, res) => {
     evil.requests += 1
     res.end('{}')
@@ -39,23 +40,22 @@ before(async () => {
 })
 
 after(async () => {
+  await provider.close()
   await evil.stop()
   watch.check()
 })
 
 async function inScene(run: (scene: Scene) => Promise<void>, fault?: (rogue: Rogue) => void, more: OidcOptions = {}) {
-  const provider = await startHostileProvider()
   const rogue = await startRogue(provider)
   fault?.(rogue)
   const { issuer, clientId, clientSecret } = provider
   const own = { issuer, clientId, clientSecret, responseType: 'code id_token token', timeouts: { provider: 1500 } }
   const site = await startSite({ oidc: { ...own, ...rogue.oidc, ...more } })
   try {
-    await run({ provider, rogue, site, agent: createAgent() })
+    await run({ rogue, site, agent: createAgent() })
   } finally {
     await site.close()
     await rogue.close()
-    await provider.close()
   }
 }
 
@@ -92,7 +92,7 @@ async function awayFromTheStart(endpoint: BackEndpoint, act: Act, hangs: boolean
     assertBlamed(scene, await signIn(scene), hangs)
     assert.equal((await scene.agent.open(`${scene.site.url}/`)).status, 200)
     assert.equal(await isSignedIn(scene), false)
-    assert.equal(scene.provider.count('token'), 0)
+    assert.equal(scene.rogue.count('token'), 0)
     await until('the connections are gone', () => scene.rogue.stuck === 0)
     scene.rogue.heal()
     await until('it works again', async () => (await signIn(scene)).status === 200)
@@ -124,7 +124,7 @@ const isPublished = (endpoint: BackEndpoint) => endpoint === 'discovery' || endp
 const play = (endpoint: BackEndpoint) => (isPublished(endpoint) ? awayFromTheStart : inTheMiddle)
 
 for (const endpoint of backEndpoints) {
-  describe(`the ${endpoint} endpoint`, { concurrency: 6 }, () => {
+  describe(`the ${endpoint} endpoint`, { concurrency: 12 }, () => {
     for (const [name, act] of Object.entries(hanging)) {
       test(`${name}: given up on in time`, () => play(endpoint)(endpoint, act, true))
     }

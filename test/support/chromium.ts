@@ -25,7 +25,7 @@ const ARGUMENTS = [
 ]
 
 /** A real Chromium without a window. It keeps nothing: home and profile are new, and gone after `close`. */
-export async function startChromium(): Promise<Chromium> {
+export async function startChromium({ args = [] }: { readonly args?: readonly string[] } = {}): Promise<Chromium> {
   const executablePath = findTool('chromium')
   if (executablePath === undefined)
     throw new Error('There is no Chromium: node test/tools/ensure-tools.mjs says what to do')
@@ -35,7 +35,7 @@ export async function startChromium(): Promise<Chromium> {
   const settings = {
     executablePath,
     headless: true,
-    args: [...ARGUMENTS, ...sandbox],
+    args: [...ARGUMENTS, ...sandbox, ...args],
     env: { ...definedOnly(process.env), HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
   }
   const browser = await chromium.launch(settings)
