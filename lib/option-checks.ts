@@ -51,7 +51,8 @@ const defaultRoutes: Routes = {
 
 export function parseRoutes(given: Partial<Routes> = {}): Routes {
   checkNames('route', given, defaultRoutes)
-  const routes = { ...defaultRoutes, ...given }
+  const named = Object.entries(given).filter(([, path]) => path !== undefined)
+  const routes: Routes = { ...defaultRoutes, ...Object.fromEntries(named) }
   const paths = Object.values(routes).filter(path => path !== false)
   for (const path of paths) {
     if (!/^\/[\w\-./~]*$/.test(path)) refuse(`the route "${path}" is not a plain path that begins with a slash`)

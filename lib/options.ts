@@ -9,17 +9,17 @@ import type { RedisClient } from './state/redis-client.js'
 /** How the session behaves. */
 export interface SessionOptions {
   /** Cookie name, without the `__Host-` prefix that https adds. Default `sid`. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Seconds without a request after which a session ends. Default 24 hours. */
-  readonly idle?: number
+  readonly idle?: number | undefined
   /** Seconds after which a sign-in ends, however active it was. Default 7 days. */
-  readonly absolute?: number
+  readonly absolute?: number | undefined
   /** Whether the cookie outlives the browser, for `absolute` seconds. Default `false`. */
-  readonly persistent?: boolean
+  readonly persistent?: boolean | undefined
   /** Top-level keys of an anonymous `req.session` that survive a sign-in, such as `['cart']`. Default none. */
-  readonly keep?: readonly string[]
+  readonly keep?: readonly string[] | undefined
   /** Tells requests that must not extend the session: polling, keep-alive pings. Default: none are. */
-  readonly isPolling?: (req: IncomingMessage) => boolean
+  readonly isPolling?: ((req: IncomingMessage) => boolean) | undefined
 }
 
 /** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
@@ -28,7 +28,7 @@ export interface PrivateKeyAuthentication {
   /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
   readonly key: ClientPrivateKey
   /** Default: one that fits the key. */
-  readonly algorithm?: SigningAlgorithm
+  readonly algorithm?: SigningAlgorithm | undefined
 }
 
 /**
@@ -36,33 +36,33 @@ export interface PrivateKeyAuthentication {
  */
 export interface OidcOptions {
   /** Issuer identifier, byte for byte as the provider spells it; a trailing slash counts. `OIDC_ISSUER`. */
-  readonly issuer?: string
+  readonly issuer?: string | undefined
   /** `OIDC_CLIENT_ID`. */
-  readonly clientId?: string
+  readonly clientId?: string | undefined
   /** `OIDC_CLIENT_SECRET`. */
-  readonly clientSecret?: string
+  readonly clientSecret?: string | undefined
   /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
-  readonly clientAuthentication?: ClientAuthenticationMethod | PrivateKeyAuthentication
+  readonly clientAuthentication?: ClientAuthenticationMethod | PrivateKeyAuthentication | undefined
   /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
-  readonly baseUrl?: string
+  readonly baseUrl?: string | undefined
   /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
-  readonly responseType?: string
+  readonly responseType?: string | undefined
   /** Default `form_post`; `query` is possible for `code` only. */
-  readonly responseMode?: ResponseMode
+  readonly responseMode?: ResponseMode | undefined
   /** Space-separated; `openid` is always asked for. Default `openid profile email`. */
-  readonly scope?: string
+  readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */
-  readonly authorizationParams?: AuthorizationParams
+  readonly authorizationParams?: AuthorizationParams | undefined
   /** At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
-  readonly secret?: string | readonly string[]
+  readonly secret?: string | readonly string[] | undefined
   /** An ioredis client, Sentinel client or cluster, or a URL. Left out: process memory, refused in production. `REDIS_URL`. */
-  readonly redis?: RedisClient | string
+  readonly redis?: RedisClient | string | undefined
   /** Prefix of every key in Redis. Default `oidc:`. */
-  readonly redisPrefix?: string
+  readonly redisPrefix?: string | undefined
   /** `false`: the site mounts express-session itself, before this middleware. */
-  readonly session?: SessionOptions | false
+  readonly session?: SessionOptions | false | undefined
   /** Paths relative to where the middleware is mounted; `false` leaves one out. */
-  readonly routes?: Partial<Routes>
+  readonly routes?: Partial<Routes> | undefined
   /**
    * Whether userinfo is fetched at sign-in, and with which access token: that of the front channel where there is one, in parallel with
    * the code, or always that of the token endpoint, after it. Default `true`, the front channel's.
@@ -71,30 +71,30 @@ export interface OidcOptions {
     | boolean
     | { readonly token?: 'front-channel' | 'token-endpoint'; readonly algorithm?: SigningAlgorithm }
   /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
-  readonly protocolClaims?: readonly string[]
-  readonly hooks?: Readonly<Hooks>
+  readonly protocolClaims?: readonly string[] | undefined
+  readonly hooks?: Readonly<Hooks> | undefined
   /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
-  readonly rememberUserAgent?: boolean
+  readonly rememberUserAgent?: boolean | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
-  readonly idTokenAlgorithm?: SigningAlgorithm
+  readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /** The provider's metadata, so that nothing is discovered. */
-  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** Where the metadata is, if not below the issuer: an internal address, for instance. */
-  readonly metadataUrl?: string
+  readonly metadataUrl?: string | undefined
   /** Endpoints that take the place of published ones, with their metadata names (`token_endpoint`, …). */
-  readonly endpoints?: Readonly<Record<string, string>>
+  readonly endpoints?: Readonly<Record<string, string>> | undefined
   /** Used for every call to the provider. Default: the platform's. */
-  readonly fetch?: typeof globalThis.fetch
+  readonly fetch?: typeof globalThis.fetch | undefined
   /** The clock. Default: the system's. */
-  readonly now?: () => Date
+  readonly now?: (() => Date) | undefined
   /** Seconds by which clocks may differ. Default 30. */
-  readonly clockTolerance?: number
+  readonly clockTolerance?: number | undefined
   /** Milliseconds. `provider`: one exchange with the provider, default 10 000. `redis`: one command, default 800. */
-  readonly timeouts?: { readonly provider?: number; readonly redis?: number }
+  readonly timeouts?: { readonly provider?: number | undefined; readonly redis?: number | undefined } | undefined
   /** Origins of the APIs that `req.oidc.fetch` may send the access token to, such as `['https://api.example.com']`. Default none. */
-  readonly apis?: readonly string[]
+  readonly apis?: readonly string[] | undefined
   /** Whether a sign-out gives refresh and access token back to the provider, in the background, where it offers that. Default `true`. */
-  readonly revokeTokens?: boolean
+  readonly revokeTokens?: boolean | undefined
   /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
-  readonly log?: (line: string) => void
+  readonly log?: ((line: string) => void) | undefined
 }

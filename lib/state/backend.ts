@@ -64,7 +64,7 @@ export interface Backend extends Claims {
   readLogout(key: string): Promise<LogoutMoment | undefined>
   /** @param expiresAt when the member may be forgotten, epoch s. Members whose time has come at `now` are forgotten now. */
   addMember(key: string, member: string, expiresAt: number, now: number): Promise<void>
-  removeMember(key: string, member: string): Promise<void>
+  removeMember(key: string, ...members: string[]): Promise<void>
   /** Members whose time has not come at `now`, epoch s. */
   members(key: string, now: number): Promise<readonly string[]>
   hasMember(key: string, member: string): Promise<boolean>

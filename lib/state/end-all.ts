@@ -1,5 +1,5 @@
 import { type Backend, FIELD } from './backend.js'
-import { mapInBatches } from './batches.js'
+import { batchesOf } from './batches.js'
 import { isLater, type LogoutMoment } from './moments.js'
 import type { SessionIndex, SessionQuery } from './session-index.js'
 import type { StoreClient } from './store-client.js'
@@ -30,7 +30,8 @@ interface SessionEnderSettings {
   readonly backend: Backend
   readonly index: SessionIndex
   readonly client: Pick<StoreClient, 'handleOf' | 'keyOfHandle'>
-  readonly endRecord: (key: string) => Promise<EndedRecord>
+  /** Leaves the entries in the index of `query`, if given, where they are. */
+  readonly endRecord: (key: string, query?: SessionQuery) => Promise<EndedRecord>
 }
 
 /** Ends sessions of which the ids are not known. */
@@ -50,7 +51,8 @@ export interface SessionEnder {
 export function createSessionEnder({ backend, index, client, endRecord }: SessionEnderSettings): SessionEnder {
   async function isMeant(key: string, { logout, remember, except, only }: EndAllOptions): Promise<boolean> {
     if (client.handleOf(key) === except) return false
-    if (logout === undefined && only === undefined) return true
+    // Nothing that is there already began after a logout that is just being decided here.
+    if (logout?.issuedAt === undefined && only === undefined) return true
     const [sealed, life] = await backend.read(key, [FIELD.summary, FIELD.life])
     // A sign-in that is just being written has its entry already. It will find the mark, or else its entry gone.
     if (!life) return remember === undefined && only === undefined
@@ -59,28 +61,35 @@ export function createSessionEnder({ backend, index, client, endRecord }: Sessio
     return !(logout !== undefined && isLater(summary, logout)) && (only?.(summary) ?? true)
   }
 
-  async function endIfMeant(key: string, options: EndAllOptions): Promise<EndedRecord | undefined> {
+  /** Whether it was there, and `undefined` for one that stays. */
+  async function endIfMeant(key: string, options: EndAllOptions, query?: SessionQuery): Promise<boolean | undefined> {
     if (!(await isMeant(key, options))) return undefined
-    const ended = await endRecord(key)
-    if (ended.summary !== undefined) options.onEnded?.(ended.summary)
-    return ended
+    let { existed, summary } = await endRecord(key, query)
+    if (!existed && query !== undefined) {
+      // A sign-in that is just being written: without its entry it will not come to be, and if it was quicker, it ends now.
+      await index.forget(query, key)
+      ;({ existed, summary } = await endRecord(key))
+    }
+    if (existed && summary !== undefined) options.onEnded?.(summary)
+    return existed
   }
 
   return {
     async endAll(query, options = {}) {
       const { logout, remember } = options
       if (logout !== undefined && remember !== undefined) await index.markLogout(query, logout, remember)
-      const ended = await mapInBatches(await index.find(query), async key => {
-        const record = await endIfMeant(key, options)
-        if (record !== undefined && record.summary === undefined) await index.forget(query, key)
-        return record?.existed
-      })
-      return ended.filter(Boolean).length
+      let count = 0
+      for (const keys of batchesOf(await index.find(query))) {
+        const outcomes = await Promise.all(keys.map(key => endIfMeant(key, options, query)))
+        const ended = keys.filter((_, at) => outcomes[at])
+        count += ended.length
+        await index.forget(query, ...ended)
+      }
+      return count
     },
     async endOne(handle, options) {
       const key = client.keyOfHandle(handle)
-      const record = key === undefined ? undefined : await endIfMeant(key, options)
-      return record?.existed ? 1 : 0
+      return key !== undefined && (await endIfMeant(key, options)) ? 1 : 0
     },
   }
 }

@@ -71,9 +71,9 @@ export function createMemoryBackend(now: () => number): Backend {
       const set = new Map([...(entry?.value ?? [])].filter(([, end]) => end > at)).set(member, expiresAt)
       sets.set(key, set, Math.max(entry?.expiresAt ?? 0, expiresAt))
     },
-    async removeMember(key, member) {
+    async removeMember(key, ...members) {
       const set = sets.get(key)?.value
-      set?.delete(member)
+      for (const member of members) set?.delete(member)
       if (set?.size === 0) sets.delete(key)
     },
     members: async (key, at) =>

@@ -46,8 +46,8 @@ export function createRedisBackend(client: RedisClient, connection: Connection, 
     async addMember(key, member, expiresAt, now) {
       await call(ADD_MEMBER, key, member, expiresAt, now)
     },
-    async removeMember(key, member) {
-      await run('zrem', client => client.zrem(key, member))
+    async removeMember(key, ...members) {
+      await run('zrem', client => client.zrem(key, ...members))
     },
     members: (key, now) => run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
     hasMember: async (key, member) => (await run('zscore', client => client.zscore(key, member))) !== null,

@@ -15,7 +15,7 @@ export interface RedisClient {
   eval(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
   get(key: string): Promise<string | null>
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
-  zrem(key: string, member: string): Promise<unknown>
+  zrem(key: string, ...members: string[]): Promise<unknown>
   zscore(key: string, member: string): Promise<unknown>
   zrangebyscore(key: string, min: number, max: string): Promise<string[]>
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', n: number): Promise<[string, string[]]>

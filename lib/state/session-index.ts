@@ -14,15 +14,16 @@ export interface SessionIndex {
   add(key: string, summary: SessionSummary): Promise<void>
   /** Whether the index still leads to the record: it does not once the sessions of the person were ended. */
   has(key: string, summary: SessionSummary): Promise<boolean>
-  remove(key: string, summary: SessionSummary): Promise<void>
+  /** @param except entries that are left for {@link forget} */
+  remove(key: string, summary: SessionSummary, except?: SessionQuery): Promise<void>
   /** Keys of records, some of which may be gone. */
   find(query: SessionQuery): Promise<readonly string[]>
   /** Remembers for `ttl` seconds that those sessions were ended, for sign-ins that are still on their way. */
   markLogout(query: SessionQuery, logout: LogoutMoment, ttl: number): Promise<void>
   /** The logouts remembered that a session may fall under. */
   logoutsOf(summary: SessionSummary): Promise<readonly LogoutMoment[]>
-  /** Forgets a record that is gone. */
-  forget(query: SessionQuery, key: string): Promise<void>
+  /** Forgets records that are gone. */
+  forget(query: SessionQuery, ...keys: readonly string[]): Promise<void>
   sealSummary(key: string, summary: SessionSummary): Buffer
   openSummary(key: string, sealed: Buffer | null | undefined): SessionSummary | undefined
 }
@@ -50,12 +51,12 @@ export function createSessionIndex(backend: Backend, names: Names, sealer: Seale
       const found = await Promise.all(newest.map(index => backend.hasMember(index, key)))
       return found.every(Boolean)
     },
-    async remove(key, summary) {
-      await Promise.all(
-        keysOf(summary)
-          .flat()
-          .map(index => backend.removeMember(index, key)),
-      )
+    async remove(key, summary, except) {
+      const left = except === undefined ? [] : keysFor(except)
+      const indexes = keysOf(summary)
+        .flat()
+        .filter(index => !left.includes(index))
+      await Promise.all(indexes.map(index => backend.removeMember(index, key)))
     },
     async find(query) {
       const found = await Promise.all(keysFor(query).map(index => backend.members(index, now())))
@@ -71,8 +72,8 @@ export function createSessionIndex(backend: Backend, names: Names, sealer: Seale
       const found = await Promise.all([...keys, ...more].map(key => backend.readLogout(key)))
       return found.filter(logout => logout !== undefined)
     },
-    async forget(query, key) {
-      await Promise.all(keysFor(query).map(index => backend.removeMember(index, key)))
+    async forget(query, ...keys) {
+      if (keys.length > 0) await Promise.all(keysFor(query).map(index => backend.removeMember(index, ...keys)))
     },
     sealSummary: (key, summary) => sealer.seal('summary', key, JSON.stringify(summary)),
     openSummary: (key, sealed) => (sealed ? parseSummary(sealer.open('summary', key, sealed)) : undefined),

@@ -101,11 +101,11 @@ export function createState(settings: StateSettings): State {
   const index = createSessionIndex(backend, names, sealer, now)
   const extending = new Set<string>()
 
-  async function endRecord(key: string): Promise<EndedRecord> {
+  async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
     const { existed, summary: sealed } = await backend.remove(key)
     const summary = index.openSummary(key, sealed)
     // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
-    if (summary) await index.remove(key, summary).catch(() => {})
+    if (summary) await index.remove(key, summary, query).catch(() => {})
     return { existed, summary }
   }
 

@@ -39,6 +39,7 @@ for (const [name, configured, atHand, supported, method] of [
   ['a key that is not offered leaves the secret', undefined, both, ['client_secret_post'], 'client_secret_post'],
   ['nothing at hand means none', undefined, nothing, undefined, 'none'],
   ['none need not be published', undefined, nothing, ['client_secret_basic'], 'none'],
+  ['none can be configured by a client that has nothing', 'none', nothing, undefined, 'none'],
   [
     'what is configured comes first',
     'client_secret_post',

@@ -112,6 +112,7 @@ rejects('ERR_OIDC_ID_TOKEN_SUBJECT', [
 ])
 
 accepts('an end within the tolerance', { exp: now - 29 })
+accepts('the last second a date can hold as its end', { exp: 8.64e12 })
 accepts('an end that is a fraction within the tolerance', { exp: now - 29.5 })
 rejects('ERR_OIDC_ID_TOKEN_EXPIRED', [
   { exp: undefined },
@@ -120,6 +121,7 @@ rejects('ERR_OIDC_ID_TOKEN_EXPIRED', [
   { exp: now - 31 },
   { exp: 0 },
   { exp: -1 },
+  { exp: 8.64e12 + 1 },
   { exp: 1e300 },
   { exp: Number.NaN },
   { exp: Number.POSITIVE_INFINITY },
@@ -167,6 +169,7 @@ rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 'pwd' }, { acr: '' }, { acr: ['mfa'
 rejects('ERR_OIDC_ID_TOKEN_ACR', [{}], { acrValues: [] })
 
 accepts('an auth_time nobody asked for', { auth_time: 1 })
+accepts('an auth_time of tomorrow that nobody asked for', { auth_time: now + 86_400 })
 accepts('an auth_time just within max_age', { auth_time: now - 90 }, { maxAge: 60 })
 accepts('an auth_time of this moment for max_age 0', { auth_time: now - 30 }, { maxAge: 0 })
 accepts('an auth_time of a clock slightly ahead', { auth_time: now + 30 }, { maxAge: 60 })

@@ -118,6 +118,7 @@ const rejections: readonly (readonly [string, string, OidcErrorCode])[] = [
   ],
   ['the type of a logout token', forge({ alg: 'RS256', typ: 'logout+jwt' }), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
   ['the type of a security event', forge({ alg: 'RS256', typ: 'secevent+jwt' }), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
+  ['a type that only begins like that of a JWT', forge({ alg: 'RS256', typ: 'jwt+x' }), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
   ['an empty type', forge({ alg: 'RS256', typ: '' }), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
   ['claims that are a list', forge({ alg: 'RS256' }, [claims]), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
   ['claims that are a text', forge({ alg: 'RS256' }, '"text"'), 'ERR_OIDC_ID_TOKEN_MALFORMED'],
@@ -210,6 +211,14 @@ test('claims that are not UTF-8 are refused', async () => {
   const input = `${encode({ alg: 'RS256' })}.${Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]).toString('base64url')}`
   const token = `${input}.${sign('sha256', Buffer.from(input), provider.privateKey).toString('base64url')}`
   await assert.rejects(verifyJwt(token, keysFor, rs256), { code: 'ERR_OIDC_ID_TOKEN_MALFORMED' })
+})
+
+test('the evidence of a wrong signature is what the last key had to say', async () => {
+  const error = await verifyJwt(`${validHeader}.${validPayload}.`, keysFor, rs256).then(
+    () => assert.fail('the token was taken'),
+    (caught: OidcError) => caught,
+  )
+  assert.equal((error.cause as { code: string }).code, 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED')
 })
 
 test('a token no key fits is refused', async () => {

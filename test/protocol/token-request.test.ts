@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildCodeGrant, buildRefreshGrant } from '../../lib/protocol/token-request.js'
+import {
+  buildClientCredentialsGrant,
+  buildCodeGrant,
+  buildExchangeGrant,
+  buildRefreshGrant,
+  buildRevocation,
+} from '../../lib/protocol/token-request.js'
 
 test('a code is traded with its verifier and the redirect URI it was asked for with', () => {
   const grant = buildCodeGrant({ code: 'c&d', redirectUri: 'https://rp.example/callback', codeVerifier: 'verifier' })
@@ -25,4 +31,29 @@ test('a refresh token is traded for less, and for one API', () => {
     scope: 'read',
     resource: 'https://api.example/',
   })
+})
+
+test('a client asks for a token of its own, with nothing and with everything', () => {
+  assert.deepEqual(buildClientCredentialsGrant({}), { grant_type: 'client_credentials' })
+  assert.deepEqual(buildClientCredentialsGrant({ scope: 'read', resource: 'https://api.example/' }), {
+    grant_type: 'client_credentials',
+    scope: 'read',
+    resource: 'https://api.example/',
+  })
+})
+
+test('an access token is traded for one that the next service takes, with nothing and with everything', () => {
+  const least = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: 'a',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    requested_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  }
+  const more = { audience: 'orders', resource: 'https://api.example/', scope: 'read' }
+  assert.deepEqual(buildExchangeGrant({ subjectToken: 'a' }), least)
+  assert.deepEqual(buildExchangeGrant({ subjectToken: 'a', ...more }), { ...least, ...more })
+})
+
+test('a token is taken back by its value and its kind', () => {
+  assert.deepEqual(buildRevocation('r', 'refresh_token'), { token: 'r', token_type_hint: 'refresh_token' })
 })

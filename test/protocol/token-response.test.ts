@@ -61,7 +61,7 @@ const broken: readonly Record<string, unknown>[] = [
   ...[undefined, null, '', 42, ['a'], 'with blank', 'line\nbreak', 'é', '\u0000'].map(access_token => ({
     access_token,
   })),
-  ...[undefined, null, '', 'DPoP', 'mac', 'Bearer ', 42].map(token_type => ({ token_type })),
+  ...[undefined, null, '', 'DPoP', 'mac', 'Bearer ', 'xBearer', 42].map(token_type => ({ token_type })),
   ...['', 42, ['r'], 'line\r\nbreak', 'é'].map(refresh_token => ({ refresh_token })),
   ...[undefined, null, '', 42, {}, 'é'].map(id_token => ({ id_token })),
   ...[42, ['openid'], 'line\nbreak', {}].map(scope => ({ scope })),
@@ -87,6 +87,10 @@ for (const [status, error, code] of [
   [400, 'unauthorized_client', 'ERR_OIDC_CLIENT_REJECTED'],
   [400, 'invalid_request', 'ERR_OIDC_TOKEN_RESPONSE'],
   [403, undefined, 'ERR_OIDC_TOKEN_RESPONSE'],
+  [400, 'invalid_scope', 'ERR_OIDC_TOKEN_DENIED'],
+  [400, 'invalid_target', 'ERR_OIDC_TOKEN_DENIED'],
+  [403, 'access_denied', 'ERR_OIDC_TOKEN_DENIED'],
+  [400, 'unsupported_grant_type', 'ERR_OIDC_UNSUPPORTED'],
   [429, 'invalid_grant', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
   [500, 'invalid_grant', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
   [503, 'invalid_client', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
@@ -103,6 +107,29 @@ for (const json of [undefined, null, '<html>', ['invalid_grant'], { error: ['inv
     const found = parseTokenError(400, json)
     assert.equal(found.code, 'ERR_OIDC_TOKEN_RESPONSE')
     assert.deepEqual(found.cause, { status: 400, error: undefined })
+  })
+}
+
+test('a caller says what an invalid grant of its kind means', () => {
+  const context = { invalidGrant: 'ERR_OIDC_TOKEN_DENIED' } as const
+  assert.equal(parseTokenError(400, { error: 'invalid_grant' }, context).code, 'ERR_OIDC_TOKEN_DENIED')
+  assert.equal(parseTokenError(503, { error: 'invalid_grant' }, context).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+})
+
+for (const [retryAfter, seconds] of [
+  ['0', 0],
+  ['120', 120],
+  ['99999', 99_999],
+] as const) {
+  test(`a provider that says "Retry-After: ${retryAfter}" is believed`, () => {
+    const { cause } = parseTokenError(429, undefined, { retryAfter })
+    assert.deepEqual(cause, { status: 429, error: undefined, retryAfter: seconds })
+  })
+}
+
+for (const retryAfter of [undefined, null, '', '100000', '-1', '1.5', 'x1', '1x', 'Fri, 31 Dec 1999 23:59:59 GMT']) {
+  test(`nothing is made of "Retry-After: ${retryAfter}"`, () => {
+    assert.deepEqual(parseTokenError(429, undefined, { retryAfter }).cause, { status: 429, error: undefined })
   })
 }
 

@@ -76,8 +76,21 @@ test('what a cookie held is read as a transaction', () => {
   assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(transaction))), transaction)
 })
 
+test('what a cookie held of an attempt by query is read', () => {
+  const byQuery: Transaction = { ...transaction, responseType: 'code', responseMode: 'query' }
+  assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(byQuery))), byQuery)
+})
+
 test('what a cookie held is read with every optional member', () => {
-  const whole: Transaction = { ...transaction, sessionId: 'id', maxAge: 0, acrValues: ['mfa'], restarts: 1 }
+  const whole: Transaction = {
+    ...transaction,
+    sessionId: 'id',
+    maxAge: 0,
+    acrValues: ['mfa'],
+    scope: '',
+    continues: 'user',
+    restarts: 1,
+  }
   assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(whole))), whole)
 })
 
@@ -90,6 +103,8 @@ const broken: readonly (readonly [string, unknown])[] = [
   ['sessionId', 42],
   ...['0', -1, 0.5, null].map(value => ['maxAge', value] as const),
   ...['mfa', [1], {}].map(value => ['acrValues', value] as const),
+  ...[42, null, ['openid']].map(value => ['scope', value] as const),
+  ...[42, null, ['user']].map(value => ['continues', value] as const),
   ...['0', -1, 0.5].map(value => ['restarts', value] as const),
 ]
 
