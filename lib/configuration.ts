@@ -134,6 +134,8 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
   const state: StateSettings = {
     ...parseRedis(options.redis ?? environment.REDIS_URL, production),
     secrets: parseSecrets(options.secret ?? environment.SESSION_SECRET?.split(',')),
+    // A sign-in at one provider, or to one client, is none at another.
+    realm: JSON.stringify([issuer, clientId]),
     prefix: options.redisPrefix ?? 'oidc:',
     idle,
     absolute,

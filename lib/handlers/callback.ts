@@ -1,14 +1,14 @@
 import { OidcError } from '../errors.js'
 import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
-import { parseReturnTo } from '../protocol/return-to.js'
 import { checkTransaction, type Transaction } from '../protocol/transaction.js'
 import { redirect } from './answers.js'
 import { type Evidence, gatherEvidence } from './evidence.js'
 import { type FormField, readFormFields } from './form-body.js'
+import { landingOf } from './landing.js'
 import { startLogin } from './login.js'
 import { describeBrowser } from './session-note.js'
-import { epochSeconds, publicPath, redirectUri, type Services } from './site.js'
+import { epochSeconds, redirectUri, type Services } from './site.js'
 import { buildTicket, buildTokens } from './ticket.js'
 import { type Attempt, isFinished, transactionLifetime } from './transaction-cookie.js'
 import type { Visit } from './visit.js'
@@ -18,15 +18,16 @@ export async function callback(visit: Visit): Promise<void> {
   const { services, res } = visit
   const response = parseAuthorizationResponse(await readFields(visit)) // 1
   const attempt = findAttempt(visit, response.state) // 2
-  const { returnTo } = attempt
+  // Checked again when used, although the cookie was sealed: the rules may have changed since.
+  const landing = landingOf(services.site, attempt.returnTo)
   try {
     if (!isFinished(attempt)) {
       if (isLate(services, attempt, response.state)) return await restart(visit, attempt)
       await finish(visit, attempt, response) // 3 to 10
     }
-    redirect(res, landing(services, returnTo)) // 11
+    redirect(res, landing) // 11
   } catch (error) {
-    if (error instanceof OidcError) error.returnTo = landing(services, returnTo)
+    if (error instanceof OidcError) error.returnTo = landing
     throw error
   }
 }
@@ -72,11 +73,6 @@ function isLate({ site }: Services, attempt: Transaction, state: string): boolea
     if (isExpired && attempt.restarts === undefined) return true
     throw error
   }
-}
-
-/** Re-checked when used, although the cookie was sealed: the rules may have changed since. */
-function landing({ site }: Services, returnTo: string): string {
-  return parseReturnTo(returnTo, site.baseUrl) ?? publicPath(site, '/')
 }
 
 /** Steps 9 and 10: what is kept, and under which id. */

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { type AuthorizationParams, buildAuthorizationUrl } from '../protocol/authorization-request.js'
 import { buildCodeChallenge } from '../protocol/pkce.js'
-import { parseReturnTo } from '../protocol/return-to.js'
 import type { Transaction } from '../protocol/transaction.js'
 import { redirect } from './answers.js'
+import { landingOf, parseLanding } from './landing.js'
 import { isNavigation } from './navigation.js'
-import { publicPath, redirectUri } from './site.js'
+import { redirectUri } from './site.js'
 import type { Visit } from './visit.js'
 
 /** What one sign-in asks for beyond the site's options. */
@@ -35,8 +35,7 @@ export interface LoginOptions {
 export async function login(visit: Visit): Promise<void> {
   const { req, services } = visit
   if (!isNavigation(req)) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'only a page navigation can sign in')
-  const returnTo = parseReturnTo(req.query.returnTo, services.site.baseUrl)
-  await startLogin(visit, { returnTo: returnTo ?? publicPath(services.site, '/') })
+  await startLogin(visit, { returnTo: landingOf(services.site, req.query.returnTo) })
 }
 
 /**
@@ -59,7 +58,7 @@ export async function startLogin(
   }
   const transaction: Transaction & { readonly scope: string } = {
     ...newBinding(visit),
-    returnTo: (options.returnTo !== undefined && parseReturnTo(options.returnTo, site.baseUrl)) || pageAskedFor(visit),
+    returnTo: parseLanding(site, options.returnTo) ?? pageAskedFor(visit),
     ...enforced(params),
     ...circumstances,
     scope: [...new Set([site.scope, options.scope].join(' ').split(' ').filter(Boolean))].join(' '),
@@ -146,5 +145,5 @@ function essentialAcr(claims: unknown): readonly string[] | undefined {
  */
 export function pageAskedFor({ req, services: { site } }: Visit): string {
   const isPage = isNavigation(req) && (req.method === 'GET' || req.method === 'HEAD')
-  return parseReturnTo(isPage ? req.originalUrl : req.headers.referer, site.baseUrl) ?? publicPath(site, '/')
+  return landingOf(site, isPage ? req.originalUrl : req.headers.referer)
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isSameSecret } from '../protocol/constant-time.js'
-import { parseReturnTo } from '../protocol/return-to.js'
 import type { Sealer } from '../state/seal.js'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
+import { parseLanding } from './landing.js'
 import type { Site } from './site.js'
 
 /** Seconds a person may take to confirm at the provider. */
@@ -34,7 +34,7 @@ export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
       const { state, returnTo } = JSON.parse(opened.toString()) as { state: string; returnTo: string }
       if (typeof req.query.state !== 'string' || !isSameSecret(state, req.query.state)) return undefined
       clearCookie(res, name, attributes)
-      return parseReturnTo(returnTo, site.baseUrl)
+      return parseLanding(site, returnTo)
     },
   }
 }

@@ -1,12 +1,11 @@
 import { OidcError } from '../errors.js'
 import { buildEndSessionUrl } from '../protocol/end-session.js'
-import { parseReturnTo } from '../protocol/return-to.js'
 import { redirect } from './answers.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
+import { landingOf, parseLanding } from './landing.js'
 import { confirmLogout } from './logout-page.js'
 import { isOwnRequest } from './navigation.js'
 import { announceSignOut } from './sign-out.js'
-import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
 /** How a sign-out goes. */
@@ -41,7 +40,7 @@ export async function logout(visit: Visit): Promise<void> {
 export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<void> {
   const { res, services } = visit
   const { site, revocations } = services
-  const returnTo = parseReturnTo(options.returnTo, site.baseUrl) ?? publicPath(site, '/')
+  const returnTo = landingOf(site, options.returnTo)
   const ticket = visit.ticket()
   const tokens = await visit.readTokens()
   const idTokenHint = tokens?.idToken
@@ -79,7 +78,7 @@ const languageTags = /^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*( [a-zA-Z]{2,8}(-[a-zA-Z
 
 /** `?returnTo=/bye`, `?local=1` and `?ui_locales=de%20en`; what makes no sense counts for nothing. */
 function readOptions({ req: { query }, services: { site } }: Visit): LogoutOptions {
-  const returnTo = parseReturnTo(query.returnTo, site.baseUrl)
+  const returnTo = parseLanding(site, query.returnTo)
   const locales = typeof query.ui_locales === 'string' && languageTags.test(query.ui_locales) ? query.ui_locales : ''
   return {
     ...(returnTo !== undefined && { returnTo }),

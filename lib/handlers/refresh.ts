@@ -60,7 +60,10 @@ export async function refreshTokens(
     },
   })
   if (answer === undefined || site.hooks.refresh === undefined) return kept
-  await keepClaims(services, vault, kept, { idTokenClaims: answer.idTokenClaims, userInfo: undefined })
+  const safe = await vault.open()
+  if (safe !== undefined) {
+    await keepClaims(services, vault, safe, { idTokenClaims: answer.idTokenClaims, userInfo: undefined })
+  }
   return kept
 }
 

@@ -38,10 +38,11 @@ const LONGEST_SIGNED_ID = 512
  * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every purpose
  * and context (HKDF-SHA256, RFC 5869). The newest secret writes, all of them read.
  * @param secrets newest first
+ * @param realm - what is sealed in one realm cannot be opened in another, though the secret is the same
  * @throws {OidcError} ERR_OIDC_OPTIONS when there is no secret
  */
-export function createSealer(secrets: readonly string[]): Sealer {
-  const rings = secrets.map(createKeyRing)
+export function createSealer(secrets: readonly string[], realm = ''): Sealer {
+  const rings = secrets.map(secret => createKeyRing(secret, realm))
   const newest = rings[0]
   if (newest === undefined || secrets.includes('')) throw new OidcError('ERR_OIDC_OPTIONS', 'a secret is required')
   return {
@@ -74,9 +75,10 @@ interface KeyRing {
 }
 
 /** HKDF-Extract, once per secret and purpose. */
-function createKeyRing(secret: string): KeyRing {
+function createKeyRing(secret: string, realm: string): KeyRing {
   const roots = new Map<KeyPurpose, KeyObject>()
-  const extract = (label: string) => createHmac('sha256', `express-hybrid-oidc ${label}`).update(secret).digest()
+  const extract = (label: string) =>
+    createHmac('sha256', `express-hybrid-oidc ${label}\n${realm}`).update(secret).digest()
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
     rootOf(purpose) {

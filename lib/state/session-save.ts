@@ -67,34 +67,38 @@ export function createSessionSaver(settings: SaveSettings): SaveSession {
     return backend.create(names.record(id), fields, ttlOf(endsAt, extendedAt, idle))
   }
 
-  async function read(id: string): Promise<StoredSession | undefined> {
-    const [session, version, life] = await backend.read(names.record(id), [FIELD.session, FIELD.version, FIELD.life])
-    if (!life) return undefined
+  async function read(id: string): Promise<StoredSession> {
+    const [session, version] = await backend.read(names.record(id), [FIELD.session, FIELD.version])
     return { version: Number(version ?? 0), text: open(id, session) }
   }
 
-  async function merge(tracked: TrackedSession, current: string, isLate: () => boolean): Promise<void> {
+  async function merge(tracked: TrackedSession, current: string, checkTime: () => void): Promise<void> {
     const { id } = tracked
     let base = tracked.stored ?? (await read(id))
-    const changes = diffSessions(tracked.seen ?? base?.text ?? '{}', current)
+    const changes = diffSessions(tracked.seen ?? base.text, current)
     if (changes.size === 0) return
-    for (let attempt = 0; base !== undefined && !isLate(); attempt += 1) {
-      if (attempt === MAX_ATTEMPTS) throw unavailable('swap', 'too many conflicts')
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       await pauseBefore(attempt)
+      checkTime()
       const text = mergeSession(base.text, changes)
       const swap = await backend.swap(names.record(id), base.version, sealer.seal('session', id, text))
       if (swap.outcome === 'done') tracked.stored = { version: base.version + 1, text }
       if (swap.outcome !== 'conflict') return
       base = { version: swap.version, text: open(id, swap.session) }
     }
+    throw unavailable('save', 'too many conflicts')
   }
 
   async function save(tracked: TrackedSession, session: object, isLate: () => boolean): Promise<void> {
-    if (isLate()) return
+    // What its caller has given up must not be done later, nor count as done.
+    const checkTime = () => {
+      if (isLate()) throw unavailable('save', 'timeout')
+    }
+    checkTime()
     const current = formatSession(session)
     const isCreated = !tracked.exists && (await create(tracked.id, current))
     if (isCreated) tracked.stored = { version: 1, text: current }
-    else await merge(tracked, current, isLate)
+    else await merge(tracked, current, checkTime)
     tracked.exists = true
     tracked.seen = current
   }

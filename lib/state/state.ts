@@ -27,6 +27,8 @@ export interface StateSettings {
   readonly redis?: RedisClient | string
   /** Newest first: that one writes, all of them read. */
   readonly secrets: readonly string[]
+  /** Whose sessions these are: another realm cannot read them, even with the same Redis and the same secret. */
+  readonly realm?: string
   /** What all keys in Redis begin with. Defaults to `oidc:`. */
   readonly prefix?: string
   /** Seconds a session lives without a request. */
@@ -95,7 +97,7 @@ export function createState(settings: StateSettings): State {
   const idle = Math.floor(settings.idle)
   const absolute = Math.floor(settings.absolute)
   const now = () => Math.floor(settings.now().getTime() / 1000)
-  const sealer = createSealer(secrets)
+  const sealer = createSealer(secrets, settings.realm)
   const names = createNames(prefix, sealer)
   const backend = createBackend(settings, now)
   const index = createSessionIndex(backend, names, sealer, now)

@@ -26,8 +26,11 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/** A wire on the loopback between a site and something it needs. */
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** A wire on the loopback between a site and something it needs. Listens on a free port of 127.0.0.1 unless told otherwise. */
+export async function startTcpProxy(
+  target: number,
+  { host = '127.0.0.1', port: wanted = 0 }: { readonly host?: string; readonly port?: number } = {},
+): Promise<TcpProxy> {
   const clients = new Set<Socket>()
   let weather: Weather = 'fine'
   let lateness = 0
@@ -60,7 +63,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   }
 
   async function listen(port: number): Promise<number> {
-    server.listen(port, '127.0.0.1')
+    server.listen(port, host)
     await once(server, 'listening')
     return (server.address() as AddressInfo).port
   }
@@ -78,7 +81,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     await closed
   }
 
-  const port = await listen(0)
+  const port = await listen(wanted)
   return {
     port,
     get open() {

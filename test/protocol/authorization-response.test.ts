@@ -69,7 +69,7 @@ test('an error is cut to 100 characters of printable ASCII', () => {
 const known = [...Object.keys(fields), 'error', 'error_description', 'error_uri', 'expires_in', 'scope']
 
 for (const name of known) {
-  for (const second of [name, `${name}[]`, `${name}[0]`, `${name}[a]`]) {
+  for (const second of [name, `${name}[]`, `${name}[0]`, `${name}[a]`, `${name}[\n`]) {
     test(`${name} and ${second} make an answer ambiguous`, () => {
       const form: Record<string, string> = { ...(name === 'error' ? {} : fields), state: 's', [name]: 'x' }
       assert.throws(() => parse(form, [second, 'x']), { code: 'ERR_OIDC_REQUEST_MALFORMED' })

@@ -104,6 +104,7 @@ test('an id whose signature is wrong in any way is no id', () => {
     `${signed} `,
     createSealer([second]).signId(id),
     sealer.signId('x'.repeat(600)),
+    sealer.signId(''),
   ]
   for (const forgery of forgeries) assert.equal(sealer.verifyId(forgery), undefined, JSON.stringify(forgery))
   assert.equal(sealer.verifyId(signed), id)

@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { RedisStore } from 'connect-redis'
 import session, { type SessionData } from 'express-session'
+import type { OidcError } from '../../lib/errors.js'
 import type { State } from '../../lib/state/state.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -327,6 +328,7 @@ describe('what a save sends', () => {
     assert.equal(dataOf(next).admin, undefined)
     assert.equal(({} as Record<string, unknown>).admin, undefined)
     assert.equal(typeof next.session.save, 'function')
+    assert.equal(state.sessions.isChanged(next), false)
     await save(next)
   })
 
@@ -361,7 +363,9 @@ describe('what a save sends', () => {
     await server.command('HSET', String(key), 's', 'damaged', 'n', 'many')
     const next = await visit(state, id)
     dataOf(next).c = 3
-    await assert.rejects(save(next), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+    const error = await save(next).catch((reason: unknown) => reason)
+    assert.equal((error as OidcError).code, 'ERR_OIDC_STORE_UNAVAILABLE')
+    assert.deepEqual((error as OidcError).cause, { command: 'save', reason: 'too many conflicts' })
   })
 
   test('a callback that throws is called once, and its error is not lost', async () => {

@@ -317,3 +317,21 @@ test('saves that queue behind each other fail together when Redis hangs, and not
   )
   await recovers(state)
 })
+
+test('a save that was given up is not done later', async () => {
+  const server = await started()
+  const state = bench.stateOf('ioredis 6', server, { timeout: 400 })
+  await state.ping()
+  await server.kill()
+  const req = await visit(state)
+  dataOf(req).a = 1
+  const outcomes = await Promise.allSettled([save(req), save(req), save(req)])
+  await server.restart()
+  assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set(['rejected']))
+  await recovers(state)
+  // A save that began late would have waited for the client as well, and would have been sent before this.
+  await state.ping()
+  assert.equal(await state.sessions.length(), 0)
+  await save(req)
+  assert.equal(await state.sessions.length(), 1)
+})

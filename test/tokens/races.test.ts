@@ -14,6 +14,7 @@ describe('several processes of one site, and a provider that revokes a family of
   let redis: RedisServer
   let provider: HostileProvider
   let farm: Farm
+  let ahead = 0
 
   before(async () => {
     redis = await startRedis()
@@ -21,7 +22,8 @@ describe('several processes of one site, and a provider that revokes a family of
   after(() => redis.stop())
   beforeEach(async () => {
     await redis.command('FLUSHALL')
-    provider = await startHostileProvider({ expiresIn: LIFE })
+    ahead = 0
+    provider = await startHostileProvider({ expiresIn: LIFE, now: () => Math.floor(Date.now() / 1000) + ahead })
   })
   afterEach(async () => {
     await farm.close()
@@ -30,6 +32,12 @@ describe('several processes of one site, and a provider that revokes a family of
 
   async function open(options: Parameters<typeof startFarm>[3] = {}): Promise<void> {
     farm = await startFarm(3, provider, redis.url, options)
+  }
+
+  /** All clocks, those of the site's processes and that of the provider. */
+  async function setAhead(seconds: number): Promise<void> {
+    ahead = seconds
+    await farm.setAhead(seconds)
   }
 
   async function signIn(): Promise<Agent> {
@@ -55,7 +63,7 @@ describe('several processes of one site, and a provider that revokes a family of
     provider.requestsTo('token').filter(({ form }) => form.grant_type === 'refresh_token')
 
   async function isFamilyAlive(agent: Agent): Promise<boolean> {
-    await farm.setAhead(2 * AT_EXPIRY)
+    await setAhead(2 * AT_EXPIRY)
     const [later] = await askAll(agent, 1, [farm.sites.at(-1) as Farm['sites'][number]])
     return later?.status === 200 && provider.reusedRefreshTokens.length === 0
   }
@@ -63,7 +71,7 @@ describe('several processes of one site, and a provider that revokes a family of
   test('200 requests at once when the token expires: one token request, 200 answers, the family lives', async t => {
     await open()
     const agent = await signIn()
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     const answers = await askAll(agent, 200)
     t.diagnostic(`${refreshes().length} token request, ${answers.filter(({ status }) => status === 200).length} answers`)
     assert.equal(refreshes().length, 1)
@@ -86,7 +94,7 @@ describe('several processes of one site, and a provider that revokes a family of
         },
       },
     })
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     const answers = await Promise.all(agents.map(agent => askAll(agent, 200)))
     t.diagnostic(`${refreshes().length} token requests for 3 sessions, ${answers.flat().length} answers`)
     assert.equal(refreshes().length, 3)
@@ -103,13 +111,13 @@ describe('several processes of one site, and a provider that revokes a family of
     await open({ timeouts: { provider: 1_000 } })
     const agent = await signIn()
     provider.break({ token: { hang: 'before' } })
-    await farm.setAhead(LIFE + 10)
+    await setAhead(LIFE + 10)
     const answers = await askAll(agent, 60)
     t.diagnostic(`${refreshes().length} token request for ${answers.length} requests, which got 503`)
     assert.equal(refreshes().length, 1)
     assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set(['ERR_OIDC_PROVIDER_UNAVAILABLE']))
     provider.heal()
-    await farm.setAhead(LIFE + 80)
+    await setAhead(LIFE + 80)
     const [later] = await askAll(agent, 1)
     assert.equal(later?.status, 200)
   })
@@ -128,7 +136,7 @@ describe('several processes of one site, and a provider that revokes a family of
         },
       },
     })
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     const answers = await askAll(agent, 200)
     const survivors = farm.sites.filter(({ name }) => name !== killed)
     t.diagnostic(`${killed} was killed; ${refreshes().length} token requests, one of which was never answered`)
@@ -157,7 +165,7 @@ describe('several processes of one site, and a provider that revokes a family of
         cut: 'after',
       },
     })
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     const answers = await askAll(agent, 200)
     const served = answers.filter((_, at) => farm.sites[at % farm.sites.length]?.name !== killed)
     t.diagnostic(`${refreshes().length} token requests; ${served.length} requests got 401`)
@@ -172,7 +180,7 @@ describe('several processes of one site, and a provider that revokes a family of
   test('Redis is cut between the answer and the save: nothing is lost, and nothing is sent twice', async t => {
     await open()
     const agent = await signIn()
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     provider.break({
       token: {
         answer: answer => {
@@ -193,36 +201,41 @@ describe('several processes of one site, and a provider that revokes a family of
     assert.ok(await isFamilyAlive(agent))
   })
 
-  test('a sign-out while a refresh is under way stays, and what the refresh brings is revoked', async () => {
-    await open()
-    const agent = await signIn()
-    await farm.setAhead(AT_EXPIRY)
-    const [a, b] = farm.sites as [Farm['sites'][number], Farm['sites'][number]]
-    const arrived = withResolvers<void>()
-    const released = withResolvers<void>()
-    provider.break({
-      token: {
-        until: async () => {
-          arrived.resolve()
-          await released.promise
+  for (const revokeTokens of [true, false]) {
+    const what = revokeTokens ? 'the sign-out revokes the old tokens' : 'what the refresh brings is revoked'
+    test(`a sign-out while a refresh is under way: ended stays ended, and ${what}`, async () => {
+      await open({ revokeTokens })
+      const agent = await signIn()
+      await setAhead(AT_EXPIRY)
+      const [a, b] = farm.sites as [Farm['sites'][number], Farm['sites'][number]]
+      const arrived = withResolvers<void>()
+      const released = withResolvers<void>()
+      provider.break({
+        token: {
+          until: async () => {
+            arrived.resolve()
+            await released.promise
+          },
         },
-      },
+      })
+      const refreshing = askAll(agent.tab(), 3, [a])
+      await arrived.promise
+      const signedOut = await agent.post(`${b.url}/logout?local`, {}, { from: `${b.url}/` })
+      assert.equal(signedOut.status, 200)
+      assert.equal(await recordCount(), 0)
+      if (revokeTokens) await until('the refresh token is revoked', () => revoked().size === 1)
+      released.resolve()
+      assert.deepEqual((await refreshing).map(({ status }) => status), [401, 401, 401])
+      await until('a refresh token is revoked', () => revoked().size === 1)
+      assert.equal(revoked().has(refreshes()[0]?.form.refresh_token), revokeTokens)
+      assert.equal(await recordCount(), 0)
     })
-    const refreshing = askAll(agent.tab(), 3, [a])
-    await arrived.promise
-    const signedOut = await agent.post(`${b.url}/logout?local`, {}, { from: `${b.url}/` })
-    assert.equal(signedOut.status, 200)
-    released.resolve()
-    for (const { status } of await refreshing) assert.equal(status, 401)
-    await until('both refresh tokens are revoked', () => revoked().size === 2)
-    assert.ok(revoked().has(refreshes()[0]?.form.refresh_token))
-    assert.equal(await recordCount(), 0)
-  })
+  }
 
   test('a sign-out after a refresh revokes what the refresh brought', async () => {
     await open()
     const agent = await signIn()
-    await farm.setAhead(AT_EXPIRY)
+    await setAhead(AT_EXPIRY)
     const [a, b] = farm.sites as [Farm['sites'][number], Farm['sites'][number]]
     await askAll(agent, 3, [a])
     await agent.post(`${b.url}/logout?local`, {}, { from: `${b.url}/` })

@@ -37,6 +37,7 @@ const server = app.listen(0, '127.0.0.1', () => {
     ...options,
   })
   app.use(oidc)
+  app.get('/', (_req, res) => void res.send('home'))
   app.get('/claims', requiresAuth(), (req, res) => void res.json(req.oidc.user))
   app.get('/fresh', async (req, res) => {
     const { value, expiresAt } = await req.oidc.accessToken()

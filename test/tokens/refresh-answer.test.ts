@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import type { Claims, Faults } from '../support/hostile-provider.js'
+import { until } from '../support/redis.js'
+import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+
+let bench: TokenSite
+
+async function atExpiry(options: TokenSiteOptions = {}): Promise<TokenSite> {
+  bench = await startTokenSite({
+    ...options,
+    routes(app) {
+      app.get('/id-token', answering(async req => ({ idToken: await req.oidc.idToken() })))
+      options.routes?.(app)
+    },
+  })
+  await bench.signIn()
+  bench.advance(LIFE)
+  return bench
+}
+
+async function idToken({ agent, site }: TokenSite): Promise<string> {
+  return (await agent.fetch(`${site.url}/id-token`)).json<{ idToken: string }>().idToken
+}
+
+async function isSignedIn({ agent, site }: TokenSite): Promise<boolean> {
+  return (await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated
+}
+
+afterEach(() => bench.close())
+
+test('a refresh token and an ID Token that the answer brings replace the old ones', async () => {
+  const { token, refreshes, advance } = await atExpiry()
+  const first = await idToken(bench)
+  await token()
+  assert.notEqual(await idToken(bench), first)
+  advance(LIFE)
+  await token()
+  assert.notEqual(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
+})
+
+test('a refresh token and an ID Token that the answer does not bring stay', async () => {
+  const { provider, token, refreshes, advance } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
+  provider.break({ tokenResponse: ({ id_token: _, refresh_token: __, ...body }) => body })
+  const first = await idToken(bench)
+  await token()
+  assert.equal(await idToken(bench), first)
+  advance(LIFE)
+  assert.equal((await token()).status, 200)
+  assert.equal(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
+})
+
+test('a scope that the answer does not name stays', async () => {
+  const { provider, token } = await atExpiry()
+  provider.break({ tokenResponse: ({ scope: _, ...body }) => body })
+  assert.equal((await token()).scope, 'openid profile offline_access')
+})
+
+test('an ID Token of a refresh has no nonce as a rule, and may lack auth_time, sid and at_hash', async () => {
+  const { provider, token } = await atExpiry()
+  provider.break({ refreshedIdToken: ({ nonce: _, at_hash: __, sid: ___, ...claims }) => claims })
+  assert.equal((await token()).status, 200)
+})
+
+test('auth_time and acr of a refreshed ID Token prove nothing: nobody has signed in', async () => {
+  const { provider, token } = await atExpiry()
+  provider.break({ refreshedIdToken: claims => ({ ...claims, auth_time: bench.now(), acr: 'strong' }) })
+  assert.equal((await token()).status, 200)
+})
+
+const foreign: readonly [string, (claims: Claims) => Claims][] = [
+  ['another sub', claims => ({ ...claims, sub: 'mallory-0002' })],
+  ['no sub', ({ sub: _, ...claims }) => claims],
+  ['another iss', claims => ({ ...claims, iss: 'https://evil.example.com' })],
+  ['another aud', claims => ({ ...claims, aud: 'another-client' })],
+  ['one more aud, and this client as azp', claims => ({ ...claims, aud: [claims.aud, 'more'], azp: claims.aud })],
+  ['another azp', claims => ({ ...claims, azp: 'another-client' })],
+  ['a nonce of another sign-in', claims => ({ ...claims, nonce: 'another' })],
+  ['a nonce that is no text', claims => ({ ...claims, nonce: 42 })],
+]
+
+for (const [description, change] of foreign) {
+  test(`an ID Token with ${description} ends the session, and its tokens go back`, async () => {
+    const { provider, token, refreshes } = await atExpiry()
+    provider.break({ refreshedIdToken: change })
+    assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED')
+    assert.equal(await isSignedIn(bench), false)
+    await until('both tokens are revoked', () => provider.count('revocation') === 2)
+    assert.notEqual(provider.requestsTo('revocation')[0]?.form.token, refreshes()[0]?.form.refresh_token)
+  })
+}
+
+const damaged: readonly [string, Faults][] = [
+  ['an ID Token signed with a foreign key', { refreshedIdToken: { key: 'foreign' } }],
+  ['an unsigned ID Token', { refreshedIdToken: { alg: 'none' } }],
+  ['an expired ID Token', { refreshedIdToken: claims => ({ ...claims, exp: 1 }) }],
+  ['an ID Token of an hour ago', { refreshedIdToken: claims => ({ ...claims, iat: Number(claims.iat) - 3600 }) }],
+  ['an at_hash of another token', { refreshedIdToken: claims => ({ ...claims, at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' }) }],
+  ['another token type', { tokenResponse: body => ({ ...body, token_type: 'mac' }) }],
+  ['no token type', { tokenResponse: ({ token_type: _, ...body }) => body }],
+  ['no access token', { tokenResponse: ({ access_token: _, ...body }) => body }],
+  ['no JSON object', { tokenResponse: () => ['tokens'] }],
+]
+
+for (const [description, faults] of damaged) {
+  test(`an answer with ${description} is refused, and the session stays`, async () => {
+    const { provider, token, refreshes } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
+    provider.break(faults)
+    assert.equal((await token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+    assert.equal((await token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+    assert.equal(refreshes().length, 1, 'the second request found the note of the failure')
+    provider.break({ refreshedIdToken: claims => claims, tokenResponse: body => body })
+    bench.advance(3)
+    assert.equal((await token()).status, 200)
+  })
+}
+
+test('keys that cannot be fetched: nothing is believed, but the spent refresh token is replaced', async () => {
+  const { provider, token, refreshes, advance } = await atExpiry()
+  provider.break({ rotateBefore: 'both', refreshedIdToken: {}, jwks: { status: 503 } })
+  await provider.keys.rotate()
+  assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  provider.heal()
+  advance(20)
+  assert.equal((await token()).status, 200)
+  assert.equal(provider.reusedRefreshTokens.length, 0)
+  assert.equal(refreshes().length, 2)
+})
+
+test('invalid_grant ends the session: this request gets 401, the next page signs in again', async () => {
+  const { provider, agent, site, token } = await atExpiry()
+  provider.revokeGrants()
+  assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED')
+  assert.equal((await token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
+  const page = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
+  assert.equal(page.status, 303)
+  assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
+})
+
+const troubles: readonly [string, Faults, string][] = [
+  ['invalid_client', { token: { status: 401, body: { error: 'invalid_client' } } }, 'ERR_OIDC_CLIENT_REJECTED'],
+  ['429', { token: { status: 429, body: { error: 'slow_down' } } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  ['500 with invalid_grant', { token: { status: 500, body: { error: 'invalid_grant' } } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  ['a connection that breaks', { token: { cut: 'before' } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  ['a page of HTML', { token: { contentType: 'text/html' } }, 'ERR_OIDC_PROVIDER_RESPONSE'],
+  ['a redirect', { token: { redirect: 'http://127.0.0.1:1/' } }, 'ERR_OIDC_PROVIDER_RESPONSE'],
+]
+
+for (const [description, faults, code] of troubles) {
+  test(`${description} keeps the session, and nobody asks again for a while`, async () => {
+    const { provider, token, refreshes, advance } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
+    provider.break(faults)
+    for (let at = 0; at < 5; at += 1) assert.equal((await token()).code, code)
+    assert.equal(refreshes().length, 1)
+    advance(2)
+    await token()
+    assert.equal(refreshes().length, 2)
+    await token()
+    assert.equal(refreshes().length, 2)
+    provider.heal()
+    advance(5)
+    assert.equal((await token()).status, 200)
+  })
+}
+
+test('while the provider is in trouble, a token that is not quite fresh any more still serves', async () => {
+  bench = await startTokenSite()
+  await bench.signIn()
+  const { value } = await bench.token()
+  bench.provider.break({ token: { status: 503 } })
+  bench.advance(LIFE - 30)
+  assert.equal((await bench.token()).value, value)
+  assert.equal((await bench.token()).value, value)
+  assert.equal(bench.refreshes().length, 1)
+})
+
+test('Retry-After of the provider is heeded', async () => {
+  const { provider, token, refreshes, advance } = await atExpiry()
+  provider.break({ token: { status: 429, headers: { 'retry-after': '50' }, body: {} } })
+  await token()
+  advance(49)
+  await token()
+  assert.equal(refreshes().length, 1)
+  provider.heal()
+  advance(2)
+  assert.equal((await token()).status, 200)
+})
+
+test('the refresh hook learns of a refresh once, and decides about the claims', async () => {
+  const seen: unknown[] = []
+  const { agent, site, token } = await atExpiry({
+    oidc: {
+      hooks: {
+        refresh({ claims, kept, idTokenClaims, userInfo, tokens }) {
+          seen.push([claims === kept, idTokenClaims?.sub, userInfo, typeof tokens.accessToken])
+          return { ...claims, refreshed: true }
+        },
+      },
+    },
+  })
+  await Promise.all([token(), token(), token()])
+  assert.deepEqual(seen, [[true, 'alice-0001', undefined, 'string']])
+  const { refreshed, name } = (await agent.open(`${site.url}/claims`)).json<Claims>()
+  assert.deepEqual([refreshed, name], [true, 'Alice Adams'])
+})
+
+test('a refresh hook that throws fails the request, and the tokens are safe', async () => {
+  let isBroken = true
+  const { token, refreshes } = await atExpiry({
+    oidc: {
+      hooks: {
+        refresh() {
+          if (isBroken) throw new Error('the database is away')
+          return undefined
+        },
+      },
+    },
+  })
+  assert.equal((await token()).status, 500)
+  isBroken = false
+  assert.equal((await token()).status, 200)
+  assert.equal(refreshes().length, 1)
+})
