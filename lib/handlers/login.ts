@@ -132,12 +132,20 @@ function enforced(params: AuthorizationParams): Pick<Transaction, 'maxAge' | 'ac
 
 /** OpenID Connect Core 1.0 section 5.5.1.1. */
 function essentialAcr(claims: unknown): readonly string[] | undefined {
-  const request = typeof claims === 'string' ? JSON.parse(claims) : claims
+  const request = typeof claims === 'string' ? parseClaimsRequest(claims) : claims
   const acr = (
     request as { id_token?: { acr?: { essential?: boolean; value?: string; values?: string[] } } } | undefined
   )?.id_token?.acr
   if (acr?.essential !== true) return undefined
   return acr.values ?? (acr.value === undefined ? [] : [acr.value])
+}
+
+function parseClaimsRequest(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new OidcError('ERR_OIDC_OPTIONS', 'the parameter "claims" is not JSON')
+  }
 }
 
 /**

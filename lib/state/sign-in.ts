@@ -68,7 +68,8 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     return undefined
   }
 
-  async function create(id: string, input: SignInInput, summary: SessionSummary): Promise<void> {
+  /** Whether it is this sign-in that made the record. */
+  async function create(id: string, input: SignInInput, summary: SessionSummary): Promise<boolean> {
     const key = names.record(id)
     const kept = await carryOver(input)
     const extendedAt = now()
@@ -81,8 +82,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
       [FIELD.version]: '0',
       ...(kept !== undefined && { [FIELD.session]: sealer.seal('session', id, kept) }),
     }
-    const created = await backend.create(key, fields, Math.max(1, ttlOf(endsAt, extendedAt, idle)))
-    if (!created) throw unavailable('create', 'the session exists')
+    return backend.create(key, fields, Math.max(1, ttlOf(endsAt, extendedAt, idle)))
   }
 
   /** A logout found the index entry and took it away, or it left a mark that this sign-in is not later than: it wins. */
@@ -98,14 +98,16 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     const key = names.record(id)
     const summary = summaryOf(input)
     const previous = input.previous.filter(earlier => earlier !== id)
+    let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
       await index.add(key, summary)
-      await create(id, input, summary)
+      isOurs = await create(id, input, summary)
+      if (!isOurs) throw unavailable('create', 'another sign-in took this id')
       await checkNotEnded(key, summary)
       await Promise.all(previous.map(earlier => endRecord(names.record(earlier))))
     } catch (error) {
-      void Promise.allSettled([backend.remove(key), index.remove(key, summary)])
+      if (isOurs) void Promise.allSettled([backend.remove(key), index.remove(key, summary)])
       throw error
     }
     return id

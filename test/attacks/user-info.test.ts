@@ -45,7 +45,7 @@ describe('whose userinfo it is', () => {
       }
       for (const status of [400, 403, 404, 500]) {
         const faults = { userinfo: { status, body: { sub: 'alice-0001' } } }
-        const expected = status === 500 ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : response
+        const expected = status === 500 ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code
         await refuses({ what: `${status}`, faults, code: expected, ...once })
       }
     },

@@ -62,6 +62,7 @@ type Trouble = readonly [begin: (stage: Stage) => unknown, end: (stage: Stage) =
 const troubles: Readonly<Record<string, Trouble>> = {
   'refuses connections': [({ wire }) => wire.refuse(), ({ wire }) => wire.accept()],
   'takes requests and never answers': [({ wire }) => wire.turn('black hole'), ({ wire }) => wire.turn('fine')],
+  'is out of reach for a while': [({ wire }) => wire.turn('held'), ({ wire }) => wire.turn('fine')],
   'does what it is told and the answers are lost': [
     ({ wire }) => wire.turn('no answers'),
     ({ wire }) => wire.turn('fine'),
@@ -233,10 +234,6 @@ describe('Redis that lost things', () => {
     await redis.command('FLUSHALL')
     const again = await agent.visit(`${site.url}/claims`)
     assert.equal(again.status, 200)
-    assert.equal(
-      again.hops.filter(hop => hop.url.startsWith(`${stage.provider.issuer}/authorize`)).length,
-      0 + 1 - 1 + again.hops.filter(hop => hop.url.includes('/authorize')).length,
-    )
     assert.equal(stage.provider.count('token'), 2)
   })
 

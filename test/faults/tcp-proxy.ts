@@ -4,10 +4,12 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 /** What happens to what goes through a {@link TcpProxy}. */
 export type Weather =
   | 'fine'
-  /** Connections are taken and what is sent disappears. */
+  /** Nothing gets through, on connections of before and on new ones; none of them ever works again, and none is told. */
   | 'black hole'
-  /** Requests arrive, answers do not. */
+  /** The same, but requests arrive. */
   | 'no answers'
+  /** Nothing gets through until the weather is fine again, and then all of it. */
+  | 'held'
 
 export interface TcpProxy {
   readonly port: number
@@ -31,33 +33,32 @@ export async function startTcpProxy(
   target: number,
   { host = '127.0.0.1', port: wanted = 0 }: { readonly host?: string; readonly port?: number } = {},
 ): Promise<TcpProxy> {
-  const clients = new Set<Socket>()
+  const wires = new Set<{ readonly client: Socket; isDoomed: boolean }>()
+  const held: (() => void)[] = []
   let weather: Weather = 'fine'
   let lateness = 0
   let total = 0
 
   const server = createServer(client => {
     total += 1
-    clients.add(client)
     const upstream = connect(target, '127.0.0.1')
-    const isLost: Record<'up' | 'down', () => boolean> = {
-      up: () => weather === 'black hole',
-      down: () => weather !== 'fine',
-    }
+    const wire = { client, isDoomed: weather === 'black hole' || weather === 'no answers' }
+    wires.add(wire)
     const end = () => {
-      clients.delete(client)
+      wires.delete(wire)
       client.destroy()
       upstream.destroy()
     }
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
-    pipe(client, upstream, isLost.up)
-    pipe(upstream, client, isLost.down)
+    pipe(client, upstream, () => wire.isDoomed && weather !== 'no answers')
+    pipe(upstream, client, () => wire.isDoomed)
   })
 
   function pipe(from: Socket, to: Socket, isLost: () => boolean): void {
     from.on('data', piece => {
       if (isLost()) return
-      if (lateness === 0) to.write(piece)
+      if (weather === 'held') held.push(() => void (to.writable && to.write(piece)))
+      else if (lateness === 0) to.write(piece)
       else setTimeout(() => void (to.writable && to.write(piece)), lateness)
     })
   }
@@ -69,8 +70,8 @@ export async function startTcpProxy(
   }
 
   function cut(): void {
-    for (const client of clients) client.resetAndDestroy()
-    clients.clear()
+    for (const { client } of wires) client.resetAndDestroy()
+    wires.clear()
   }
 
   async function refuse(): Promise<void> {
@@ -85,13 +86,15 @@ export async function startTcpProxy(
   return {
     port,
     get open() {
-      return clients.size
+      return wires.size
     },
     get total() {
       return total
     },
     turn(next) {
       weather = next
+      if (next === 'black hole' || next === 'no answers') for (const wire of wires) wire.isDoomed = true
+      if (next === 'fine') for (const write of held.splice(0)) write()
     },
     delay(milliseconds) {
       lateness = milliseconds

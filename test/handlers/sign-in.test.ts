@@ -123,6 +123,27 @@ describe('the authorization request', () => {
   )
 })
 
+describe('a sign-in that cannot be asked for', () => {
+  for (const [name, params] of [
+    ['a protocol parameter', { state: 'mine' }],
+    ['claims that are no JSON', { claims: '{' }],
+    ['a max_age that is no number', { max_age: 'soon' }],
+  ] as const) {
+    test(
+      `with ${name} is refused before the browser leaves`,
+      inScene(
+        { site: { routes: app => app.get('/ask', (req, _res, next) => void req.oidc.login({ params }).catch(next)) } },
+        async ({ agent, site, provider }) => {
+          const page = await agent.open(`${site.url}/ask`)
+          assert.deepEqual([page.status, site.lastCode()], [500, 'ERR_OIDC_OPTIONS'])
+          assert.deepEqual(page.hops[0]?.setCookies, [])
+          assert.equal(provider.count('authorize'), 0)
+        },
+      ),
+    )
+  }
+})
+
 describe('the back channel', () => {
   test(
     'waits for one round trip only: userinfo and token are under way at the same time',

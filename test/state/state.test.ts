@@ -126,6 +126,20 @@ for (const kind of storeKinds) {
       assert.equal((await state.list({ issuer, subject: 'bob' })).length, 1)
     })
 
+    test('of two sign-ins under one id at the same time one fails, and the other is there', async () => {
+      const state = bench.stateOf(kind, server)
+      for (let trial = 0; trial < 20; trial += 1) {
+        const id = createSessionId()
+        const subjects = ['alice', 'bob']
+        const outcomes = await Promise.allSettled(
+          subjects.map(subject => signIn(state, { id, ticket: ticket({ subject, sid: `${subject} ${trial}` }) })),
+        )
+        const winners = subjects.filter((_, at) => outcomes[at]?.status === 'fulfilled')
+        assert.equal((await state.load(id))?.ticket()?.subject, winners.at(-1))
+        assert.ok(winners.length > 0)
+      }
+    })
+
     test('sessions of a person and of a provider session are listed and ended without their ids', async () => {
       const state = bench.stateOf(kind, server)
       const phone = await signIn(state, { ticket: ticket({ sid: 'one' }), note: { agent: 'phone' } })

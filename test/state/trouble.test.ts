@@ -320,9 +320,11 @@ test('saves that queue behind each other fail together when Redis hangs, and not
 
 test('a save that was given up is not done later', async () => {
   const server = await started()
-  const state = bench.stateOf('ioredis 6', server, { timeout: 400 })
+  const client = bench.client(server)
+  const state = bench.state({ redis: client, timeout: 400 })
   await state.ping()
   await server.kill()
+  await until('the client has noticed', () => client.status !== 'ready')
   const req = await visit(state)
   dataOf(req).a = 1
   const outcomes = await Promise.allSettled([save(req), save(req), save(req)])
