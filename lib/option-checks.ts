@@ -55,7 +55,8 @@ export function parseRoutes(given: Partial<Routes> = {}): Routes {
   const routes: Routes = { ...defaultRoutes, ...Object.fromEntries(named) }
   const paths = Object.values(routes).filter(path => path !== false)
   for (const path of paths) {
-    if (!/^\/[\w\-./~]*$/.test(path)) refuse(`the route "${path}" is not a plain path that begins with a slash`)
+    if (!/^\/$|^(\/[\w\-.~]+)+\/?$/.test(path))
+      refuse(`the route "${path}" is not a plain path that begins with a slash`)
   }
   if (new Set(paths).size < paths.length) refuse('two routes have the same path')
   if (typeof routes.callback !== 'string') refuse('the callback route cannot be left out')

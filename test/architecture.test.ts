@@ -24,11 +24,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   state: ['protocol', 'errors'],
   handlers: ['provider', 'state', 'protocol', 'errors'],
   surface: ['handlers', 'provider', 'state', 'protocol', 'errors'],
+  // What a site's own tests use, from outside as a site does.
+  testing: ['surface'],
 }
 
 /** Packages from outside, and the layers that may know of them. Node's own modules are free except in protocol. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  jose: ['protocol', 'provider'],
+  jose: ['protocol', 'provider', 'testing'],
   ioredis: ['state'],
   'connect-redis': ['state'],
   'express-session': ['state', 'handlers', 'surface'],
@@ -183,6 +185,7 @@ describe('lib', () => {
       'requiresClaim',
       'requiresScope',
     ])
+    assert.deepEqual(Object.keys(await import('../lib/testing/index.js')), ['startFakeProvider'])
   })
 })
 

@@ -42,6 +42,8 @@ async function finish(visit: Visit, attempt: Transaction, response: Authorizatio
   const { services } = visit
   if (!(await services.state.once('state', attempt.state, transactionLifetime))) return // 3
   const evidence = await gatherEvidence(services, response, attempt) // 4 to 8
+  // Nobody is there any more to take the cookie: the session would belong to nobody.
+  if (visit.res.closed) return
   await signIn(visit, attempt, response, evidence) // 9, 10
 }
 

@@ -3,11 +3,14 @@ import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
-/** Asks before it signs out, because another site sent the browser here. The answer is a same-origin POST, with the same wishes. */
-export function confirmLogout({ req, res, services: { site, provider } }: Visit): void {
+/**
+ * Asks before it signs out, because another site sent the browser here. The answer is a same-origin POST.
+ *
+ * @param wishes - what the request asked for, as far as it made sense, as a query: nothing else that somebody sent stands in the page
+ */
+export function confirmLogout({ res, services: { site, provider } }: Visit, wishes: URLSearchParams): void {
   const { logout } = site.routes
-  const query = /\?.*$/s.exec(req.originalUrl)?.[0] ?? ''
-  const action = (logout === false ? '/' : publicPath(site, logout)) + query
+  const action = `${logout === false ? '/' : publicPath(site, logout)}?${wishes}`
   const endpoint = provider.peekMetadata()?.end_session_endpoint ?? site.issuer
   setPrivateHeaders(res)
   // With `no-referrer` the form would come with `Origin: null`, which looks like another site to those without Fetch Metadata.

@@ -27,8 +27,9 @@ export async function logout(visit: Visit): Promise<void> {
   const { req, services } = visit
   if (req.method !== 'GET' && req.method !== 'POST')
     throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'sign out by GET or POST')
-  if (isOwnRequest(req, services.site.baseUrl)) await endSignIn(visit, readOptions(visit))
-  else confirmLogout(visit)
+  const options = readOptions(visit)
+  if (isOwnRequest(req, services.site.baseUrl)) await endSignIn(visit, options)
+  else confirmLogout(visit, writeOptions(options))
 }
 
 /**
@@ -85,4 +86,13 @@ function readOptions({ req: { query }, services: { site } }: Visit): LogoutOptio
     ...(locales !== '' && { uiLocales: locales.split(' ') }),
     local: query.local !== undefined && query.local !== '0' && query.local !== 'false',
   }
+}
+
+/** What {@link readOptions} understood, to be asked for again. */
+function writeOptions({ returnTo, uiLocales, local }: LogoutOptions): URLSearchParams {
+  return new URLSearchParams({
+    ...(returnTo !== undefined && { returnTo }),
+    ...(uiLocales !== undefined && { ui_locales: uiLocales.join(' ') }),
+    ...(local && { local: '1' }),
+  })
 }

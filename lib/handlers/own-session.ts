@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import onHeaders from 'on-headers'
 import { OidcError } from '../errors.js'
 import type { State } from '../state/state.js'
+import { createRequestProperties } from './request-properties.js'
 import { createSessionCookie, type SessionCookie } from './session-cookie.js'
 import type { SessionHost } from './session-host.js'
 import type { SessionPolicy, Site } from './site.js'
@@ -34,30 +35,50 @@ export function createOwnSession(site: Site, policy: SessionPolicy, state: State
   }
 }
 
+/** Brings the session of a request about; waits on the request for somebody who wants it. */
+const attachment = Symbol('attachment')
+
+type LazyRequest = Request & { [attachment]?: (() => void) | undefined }
+
 const sessionProperties = ['session', 'sessionID', 'sessionStore'] as const
 
+const plain: PropertyDescriptor = { value: undefined, writable: true, configurable: true, enumerable: true }
+const plainProperties = describeSession(() => plain)
+
+const defineAccessors = createRequestProperties(
+  describeSession(name => ({
+    configurable: true,
+    enumerable: true,
+    get(this: LazyRequest) {
+      return settle(this) ? this[name] : undefined
+    },
+    set(this: LazyRequest, value: unknown) {
+      settle(this)
+      Object.defineProperty(this, name, { ...plain, value })
+    },
+  })),
+)
+
+function describeSession(
+  describe: (name: (typeof sessionProperties)[number]) => PropertyDescriptor,
+): PropertyDescriptorMap {
+  return Object.fromEntries(sessionProperties.map(name => [name, describe(name)]))
+}
+
 /** Defers `attach` to the first access of any of express-session's three properties, and leaves plain properties behind. */
-function defineLazySession(req: Request, attach: () => void): void {
-  const settle = () => {
-    for (const name of sessionProperties) {
-      Object.defineProperty(req, name, { value: undefined, writable: true, configurable: true, enumerable: true })
-    }
-    attach()
-  }
-  for (const name of sessionProperties) {
-    Object.defineProperty(req, name, {
-      configurable: true,
-      enumerable: true,
-      get() {
-        settle()
-        return req[name]
-      },
-      set(value: unknown) {
-        settle()
-        Object.assign(req, { [name]: value })
-      },
-    })
-  }
+function defineLazySession(req: LazyRequest, attach: () => void): void {
+  defineAccessors(req)
+  req[attachment] = attach
+}
+
+/** Whether there was something to attach, and nothing of it yet. */
+function settle(req: LazyRequest): boolean {
+  const attach = req[attachment]
+  if (attach === undefined) return false
+  req[attachment] = undefined
+  Object.defineProperties(req, plainProperties)
+  attach()
+  return true
 }
 
 interface Watch {
@@ -75,7 +96,7 @@ function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, f
   if (!res.headersSent) res.vary('Cookie')
   onHeaders(res, () => {
     if (!req.session) {
-      if (cameWithId !== undefined && !('session' in req)) cookie.clear(res)
+      if (cameWithId !== undefined && !Object.hasOwn(req, 'session')) cookie.clear(res)
     } else if (!saveFailed && sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
       cookie.write(res, req.sessionID)
       cookieSent = true

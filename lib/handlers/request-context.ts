@@ -7,6 +7,7 @@ import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
 import { answerFailure } from './failure.js'
 import { type LoginOptions, startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
+import { createRequestProperties } from './request-properties.js'
 import { epochSeconds } from './site.js'
 import type { ExchangeOptions } from './token-exchange.js'
 import { fetchUserInfo, type UserInfoOptions } from './user-info.js'
@@ -168,15 +169,31 @@ export function contextOf(req: Request): RequestContext {
   throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount openIdConnect with app.use() before the routes it protects')
 }
 
-/** Defines `req.oidc`, to be made on first access. */
-export function defineContext(req: Request, visit: Visit): void {
-  let context: RequestContext | undefined
-  Object.defineProperty(req, 'oidc', {
+/** What the context of a request is made of, and then the context. */
+interface Held {
+  readonly visit: Visit
+  context: RequestContext | undefined
+}
+
+const held = Symbol('held')
+
+type HoldingRequest = Request & { [held]?: Held }
+
+const defineAccessor = createRequestProperties({
+  oidc: {
     configurable: true,
     enumerable: true,
-    get: () => {
-      context ??= new RequestContext(visit)
-      return context
+    get(this: HoldingRequest) {
+      const holder = this[held]
+      if (holder === undefined) return undefined
+      holder.context ??= new RequestContext(holder.visit)
+      return holder.context
     },
-  })
+  },
+})
+
+/** Defines `req.oidc`, to be made on first access. */
+export function defineContext(req: HoldingRequest, visit: Visit): void {
+  defineAccessor(req)
+  req[held] = { visit, context: undefined }
 }

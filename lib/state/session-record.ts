@@ -21,26 +21,42 @@ interface Loaded {
 
 /** @param now epoch s */
 export function createSessionRecord(loaded: Loaded, sealer: Sealer, now: () => number): SessionRecord {
-  const { id, version } = loaded
-  const openTicket = once(() => parseTicket(open('ticket', loaded.ticket)))
-  const sessionText = once(() => open('session', loaded.session)?.toString())
-
-  function open(purpose: 'ticket' | 'session', sealed: Buffer | null): Buffer | undefined {
-    return sealed === null ? undefined : sealer.open(purpose, id, sealed)
-  }
-
-  function ticket(): Ticket | undefined {
-    const opened = openTicket()
-    return opened !== undefined && opened.expiresAt > now() ? opened : undefined
-  }
-
-  return { id, version, ticket, sessionText }
+  return new LoadedRecord(loaded, sealer, now)
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
+/** A class, because there is one for every request and a closure for each of its parts adds up. */
+class LoadedRecord implements SessionRecord {
+  readonly id: string
+  readonly version: number
+  readonly #loaded: Loaded
+  readonly #sealer: Sealer
+  readonly #now: () => number
+  #ticket: Opened<Ticket>
+  #text: Opened<string>
+
+  constructor(loaded: Loaded, sealer: Sealer, now: () => number) {
+    this.id = loaded.id
+    this.version = loaded.version
+    this.#loaded = loaded
+    this.#sealer = sealer
+    this.#now = now
+  }
+
+  ticket(): Ticket | undefined {
+    this.#ticket ??= { value: parseTicket(this.#open('ticket', this.#loaded.ticket)) }
+    const { value } = this.#ticket
+    return value !== undefined && value.expiresAt > this.#now() ? value : undefined
+  }
+
+  sessionText(): string | undefined {
+    this.#text ??= { value: this.#open('session', this.#loaded.session)?.toString() }
+    return this.#text.value
+  }
+
+  #open(purpose: 'ticket' | 'session', sealed: Buffer | null): Buffer | undefined {
+    return sealed === null ? undefined : this.#sealer.open(purpose, this.id, sealed)
   }
 }
+
+/** What was opened already, even where nothing came of it. */
+type Opened<T> = { readonly value: T | undefined } | undefined

@@ -110,7 +110,7 @@ function personOf(authorization = ''): object {
 
 /** 35 claims. */
 function describe(sub: string): object {
-  const more = Array.from({ length: 29 }, (_, at) => [`attribute_${at}`, at % 4 ? `the value of claim ${at}` : [at, at + 1]])
+  const more = Array.from({ length: 29 }, (_, at) => [`attribute_${at}`, at % 4 ? `the value of the claim with number ${at}` : [at, at + 1]])
   return {
     sub,
     name: `Person Number ${sub}`,

@@ -27,7 +27,11 @@ export interface InstanceOptions extends SiteProcessSettings {
   readonly env?: NodeJS.ProcessEnv
 }
 
-export async function startInstance({ program: file = program, env = {}, ...settings }: InstanceOptions): Promise<Instance> {
+export async function startInstance({
+  program: file = program,
+  env = {},
+  ...settings
+}: InstanceOptions): Promise<Instance> {
   const child: ChildProcess = fork(file, {
     execArgv: ['--expose-gc', '--import', loader],
     env: { ...process.env, ...env, SITE_PROCESS: JSON.stringify(settings) },
@@ -71,11 +75,14 @@ export async function startFront(): Promise<Front> {
     const target = front.instances[turn++ % front.instances.length]
     if (target === undefined) return void res.writeHead(502).end('no instance')
     const { method, url, headers } = req
-    const onward = forward({ host: '127.0.0.1', port: target.port, method, path: url, headers, agent: false }, answer => {
-      res.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
-      answer.on('error', () => res.destroy())
-      answer.pipe(res)
-    })
+    const onward = forward(
+      { host: '127.0.0.1', port: target.port, method, path: url, headers, agent: false },
+      answer => {
+        res.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+        answer.on('error', () => res.destroy())
+        answer.pipe(res)
+      },
+    )
     onward.on('error', () => {
       broken += 1
       if (res.headersSent) res.destroy()

@@ -69,7 +69,9 @@ const signIn = (agent: Agent = createAgent()): Promise<Page> =>
 async function seenBy(instances: readonly Instance[], agent: Agent): Promise<readonly number[]> {
   const cookie = agent.cookies(front.url).find(({ name }) => name === 'sid')?.value
   const pages = await Promise.all(
-    instances.map(({ url }) => createAgent().fetch(`${url}/claims`, { from: `${url}/`, headers: { cookie: `sid=${cookie}` } })),
+    instances.map(({ url }) =>
+      createAgent().fetch(`${url}/claims`, { from: `${url}/`, headers: { cookie: `sid=${cookie}` } }),
+    ),
   )
   return pages.map(page => page.status)
 }
@@ -87,7 +89,10 @@ describe('three instances', () => {
   test('twenty tabs of one browser sign in at once', async () => {
     const agent = createAgent()
     const pages = await Promise.all(Array.from({ length: 7 }, () => signIn(agent.tab())))
-    assert.deepEqual(pages.map(page => page.status), Array(7).fill(200))
+    assert.deepEqual(
+      pages.map(page => page.status),
+      Array(7).fill(200),
+    )
   })
 
   test('one answer sent to all three at once is used once', async () => {
@@ -98,7 +103,9 @@ describe('three instances', () => {
     const [form] = agent.page?.forms ?? []
     assert.ok(form)
     const fields = Object.fromEntries(form.fields)
-    const pages = await Promise.all(tabs.map(tab => tab.post(form.action, fields, { from: `${provider.issuer}/authorize`, redirect: 'manual' })))
+    const pages = await Promise.all(
+      tabs.map(tab => tab.post(form.action, fields, { from: `${provider.issuer}/authorize`, redirect: 'manual' })),
+    )
     assert.equal(provider.count('token'), tokens + 1)
     for (const page of pages) assert.equal(page.status, 303)
   })
@@ -111,7 +118,9 @@ describe('three instances', () => {
     assert.deepEqual(await seenBy(front.instances, alone), [401, 401, 401])
     assert.deepEqual(await seenBy(front.instances, other), [200, 200, 200])
     const [green] = front.instances
-    const told = await createAgent().post(`${green?.url}/logout/backchannel`, { logout_token: await provider.createLogoutToken() })
+    const told = await createAgent().post(`${green?.url}/logout/backchannel`, {
+      logout_token: await provider.createLogoutToken(),
+    })
     assert.equal(told.status, 200)
     assert.deepEqual(await seenBy(front.instances, other), [401, 401, 401])
   })
@@ -206,7 +215,10 @@ describe('secrets that change', () => {
     await signIn(agent)
     const wrong = await start({ secret: secret('wrong secret') })
     const cookie = agent.cookies(front.url).find(({ name }) => name === 'sid')?.value
-    const page = await createAgent().fetch(`${wrong.url}/session`, { from: `${wrong.url}/`, headers: { cookie: `sid=${cookie}` } })
+    const page = await createAgent().fetch(`${wrong.url}/session`, {
+      from: `${wrong.url}/`,
+      headers: { cookie: `sid=${cookie}` },
+    })
     assert.equal(page.status, 200)
     assert.deepEqual(page.hops[0]?.setCookies, [], 'the cookie is left alone')
     assert.deepEqual(await seenBy([wrong], agent), [401])

@@ -368,7 +368,8 @@ describe('a wrong way to Redis', () => {
       const scene = await openScene({ provider: { alg: 'ES256' }, oidc: { ...ES256, redis: url } })
       await assert.rejects(scene.site.oidc.ready(), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
       assertAway(await signIn(scene))
-      assert.ok(scene.site.log.some(line => line.startsWith('Redis is not available')))
+      // A Redis that speaks no TLS waits for more and says nothing, until the connection is given up.
+      if (url.startsWith('redis:')) assert.ok(scene.site.log.some(line => line.startsWith('Redis is not available')))
       await scene.close()
     }
   })

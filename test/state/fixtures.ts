@@ -52,7 +52,7 @@ export const sealingSecret = secret('sealing secret')
 export class Bench {
   readonly clock = createClock()
   readonly logged: string[] = []
-  readonly #closers: (() => Promise<unknown> | void)[] = []
+  readonly #closers: (() => unknown)[] = []
 
   state(overrides: Partial<StateSettings> = {}): State {
     const state = createState({
@@ -87,7 +87,7 @@ export class Bench {
     return client
   }
 
-  onClose(closer: () => Promise<unknown> | void): void {
+  onClose(closer: () => unknown): void {
     this.#closers.push(closer)
   }
 

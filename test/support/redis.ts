@@ -38,6 +38,8 @@ const running = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
+// A test runner that gives a file up ends it by signal, and then nothing is said at the exit.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 export async function startRedis({ port = 0, args = [] }: RedisServerSettings = {}): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), 'redis-'))

@@ -104,7 +104,7 @@ test('the same with a provider that is down: after a few dozen requests it gets 
   advance(120)
   await askAll()
   t.diagnostic(`${first} token requests for ${SESSIONS} sessions, and ${total - first} more after the rest`)
-  assert.ok(first <= 50, `${first} requests`)
+  assert.ok(first < 60, `${first} requests`)
   assert.equal(total - first, 1)
   for (const id of ids.slice(0, 100)) assert.ok(await state.load(id))
 })

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto'
+import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
+import type { PendingGrant } from './grant-book.js'
+
+const responseParts: ReadonlySet<string> = new Set(['code', 'id_token', 'token'])
+
+/** Grants everything to whoever comes, after the checks that tell a site's author what is wrong with the request. */
+export async function authorize(provider: FakeEndpoints, params: URLSearchParams): Promise<Answer> {
+  const { issuer, clientId, expiresIn, signer, book } = provider
+  const parts = required(params, 'response_type').split(' ')
+  const redirectUri = required(params, 'redirect_uri')
+  const state = required(params, 'state')
+  if (params.get('client_id') !== clientId)
+    throw new RefusedRequest('unauthorized_client', `client_id is not ${clientId}`)
+  if (!URL.canParse(redirectUri)) throw new RefusedRequest('invalid_request', 'redirect_uri is no absolute URL')
+  if (parts.some(part => !responseParts.has(part))) {
+    throw new RefusedRequest('unsupported_response_type', 'response_type has an unknown word')
+  }
+  const grant: PendingGrant = {
+    user: book.arrive(state),
+    scope: params.get('scope') ?? 'openid',
+    sid: randomUUID(),
+    nonce: params.get('nonce') ?? undefined,
+    redirectUri,
+    codeChallenge: parts.includes('code') ? required(params, 'code_challenge') : undefined,
+  }
+  const code = parts.includes('code') ? book.issueCode(grant) : undefined
+  const accessToken = parts.includes('token') ? book.issueAccessToken(grant) : undefined
+  const fields = {
+    state,
+    iss: issuer,
+    ...(code !== undefined && { code }),
+    ...(accessToken !== undefined && {
+      access_token: accessToken,
+      token_type: 'Bearer',
+      expires_in: String(expiresIn),
+      scope: grant.scope,
+    }),
+    ...(parts.includes('id_token') && { id_token: await signer.signIdToken(grant, { code, accessToken }) }),
+  }
+  return params.get('response_mode') === 'form_post' ? formPost(redirectUri, fields) : inQuery(redirectUri, fields)
+}
+
+function required(params: URLSearchParams, name: string): string {
+  const value = params.get(name)
+  if (value === null || value === '') throw new RefusedRequest('invalid_request', `${name} is missing`)
+  return value
+}
+
+function inQuery(redirectUri: string, fields: Readonly<Record<string, string>>): Answer {
+  const url = new URL(redirectUri)
+  for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value)
+  return { location: url.href }
+}
+
+/** OAuth 2.0 Form Post Response Mode 1.0. */
+function formPost(redirectUri: string, fields: Readonly<Record<string, string>>): Answer {
+  const inputs = Object.entries(fields).map(
+    ([name, value]) => `<input type="hidden" name="${name}" value="${escapeAttribute(value)}">`,
+  )
+  return {
+    html: `<!doctype html>
+<title>Signing in</title>
+<body onload="document.forms[0].submit()">
+<form method="post" action="${escapeAttribute(redirectUri)}">
+${inputs.join('\n')}
+<noscript><button>Continue</button></noscript>
+</form>
+`,
+  }
+}
+
+function escapeAttribute(text: string): string {
+  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+}
+
+/** The form of {@link authorize}, as a browser reads it. */
+export function readFormPost(html: string): { readonly action: string; readonly body: string } {
+  const [, action = ''] = /<form method="post" action="([^"]*)">/.exec(html) ?? []
+  const inputs = html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)
+  const fields = [...inputs].map(([, name = '', value = '']) => [name, unescapeAttribute(value)])
+  return { action: unescapeAttribute(action), body: new URLSearchParams(Object.fromEntries(fields)).toString() }
+}
+
+function unescapeAttribute(text: string): string {
+  return text.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+}

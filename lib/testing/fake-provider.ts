@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { OidcError } from '../index.js'
+import { createEndpoints } from './endpoints.js'
+import { createGrantBook, type FakeUser } from './grant-book.js'
+import { createSigner } from './signer.js'
+import { type TestedSite, withSite } from './tested-site.js'
+import { walkThroughSignIn } from './walk.js'
+
+/** What a fake provider is like. */
+export interface FakeProviderOptions {
+  /** Who is signed in at the provider, for browsers and for `signIn` without a user. Default: Alice. */
+  readonly user?: FakeUser
+  /** Default `test-client`. */
+  readonly clientId?: string
+  /** Default: a random one. */
+  readonly clientSecret?: string
+  /** Default: any free port. */
+  readonly port?: number
+  /** Seconds access tokens live. Default 3600. */
+  readonly expiresIn?: number
+  /** The clock, where the site's own is not the system's. */
+  readonly now?: () => Date
+}
+
+/** How one test signs in. */
+export interface SignInOptions {
+  /** A page of the site that sends people to the provider. Default `/login`. */
+  readonly path?: string
+  /** The `Cookie` header to begin with: a visitor who has something in the cart, or who is signed in already. */
+  readonly cookie?: string
+}
+
+/** A provider that believes everybody. For tests only. */
+export interface FakeProvider {
+  readonly issuer: string
+  /** What the site has to know: `openIdConnect({ ...provider.options, … })`. */
+  readonly options: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string }
+  /**
+   * Signs somebody in to a site, by the redirects, posts and cookies of a real sign-in, and with all checks of the middleware.
+   *
+   * @param site - its address, or its Express application, which need not listen anywhere
+   * @returns the `Cookie` header of a browser that has signed in
+   * @throws {Error} what the site answered where that was no sign-in
+   */
+  signIn(site: TestedSite, user?: FakeUser, options?: SignInOptions): Promise<string>
+  close(): Promise<void>
+}
+
+const alice: FakeUser = { sub: 'alice', name: 'Alice Example', email: 'alice@example.com', email_verified: true }
+
+/**
+ * Starts an OpenID provider inside this process, on a loopback port: discovery, keys, authorization with every response type, token
+ * endpoint with refresh and client credentials, userinfo, revocation, sign-out.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS where NODE_ENV is `production`: this provider asks nobody for a password
+ */
+export async function startFakeProvider(options: FakeProviderOptions = {}): Promise<FakeProvider> {
+  if (process.env.NODE_ENV === 'production') {
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'the fake provider asks nobody for a password; it does not run in production',
+    )
+  }
+  const { clientId = 'test-client', clientSecret = randomBytes(24).toString('base64url') } = options
+  const { user = alice, port = 0, expiresIn = 3600, now = () => new Date() } = options
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', resolve)
+  })
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const signer = await createSigner({ issuer, clientId, now })
+  const book = createGrantBook(user)
+  server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, signer, book }))
+
+  return {
+    issuer,
+    options: { issuer, clientId, clientSecret },
+    signIn: (site, person, signInOptions) =>
+      withSite(site, send =>
+        walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, person ?? user) }),
+      ),
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}

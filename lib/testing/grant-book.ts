@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+
+/** Somebody who signs in. Every claim is in the ID Token and in the userinfo answer. */
+export interface FakeUser {
+  readonly sub: string
+  readonly [claim: string]: unknown
+}
+
+/** What somebody granted the site. */
+export interface FakeGrant {
+  readonly user: FakeUser
+  readonly scope: string
+  readonly sid: string
+  readonly nonce: string | undefined
+}
+
+/** A grant on its way from the authorization to the token endpoint. */
+export interface PendingGrant extends FakeGrant {
+  readonly redirectUri: string
+  readonly codeChallenge: string | undefined
+}
+
+/** Everything a fake provider remembers, for as long as it runs. */
+export interface GrantBook {
+  /** Who answers the authorization request with this `state`. */
+  expect(state: string, user: FakeUser): void
+  /** Who it is, and from then on nobody in particular any more. */
+  arrive(state: string): FakeUser
+  issueCode(grant: PendingGrant): string
+  /** A code works once. */
+  takeCode(code: string): PendingGrant | undefined
+  issueAccessToken(grant: FakeGrant | undefined): string
+  findByAccessToken(token: string): FakeGrant | undefined
+  issueRefreshToken(grant: FakeGrant): string
+  /** Refresh tokens work once, each is answered with a new one. */
+  takeRefreshToken(token: string): FakeGrant | undefined
+  revoke(token: string): void
+}
+
+export function createGrantBook(defaultUser: FakeUser): GrantBook {
+  const expected = new Map<string, FakeUser>()
+  const codes = new Map<string, PendingGrant>()
+  const accessTokens = new Map<string, FakeGrant | undefined>()
+  const refreshTokens = new Map<string, FakeGrant>()
+
+  function issue<T>(to: Map<string, T>, grant: T): string {
+    const name = randomBytes(24).toString('base64url')
+    to.set(name, grant)
+    return name
+  }
+
+  function take<T>(from: Map<string, T>, name: string): T | undefined {
+    const grant = from.get(name)
+    from.delete(name)
+    return grant
+  }
+
+  return {
+    expect: (state, user) => void expected.set(state, user),
+    arrive: state => take(expected, state) ?? defaultUser,
+    issueCode: grant => issue(codes, grant),
+    takeCode: code => take(codes, code),
+    issueAccessToken: grant => issue(accessTokens, grant),
+    findByAccessToken: token => accessTokens.get(token),
+    issueRefreshToken: grant => issue(refreshTokens, grant),
+    takeRefreshToken: token => take(refreshTokens, token),
+    revoke(token) {
+      accessTokens.delete(token)
+      refreshTokens.delete(token)
+    },
+  }
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import type { FakeGrant } from './grant-book.js'
+
+/** What travels beside an ID Token and is bound to it by a hash. */
+export interface Companions {
+  readonly code?: string | undefined
+  readonly accessToken?: string | undefined
+}
+
+/** Signs ID Tokens with a key that lives as long as the provider. */
+export interface Signer {
+  readonly jwks: { readonly keys: readonly JWK[] }
+  signIdToken(grant: FakeGrant, companions: Companions): Promise<string>
+}
+
+interface SignerSettings {
+  readonly issuer: string
+  readonly clientId: string
+  readonly now: () => Date
+}
+
+const kid = 'fake-provider'
+
+export async function createSigner({ issuer, clientId, now }: SignerSettings): Promise<Signer> {
+  const { publicKey, privateKey } = await generateKeyPair('RS256')
+  const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }
+  return {
+    jwks: { keys: [jwk] },
+    signIdToken({ user, nonce, sid }, { code, accessToken }) {
+      const time = Math.floor(now().getTime() / 1000)
+      const claims = {
+        auth_time: time,
+        sid,
+        // A test may say how somebody signed in: `acr`, `auth_time`, `sid`.
+        ...user,
+        iss: issuer,
+        aud: clientId,
+        iat: time,
+        exp: time + 300,
+        ...(nonce !== undefined && { nonce }),
+        ...(code !== undefined && { c_hash: hash(code) }),
+        ...(accessToken !== undefined && { at_hash: hash(accessToken) }),
+      }
+      return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).sign(privateKey)
+    },
+  }
+}
+
+/** The left half of the SHA-256. OpenID Connect Core 1.0 section 3.3.2.11. */
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest().subarray(0, 16).toString('base64url')
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
+import type { FakeGrant } from './grant-book.js'
+
+/** The token endpoint: codes, refresh tokens and client credentials. RFC 6749 section 3.2. */
+export async function answerTokenRequest(
+  provider: FakeEndpoints,
+  authorization: string | undefined,
+  params: URLSearchParams,
+): Promise<Answer> {
+  checkClient(provider, authorization, params)
+  const grantType = params.get('grant_type')
+  if (grantType === 'authorization_code') return tokensFor(provider, redeemCode(provider, params))
+  if (grantType === 'refresh_token') {
+    const grant = provider.book.takeRefreshToken(params.get('refresh_token') ?? '')
+    if (grant === undefined)
+      throw new RefusedRequest('invalid_grant', 'the refresh token is unknown or was used before')
+    return tokensFor(provider, grant)
+  }
+  if (grantType === 'client_credentials') {
+    return {
+      json: {
+        access_token: provider.book.issueAccessToken(undefined),
+        token_type: 'Bearer',
+        expires_in: provider.expiresIn,
+        scope: params.get('scope') ?? '',
+      },
+    }
+  }
+  throw new RefusedRequest('unsupported_grant_type', 'the fake provider does not know this grant_type')
+}
+
+function checkClient(
+  { clientId, clientSecret }: FakeEndpoints,
+  authorization: string | undefined,
+  params: URLSearchParams,
+): void {
+  const basic = /^Basic (\S+)$/i.exec(authorization ?? '')?.[1]
+  const [id, secret] =
+    basic === undefined
+      ? [params.get('client_id'), params.get('client_secret')]
+      : Buffer.from(basic, 'base64')
+          .toString()
+          .split(':')
+          .map(part => decodeURIComponent(part.replaceAll('+', ' ')))
+  if (id !== clientId || secret !== clientSecret) {
+    throw new RefusedRequest('invalid_client', 'client_id or client_secret is wrong', 401)
+  }
+}
+
+function redeemCode({ book }: FakeEndpoints, params: URLSearchParams): FakeGrant {
+  const grant = book.takeCode(params.get('code') ?? '')
+  if (grant === undefined) throw new RefusedRequest('invalid_grant', 'the code is unknown or was used before')
+  if (grant.redirectUri !== params.get('redirect_uri'))
+    throw new RefusedRequest('invalid_grant', 'redirect_uri differs')
+  const challenge = createHash('sha256')
+    .update(params.get('code_verifier') ?? '')
+    .digest('base64url')
+  if (grant.codeChallenge !== challenge) throw new RefusedRequest('invalid_grant', 'code_verifier does not fit')
+  return grant
+}
+
+async function tokensFor({ book, signer, expiresIn }: FakeEndpoints, grant: FakeGrant): Promise<Answer> {
+  const accessToken = book.issueAccessToken(grant)
+  const offline = grant.scope.split(' ').includes('offline_access')
+  return {
+    json: {
+      access_token: accessToken,
+      token_type: 'Bearer',
+      expires_in: expiresIn,
+      scope: grant.scope,
+      id_token: await signer.signIdToken(grant, { accessToken }),
+      ...(offline && { refresh_token: book.issueRefreshToken(grant) }),
+    },
+  }
+}

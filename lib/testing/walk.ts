@@ -1,0 +1,80 @@
+import { readFormPost } from './authorization.js'
+import type { Send, SiteAnswer } from './tested-site.js'
+
+export interface WalkOptions {
+  readonly issuer: string
+  /** Where the site sends people to the provider. Default `/login`. */
+  readonly path?: string
+  readonly cookie?: string
+  /** Called when the site has said under which `state` somebody will come to the provider. */
+  readonly arrives: (state: string) => void
+}
+
+/** Redirects within the site before it sends people to the provider: a guard to `/login`, a start page in a language. */
+const mostDetours = 5
+
+/** A whole sign-in, as a browser walks through it. Returns the `Cookie` header it has at the end. */
+export async function walkThroughSignIn(send: Send, options: WalkOptions): Promise<string> {
+  const { issuer, path = '/login', arrives } = options
+  const cookies = new Map<string, string>()
+  keepCookies(cookies, options.cookie?.split('; ') ?? [])
+
+  async function visit(address: string, form?: string): Promise<SiteAnswer> {
+    const answer = await send(address, { cookie: headerOf(cookies), ...(form !== undefined && { form }) })
+    keepCookies(cookies, answer.headers['set-cookie'] ?? [])
+    return answer
+  }
+
+  async function leave(): Promise<URL> {
+    for (let detours = 0, address = path; detours <= mostDetours; detours += 1) {
+      const answer = await visit(address)
+      const location = answer.headers.location
+      if (location === undefined) throw refused('the site did not send the browser to the provider', answer)
+      if (location.startsWith(`${issuer}/`)) return new URL(location)
+      address = pathOf(new URL(location, `http://site.invalid${address}`))
+    }
+    throw new Error(`${path} leads nowhere: the site sent the browser from page to page`)
+  }
+
+  const request = await leave()
+  arrives(request.searchParams.get('state') ?? '')
+  const { address, form } = await askProvider(request)
+  const landing = await visit(pathOf(new URL(address)), form)
+  if (landing.headers.location === undefined) throw refused('the site did not accept the sign-in', landing)
+  return headerOf(cookies)
+}
+
+/** What the provider makes the browser do: post a form, or follow a redirect. */
+async function askProvider(request: URL): Promise<{ readonly address: string; readonly form?: string }> {
+  const answer = await fetch(request, { redirect: 'manual' })
+  const location = answer.headers.get('location')
+  if (location !== null) return { address: location }
+  const text = await answer.text()
+  if (answer.status !== 200) throw new Error(`the fake provider refused the site's request: ${text}`)
+  const { action, body } = readFormPost(text)
+  return { address: action, form: body }
+}
+
+function pathOf({ pathname, search }: URL): string {
+  return pathname + search
+}
+
+function headerOf(cookies: ReadonlyMap<string, string>): string {
+  return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+}
+
+/** Cookies as name and value: there is one site only, and nothing takes so long that one would run out. */
+function keepCookies(cookies: Map<string, string>, lines: readonly string[]): void {
+  for (const line of lines) {
+    const [pair = '', ...attributes] = line.split(';')
+    const [name = '', value = ''] = [pair.slice(0, pair.indexOf('=')).trim(), pair.slice(pair.indexOf('=') + 1).trim()]
+    const isGone = attributes.some(attribute => /^\s*(?:max-age=0|expires=thu, 01 jan 1970)/i.test(attribute))
+    if (isGone) cookies.delete(name)
+    else if (name !== '') cookies.set(name, value)
+  }
+}
+
+/** Only what the site said itself, and not much of it: a page may be long. */
+function refused(what: string, { status, text }: SiteAnswer): Error {
+  return new Error(`${what}: it answered ${status} ${text.replace(/\s+/g, ' ').slice(0, 300)}`)
+}

@@ -1,0 +1,4 @@
+import { idTokenModules } from './id-token-modules.js'
+import { register } from './suite.js'
+
+register(idTokenModules)

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { describe, test } from 'node:test'
+import { compilerOptions, complaintsOf, createProgram } from './tools/compile.js'
+import { anchorsOf, type Example, examplesOf, readPage, readPages, root } from './tools/documentation.js'
+
+const pages = readPages()
+const options = compilerOptions({
+  paths: { 'express-hybrid-oidc': ['./lib/index.ts'], 'express-hybrid-oidc/testing': ['./lib/testing/index.ts'] },
+  moduleDetection: 'force',
+  noUnusedLocals: false,
+  noUnusedParameters: false,
+})
+
+/** Each example in a file named after its place. */
+function complaintsAbout(examples: readonly Example[]): string[] {
+  const files = new Map(
+    examples.map(({ place, source }) => [join(root, '.docs', `${place.replace(/[/:]/g, '-')}.ts`), source] as const),
+  )
+  return complaintsOf(createProgram([...files.keys()], options, files))
+}
+
+describe('the examples of the documentation', () => {
+  test('all compile, under the strict settings of this repository', () => {
+    const examples = pages.flatMap(examplesOf)
+    assert.ok(examples.length >= 20, `${examples.length} examples`)
+    assert.deepEqual(complaintsAbout(examples), [])
+  })
+
+  test('would be found out by a wrong option, a wrong member and a wrong type', () => {
+    const wrong = [
+      "import { openIdConnect } from 'express-hybrid-oidc'\nopenIdConnect({ clientID: 'x' })",
+      "import type { OidcRequestContext } from 'express-hybrid-oidc'\nexport const f = (c: OidcRequestContext) => c.name",
+      "import { requiresClaim } from 'express-hybrid-oidc'\nrequiresClaim('role', {})",
+    ]
+    const complaints = complaintsAbout(wrong.map((source, index) => ({ place: `wrong:${index}`, source })))
+    assert.equal(complaints.length, wrong.length, complaints.join('\n'))
+  })
+
+  test('are every block of TypeScript there is', () => {
+    for (const page of pages) {
+      const fences = page.text.match(/^ *```(ts|typescript|js|javascript|tsx)\b/gm) ?? []
+      assert.equal(examplesOf(page).length, fences.length, page.name)
+    }
+  })
+
+  test('go on where they are marked so', () => {
+    const text = [
+      '```ts\nconst a = 1\n```',
+      'Words.\n\n<!-- ts: continues -->\n```ts\nconst b = a\n```',
+      '<!-- ts: after\nconst hidden = 1\n-->\n```ts\nconst c = hidden\n```',
+    ].join('\n\n')
+    assert.deepEqual(examplesOf({ name: 'x.md', text }), [
+      { place: 'x.md:1', source: 'const a = 1\n' },
+      { place: 'x.md:8', source: 'const a = 1\nconst b = a\n' },
+      { place: 'x.md:15', source: 'const hidden = 1\nconst c = hidden\n' },
+    ])
+  })
+})
+
+test('every link within the documentation leads to a page, and to a heading that is there', () => {
+  const broken = pages.flatMap(({ name, text }) => {
+    const prose = text.replace(/^```[\s\S]*?^```$/gm, '')
+    const targets = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+    const local = targets.filter(target => !/^[a-z]+:/.test(target))
+    return local.filter(target => !leadsSomewhere(name, target)).map(target => `${name}: ${target}`)
+  })
+  assert.deepEqual(broken, [])
+})
+
+function leadsSomewhere(from: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#')
+  const file = path === '' ? from : posix.join(posix.dirname(from), path)
+  if (!existsSync(join(root, file))) return false
+  return anchor === undefined || anchorsOf(readPage(file)).has(anchor)
+}

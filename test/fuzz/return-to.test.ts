@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import fc from 'fast-check'
+import { watchProcess } from '../faults/watch.js'
+import { createAgent } from '../support/agent.js'
+import { send } from '../support/http-client.js'
+import { fuzz, openFuzzScene, wellFormed } from './fuzz.js'
+
+/** Addresses that mean to lead away from the site, made from a grammar instead of a list. */
+
+const watch = watchProcess()
+const scene = await openFuzzScene()
+const { site } = scene
+after(async () => {
+  await scene.close()
+  watch.check()
+})
+
+const own = new URL(site.url).host
+const prefixes = [
+  '',
+  '/',
+  '//',
+  '///',
+  '/\\',
+  '\\/',
+  '\\\\',
+  '/%09/',
+  '/\t/',
+  '/\n/',
+  '/\v/',
+  '/\f/',
+  '/\u00a0/',
+  '/\u0085/',
+  '/\u2028/',
+  '/ /',
+  ' //',
+  '/./',
+  '/.//',
+  '/../',
+  '/..;/',
+  '.',
+  '@',
+  'https:',
+  'https:/',
+  'https://',
+  'https:///',
+  'hTTps://',
+  'http:',
+  `http://${own}@`,
+  `http://${own}\\@`,
+  'javascript:',
+  'data:text/html,',
+  '\x01javascript:',
+  'blob:',
+  'ftp://',
+  'about:',
+]
+const hosts = [
+  'evil.example',
+  `${own}@evil.example`,
+  `${own}.evil.example`,
+  'evil%E3%80%82com',
+  'evil。com',
+  '[::ffff:127.0.0.1]',
+  '0x7f.1',
+  `${own}:443@evil.example`,
+  `${own}%40evil.example`,
+  `evil.example#${own}`,
+  `evil.example?${own}`,
+  `evil.example\\@${own}`,
+  `localhost:1`,
+  'localhost.',
+  'xn--evil-4f4a.example',
+  '',
+]
+const suffixes = ['', '/%2f..', '/..', '//', '%00', '?', '#', '/a/../..//evil.example']
+const encodings: Readonly<Record<string, (text: string) => string>> = {
+  raw: text => text,
+  once: encodeURIComponent,
+  twice: text => encodeURIComponent(encodeURIComponent(text)),
+  'mixed case': text =>
+    encodeURIComponent(text)
+      .replaceAll(/%2[fF]/g, '%2f')
+      .replaceAll('%5C', '%5c'),
+  overlong: text => text.replaceAll('/', '%c0%af'),
+}
+
+const inputs = fc
+  .tuple(
+    fc.constantFrom(...prefixes),
+    fc.constantFrom(...hosts),
+    fc.constantFrom(...suffixes),
+    fc.constantFrom(...Object.keys(encodings)),
+  )
+  .map(([prefix, host, suffix, encoding]) => encodings[encoding]?.(prefix + host + suffix) ?? '')
+
+/** Where a browser would go, whatever stands in Location. */
+function checkStays(location: string | undefined): void {
+  const target = new URL(Buffer.from(location ?? '', 'latin1').toString(), site.url)
+  assert.equal(target.origin, new URL(site.url).origin)
+  assert.doesNotMatch(target.pathname, /^\/\//)
+}
+
+async function act(returnTo: string): Promise<void> {
+  const query = new URLSearchParams({ returnTo: wellFormed(returnTo), local: '1' })
+  const answer = await send({
+    url: `${site.url}/logout?${query}`,
+    headers: { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' },
+  })
+  assert.equal(answer.status, 303)
+  checkStays(answer.headers.location)
+}
+
+test('no return address of the grammar leads away after a sign-out', async t => {
+  await fuzz(t, { name: 'return-to', inputs, runs: 1500, act })
+})
+
+test('no return address of the grammar leads away after a sign-in', async t => {
+  const agent = createAgent()
+  const actBySigningIn = async (returnTo: string) => {
+    const query = new URLSearchParams({ returnTo: wellFormed(returnTo) })
+    await agent.open(`${site.url}/login?${query}`)
+    const answer = await agent.submitForm({}, { redirect: 'manual' })
+    assert.equal(answer.status, 303, answer.text)
+    checkStays(answer.headers.location)
+  }
+  await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn })
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { publint } from 'publint'
+import { type RedisServer, startRedis } from '../support/redis.js'
+import { secret } from '../support/secrets.js'
+import { asCommonJs, asModule, asTypeScript } from './consumer.js'
+import {
+  installNode,
+  installProject,
+  linkProject,
+  lockedPackages,
+  manifest,
+  type Packed,
+  type Peers,
+  type Project,
+  pack,
+  root,
+} from './project.js'
+
+/** The whole matrix installs four projects and two versions of Node from the registry. */
+const isLongRun = Number(process.env.OIDC_TEST_SCALE ?? 1) > 1
+
+const peers: readonly Peers[] = [
+  { express: 4, ioredis: 5 },
+  { express: 4, ioredis: 6 },
+  { express: 5, ioredis: 5 },
+  { express: 5, ioredis: 6 },
+]
+
+describe('the package', { timeout: 600_000 }, () => {
+  let packed: Packed
+  let redis: RedisServer
+
+  before(async () => {
+    packed = pack()
+    redis = await startRedis()
+  })
+  after(async () => {
+    await redis?.stop()
+    packed?.remove()
+  })
+
+  async function assertSignsIn(project: Project, file: string, binary = process.execPath): Promise<string> {
+    const env = { REDIS_URL: redis.url, SESSION_SECRET: secret('session secret of a consumer') }
+    const output = await project.node(file, { binary, env })
+    const { node, status, user } = JSON.parse(output) as { node: string; status: number; user: { sub: string } }
+    assert.equal(status, 200)
+    assert.equal(user.sub, 'bob')
+    return node
+  }
+
+  test('holds what was compiled, the documentation, and nothing else', () => {
+    const expected =
+      /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY)\.md|docs\/[\w-]+\.md|dist\/[\w/-]+(?:\.d\.ts|\.js))$/
+    assert.deepEqual(
+      packed.files.filter(file => !expected.test(file)),
+      [],
+    )
+    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/testing/index.js', 'LICENSE', 'README.md']) {
+      assert.ok(packed.files.includes(file), file)
+    }
+  })
+
+  test('is small', () => {
+    assert.ok(packed.size < 250_000, `${packed.size} bytes`)
+  })
+
+  test('runs nothing when it is installed, and neither does what it brings along', () => {
+    const hooks = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
+    assert.deepEqual(
+      hooks.filter(hook => hook in manifest.scripts),
+      [],
+    )
+    assert.deepEqual(
+      lockedPackages().filter(({ hasInstallScript }) => hasInstallScript),
+      [],
+    )
+  })
+
+  test('pleases publint', async () => {
+    const tarball = new Uint8Array(readFileSync(packed.tarball)).buffer
+    const { messages } = await publint({ pack: { tarball }, strict: true })
+    assert.deepEqual(
+      messages.map(({ code, path }) => `${code} ${path.join('.')}`),
+      [],
+    )
+  })
+
+  test('has right types for every way to import it', async () => {
+    const data = new Uint8Array(readFileSync(packed.tarball))
+    const analysis = await checkPackage(createPackageFromTarballData(data))
+    assert.ok(analysis.types)
+    // The package is ESM: what require() gets is the module itself (Node 20.19 and later), and "node10" knows no exports.
+    const problems = analysis.problems.filter(
+      problem =>
+        problem.kind !== 'CJSResolvesToESM' && !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
+    )
+    assert.deepEqual(problems, [])
+    assert.deepEqual(Object.keys(analysis.entrypoints).sort(), ['.', './package.json', './testing'])
+  })
+
+  for (const pair of peers) {
+    test(`signs in with Express ${pair.express} and ioredis ${pair.ioredis}, by import and by require`, async () => {
+      const project = linkProject(packed, pair)
+      project.write('site.mjs', asModule)
+      project.write('site.cjs', asCommonJs)
+      await assertSignsIn(project, 'site.mjs')
+      await assertSignsIn(project, 'site.cjs')
+      assert.ok(Number(await redis.command('DBSIZE')) > 0)
+    })
+  }
+
+  for (const [file, module] of [
+    ['site.mts', 'nodenext'],
+    ['site.cts', 'nodenext'],
+    ['site.ts', 'bundler'],
+  ] as const) {
+    test(`compiles as ${file} with the module resolution ${module}`, async () => {
+      const project = linkProject(packed, { express: 5, ioredis: 6 })
+      project.write(file, asTypeScript)
+      assert.equal(await project.compile(file, module), '')
+    })
+  }
+
+  test('signs in on every Node it is for, installed from the registry', async t => {
+    if (!isLongRun) return t.diagnostic('in npm run test:long only')
+    const binaries = [process.execPath, await installNode(packed, 22), await installNode(packed, 24)]
+    const versions = new Set<string>()
+    for (const pair of peers) {
+      const project = await installProject(packed, pair)
+      project.write('site.mjs', asModule)
+      project.write('site.cjs', asCommonJs)
+      for (const binary of binaries) {
+        for (const file of ['site.mjs', 'site.cjs']) versions.add(await assertSignsIn(project, file, binary))
+      }
+      for (const [file, module] of [
+        ['site.mts', 'nodenext'],
+        ['site.cts', 'nodenext'],
+        ['site.ts', 'bundler'],
+      ] as const) {
+        project.write(file, asTypeScript)
+        assert.equal(
+          await project.compile(file, module),
+          '',
+          `Express ${pair.express}, ioredis ${pair.ioredis}, ${file}`,
+        )
+      }
+    }
+    assert.deepEqual(
+      [...versions].map(version => version.split('.', 1)[0]).sort(),
+      [...new Set([process.version.split('.', 1)[0], 'v22', 'v24'])].sort(),
+    )
+  })
+
+  test('is released by a workflow that proves where the tarball comes from', () => {
+    const workflow = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8')
+    assert.match(workflow, /^\s+id-token: write$/m)
+    assert.match(workflow, /npm publish .*--provenance/)
+    assert.match(workflow, /run: .*\.ci\/run/)
+    assert.doesNotMatch(workflow, /NODE_AUTH_TOKEN|NPM_TOKEN|pull_request_target/)
+  })
+})

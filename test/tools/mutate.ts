@@ -1,0 +1,217 @@
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { applyMutant, findMutants, type Mutant, sample } from './mutants.js'
+import { readSourceFiles, type SourceFile } from './source-file.js'
+
+/**
+ * `npm run test:mutation [-- --sample 60] [-- part of a path …]`: changes lib/protocol and lib/handlers in small ways, one at a time, in
+ * copies of the tree, and runs the tests that belong to the changed file. A change no test notices is a survivor. Ends badly when the
+ * share of noticed changes falls below the gate.
+ */
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const gates: Readonly<Record<string, number>> = { protocol: 90, handlers: 75 }
+const timeout = 1000 * Number(process.env.MUTANT_TIMEOUT ?? 60)
+const workers = Number(process.env.TEST_CONCURRENCY ?? 2)
+const seed = 20_260_817
+
+interface Job {
+  readonly file: string
+  readonly text: string
+  readonly mutant: Mutant
+  readonly tests: readonly string[]
+}
+
+type Verdict = 'noticed' | 'hung' | 'survived'
+
+/** Survivors that change nothing anybody could see, with the reason. */
+interface Accepted {
+  readonly file: string
+  readonly kind: string
+  readonly original: string
+  readonly reason: string
+}
+
+const accepted = JSON.parse(readFileSync(new URL('./accepted-mutants.json', import.meta.url), 'utf8')) as Accepted[]
+
+function collectJobs(filters: readonly string[]): Job[] {
+  const sources = readSourceFiles(join(repository, 'lib'))
+  return sources
+    .filter(({ name }) => /^(protocol|handlers)\//.test(name))
+    .filter(({ name }) => filters.length === 0 || filters.some(filter => `lib/${name}`.includes(filter)))
+    .flatMap(({ name, text }) => {
+      const tests = testsOf(name, sources)
+      return findMutants(name, text)
+        .filter(mutant => !isAccepted(name, mutant))
+        .map(mutant => ({ file: name, text, mutant, tests }))
+    })
+}
+
+function isAccepted(name: string, { kind, original }: Mutant): boolean {
+  return accepted.some(entry => entry.file === name && entry.kind === kind && entry.original === original)
+}
+
+/** Its own test first; a file of lib/protocol without one is tested by those of its importers. Handlers are tested as a site. */
+function testsOf(name: string, sources: readonly SourceFile[]): readonly string[] {
+  const own = (file: string) => `test/${file.replace(/\.ts$/, '.test.ts')}`
+  if (name.startsWith('handlers/'))
+    return [
+      ...new Set([
+        own(name),
+        ...testsIn('handlers'),
+        ...testsIn('attacks'),
+        ...testsIn('logout'),
+        ...testsIn('tokens'),
+      ]),
+    ].filter(exists)
+  if (exists(own(name))) return [own(name)]
+  const importers = sources.filter(({ imports }) => imports.includes(name)).map(source => own(source.name))
+  const known = importers.filter(file => file.startsWith('test/protocol/') && exists(file))
+  return known.length > 0 ? known : [...testsIn('protocol'), ...testsIn('logout'), ...testsIn('tokens')]
+}
+
+function exists(file: string): boolean {
+  return existsSync(join(repository, file))
+}
+
+/** Without those that need a browser or a second provider: too slow to be run hundreds of times. */
+function testsIn(folder: string): string[] {
+  const path = join(repository, 'test', folder)
+  if (!existsSync(path)) return []
+  return readdirSync(path)
+    .filter(name => name.endsWith('.test.ts') && !/chromium|real-provider|processes|sentinel|cluster/.test(name))
+    .map(name => `test/${folder}/${name}`)
+}
+
+function copyTree(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'oidc-mutants-'))
+  for (const name of ['lib', 'test', 'docs', 'sample-app', 'package.json', 'tsconfig.json', 'README.md']) {
+    if (existsSync(join(repository, name))) cpSync(join(repository, name), join(folder, name), { recursive: true })
+  }
+  symlinkSync(realpathSync(join(repository, 'node_modules')), join(folder, 'node_modules'))
+  return folder
+}
+
+/** Whether all of them pass. Stops at the first that does not. */
+async function pass(folder: string, tests: readonly string[]): Promise<'passed' | 'failed' | 'hung'> {
+  for (const file of tests) {
+    const outcome = await passOne(folder, file)
+    if (outcome !== 'passed') return outcome
+  }
+  return 'passed'
+}
+
+function passOne(folder: string, file: string): Promise<'passed' | 'failed' | 'hung'> {
+  return new Promise(resolve => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const child = spawn(process.execPath, ['--import', 'tsx', file], {
+      cwd: folder,
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    })
+    let hung = false
+    const end = () => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        // Already gone.
+      }
+    }
+    const timer = setTimeout(() => {
+      hung = true
+      end()
+    }, timeout)
+    let failed = false
+    child.stdout.on('data', chunk => {
+      // The first failure is enough; the rest of the file would only take time.
+      if (!/^\s*not ok /m.test(String(chunk))) return
+      failed = true
+      end()
+    })
+    child.on('close', code => {
+      clearTimeout(timer)
+      end()
+      resolve(hung ? 'hung' : failed || code !== 0 ? 'failed' : 'passed')
+    })
+  })
+}
+
+async function judge(folder: string, { file, text, mutant, tests }: Job): Promise<Verdict> {
+  const path = join(folder, 'lib', file)
+  writeFileSync(path, applyMutant(text, mutant))
+  try {
+    const outcome = await pass(folder, tests)
+    return outcome === 'passed' ? 'survived' : outcome === 'failed' ? 'noticed' : 'hung'
+  } finally {
+    writeFileSync(path, text)
+  }
+}
+
+async function run(jobs: readonly Job[]): Promise<Map<Job, Verdict>> {
+  const verdicts = new Map<Job, Verdict>()
+  const queue = [...jobs]
+  const work = async () => {
+    const folder = copyTree()
+    try {
+      for (let job = queue.shift(); job; job = queue.shift()) {
+        const verdict = await judge(folder, job)
+        verdicts.set(job, verdict)
+        if (verdict !== 'noticed')
+          print(
+            `  ${verdict === 'hung' ? '⧗' : '✖'} lib/${job.file}:${job.mutant.line} ${job.mutant.kind}: ${job.mutant.original}`,
+          )
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+  await Promise.all(Array.from({ length: workers }, work))
+  return verdicts
+}
+
+/** Before anything is changed everything has to pass, or every mutant would be noticed for nothing. */
+async function passUnchanged(jobs: readonly Job[]): Promise<boolean> {
+  const folder = copyTree()
+  try {
+    const failed: string[] = []
+    for (const file of new Set(jobs.flatMap(({ tests }) => tests))) {
+      if ((await passOne(folder, file)) !== 'passed') failed.push(file)
+    }
+    for (const file of failed) print(`✖ ${file} fails as it is`)
+    return failed.length === 0
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function report(verdicts: ReadonlyMap<Job, Verdict>): boolean {
+  let good = true
+  for (const [layer, gate] of Object.entries(gates)) {
+    const here = [...verdicts].filter(([{ file }]) => file.startsWith(`${layer}/`)).map(([, verdict]) => verdict)
+    if (here.length === 0) continue
+    const survived = here.filter(verdict => verdict === 'survived').length
+    const hung = here.filter(verdict => verdict === 'hung').length
+    const score = (100 * (here.length - survived)) / here.length
+    const passes = score >= gate
+    good &&= passes
+    print(
+      `${passes ? '✔' : '✖'} lib/${layer}: ${here.length} changes, ${survived} unnoticed, ${hung} hung: ${score.toFixed(1)} % noticed, gate ${gate} %`,
+    )
+  }
+  return good
+}
+
+function print(text: string): void {
+  console.log(text)
+}
+
+const args = process.argv.slice(2)
+const at = args.indexOf('--sample')
+const size = at === -1 ? Number.POSITIVE_INFINITY : Number(args.splice(at, 2)[1])
+const all = collectJobs(args)
+const jobs = size < all.length ? sample(all, size, seed) : all
+print(`${jobs.length} of ${all.length} changes; ${accepted.length} accepted`)
+process.exitCode = (await passUnchanged(jobs)) && report(await run(jobs)) ? 0 : 1

@@ -1,0 +1,71 @@
+import { createPrivateKey } from 'node:crypto'
+import { type Hooks, type OidcOptions, type OpenIdConnect, openIdConnect, type Routes } from 'express-hybrid-oidc'
+import { expectType, type Same } from './expect.js'
+
+// Nothing is required by the types: everything may come from the environment.
+expectType<Same<ReturnType<typeof openIdConnect>, OpenIdConnect>>()
+openIdConnect()
+openIdConnect({})
+
+// process.env gives strings that may be undefined, under exactOptionalPropertyTypes as well.
+openIdConnect({
+  issuer: process.env.ISSUER,
+  clientSecret: process.env.SECRET,
+  secret: process.env.SESSION_SECRET,
+  redis: process.env.REDIS_URL,
+  session: { name: process.env.COOKIE, idle: undefined },
+  timeouts: { redis: undefined },
+})
+
+openIdConnect({
+  secret: ['newest', 'older'],
+  session: false,
+  userInfo: { token: 'token-endpoint', algorithm: 'PS256' },
+  clientAuthentication: { method: 'private_key_jwt', key: createPrivateKey('pem'), algorithm: 'ES256' },
+  authorizationParams: { prompt: 'login', max_age: 0, resource: ['https://a.example'], claims: { id_token: {} } },
+  routes: { login: false, user: '/me' },
+})
+
+// @ts-expect-error a misspelt option
+openIdConnect({ clientID: 'x' })
+// @ts-expect-error a fragment is never a way to hand over an answer
+openIdConnect({ responseMode: 'fragment' })
+// @ts-expect-error none is no algorithm
+openIdConnect({ idTokenAlgorithm: 'none' })
+// @ts-expect-error a private key needs the key
+openIdConnect({ clientAuthentication: { method: 'private_key_jwt' } })
+// @ts-expect-error a secret proves nothing where a key is given
+openIdConnect({ clientAuthentication: { method: 'client_secret_basic', key: createPrivateKey('pem') } })
+// @ts-expect-error the callback cannot be left out
+openIdConnect({ routes: { callback: false } })
+// @ts-expect-error express-session's maxAge is not ours
+openIdConnect({ session: { maxAge: 1000 } })
+// @ts-expect-error seconds are a number
+openIdConnect({ session: { idle: '1h' } })
+
+// Options are read, never written.
+const options: OidcOptions = { scope: 'openid' }
+// @ts-expect-error read-only
+options.scope = 'openid email'
+
+expectType<Same<Routes['callback'], string>>()
+
+// Hooks get what they are about, and give back claims.
+export const hooks: Hooks = {
+  authorizationParams: req => ({ ui_locales: req.acceptsLanguages()[0] }),
+  signIn: async ({ claims, idTokenClaims, userInfo }) => {
+    expectType<Same<typeof idTokenClaims.iss, string>>()
+    expectType<Same<NonNullable<typeof userInfo>['sub'], string>>()
+    // @ts-expect-error what the provider says is not to be changed
+    claims.sub = 'somebody else'
+    return { ...claims, local: 1 }
+  },
+  signOut: ({ reason }) => {
+    expectType<Same<typeof reason, 'logout' | 'front-channel' | 'back-channel' | 'revoked'>>()
+  },
+}
+
+export const wrongHooks: Hooks = {
+  // @ts-expect-error claims are an object
+  signIn: () => 'alice',
+}

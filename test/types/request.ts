@@ -1,0 +1,78 @@
+import type { Request } from 'express'
+import {
+  type AccessToken,
+  type OidcRequestContext,
+  type OidcSession,
+  type OidcUser,
+  type OpenIdConnect,
+  openIdConnect,
+} from 'express-hybrid-oidc'
+import { expectType, type Same } from './expect.js'
+
+// What a site writes once, so that its claims and its session have types everywhere.
+declare module 'express-hybrid-oidc' {
+  interface OidcUser {
+    readonly email: string
+    readonly role?: readonly string[]
+  }
+}
+declare module 'express-session' {
+  interface SessionData {
+    cart: { readonly items: readonly string[] }
+  }
+}
+
+export async function page(req: Request): Promise<void> {
+  expectType<Same<typeof req.oidc, OidcRequestContext>>()
+  expectType<Same<typeof req.oidc.user, OidcUser | undefined>>()
+  expectType<Same<typeof req.oidc.isAuthenticated, boolean>>()
+  expectType<Same<typeof req.oidc.sid, string | undefined>>()
+
+  // @ts-expect-error nobody may be signed in
+  req.oidc.user.email
+  const user = req.oidc.user
+  if (user === undefined) return
+  expectType<Same<typeof user.email, string>>()
+  expectType<Same<typeof user.role, readonly string[] | undefined>>()
+  expectType<Same<typeof user.sub, string>>()
+  // A claim nobody declared is there, and has to be looked at before it is used.
+  expectType<Same<typeof user.department, unknown>>()
+  // @ts-expect-error claims change by signing in, not by assignment
+  user.email = 'mallory@example.com'
+  // @ts-expect-error the context belongs to the request
+  req.oidc = undefined
+
+  const token = await req.oidc.accessToken({ minValidity: 300, resource: 'https://api.example.com' })
+  expectType<Same<typeof token, AccessToken>>()
+  expectType<Same<typeof token.expiresAt, number | undefined>>()
+  // @ts-expect-error seconds are a number
+  await req.oidc.accessToken({ minValidity: '5m' })
+  expectType<Same<Awaited<ReturnType<typeof req.oidc.idToken>>, string | undefined>>()
+  const answer = await req.oidc.fetch('https://api.example.com/orders', { method: 'POST', body: '{}' })
+  expectType<Same<typeof answer.status, number>>()
+  await req.oidc.login({ returnTo: '/', maxAge: 0, acr: ['mfa'], loginHint: user.email, scope: 'calendar' })
+  // @ts-expect-error there is no such wish
+  await req.oidc.login({ redirectUri: 'https://evil.example' })
+  await req.oidc.logout({ returnTo: '/bye', local: true })
+
+  expectType<Same<typeof req.session.cart, { readonly items: readonly string[] } | undefined>>()
+  req.session.cart = { items: [] }
+  // @ts-expect-error not what the site declared
+  req.session.cart = 'a book'
+  req.session.save(() => {})
+}
+
+export async function instance(oidc: OpenIdConnect, req: Request): Promise<void> {
+  expectType<Same<Awaited<ReturnType<typeof oidc.authenticate>>, OidcUser | undefined>>()
+  expectType<Same<Awaited<ReturnType<typeof oidc.sessions.list>>, readonly OidcSession[]>>()
+  await oidc.sessions.revoke({ sub: 'alice' })
+  // @ts-expect-error somebody has to be meant
+  await oidc.sessions.revoke({})
+  expectType<Same<Awaited<ReturnType<typeof oidc.health>>['ok'], boolean>>()
+  oidc.proxy('/api', { target: 'https://api.example.com' })
+  // @ts-expect-error a proxy needs somewhere to go
+  oidc.proxy('/api', {})
+  await oidc.authenticate(req)
+}
+
+openIdConnect({ hooks: { signIn: ({ req }) => ({ sub: 'x', ip: req.ip }) } })
