@@ -19,11 +19,15 @@ const files = readSourceFiles(fileURLToPath(new URL('../lib', import.meta.url)))
 /** Each layer, and what it may import from besides itself. Files directly in lib/ are the surface, apart from errors.ts. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  // Everything but the pure protocol may say what is going on.
+  diagnostics: ['errors'],
   protocol: ['errors'],
-  provider: ['protocol', 'errors'],
-  state: ['protocol', 'errors'],
-  handlers: ['provider', 'state', 'protocol', 'errors'],
-  surface: ['handlers', 'provider', 'state', 'protocol', 'errors'],
+  provider: ['protocol', 'diagnostics', 'errors'],
+  state: ['protocol', 'diagnostics', 'errors'],
+  handlers: ['provider', 'state', 'protocol', 'diagnostics', 'errors'],
+  // A page about sign-ins, made of what the diagnostics say.
+  inspector: ['handlers', 'diagnostics', 'errors'],
+  surface: ['inspector', 'handlers', 'provider', 'state', 'protocol', 'diagnostics', 'errors'],
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }

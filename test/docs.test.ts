@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import { describe, test } from 'node:test'
-import { compilerOptions, complaintsOf, createProgram } from './tools/compile.js'
+import { before, describe, test } from 'node:test'
+import { compilerOptions, complaintsOf, createProgram, entryPoints } from './tools/compile.js'
 import { anchorsOf, type Example, examplesOf, readPage, readPages, root } from './tools/documentation.js'
 
 const pages = readPages()
 const options = compilerOptions({
-  paths: { 'express-hybrid-oidc': ['./lib/index.ts'], 'express-hybrid-oidc/testing': ['./lib/testing/index.ts'] },
+  paths: Object.fromEntries(Object.entries(entryPoints()).map(([name, source]) => [name, [source]])),
   moduleDetection: 'force',
   noUnusedLocals: false,
   noUnusedParameters: false,
 })
 
-/** Each example in a file named after its place. */
-function complaintsAbout(examples: readonly Example[]): string[] {
+/** What has to be found out. */
+const mistakes: readonly Example[] = [
+  "import { openIdConnect } from 'express-hybrid-oidc'\nopenIdConnect({ clientID: 'x' })",
+  "import type { OidcRequestContext } from 'express-hybrid-oidc'\nexport const f = (c: OidcRequestContext) => c.name",
+  "import { requiresClaim } from 'express-hybrid-oidc'\nrequiresClaim('role', {})",
+].map((source, index) => ({ place: `mistake:${index}`, source }))
+
+/** All of them in one program, each in a file named after its place. */
+function findComplaints(examples: readonly Example[]): string[] {
   const files = new Map(
     examples.map(({ place, source }) => [join(root, '.docs', `${place.replace(/[/:]/g, '-')}.ts`), source] as const),
   )
@@ -22,20 +29,24 @@ function complaintsAbout(examples: readonly Example[]): string[] {
 }
 
 describe('the examples of the documentation', () => {
+  const examples = pages.flatMap(examplesOf)
+  let complaints: readonly string[] = []
+
+  before(() => {
+    complaints = findComplaints([...examples, ...mistakes])
+  })
+
   test('all compile, under the strict settings of this repository', () => {
-    const examples = pages.flatMap(examplesOf)
     assert.ok(examples.length >= 20, `${examples.length} examples`)
-    assert.deepEqual(complaintsAbout(examples), [])
+    assert.deepEqual(
+      complaints.filter(line => !line.startsWith('.docs/mistake-')),
+      [],
+    )
   })
 
   test('would be found out by a wrong option, a wrong member and a wrong type', () => {
-    const wrong = [
-      "import { openIdConnect } from 'express-hybrid-oidc'\nopenIdConnect({ clientID: 'x' })",
-      "import type { OidcRequestContext } from 'express-hybrid-oidc'\nexport const f = (c: OidcRequestContext) => c.name",
-      "import { requiresClaim } from 'express-hybrid-oidc'\nrequiresClaim('role', {})",
-    ]
-    const complaints = complaintsAbout(wrong.map((source, index) => ({ place: `wrong:${index}`, source })))
-    assert.equal(complaints.length, wrong.length, complaints.join('\n'))
+    const found = complaints.filter(line => line.startsWith('.docs/mistake-'))
+    assert.equal(found.length, mistakes.length, found.join('\n'))
   })
 
   test('are every block of TypeScript there is', () => {

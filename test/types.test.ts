@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import ts from 'typescript'
-import { compilerOptions, complaintsOf, createProgram } from './tools/compile.js'
+import { compilerOptions, complaintsOf, createProgram, entryPoints } from './tools/compile.js'
 import { root } from './tools/documentation.js'
 import { nodesOf } from './tools/source-file.js'
 
@@ -16,7 +16,8 @@ function emitDeclarations(): Map<string, string> {
   const declarations = new Map<string, string>()
   const emitted = { noEmit: false, declaration: true, emitDeclarationOnly: true, stripInternal: true }
   const options = compilerOptions({ ...emitted, rootDir: 'lib', outDir: '.published' })
-  ts.createProgram([join(root, 'lib/index.ts')], options).emit(undefined, (name, text) => declarations.set(name, text))
+  const sources = Object.values(entryPoints()).map(source => join(root, source))
+  ts.createProgram(sources, options).emit(undefined, (name, text) => declarations.set(name, text))
   return declarations
 }
 

@@ -1,3 +1,4 @@
+import { observe } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import type { OtherAccessToken, Tokens } from '../state/ticket.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
@@ -100,7 +101,10 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
     const seen = tokenFor(view.tokens, purpose)
     const key = JSON.stringify([id, purpose, seen?.accessToken])
     const renewed = await flights.run(key, () =>
-      refreshTokens(services, revocations, renewals, { ...options, vault, view, purpose, isSettled }),
+      observe(
+        () => refreshTokens(services, revocations, renewals, { ...options, vault, view, purpose, isSettled }),
+        timing => ({ type: 'token-refresh', site: site.baseUrl, ...timing }),
+      ),
     )
     function isSettled({ tokens }: VaultView): boolean {
       const token = tokenFor(tokens, purpose)

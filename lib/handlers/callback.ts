@@ -1,3 +1,5 @@
+import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/publish.js'
+import { showFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
@@ -14,15 +16,19 @@ import { type Attempt, isFinished, transactionLifetime } from './transaction-coo
 import type { Visit } from './visit.js'
 
 /** The provider's answer. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
-export async function callback(visit: Visit): Promise<void> {
+export function callback(visit: Visit): Promise<void> {
+  return observeCallback(visit.services.site.baseUrl, () => answer(visit))
+}
+
+async function answer(visit: Visit): Promise<void> {
   const { services, res } = visit
-  const response = parseAuthorizationResponse(await readFields(visit)) // 1
-  const attempt = findAttempt(visit, response.state) // 2
+  const response = await step('parse', () => readResponse(visit)) // 1
+  const attempt = step('attempt', () => findAttempt(visit, response.state)) // 2
   // Checked again when used, although the cookie was sealed: the rules may have changed since.
   const landing = landingOf(services.site, attempt.returnTo)
   try {
     if (!isFinished(attempt)) {
-      if (isLate(services, attempt, response.state)) return await restart(visit, attempt)
+      if (step('binding', () => isLate(services, attempt, response.state))) return await restart(visit, attempt)
       await finish(visit, attempt, response) // 3 to 10
     }
     redirect(res, landing) // 11
@@ -40,11 +46,25 @@ function restart(visit: Visit, { returnTo, scope, continues }: Transaction): Pro
 /** An answer that comes again finds its state used, and nothing left to do. */
 async function finish(visit: Visit, attempt: Transaction, response: AuthorizationResponse): Promise<void> {
   const { services } = visit
-  if (!(await services.state.once('state', attempt.state, transactionLifetime))) return // 3
+  const isFirst = await step('once', () => services.state.once('state', attempt.state, transactionLifetime)) // 3
+  if (!isFirst) return
   const evidence = await gatherEvidence(services, response, attempt) // 4 to 8
   // Nobody is there any more to take the cookie: the session would belong to nobody.
   if (visit.res.closed) return
   await signIn(visit, attempt, response, evidence) // 9, 10
+}
+
+async function readResponse(visit: Visit): Promise<AuthorizationResponse> {
+  const fields = await readFields(visit)
+  const response = parseAuthorizationResponse(fields)
+  identifyAttempt(response.state)
+  publish(() => ({
+    type: 'answer-received',
+    method: visit.req.method === 'POST' ? 'POST' : 'GET',
+    path: visit.req.path,
+    fields: showFields(fields),
+  }))
+  return response
 }
 
 function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | FormField[] {
@@ -89,21 +109,17 @@ async function signIn(
   const { idTokenClaims, userInfo } = evidence
   const tokens = buildTokens(site, evidence, attempt)
   const claims = buildClaims(idTokenClaims, userInfo, site.protocolClaims)
-  const kept = (await site.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
+  const decide = async () => (await site.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
+  const kept = await step('claims', decide)
   const sessionState = response.kind === 'success' ? response.session_state : undefined
   const ticket = buildTicket(site, idTokenClaims, kept, tokens, { sessionState, requestedScope: attempt.scope })
   const earlier = [host.idOf(req), ...transactions.recentSessions(req), attempt.sessionId]
   const previous = [...new Set(earlier.filter(id => id !== undefined))]
   const moment = { startedAt: Math.round(attempt.createdAt * 1_000_000), grantedAt: evidence.grantedAt }
   const note = site.rememberUserAgent ? describeBrowser(req) : undefined
-  const id = await host.signIn(req, res, {
-    ticket,
-    tokens,
-    previous,
-    moment,
-    // Whoever comes back from a trip for more scope goes on where they were, unless somebody else has come back.
-    continues: attempt.continues === idTokenClaims.sub,
-    ...(note && { note }),
-  })
+  // Whoever comes back from a trip for more scope goes on where they were, unless somebody else has come back.
+  const continues = attempt.continues === idTokenClaims.sub
+  const kind = { ticket, tokens, previous, moment, continues, ...(note && { note }) }
+  const id = await step('session', () => host.signIn(req, res, kind))
   transactions.finish(res, attempt, id)
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
+import type { Response } from 'express'
 
 /** Cookies of a request. Names are compared as they were sent, never decoded, so that `__%48ost-` is not `__Host-`. */
 export type Cookies = Readonly<Record<string, string | undefined>>
@@ -32,4 +33,12 @@ export function clearCookie(res: ServerResponse, name: string, attributes: Cooki
 /** The name with the prefix that keeps sibling hosts and plain http from planting it. Only a Secure cookie may carry it. */
 export function hostCookieName(name: string, secure: boolean): string {
   return secure ? `__Host-${name}` : name
+}
+
+/** Says to caches that the answer depends on who asks. */
+export function varyByCookie(res: Response): void {
+  if (res.headersSent) return
+  // Mostly there is no such header yet, and nothing to be merged.
+  if (res.hasHeader('Vary')) res.vary('Cookie')
+  else res.setHeader('Vary', 'Cookie')
 }

@@ -1,3 +1,4 @@
+import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import {
   type AuthorizationResponse,
@@ -32,7 +33,7 @@ export async function gatherEvidence(
   answer: AuthorizationResponse,
   attempt: Transaction,
 ): Promise<Evidence> {
-  const response = await checkedResponse(services, answer)
+  const response = await step('response', () => checkedResponse(services, answer))
   const front = await verifyFrontIdToken(services, response, attempt)
   if (response.code === undefined) {
     if (front === undefined || response.id_token === undefined)
@@ -44,7 +45,7 @@ export async function gatherEvidence(
   const redeemed = redeem(services, response.code, attempt, front)
   const [{ tokens, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
   const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
-  if (userInfo !== undefined) checkUserInfoSubject(userInfo, claims.sub)
+  if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
   // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - attempt.createdAt)
   return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, grantedAt }
@@ -74,13 +75,17 @@ async function verifyFrontIdToken(
   attempt: Transaction,
 ): Promise<IdTokenClaims | undefined> {
   if (!returnsIdToken(site.responseType) || response.id_token === undefined) return undefined
-  const { claims, alg } = await provider.verifyIdToken(response.id_token, attempt)
-  const parts = { code: response.code, accessToken: response.access_token, state: attempt.state }
-  checkTokenHashes(claims, alg, parts, {
-    codeHash: returnsCode(site.responseType),
-    accessTokenHash: returnsAccessToken(site.responseType),
+  const { code, access_token: accessToken, id_token: idToken } = response
+  return step('frontIdToken', async () => {
+    const { claims, alg } = await provider.verifyIdToken(idToken, attempt)
+    checkTokenHashes(
+      claims,
+      alg,
+      { code, accessToken, state: attempt.state },
+      { codeHash: returnsCode(site.responseType), accessTokenHash: returnsAccessToken(site.responseType) },
+    )
+    return claims
   })
-  return claims
 }
 
 /**
@@ -92,9 +97,10 @@ async function fetchEarlyUserInfo(
   front: IdTokenClaims | undefined,
   response: CheckedAuthorizationResponse,
 ): Promise<UserInfo | undefined> {
-  if (site.userInfo !== 'front-channel' || front === undefined || response.access_token === undefined) return undefined
+  const { access_token: accessToken } = response
+  if (site.userInfo !== 'front-channel' || front === undefined || accessToken === undefined) return undefined
   try {
-    return await provider.fetchUserInfo(response.access_token)
+    return await step('userInfo', () => provider.fetchUserInfo(accessToken))
   } catch (error) {
     if (error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401) return undefined
     throw error
@@ -108,21 +114,22 @@ async function redeem(
   attempt: Transaction,
   front: IdTokenClaims | undefined,
 ) {
-  const tokens = await provider.redeemCode({
-    code,
-    codeVerifier: attempt.codeVerifier,
-    redirectUri: attempt.redirectUri,
-  })
+  const { codeVerifier, redirectUri } = attempt
+  const tokens = await step('code', () => provider.redeemCode({ code, codeVerifier, redirectUri }))
   const redeemedAt = site.now().getTime() / 1000
   const idToken = tokens.id_token
   if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
-  const { claims, alg } = await provider.verifyIdToken(idToken, attempt)
-  checkTokenHashes(claims, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
-  if (front !== undefined) checkSameIdentity(front, claims)
+  const claims = await step('idToken', async () => {
+    const { claims: second, alg } = await provider.verifyIdToken(idToken, attempt)
+    checkTokenHashes(second, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
+    if (front !== undefined) checkSameIdentity(front, second)
+    return second
+  })
   return { tokens, idToken, claims, redeemedAt }
 }
 
 async function fetchUserInfo({ site, provider }: Services, accessToken: string): Promise<UserInfo | undefined> {
   const offered = (await provider.metadata()).userinfo_endpoint !== undefined
-  return site.userInfo === 'off' || !offered ? undefined : provider.fetchUserInfo(accessToken)
+  if (site.userInfo === 'off' || !offered) return undefined
+  return step('userInfo', () => provider.fetchUserInfo(accessToken))
 }

@@ -25,7 +25,7 @@ export interface ScopeRequirement {
  * sign-in.
  */
 export function requiresAuth(requirement: AuthenticationRequirement = {}): RequestHandler {
-  return guard(({ now }, ticket) => findWeakness(ticket, requirement, now), tripFor(requirement))
+  return guard(({ time }, ticket) => findWeakness(ticket, requirement, time), tripFor(requirement))
 }
 
 /**

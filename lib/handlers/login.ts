@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { attemptOf, publish } from '../diagnostics/publish.js'
+import { showAddress, showFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type AuthorizationParams, buildAuthorizationUrl } from '../protocol/authorization-request.js'
 import { buildCodeChallenge } from '../protocol/pkce.js'
@@ -76,6 +78,14 @@ export async function startLogin(
     params,
   })
   transactions.save(req, res, transaction)
+  publish(() => ({
+    type: 'sign-in-started',
+    site: site.baseUrl,
+    attempt: attemptOf(transaction.state),
+    path: req.path,
+    endpoint: showAddress(location),
+    params: showFields(new URL(location).searchParams),
+  }))
   redirect(res, location)
 }
 

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import onHeaders from 'on-headers'
 import { OidcError } from '../errors.js'
 import type { State } from '../state/state.js'
+import { varyByCookie } from './cookies.js'
 import { createRequestProperties } from './request-properties.js'
 import { createSessionCookie, type SessionCookie } from './session-cookie.js'
 import type { SessionHost } from './session-host.js'
@@ -93,7 +94,7 @@ function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, f
   const { sessions } = state
   let cookieSent = false
   let saveFailed = false
-  if (!res.headersSent) res.vary('Cookie')
+  varyByCookie(res)
   onHeaders(res, () => {
     if (!req.session) {
       if (cameWithId !== undefined && !Object.hasOwn(req, 'session')) cookie.clear(res)

@@ -32,7 +32,12 @@ export function requestHeaders(headers: IncomingHttpHeaders): Record<string, str
   const isLeftOut = createFilter(headers.connection, [...HOP_BY_HOP, ...BROWSER_ONLY])
   const isSentByProxies = (name: string) => name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')
   const isFetchMetadata = (name: string) => name.startsWith('sec-')
-  return select(headers, name => !isLeftOut(name) && !isSentByProxies(name) && !isFetchMetadata(name))
+  // A body without a length has to be announced on the next connection as well: left out, it would pass for another request.
+  const framing = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' }
+  return {
+    ...framing,
+    ...select(headers, name => !isLeftOut(name) && !isSentByProxies(name) && !isFetchMetadata(name)),
+  }
 }
 
 /** The headers of an API's answer as the browser gets them. Without a word about it, nobody stores the answer. */

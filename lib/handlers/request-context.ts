@@ -4,11 +4,13 @@ import type { UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from './access-tokens.js'
 import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
+import { varyByCookie } from './cookies.js'
 import { answerFailure } from './failure.js'
 import { type LoginOptions, startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
 import { createRequestProperties } from './request-properties.js'
 import { epochSeconds } from './site.js'
+import type { SiteTime } from './step-up.js'
 import type { ExchangeOptions } from './token-exchange.js'
 import { fetchUserInfo, type UserInfoOptions } from './user-info.js'
 import type { Visit } from './visit.js'
@@ -68,7 +70,7 @@ export class RequestContext implements OidcRequestContext {
 
   constructor(visit: Visit) {
     this.#visit = visit
-    if (!visit.res.headersSent) visit.res.vary('Cookie')
+    varyByCookie(visit.res)
   }
 
   get isAuthenticated(): boolean {
@@ -93,9 +95,10 @@ export class RequestContext implements OidcRequestContext {
     return this.#visit.ticket()
   }
 
-  /** @internal Seconds since the epoch. */
-  get now(): number {
-    return epochSeconds(this.#visit.services.site)
+  /** @internal For guards that look at the age of a sign-in. */
+  get time(): SiteTime {
+    const { site } = this.#visit.services
+    return { now: epochSeconds(site), clockTolerance: site.clockTolerance }
   }
 
   /** @internal Sends the person who is signed in to the provider for more, and back. */

@@ -1,3 +1,4 @@
+import { publish } from '../diagnostics/publish.js'
 import type { Site } from './site.js'
 
 /**
@@ -27,6 +28,7 @@ interface Ended {
 
 /** Tells the site's hook. A hook that fails is a line in the log: the session has ended all the same. */
 export async function announceSignOut(site: Site, reason: SignOutReason, ended: readonly Ended[]): Promise<void> {
+  publish(() => ({ type: 'sign-out', site: site.baseUrl, reason, sessions: ended.length }))
   if (site.hooks.signOut === undefined) return
   for (const { issuer, subject, sid, signedInAt } of ended) {
     try {

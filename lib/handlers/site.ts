@@ -60,6 +60,8 @@ export interface Site {
   readonly apis: readonly string[]
   /** Whether a sign-out gives the tokens back to the provider. */
   readonly revokesTokens: boolean
+  /** Seconds by which clocks may differ. */
+  readonly clockTolerance: number
   /** Milliseconds: one exchange with the provider, one command to Redis. */
   readonly timeouts: { readonly provider: number; readonly redis: number }
   /** `false`: the site mounts express-session itself. */

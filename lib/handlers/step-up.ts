@@ -20,16 +20,25 @@ export interface Lack {
 /** Seconds a person may take from the provider to the page. Less, and a strict page would send them back for ever. */
 const SHORTEST_MAX_AGE = 60
 
-/** Seconds the clocks of provider and site may differ. */
-const TOLERANCE = 30
+/** Seconds from the callback, which is as tolerant, to the page: without them a clock that is late could mean one trip after another. */
+const ON_THE_WAY = 30
 
-/** @param now seconds since the epoch */
-export function findWeakness(ticket: Ticket, required: AuthenticationRequirement, now: number): Lack | undefined {
+/** The time at a site, in seconds since the epoch, and the seconds another clock may be apart from it. */
+export interface SiteTime {
+  readonly now: number
+  readonly clockTolerance: number
+}
+
+export function findWeakness(
+  ticket: Ticket,
+  required: AuthenticationRequirement,
+  { now, clockTolerance }: SiteTime,
+): Lack | undefined {
   const { maxAge } = required
   const { acr } = tripFor(required)
   const isStrong = acr === undefined || (ticket.acr !== undefined && acr.includes(ticket.acr))
   const isRecent =
-    maxAge === undefined || now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + TOLERANCE
+    maxAge === undefined || now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + clockTolerance + ON_THE_WAY
   if (isStrong && isRecent) return undefined
   const cause = {
     ...(acr !== undefined && { acr_values: acr.join(' ') }),

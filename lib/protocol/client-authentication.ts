@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import { type CryptoKey, type JWK, SignJWT } from 'jose'
+import type { CryptoKey, JWK } from 'jose'
+import { SignJWT } from 'jose/jwt/sign'
 import { OidcError } from '../errors.js'
 import type { ClientAuthenticationMethod, SigningAlgorithm } from './wire.js'
 

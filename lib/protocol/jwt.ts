@@ -1,4 +1,6 @@
-import { type CryptoKey, compactVerify, decodeProtectedHeader } from 'jose'
+import type { CryptoKey } from 'jose'
+import { decodeProtectedHeader } from 'jose/decode/protected_header'
+import { compactVerify } from 'jose/jws/compact/verify'
 import { OidcError } from '../errors.js'
 import { evidenceOf } from './evidence.js'
 import { isJsonObject } from './json.js'

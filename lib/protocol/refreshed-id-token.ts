@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose'
+import { decodeJwt } from 'jose/jwt/decode'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { evidenceOf } from './evidence.js'

@@ -1,3 +1,5 @@
+import { observe } from '../diagnostics/publish.js'
+import { showAddress, showFields, showMembers } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { printable } from '../protocol/evidence.js'
 import { isSecureUrl } from '../protocol/url.js'
@@ -66,21 +68,40 @@ export function createHttp(settings: HttpSettings): Http {
   return {
     getJson(url, { accept = 'application/json', bearer } = {}) {
       const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
-      return exchange(url, { method: 'GET', headers: buildHeaders({ accept, ...authorization }) })
+      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }) }
+      return observeCall('GET', url, {}, () => exchange(url, init))
     },
     postForm(url, body, headers) {
-      return exchange(url, {
+      const type = 'application/x-www-form-urlencoded'
+      const init = {
         method: 'POST',
-        headers: buildHeaders({
-          accept: 'application/json',
-          ...headers,
-          'content-type': 'application/x-www-form-urlencoded',
-        }),
+        headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
         body: new URLSearchParams(body).toString(),
-      })
+      }
+      return observeCall('POST', url, body, () => exchange(url, init))
     },
     stream: (url, init) => fetch(url, { ...init, redirect: 'manual' }),
   }
+}
+
+function observeCall(
+  method: 'GET' | 'POST',
+  url: string,
+  body: Readonly<Record<string, string>>,
+  call: () => Promise<HttpAnswer>,
+): Promise<HttpAnswer> {
+  return observe(call, (timing, _error, answer) => {
+    const members = answer && showMembers(answer.text)
+    return {
+      type: 'provider-call',
+      method,
+      endpoint: showAddress(url),
+      fields: showFields(Object.entries(body)),
+      ...timing,
+      ...(answer && { status: answer.status }),
+      ...(members && { members }),
+    }
+  })
 }
 
 function parseTarget(url: string): URL {

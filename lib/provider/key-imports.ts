@@ -1,4 +1,5 @@
-import { type CryptoKey, importJWK, type JWK } from 'jose'
+import type { CryptoKey, JWK } from 'jose'
+import { importJWK } from 'jose/key/import'
 
 /** Imports of public keys, done when a key is first needed and once as long as the provider publishes it unchanged. */
 export interface KeyImports {

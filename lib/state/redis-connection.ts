@@ -1,3 +1,4 @@
+import { observe } from '../diagnostics/publish.js'
 import type { RedisClient } from './redis-client.js'
 import { reasonOf, unavailable } from './unavailable.js'
 
@@ -77,7 +78,11 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
   client.on('ready', retryWaiting)
   client.on('end', retryWaiting)
   return {
-    run,
+    run: (command, send) =>
+      observe(
+        () => run(command, send),
+        timing => ({ type: 'store-command', command, ...timing }),
+      ),
     close() {
       client.off('ready', retryWaiting)
       client.off('end', retryWaiting)

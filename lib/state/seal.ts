@@ -1,13 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createSecretKey,
-  type KeyObject,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OidcError } from '../errors.js'
+import { createHmacSha256, type Hmac } from './hmac.js'
 
 /** What a sealed value is for. A value sealed for one purpose cannot be opened for another. */
 export type SealPurpose = 'transaction' | 'logout' | 'session' | 'ticket' | 'tokens' | 'client' | 'summary'
@@ -71,20 +64,19 @@ type KeyPurpose = SealPurpose | 'cookie' | 'name'
 interface KeyRing {
   /** Version byte and key id, the first bytes of everything sealed under this secret. */
   readonly head: Buffer
-  rootOf(purpose: KeyPurpose): KeyObject
+  rootOf(purpose: KeyPurpose): Hmac
 }
 
 /** HKDF-Extract, once per secret and purpose. */
 function createKeyRing(secret: string, realm: string): KeyRing {
-  const roots = new Map<KeyPurpose, KeyObject>()
-  const extract = (label: string) =>
-    createHmac('sha256', `express-hybrid-oidc ${label}\n${realm}`).update(secret).digest()
+  const roots = new Map<KeyPurpose, Hmac>()
+  const extract = (label: string) => createHmacSha256(Buffer.from(`express-hybrid-oidc ${label}\n${realm}`))(secret)
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
     rootOf(purpose) {
       const known = roots.get(purpose)
       if (known !== undefined) return known
-      const root = createSecretKey(extract(purpose))
+      const root = createHmacSha256(extract(purpose))
       roots.set(purpose, root)
       return root
     },
@@ -93,7 +85,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
 
 /** HKDF-Expand for 32 bytes is one HMAC: `info | 0x01`. */
 function keyFor(ring: KeyRing, purpose: KeyPurpose, context: string): Buffer {
-  return createHmac('sha256', ring.rootOf(purpose)).update(`${context}\x01`).digest()
+  return ring.rootOf(purpose)(`${context}\x01`)
 }
 
 function associatedData(purpose: SealPurpose, context: string): Buffer {
@@ -127,7 +119,7 @@ function openWith(ring: KeyRing, purpose: SealPurpose, context: string, sealed: 
 }
 
 function macOf(ring: KeyRing, purpose: 'cookie' | 'name', value: string): string {
-  return createHmac('sha256', ring.rootOf(purpose)).update(value).digest('base64url')
+  return ring.rootOf(purpose)(value).toString('base64url')
 }
 
 function isEqual(a: Buffer, b: Buffer): boolean {

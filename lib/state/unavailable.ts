@@ -1,7 +1,9 @@
+import { publish } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 
 /** The one error for a store that does not do what it is asked, whatever the reason, which is our own wording. */
 export function unavailable(command: string, reason: string): OidcError {
+  publish(() => ({ type: 'store-trouble', command, reason }))
   return new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available', { cause: { command, reason } })
 }
 

@@ -15,7 +15,7 @@ import { attack, cookieHeader, startAttempt, whoIs } from './bench.js'
 
 declare module 'express-session' {
   interface SessionData {
-    cart: string
+    basket: string
     csrf: string
   }
 }
@@ -372,17 +372,17 @@ describe('what the site itself does with its answer', () => {
       site: {
         routes: app => {
           app.get('/head/list', (req, res) => {
-            req.session.cart = 'x'
+            req.session.basket = 'x'
             res.writeHead(200, ['Content-Type', 'text/plain', 'X-Own', 'yes', 'Set-Cookie', 'own=1'])
             res.end('done')
           })
           app.get('/head/object', (req, res) => {
-            req.session.cart = 'x'
+            req.session.basket = 'x'
             res.writeHead(200, { 'content-type': 'text/plain', 'x-own': 'yes', 'set-cookie': ['own=1'] })
             res.end('done')
           })
           app.get('/head/flushed', (req, res) => {
-            req.session.cart = 'x'
+            req.session.basket = 'x'
             res.setHeader('x-own', 'yes')
             res.appendHeader('Set-Cookie', 'own=1')
             res.flushHeaders()
@@ -406,7 +406,7 @@ describe('what the site itself does with its answer', () => {
           cookies.some(cookie => cookie.startsWith('sid=')),
           path,
         )
-        assert.deepEqual((await agent.open(`${site.url}/session`)).json(), { cart: 'x' }, path)
+        assert.deepEqual((await agent.open(`${site.url}/session`)).json(), { basket: 'x' }, path)
       }
     },
   )

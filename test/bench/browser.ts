@@ -45,7 +45,8 @@ export async function signIn(baseUrl: string): Promise<string> {
   await back.send()
   const jar = parseHeader(back.cookies())
   const page = await travel(`${baseUrl}/page`, { jar })
-  if (!page.body.includes('@example.com')) throw new Error(`nobody is signed in: ${page.status} ${page.body.slice(0, 500)}`)
+  if (!page.body.includes('@example.com'))
+    throw new Error(`nobody is signed in: ${page.status} ${page.body.slice(0, 500)}`)
   await travel(`${baseUrl}/fill`, { jar })
   return headerOf(jar)
 }
@@ -56,7 +57,12 @@ export async function get(url: string, cookie: string): Promise<void> {
 }
 
 function parseHeader(cookie: string): Map<string, string> {
-  return new Map(cookie.split('; ').filter(Boolean).map(pair => split(pair)))
+  return new Map(
+    cookie
+      .split('; ')
+      .filter(Boolean)
+      .map(pair => split(pair)),
+  )
 }
 
 function split(pair: string): [string, string] {

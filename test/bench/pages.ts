@@ -66,7 +66,8 @@ function visitsOf(contender: Contender, cookies: readonly string[]): Visit[] {
 async function countCommands({ baseUrl }: Contender, redis: RedisServer, cookies: readonly string[]) {
   const before = await redisUsage(redis)
   const asking = await redisUsage(redis)
-  for (let request = 0; request < REQUESTS; request += 1) await get(`${baseUrl}/page`, cookies[request % SESSIONS] ?? '')
+  for (let request = 0; request < REQUESTS; request += 1)
+    await get(`${baseUrl}/page`, cookies[request % SESSIONS] ?? '')
   const after = await redisUsage(redis)
   return {
     commands: (after.commands - asking.commands - 1) / REQUESTS,
@@ -89,7 +90,12 @@ function figuresOf({ cpu, requestsPerSecond, p50, p99 }: Measured, exact: Exact)
   const above = 'CPU above bare Express, page that reads req.oidc'
   return [
     { what: above, against: 'express-session', goal: 0.35, value: aboveExpress('express-session', '/page') },
-    { what: above, against: 'express-openid-connect', goal: 0.25, value: aboveExpress('express-openid-connect', '/page') },
+    {
+      what: above,
+      against: 'express-openid-connect',
+      goal: 0.25,
+      value: aboveExpress('express-openid-connect', '/page'),
+    },
     {
       what: 'the same, and the page reads req.session',
       against: 'express-session',

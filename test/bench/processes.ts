@@ -23,7 +23,11 @@ function pin(pid: number | undefined, core: number): void {
 }
 
 /** A process that answers every message by one. */
-async function start(file: string, args: readonly string[], core: number): Promise<{ child: ChildProcess; first: unknown }> {
+async function start(
+  file: string,
+  args: readonly string[],
+  core: number,
+): Promise<{ child: ChildProcess; first: unknown }> {
   const path = fileURLToPath(new URL(file, import.meta.url))
   const child = fork(path, args, { execArgv: ['--expose-gc'], env: { ...process.env, NODE_ENV: 'production' } })
   children.add(child)

@@ -40,9 +40,11 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
   calls[url.pathname] = (calls[url.pathname] ?? 0) + 1
   if (url.pathname === '/authorize') return send(res, authorize(url.searchParams))
   if (delay > 0) await sleep(delay)
-  if (url.pathname === '/token') return send(res, JSON.parse(grants.get(new URLSearchParams(body).get('code') ?? '') ?? '{}'))
+  if (url.pathname === '/token')
+    return send(res, JSON.parse(grants.get(new URLSearchParams(body).get('code') ?? '') ?? '{}'))
   if (url.pathname === '/userinfo') return send(res, personOf(req.headers.authorization))
-  if (url.pathname === '/jwks') return send(res, { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' }] })
+  if (url.pathname === '/jwks')
+    return send(res, { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' }] })
   return send(res, metadata())
 }
 
@@ -90,7 +92,15 @@ function createIdToken(sub: string, claims: object): string {
 function createAccessToken(sub: string): string {
   const iat = Math.floor(Date.now() / 1000)
   const groups = Array.from({ length: 12 }, (_, at) => `urn:example:api:permission:${at}`)
-  return createJwt({ iss: issuer, aud: 'https://api.example.com', iat, exp: iat + 3600, jti: randomBytes(16).toString('hex'), sub, groups })
+  return createJwt({
+    iss: issuer,
+    aud: 'https://api.example.com',
+    iat,
+    exp: iat + 3600,
+    jti: randomBytes(16).toString('hex'),
+    sub,
+    groups,
+  })
 }
 
 function createJwt(claims: object): string {
@@ -110,7 +120,10 @@ function personOf(authorization = ''): object {
 
 /** 35 claims. */
 function describe(sub: string): object {
-  const more = Array.from({ length: 29 }, (_, at) => [`attribute_${at}`, at % 4 ? `the value of the claim with number ${at}` : [at, at + 1]])
+  const more = Array.from({ length: 29 }, (_, at) => [
+    `attribute_${at}`,
+    at % 4 ? `the value of the claim with number ${at}` : [at, at + 1],
+  ])
   return {
     sub,
     name: `Person Number ${sub}`,

@@ -20,7 +20,10 @@ const watch = watchProcess()
 const scene = await openFuzzScene()
 const parsed = await openFuzzScene({
   site: {
+    // The parsers' own errors carry their status, which Express heeds.
+    handlesErrors: false,
     before: app => {
+      app.set('env', 'test')
       app.use(express.urlencoded({ extended: true }))
       app.use(express.json())
     },
@@ -114,16 +117,16 @@ for (const [kind, { site }] of Object.entries(sites)) {
         assert.equal(({} as { polluted?: unknown }).polluted, undefined)
       })
     }
-
-    test('a body without an end is cut off', async () => {
-      for (const path of targets.slice(0, 2)) {
-        const { status, sent } = await pour(site.url + path)
-        assert.equal(status, 413)
-        assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes were taken`)
-      }
-    })
   })
 }
+
+test('a body without an end is cut off', async () => {
+  for (const path of targets.slice(0, 2)) {
+    const { status, sent } = await pour(scene.site.url + path)
+    assert.equal(status, 413)
+    assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes were taken`)
+  }
+})
 
 describe('headers', () => {
   const headers: Record<string, Record<string, string>> = {

@@ -11,15 +11,13 @@ import { inLogoutScene, isSignedIn, type LogoutScene, signIn } from './support.j
 
 const sessionState = 'Zm9v"><script>alert(1)</script>.salt'
 
-/** What the provider's frame answers; the second query parameter of its own page decides. */
+/** The provider's frame: tells the test what it was asked, and answers what the test wants. */
 const providerFrame = `<!doctype html><script>
-let state = 'unchanged'
+window.state = 'unchanged'
 addEventListener('message', ({ source, origin, data }) => {
   fetch('/asked', { method: 'POST', body: JSON.stringify([origin, data]) })
-  source.postMessage(state, origin)
+  source.postMessage(window.state, origin)
 })
-addEventListener('storage', () => { state = localStorage.getItem('state') })
-state = localStorage.getItem('state') ?? state
 </script>`
 
 /** A page of the site that embeds the watcher and writes down what it says. */
@@ -30,6 +28,8 @@ addEventListener('message', ({ origin, data }) => { if (origin === location.orig
 
 interface Watched extends LogoutScene {
   readonly asked: readonly (readonly [string, string])[]
+  /** Where the provider's frame comes from. */
+  readonly framesPort: number
   /** What the provider's frame says from now on. */
   state: string
 }
@@ -40,8 +40,10 @@ function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions
     let state = 'unchanged'
     const frames: LoopbackServer = await startLoopbackServer((req, res) => {
       if (req.method !== 'POST') {
+        const framed = new URL(req.url ?? '/', 'http://x').searchParams.get('frame')
+        const embedding = `<!doctype html><iframe src="${framed}"></iframe>`
         res.writeHead(200, { 'content-type': 'text/html' })
-        res.end(providerFrame.replace("= 'unchanged'", `= '${state}'`))
+        res.end(framed === null ? providerFrame.replace("= 'unchanged'", `= '${state}'`) : embedding)
         return
       }
       req.setEncoding('utf8').on('data', (text: string) => asked.push(JSON.parse(text)))
@@ -60,6 +62,7 @@ function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions
         const watched: Watched = {
           ...opened,
           asked,
+          framesPort: frames.port,
           get state() {
             return state
           },
@@ -129,7 +132,8 @@ describe('the page that watches the session at the provider', () => {
 describe('in Chromium the page that watches', () => {
   let chromium: Chromium
   before(async () => {
-    chromium = await startChromium()
+    // A page that is changed on the way counts as one from the Internet, which may not load anything from this machine.
+    chromium = await startChromium({ args: ['--disable-features=LocalNetworkAccessChecks'] })
   })
   after(() => chromium.close())
 
@@ -163,8 +167,7 @@ describe('in Chromium the page that watches', () => {
       assert.deepEqual(await heard(page), [])
       assert.deepEqual(scene.asked[0], [scene.site.url, `${scene.provider.clientId} ${sessionState}`])
 
-      await frameOf(page).evaluate(() => localStorage.setItem('state', 'changed'))
-      await frameOf(page).evaluate(() => dispatchEvent(new Event('storage')))
+      await frameOf(page).evaluate(`window.state = 'changed'`)
       await heardBy(page, async () => (await heard(page)).length > 0)
       const count = scene.asked.length
       await page.clock.runFor(60_000)
@@ -189,29 +192,18 @@ describe('in Chromium the page that watches', () => {
   )
 
   test(
-    'believes no other window and no other origin',
+    'believes no other window, though it is of the right origin',
     inWatched(async scene => {
       const page = await openWatched(scene)
-      // The site's own page, and a frame of another origin that got hold of the watcher.
-      await page.evaluate(() => {
-        const frame = document.getElementById('watcher') as HTMLIFrameElement
-        frame.contentWindow?.postMessage('changed', location.origin)
-      })
-      await page.evaluate(origin => {
+      const evil = `http://127.0.0.1:${scene.framesPort}/evil`
+      const added = page.waitForEvent('framenavigated', { predicate: frame => frame.url() === evil })
+      await page.evaluate(`{
         const frame = document.createElement('iframe')
-        frame.src = `${origin}/evil`
+        frame.src = '${evil}'
         document.body.append(frame)
-      }, new URL(scene.provider.issuer).origin)
-      await page.waitForFunction(() => window.frames.length === 2)
-      const evil = page.frames().find(frame => frame.url().endsWith('/evil'))
-      await evil?.waitForLoadState()
-      await evil?.evaluate(() => window.parent.frames[0]?.postMessage('changed', '*'))
-      // The provider's frame, led astray to another origin, is the right window with the wrong origin.
-      const stray = new URL('/stray', scene.provider.issuer).href
-      await frameOf(page).evaluate(target => location.replace(target), stray)
-      await page.waitForEvent('framenavigated', { predicate: frame => frame.url().endsWith('/stray') }).catch(() => {})
-      const strayed = page.frames().find(frame => frame.url().endsWith('/stray'))
-      await strayed?.evaluate(() => window.parent.postMessage('changed', '*'))
+      }`)
+      await (await added).evaluate(`parent.frames[0].postMessage('changed', '*')`)
+      await page.evaluate(`document.getElementById('watcher').contentWindow.postMessage('changed', location.origin)`)
       await page.clock.runFor(20_000)
       assert.deepEqual(await heard(page), [])
       await page.context().close()
@@ -219,16 +211,37 @@ describe('in Chromium the page that watches', () => {
   )
 
   test(
-    'is not let into a page of another site',
+    'believes no other origin, though it is in the right window',
+    inWatched(async scene => {
+      const page = await chromium.newPage()
+      // Its own policy would not let the frame be led astray.
+      await page.route(address(scene), async route => {
+        const response = await route.fetch()
+        const { 'content-security-policy': _, ...headers } = response.headers()
+        await route.fulfill({ response, headers })
+      })
+      await page.goto(`${scene.site.url}/claims`)
+      await page.clock.install()
+      await page.goto(`${scene.site.url}/watched`)
+      await heardBy(page, () => scene.asked.length >= 1)
+      const stray = `http://localhost:${scene.framesPort}/stray`
+      const strays = page.waitForEvent('framenavigated', { predicate: frame => frame.url() === stray })
+      await frameOf(page).evaluate(`location.replace('${stray}')`)
+      await (await strays).evaluate(`parent.postMessage('changed', '*')`)
+      await page.clock.runFor(20_000)
+      assert.deepEqual(await heard(page), [])
+      await page.context().close()
+    }),
+  )
+
+  test(
+    'is not let into a page of another origin, though the cookie comes along',
     inWatched(async scene => {
       const page = await chromium.newPage()
       await page.goto(`${scene.site.url}/claims`)
-      const body = `<!doctype html><iframe src="${address(scene)}"></iframe>`
-      const answer = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body })
-      scene.provider.break({ endSession: { answer } })
-      await page.goto(`${scene.provider.issuer}/end_session`)
-      await page.frames()[1]?.waitForLoadState()
-      assert.match(page.frames()[1]?.url() ?? '', /^chrome-error:|^about:blank/)
+      const refused = page.waitForEvent('framenavigated', { predicate: frame => /^chrome-error:/.test(frame.url()) })
+      await page.goto(`http://localhost:${scene.framesPort}/embed?frame=${encodeURIComponent(address(scene))}`)
+      await refused
       assert.equal(scene.asked.length, 0)
       await page.context().close()
     }),

@@ -61,8 +61,8 @@ export interface Project {
   write(name: string, text: string): void
   /** Runs a file of the project, and returns what it says. */
   node(file: string, options?: { readonly binary?: string; readonly env?: NodeJS.ProcessEnv }): Promise<string>
-  /** Compiles a file of the project, and returns the complaints. */
-  compile(file: string, module: 'nodenext' | 'bundler'): Promise<string>
+  /** Compiles files of the project, and returns the complaints. */
+  compile(files: readonly string[], module: 'nodenext' | 'bundler'): Promise<string>
 }
 
 export interface Peers {
@@ -112,7 +112,7 @@ function openProject(folder: string): Project {
       const { stdout, stderr } = await run(binary, [file], { cwd: folder, env: { PATH: process.env.PATH, ...env } })
       return stdout + stderr
     },
-    async compile(file, module) {
+    async compile(files, module) {
       const kind = module === 'nodenext' ? ['nodenext', 'nodenext'] : ['esnext', 'bundler']
       const how = ['--module', kind[0] ?? '', '--moduleResolution', kind[1] ?? '', '--types', 'node']
       const strict = [
@@ -125,7 +125,7 @@ function openProject(folder: string): Project {
         'es2023',
       ]
       try {
-        const { stdout } = await run(process.execPath, [tsc, ...strict, ...how, file], { cwd: folder })
+        const { stdout } = await run(process.execPath, [tsc, ...strict, ...how, ...files], { cwd: folder })
         return stdout
       } catch (error) {
         return (error as { stdout: string }).stdout

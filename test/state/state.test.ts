@@ -368,6 +368,7 @@ describe('records that are not what they should be', () => {
       '{}',
       JSON.stringify(nobody),
       JSON.stringify({ ...ticket(), expiresAt: 'later' }),
+      JSON.stringify({ ...ticket(), expiresAt: '99999999999' }),
     ]
     for (const shape of shapes) {
       await client.hset(key, {

@@ -223,6 +223,9 @@ describe('a client made from a URL', () => {
     assert.match(String(first), /ECONNREFUSED|ECONNRESET/)
     assert.ok(rest.length <= 2)
     assert.match(String(rest.at(-1)), /available again/)
+    const soFar = bench.logged.length
+    await server.kill()
+    await until('the same trouble is logged anew', () => bench.logged.length > soFar)
   })
 
   test('with a wrong password says so, shows it nowhere, and recovers when the password fits', async () => {

@@ -6,7 +6,7 @@ import type { Claims, EndpointFault, Faults, JwtFault, RecordedRequest } from '.
 import { createGrants } from './hostile-grants.js'
 import { createHostileKeys, type HostileKeys } from './hostile-keys.js'
 import { startLoopbackServer } from './loopback-server.js'
-import { secret } from './secrets.js'
+import { keepSecret, secret } from './secrets.js'
 
 export type { Endpoint } from './hostile-endpoints.js'
 export * from './hostile-faults.js'
@@ -91,6 +91,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   const alg = options.alg ?? 'RS256'
   const now = options.now ?? (() => Math.floor(Date.now() / 1000))
   const user = options.user ?? ALICE
+  if (String(user.email).length >= 16) keepSecret('e-mail address', String(user.email))
   const sid = options.sid === null ? undefined : (options.sid ?? 'sid-1')
   const path = options.issuerPath ?? ''
   const requests: RecordedRequest[] = []
@@ -135,6 +136,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   async function listen(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await record(incoming)
     requests.push(request)
+    keepSecretsOf(request)
     const endpoint = (Object.keys(PATHS) as Endpoint[]).find(name => request.path === trimSlash(path) + PATHS[name])
     if (!endpoint) {
       problems.push(`${request.method} ${request.path}: there is no such path`)
@@ -193,5 +195,18 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     stop: server.stop,
     start: server.start,
     close: server.stop,
+  }
+}
+
+/** What a site made up for one sign-in, and how it proved who it is. Faults of a test may have made it short. */
+function keepSecretsOf({ query, form, headers }: RecordedRequest): void {
+  const found = {
+    state: query.state,
+    nonce: query.nonce,
+    'code verifier': form.code_verifier,
+    'client assertion': form.client_assertion,
+  }
+  for (const [label, value] of Object.entries({ ...found, credentials: headers.authorization })) {
+    if (value !== undefined && value.length >= 32) keepSecret(label, value)
   }
 }

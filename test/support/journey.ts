@@ -1,6 +1,7 @@
 import { type CookieJar, isTrustworthy, siteOf } from './cookie-jar.js'
 import { type HtmlForm, parseForms } from './html-form.js'
 import { type RawAnswer, send } from './http-client.js'
+import { keepSecret } from './secrets.js'
 
 /** One request of a chain of redirects, with what went out and what came back. */
 export interface Hop {
@@ -66,7 +67,10 @@ export async function travel(jar: CookieJar, journey: Journey): Promise<Page> {
       ...(body !== undefined && { body }),
       ...(signal && { signal }),
     })
-    if (journey.sendsCookies(url)) for (const header of answer.setCookies) jar.set(url, header, context)
+    for (const header of answer.setCookies) {
+      keepCookieSecret(header)
+      if (journey.sendsCookies(url)) jar.set(url, header, context)
+    }
     const location = redirectTarget(answer, url)
     const { status, headers, setCookies } = answer
     hops.push({ method, url, requestHeaders, requestBody: body, status, headers, setCookies, location })
@@ -79,6 +83,15 @@ export async function travel(jar: CookieJar, journey: Journey): Promise<Page> {
     }
     url = location
   }
+}
+
+/** Whoever reads a cookie in a log is whoever it belongs to. The session id is worth as much without its MAC. */
+function keepCookieSecret(header: string): void {
+  const [, name = '', value = ''] = /^([^=]*)=([^;]*)/.exec(header) ?? []
+  if (value.length < 32) return
+  keepSecret(`cookie ${name}`, value)
+  const id = value.split('.', 1)[0] ?? ''
+  if (id !== value && id.length >= 32) keepSecret(`session id of ${name}`, id)
 }
 
 function redirectTarget({ status, headers }: RawAnswer, url: string): string | undefined {

@@ -56,6 +56,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
   return {
     clients: [settings.client],
     adapter: settings.adapter,
+    extraClientMetadata: { properties: ['frontchannel_logout_uri'] },
     jwks: { keys: settings.jwks },
     cookies: { keys: [settings.cookieSecret] },
     routes: ROUTES,

@@ -37,6 +37,8 @@ export interface ProviderOptions {
   readonly refreshTokens?: boolean
   /** Seconds. Default 3600. */
   readonly accessTokenLife?: number
+  /** Changes every `oidc-provider` that is made, before it is used. */
+  readonly customise?: (provider: OidcProvider) => void
 }
 
 export type ProviderEndpoint = 'discovery' | 'authorize' | 'token' | 'userinfo' | 'jwks' | 'endSession' | 'revocation'
@@ -137,6 +139,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     register(site, client = {}) {
       const metadata = buildClient(clientId, clientSecret, site, { ...options.client, ...client })
       provider = createOidcProvider(issuer, { ...settings, client: metadata }, errors)
+      options.customise?.(provider)
       receive = provider.callback()
     },
     stop: server.stop,

@@ -35,12 +35,7 @@ export interface RedisServerSettings {
 }
 
 const running = new Set<ChildProcess>()
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
-// A test runner that gives a file up ends it by signal, and then nothing is said at the exit.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-
+let isWatched = false
 export async function startRedis({ port = 0, args = [] }: RedisServerSettings = {}): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), 'redis-'))
   const usedPort = port === 0 ? await unusedPort() : port
@@ -171,6 +166,7 @@ function launchRedis(directory: string, args: readonly string[]): Promise<ChildP
 
 async function launch(directory: string, args: readonly string[]): Promise<ChildProcess> {
   const child = spawn('redis-server', args, { cwd: directory, stdio: ['ignore', 'pipe', 'ignore'] })
+  endWithThisProcess()
   running.add(child)
   child.once('exit', () => running.delete(child))
   const output = child.stdout
@@ -214,4 +210,14 @@ async function readEverything(admin: Redis): Promise<Buffer> {
     parts.push((await admin.dumpBuffer(key)) ?? Buffer.alloc(0))
   }
   return Buffer.concat(parts.flatMap(part => [part, Buffer.of(10)]))
+}
+
+function endWithThisProcess(): void {
+  if (isWatched) return
+  isWatched = true
+  process.on('exit', () => {
+    for (const child of running) child.kill('SIGKILL')
+  })
+  // A test runner that gives a file up ends it by signal, and then nothing is said at the exit.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 }

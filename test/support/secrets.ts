@@ -64,6 +64,7 @@ interface Needle {
  * window of it looked up, instead of searching the text once per secret.
  */
 export function findSecrets(text: string, secrets: ReadonlyMap<string, string>): Leak[] {
+  if (text.length < SHORTEST) return []
   const byEnding = new Map<string, Needle[]>()
   for (const [value, label] of secrets) {
     for (const needle of needlesFor(value, label)) {

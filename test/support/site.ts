@@ -1,4 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
 import express5, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import {
   OidcError,
@@ -37,7 +39,7 @@ export interface Site {
   readonly log: readonly string[]
   /** Code of the last error, or `undefined`. */
   lastCode(): string | undefined
-  /** Also makes sure that no secret is in the log. */
+  /** Also makes sure that no secret is in the log, in an error with all its causes, or in an answer that is no success. */
   close(): Promise<void>
 }
 
@@ -46,10 +48,11 @@ const express4 = createRequire(import.meta.url)('express4') as typeof express5
 /** A small site that uses the middleware as its README says, on a free loopback port. */
 export async function startSite(options: SiteOptions): Promise<Site> {
   const app = (options.express === 4 ? express4 : express5)()
-  const server = await startLoopbackServer(
-    app as RequestHandler as Parameters<typeof startLoopbackServer>[0],
-    options.port,
-  )
+  const failures: string[] = []
+  const server = await startLoopbackServer((req, res) => {
+    recordFailure(res, failures)
+    ;(app as RequestHandler as Parameters<typeof startLoopbackServer>[0])(req, res)
+  }, options.port)
   const url = `http://${options.host ?? 'localhost'}:${server.port}`
   const errors: unknown[] = []
   const log: string[] = []
@@ -80,7 +83,28 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       await server.stop()
       await oidc.close()
       checkNoSecrets(log.join('\n'), 'the log of the site')
+      checkNoSecrets(failures.join('\n'), 'an answer of the site that is no success')
+      checkNoSecrets(
+        errors.map(error => inspect(error, { depth: 10, showHidden: true })).join('\n'),
+        'an error of the site',
+      )
     },
+  }
+}
+
+/** Everything that is said to somebody whose request failed, headers included; a new cookie is for that browser alone. */
+function recordFailure(res: ServerResponse, failures: string[]): void {
+  const keep = (chunk: unknown) => {
+    if (res.statusCode < 400 || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) return
+    const { 'set-cookie': _, ...headers } = res.getHeaders()
+    failures.push(JSON.stringify(headers), Buffer.from(chunk as string).toString())
+  }
+  for (const name of ['write', 'end'] as const) {
+    const usual = res[name].bind(res) as (...args: unknown[]) => never
+    res[name] = ((...args: unknown[]) => {
+      keep(args[0])
+      return usual(...args)
+    }) as never
   }
 }
 

@@ -141,7 +141,15 @@ test('without Redis it works within the process', async () => {
   const { issuer, clientId, clientSecret } = provider
   const now = () => new Date(seconds * 1000)
   open.push(
-    openIdConnect({ issuer, clientId, clientSecret, baseUrl: 'http://localhost:3000', secret: sessionSecret, now, log: () => {} }),
+    openIdConnect({
+      issuer,
+      clientId,
+      clientSecret,
+      baseUrl: 'http://localhost:3000',
+      secret: sessionSecret,
+      now,
+      log: () => {},
+    }),
   )
   const tokens = await Promise.all([ask(), ask(), ask()])
   assert.equal(new Set(tokens.map(({ value }) => value)).size, 1)

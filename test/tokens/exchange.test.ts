@@ -8,7 +8,11 @@ let bench: TokenSite
 
 async function signedIn(): Promise<TokenSite> {
   bench = await startTokenSite({
-    routes: app => void app.get('/exchange', answering(req => req.oidc.exchange(req.query as ExchangeOptions))),
+    routes: app =>
+      void app.get(
+        '/exchange',
+        answering(req => req.oidc.exchange(req.query as ExchangeOptions)),
+      ),
   })
   await bench.signIn()
   return bench
@@ -25,7 +29,12 @@ function grantExchanges(): void {
       answer(answer, { form }) {
         if (!form.grant_type?.endsWith(':token-exchange')) return answer
         const issued_token_type = 'urn:ietf:params:oauth:token-type:access_token'
-        const body = { access_token: secret('exchanged token'), issued_token_type, token_type: 'Bearer', expires_in: LIFE }
+        const body = {
+          access_token: secret('exchanged token'),
+          issued_token_type,
+          token_type: 'Bearer',
+          expires_in: LIFE,
+        }
         return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
       },
     },

@@ -27,7 +27,9 @@ async function start(options: Partial<ProxyOptions> = {}): Promise<TokenSite> {
   bench = await startTokenSite({
     routes(app) {
       // Made here, because the site has its instance only when it runs.
-      app.use((req, res, next) => bench.site.oidc.proxy('/api', { target: `${api.origin}/v1`, ...options })(req, res, next))
+      app.use((req, res, next) =>
+        bench.site.oidc.proxy('/api', { target: `${api.origin}/v1`, ...options })(req, res, next),
+      )
       app.get('/api-docs', (_req, res) => void res.send('docs'))
     },
   })
@@ -140,7 +142,10 @@ for (const path of ['/api/../admin', '/api/%2e%2e/admin', '/api/x/../../admin', 
   test(`no path leads out of the API: ${path}`, async () => {
     const { agent, site } = await start()
     const { hostname, port } = new URL(site.url)
-    const cookie = agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`).join('; ')
+    const cookie = agent
+      .cookies(site.url)
+      .map(({ name, value }) => `${name}=${value}`)
+      .join('; ')
     const headers = { cookie, 'x-csrf': '1', host: `localhost:${port}` }
     const outgoing = request({ host: hostname === 'localhost' ? '127.0.0.1' : hostname, port, path, headers }).end()
     const [answer] = await once(outgoing, 'response')
@@ -160,12 +165,16 @@ test('bodies stream both ways', async () => {
     incoming.on('end', () => response.end(' end'))
   })
   const { port } = new URL(site.url)
-  const cookie = agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`).join('; ')
+  const cookie = agent
+    .cookies(site.url)
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('; ')
   const headers = { cookie, 'x-csrf': '1' }
   const outgoing = request({ host: '127.0.0.1', port, path: '/api/a', method: 'POST', headers })
+  const answered = once(outgoing, 'response')
   outgoing.write('one')
   await until('the first part is there', () => received === 'one')
-  const [answer] = await once(outgoing, 'response')
+  const [answer] = await answered
   const [chunk] = await once(answer, 'data')
   assert.equal(String(chunk), 'echo one')
   outgoing.end('two')
@@ -175,7 +184,10 @@ test('bodies stream both ways', async () => {
 test('a DELETE with a chunked body keeps its body', async () => {
   const { agent, site } = await start()
   const { port } = new URL(site.url)
-  const cookie = agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`).join('; ')
+  const cookie = agent
+    .cookies(site.url)
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('; ')
   const headers = { cookie, 'x-csrf': '1', 'transfer-encoding': 'chunked' }
   const outgoing = request({ host: '127.0.0.1', port, path: '/api/a', method: 'DELETE', headers }).end('body')
   const [answer] = await once(outgoing, 'response')
@@ -210,7 +222,13 @@ test('an answer that breaks off does not look whole', async () => {
     response.writeHead(200, { 'content-length': '100' })
     response.write('half', () => response.destroy())
   })
-  assert.equal(await call('/api/a').then(() => 'whole', () => 'broken'), 'broken')
+  assert.equal(
+    await call('/api/a').then(
+      () => 'whole',
+      () => 'broken',
+    ),
+    'broken',
+  )
 })
 
 test('an API that never answers is given up', async () => {
@@ -242,7 +260,10 @@ test('a token for the scope and resource of the proxy goes along', async () => {
 test('a WebSocket is refused clearly', async () => {
   const { agent, site } = await start()
   const { port } = new URL(site.url)
-  const cookie = agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`).join('; ')
+  const cookie = agent
+    .cookies(site.url)
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('; ')
   const socket = connect(Number(port), '127.0.0.1')
   const lines = ['GET /api/live HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', 'X-CSRF: 1']
   socket.write(`${[...lines, `Cookie: ${cookie}`].join('\r\n')}\r\n\r\n`)
@@ -266,7 +287,13 @@ test('behind a body parser it says so, instead of hanging', async () => {
 
 test('impossible proxies are refused at start-up', async () => {
   await start()
-  const oidc = openIdConnect({ issuer: 'https://op.example.com', clientId: 'c', baseUrl: 'http://localhost:1', secret: secret('s'), log: () => {} })
+  const oidc = openIdConnect({
+    issuer: 'https://op.example.com',
+    clientId: 'c',
+    baseUrl: 'http://localhost:1',
+    secret: secret('s'),
+    log: () => {},
+  })
   for (const [path, target] of [
     ['api', 'https://api.example.com'],
     ['/', 'https://api.example.com'],

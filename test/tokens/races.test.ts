@@ -55,7 +55,9 @@ describe('several processes of one site, and a provider that revokes a family of
     }
     const none = { status: 0, value: undefined, code: undefined }
     return Promise.all(
-      Array.from({ length: count }, (_, at) => ask(sites[at % sites.length] as Farm['sites'][number]).catch(() => none)),
+      Array.from({ length: count }, (_, at) =>
+        ask(sites[at % sites.length] as Farm['sites'][number]).catch(() => none),
+      ),
     )
   }
 
@@ -73,7 +75,9 @@ describe('several processes of one site, and a provider that revokes a family of
     const agent = await signIn()
     await setAhead(AT_EXPIRY)
     const answers = await askAll(agent, 200)
-    t.diagnostic(`${refreshes().length} token request, ${answers.filter(({ status }) => status === 200).length} answers`)
+    t.diagnostic(
+      `${refreshes().length} token request, ${answers.filter(({ status }) => status === 200).length} answers`,
+    )
     assert.equal(refreshes().length, 1)
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     assert.equal(new Set(answers.map(({ value }) => value)).size, 1)
@@ -193,7 +197,10 @@ describe('several processes of one site, and a provider that revokes a family of
     await wait(1_500)
     redis.resume()
     const statuses = new Set(answers.map(({ status }) => status))
-    assert.ok([...statuses].every(status => status === 503 || status === 200), [...statuses].join())
+    assert.ok(
+      [...statuses].every(status => status === 503 || status === 200),
+      [...statuses].join(),
+    )
     await until('the session works again', async () => (await askAll(agent, 1))[0]?.status === 200)
     t.diagnostic(`${refreshes().length} token request; Redis stood still for more than 1.5 s`)
     assert.equal(refreshes().length, 1)
@@ -225,7 +232,10 @@ describe('several processes of one site, and a provider that revokes a family of
       assert.equal(await recordCount(), 0)
       if (revokeTokens) await until('the refresh token is revoked', () => revoked().size === 1)
       released.resolve()
-      assert.deepEqual((await refreshing).map(({ status }) => status), [401, 401, 401])
+      assert.deepEqual(
+        (await refreshing).map(({ status }) => status),
+        [401, 401, 401],
+      )
       await until('a refresh token is revoked', () => revoked().size === 1)
       assert.equal(revoked().has(refreshes()[0]?.form.refresh_token), revokeTokens)
       assert.equal(await recordCount(), 0)
@@ -241,7 +251,10 @@ describe('several processes of one site, and a provider that revokes a family of
     await agent.post(`${b.url}/logout?local`, {}, { from: `${b.url}/` })
     await until('the refresh token is revoked', () => revoked().size === 1)
     assert.ok(!revoked().has(refreshes()[0]?.form.refresh_token))
-    assert.deepEqual((await askAll(agent, 3)).map(({ status }) => status), [401, 401, 401])
+    assert.deepEqual(
+      (await askAll(agent, 3)).map(({ status }) => status),
+      [401, 401, 401],
+    )
   })
 
   function revoked(): ReadonlySet<string | undefined> {

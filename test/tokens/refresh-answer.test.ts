@@ -10,7 +10,10 @@ async function atExpiry(options: TokenSiteOptions = {}): Promise<TokenSite> {
   bench = await startTokenSite({
     ...options,
     routes(app) {
-      app.get('/id-token', answering(async req => ({ idToken: await req.oidc.idToken() })))
+      app.get(
+        '/id-token',
+        answering(async req => ({ idToken: await req.oidc.idToken() })),
+      )
       options.routes?.(app)
     },
   })
@@ -140,7 +143,11 @@ test('invalid_grant ends the session: this request gets 401, the next page signs
 const troubles: readonly [string, Faults, string][] = [
   ['invalid_client', { token: { status: 401, body: { error: 'invalid_client' } } }, 'ERR_OIDC_CLIENT_REJECTED'],
   ['429', { token: { status: 429, body: { error: 'slow_down' } } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
-  ['500 with invalid_grant', { token: { status: 500, body: { error: 'invalid_grant' } } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  [
+    '500 with invalid_grant',
+    { token: { status: 500, body: { error: 'invalid_grant' } } },
+    'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  ],
   ['a connection that breaks', { token: { cut: 'before' } }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
   ['a page of HTML', { token: { contentType: 'text/html' } }, 'ERR_OIDC_PROVIDER_RESPONSE'],
   ['a redirect', { token: { redirect: 'http://127.0.0.1:1/' } }, 'ERR_OIDC_PROVIDER_RESPONSE'],

@@ -15,6 +15,9 @@ const START = 1_780_272_000
 function createBench(timeouts = { provider: 1_000, redis: 100 }) {
   let seconds = START
   const now = () => new Date(seconds * 1000)
+  const advance = (more: number) => {
+    seconds += more
+  }
   const log: string[] = []
   const state = createState({
     secrets: [secret('session secret')],
@@ -25,7 +28,7 @@ function createBench(timeouts = { provider: 1_000, redis: 100 }) {
     log: () => {},
   })
   const create = () => createRenewals({ timeouts, now, log: line => log.push(line) }, createTokenGate(now))
-  return { state, create, log, advance: (more: number) => void (seconds += more) }
+  return { state, create, log, advance }
 }
 
 async function signIn(state: State): Promise<TokenVault> {
@@ -169,7 +172,9 @@ test('what a session that ended meanwhile would have got is discarded', async ()
   let discarded = 0
   const request = async () => {
     await vault.endIf(view)
-    return brings('second', () => void (discarded += 1))()
+    return brings('second', () => {
+      discarded += 1
+    })()
   }
   await assert.rejects(create().renew(renewalOf(vault, view, request)), { code: 'ERR_OIDC_LOGIN_REQUIRED' })
   assert.equal(discarded, 1)
@@ -250,7 +255,13 @@ test('a save whose answer was lost is recognised as done', async () => {
     },
   }
   const renewals = create()
-  const renewal = renewalOf(deaf, view, brings('second', () => void (discarded += 1)))
+  const renewal = renewalOf(
+    deaf,
+    view,
+    brings('second', () => {
+      discarded += 1
+    }),
+  )
   await assert.rejects(renewals.renew(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
   await renewals.settled()
   assert.deepEqual((await openVault(vault)).tokens, named('second'))

@@ -11,7 +11,11 @@ async function signedIn(oidc: OidcOptions = {}, provider: HostileProviderOptions
   bench = await startTokenSite({
     oidc,
     provider,
-    routes: app => void app.post('/forget', answering(req => req.oidc.revokeTokens())),
+    routes: app =>
+      void app.post(
+        '/forget',
+        answering(req => req.oidc.revokeTokens()),
+      ),
   })
   await bench.signIn()
   return bench
@@ -63,7 +67,10 @@ test('nothing is sent with revokeTokens: false, or to a provider that does not o
   await quiet.agent.post(`${quiet.site.url}/logout?local`, {})
   await quiet.site.oidc.close()
   assert.equal(quiet.provider.count('revocation'), 0)
-  assert.deepEqual(quiet.site.log.filter(line => line.includes('revoked')), [])
+  assert.deepEqual(
+    quiet.site.log.filter(line => line.includes('revoked')),
+    [],
+  )
 })
 
 test('revokeTokens as a call: the tokens are gone, the person stays signed in', async () => {

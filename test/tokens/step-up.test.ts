@@ -6,7 +6,10 @@ import { startTokenSite, type TokenSite } from './token-site.js'
 
 let bench: TokenSite
 
-async function start(requirement: AuthenticationRequirement, provider: HostileProviderOptions = {}): Promise<TokenSite> {
+async function start(
+  requirement: AuthenticationRequirement,
+  provider: HostileProviderOptions = {},
+): Promise<TokenSite> {
   bench = await startTokenSite({
     provider,
     routes: app => void app.all('/vault', requiresAuth(requirement), (_req, res) => void res.json({ open: true })),
@@ -31,7 +34,10 @@ test('a sign-in that is not strong enough: one trip with an essential acr, and b
 })
 
 test('one of several contexts is enough', async () => {
-  const { agent, site, provider, signIn } = await start({ acr: ['strongest', 'strong'] }, { idTokenClaims: { acr: 'strong' } })
+  const { agent, site, provider, signIn } = await start(
+    { acr: ['strongest', 'strong'] },
+    { idTokenClaims: { acr: 'strong' } },
+  )
   await signIn()
   assert.equal((await agent.open(`${site.url}/vault`)).status, 200)
   assert.equal(provider.count('authorize'), 1)
@@ -85,7 +91,10 @@ test('a script gets 401, and is told what is lacking', async () => {
   assert.equal(page.json<{ code: string }>().code, 'ERR_OIDC_STEP_UP_REQUIRED')
   const challenge = String(page.headers['www-authenticate'])
   assert.match(challenge, /^OpenIdConnect login_url="\/login/)
-  assert.match(challenge, /Bearer error="insufficient_user_authentication", acr_values="strong stronger", max_age="300"$/)
+  assert.match(
+    challenge,
+    /Bearer error="insufficient_user_authentication", acr_values="strong stronger", max_age="300"$/,
+  )
 })
 
 test('a refresh is no sign-in: it makes nobody stronger or fresher', async () => {

@@ -15,6 +15,9 @@ const SESSIONS = 10_000
 function createBench() {
   let seconds = START
   const now = () => new Date(seconds * 1000)
+  const advance = (more: number) => {
+    seconds += more
+  }
   const state = createState({
     secrets: [secret('session secret')],
     idle: 3600,
@@ -25,7 +28,7 @@ function createBench() {
   })
   const gate = createTokenGate(now)
   const renewals = createRenewals({ timeouts: { provider: 60_000, redis: 800 }, now, log: () => {} }, gate)
-  return { state, gate, renewals, advance: (more: number) => void (seconds += more) }
+  return { state, gate, renewals, advance }
 }
 
 function ticketOf(at: number) {

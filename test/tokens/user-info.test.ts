@@ -10,7 +10,10 @@ async function signedIn(hooks: Hooks = {}): Promise<TokenSite> {
   bench = await startTokenSite({
     oidc: { hooks },
     routes(app) {
-      app.get('/info', answering(req => req.oidc.userInfo()))
+      app.get(
+        '/info',
+        answering(req => req.oidc.userInfo()),
+      )
       app.get(
         '/renew',
         answering(async req => {

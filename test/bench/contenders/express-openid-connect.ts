@@ -2,7 +2,14 @@ import { createRequire } from 'node:module'
 import { RedisStore } from 'connect-redis'
 import express, { type RequestHandler } from 'express'
 import { Redis } from 'ioredis'
-import { CLIENT, type ContenderSettings, type CreateContender, describePerson, SCOPE, SESSION_SECRET } from '../contender.js'
+import {
+  CLIENT,
+  type ContenderSettings,
+  type CreateContender,
+  describePerson,
+  SCOPE,
+  SESSION_SECRET,
+} from '../contender.js'
 
 /** express-openid-connect with its sessions in Redis. */
 export const createExpressOpenIdConnect: CreateContender = settings =>

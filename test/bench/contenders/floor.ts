@@ -2,7 +2,14 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { Redis } from 'ioredis'
-import { CLIENT, type ContenderSettings, type CreateContender, describePerson, type Person, SCOPE } from '../contender.js'
+import {
+  CLIENT,
+  type ContenderSettings,
+  type CreateContender,
+  describePerson,
+  type Person,
+  SCOPE,
+} from '../contender.js'
 
 interface Call {
   readonly method: string

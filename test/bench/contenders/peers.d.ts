@@ -1,6 +1,7 @@
 /** The parts of two packages without types that the benchmark uses. */
 declare module 'passport' {
   import type { RequestHandler } from 'express'
+
   type Done = (error: unknown, user: unknown) => void
   const passport: {
     use(strategy: object): void

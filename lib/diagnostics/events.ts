@@ -1,0 +1,115 @@
+import type { OidcErrorCode } from '../errors.js'
+
+/** What every event says. */
+interface EventBase {
+  /** Milliseconds since the epoch, with fractions, when it was over. */
+  readonly at: number
+  /** `baseUrl` of the site whose sign-in this belongs to. */
+  readonly site?: string
+  /** Names one attempt to sign in, the same in all its events. It says nothing about the `state`. */
+  readonly attempt?: string
+}
+
+/** Something that took time and may have failed. */
+interface Timed {
+  /** Milliseconds. */
+  readonly duration: number
+  readonly passed: boolean
+  /** Of an {@link OidcError}. `undefined` where it passed, and where something else failed, such as a hook. */
+  readonly code?: OidcErrorCode
+}
+
+/** Names and values as they travel; a secret is cut to its first few characters, and what may be personal to nothing. */
+export type ShownFields = Readonly<Record<string, string>>
+
+/** The browser is sent to the provider. */
+export interface SignInStarted extends EventBase {
+  readonly type: 'sign-in-started'
+  /** Path of the page that began it, without its query. */
+  readonly path: string
+  /** Without its query. */
+  readonly endpoint: string
+  readonly params: ShownFields
+}
+
+/** The provider's answer came in by the browser. Nothing in it was checked yet. */
+export interface AnswerReceived extends EventBase {
+  readonly type: 'answer-received'
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly fields: ShownFields
+}
+
+/** One step of the callback. */
+export interface StepDone extends EventBase, Timed {
+  readonly type: 'step'
+  /** 1 to 10, as in docs/architecture.md. */
+  readonly step: number
+  readonly key: string
+  /** What holds when it has passed. */
+  readonly name: string
+  /** Where that is written. */
+  readonly section: string
+  /** The error's message, for developers. */
+  readonly reason?: string
+  /** The error's evidence: expected and actual values that are no secret. */
+  readonly evidence?: unknown
+}
+
+/** The callback is over. */
+export interface SignInFinished extends EventBase, Timed {
+  readonly type: 'sign-in-finished'
+  /** `repeated`: the answer came before, or too late and was begun anew. */
+  readonly outcome: 'signed-in' | 'repeated' | 'failed'
+}
+
+/** One exchange with the provider, by the site itself. */
+export interface ProviderCall extends EventBase, Timed {
+  readonly type: 'provider-call'
+  readonly method: 'GET' | 'POST'
+  /** Without its query. */
+  readonly endpoint: string
+  readonly fields: ShownFields
+  /** Absent where no answer came. */
+  readonly status?: number
+  /** Names of the members of a JSON answer, not their values. */
+  readonly members?: readonly string[]
+}
+
+/** One command to Redis. */
+export interface StoreCommand extends EventBase, Timed {
+  readonly type: 'store-command'
+  /** Name of the command or of the script. Keys and values are not shown. */
+  readonly command: string
+}
+
+/** Redis did not do what it was asked. */
+export interface StoreTrouble extends EventBase {
+  readonly type: 'store-trouble'
+  readonly command: string
+  readonly reason: string
+}
+
+/** Tokens were refreshed, or could not be. */
+export interface TokenRefresh extends EventBase, Timed {
+  readonly type: 'token-refresh'
+}
+
+/** Sessions were ended by a sign-out. */
+export interface SignedOutEvent extends EventBase {
+  readonly type: 'sign-out'
+  readonly reason: 'logout' | 'front-channel' | 'back-channel' | 'revoked'
+  readonly sessions: number
+}
+
+/** What is published on the diagnostics channel `express-hybrid-oidc`. No event holds a secret, a token or a claim. */
+export type OidcEvent =
+  | SignInStarted
+  | AnswerReceived
+  | StepDone
+  | SignInFinished
+  | ProviderCall
+  | StoreCommand
+  | StoreTrouble
+  | TokenRefresh
+  | SignedOutEvent

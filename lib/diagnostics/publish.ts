@@ -1,0 +1,121 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createHash } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
+import { OidcError } from '../errors.js'
+import type { OidcEvent } from './events.js'
+import { type SignInStepKey, signInSteps } from './steps.js'
+
+/** Name of the diagnostics channel. Part of the public contract. */
+export const channelName = 'express-hybrid-oidc'
+
+/**
+ * Whoever wants to know subscribes to this channel; nothing is sent anywhere. While nobody does, all that is left of an event is one
+ * look at `hasSubscribers`.
+ */
+const events = channel(channelName)
+
+/** The callback that is under way, for whatever happens on its behalf. */
+interface Callback {
+  readonly site: string
+  attempt?: string
+  hasSession?: boolean
+}
+
+const callbacks = new AsyncLocalStorage<Callback>()
+
+type Unplaced<T> = T extends OidcEvent
+  ? Omit<T, 'at' | 'site' | 'attempt'> & Partial<Pick<T, 'site' | 'attempt'>>
+  : never
+
+/** Publishes an event that is made only if somebody listens. */
+export function publish(make: () => Unplaced<OidcEvent>): void {
+  if (!events.hasSubscribers) return
+  const { site, attempt } = callbacks.getStore() ?? {}
+  events.publish({
+    at: performance.timeOrigin + performance.now(),
+    ...(site !== undefined && { site }),
+    ...(attempt !== undefined && { attempt }),
+    ...make(),
+  })
+}
+
+/** The name of an attempt in events: not the `state`, and no way back to it. */
+export function attemptOf(state: string): string {
+  return createHash('sha256').update(`attempt ${state}`).digest('base64url').slice(0, 12)
+}
+
+/** Says to which attempt everything belongs that happens from now on in this callback. */
+export function identifyAttempt(state: string): void {
+  const callback = callbacks.getStore()
+  if (callback !== undefined) callback.attempt = attemptOf(state)
+}
+
+export interface Timing {
+  readonly duration: number
+  readonly passed: boolean
+  readonly code?: OidcError['code']
+}
+
+/** Does the work and, if somebody listens, publishes how it went. */
+export function observe<T>(
+  work: () => T,
+  describe: (timing: Timing, error: unknown, result?: Awaited<T>) => Unplaced<OidcEvent>,
+): T {
+  if (!events.hasSubscribers) return work()
+  const begin = performance.now()
+  const pass = (result: Awaited<T>) =>
+    publish(() => describe({ duration: performance.now() - begin, passed: true }, undefined, result))
+  const fail = (error: unknown) => {
+    const code = error instanceof OidcError ? { code: error.code } : {}
+    publish(() => describe({ duration: performance.now() - begin, passed: false, ...code }, error))
+  }
+  try {
+    const result = work()
+    if (!(result instanceof Promise)) {
+      pass(result as Awaited<T>)
+      return result
+    }
+    // The caller waits for this one, so that the event is out when it goes on.
+    return result.then(
+      value => {
+        pass(value)
+        return value
+      },
+      error => {
+        fail(error)
+        throw error
+      },
+    ) as T
+  } catch (error) {
+    fail(error)
+    throw error
+  }
+}
+
+/** One step of a callback. */
+export function step<T>(key: SignInStepKey, work: () => T): T {
+  return observe(work, (timing, error) => {
+    const [number, name, section] = signInSteps[key]
+    const callback = callbacks.getStore()
+    if (key === 'session' && timing.passed && callback !== undefined) callback.hasSession = true
+    const why = error instanceof OidcError ? { reason: error.message, ...evidenceOf(error) } : {}
+    return { type: 'step', step: number, key, name, section, ...timing, ...why }
+  })
+}
+
+/** What this package wrote down itself; an error of others could say anything. */
+function evidenceOf({ cause }: OidcError): { readonly evidence?: unknown } {
+  return cause === undefined || cause instanceof Error ? {} : { evidence: cause }
+}
+
+/** A whole callback. Everything that happens within it is published with its attempt. */
+export function observeCallback<T>(site: string, work: () => Promise<T>): Promise<T> {
+  if (!events.hasSubscribers) return work()
+  const callback: Callback = { site }
+  return callbacks.run(callback, () =>
+    observe(work, timing => {
+      const outcome = timing.passed ? (callback.hasSession ? 'signed-in' : 'repeated') : 'failed'
+      return { type: 'sign-in-finished', outcome, ...timing }
+    }),
+  )
+}

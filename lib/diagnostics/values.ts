@@ -1,0 +1,79 @@
+import type { ShownFields } from './events.js'
+
+/** Parameters that say how something is done, and nothing about anybody. */
+const open: ReadonlySet<string> = new Set([
+  'acr_values',
+  'client_id',
+  'client_assertion_type',
+  'code_challenge_method',
+  'display',
+  'error',
+  'expires_in',
+  'grant_type',
+  'iss',
+  'max_age',
+  'post_logout_redirect_uri',
+  'prompt',
+  'redirect_uri',
+  'resource',
+  'response_mode',
+  'response_type',
+  'scope',
+  'token_type',
+  'token_type_hint',
+  'ui_locales',
+])
+
+/** Long random values, of which the beginning lets a reader see that two are the same. */
+const random: ReadonlySet<string> = new Set([
+  'access_token',
+  'code',
+  'code_challenge',
+  'id_token',
+  'nonce',
+  'session_state',
+  'state',
+])
+
+const mostFields = 40
+const mostCharacters = 200
+
+/** Fields as they can be shown to a developer and written to a log. What is not known by name is not shown at all. */
+export function showFields(fields: Iterable<readonly [string, unknown]>): ShownFields {
+  const shown: Record<string, string> = {}
+  for (const [name, value] of [...fields].slice(0, mostFields)) {
+    if (value !== undefined && value !== null) shown[printable(name, 40)] = showValue(name, value)
+  }
+  return shown
+}
+
+function showValue(name: string, value: unknown): string {
+  const text = Array.isArray(value) ? value.join(' ') : String(value)
+  if (open.has(name)) return printable(text, mostCharacters)
+  // An eighth of a value tells nobody the rest of it.
+  return random.has(name) ? `${printable(text.slice(0, Math.min(6, text.length >> 3)))}…` : '…'
+}
+
+/** An address without query and credentials. */
+export function showAddress(address: string): string {
+  if (!URL.canParse(address)) return ''
+  const { origin, pathname } = new URL(address)
+  return printable(origin + pathname, mostCharacters)
+}
+
+/** Names of the members of a JSON object. */
+export function showMembers(text: string): readonly string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    return Object.keys(value)
+      .slice(0, mostFields)
+      .map(name => printable(name, 40))
+  } catch {
+    return undefined
+  }
+}
+
+function printable(text: string, length = mostCharacters): string {
+  return text.replace(/[^\x20-\x7e]/g, '').slice(0, length)
+}
