@@ -7,6 +7,7 @@ import { createHttpEdge } from './handlers/edge.js'
 import { createProxy, type ProxyOptions } from './handlers/proxy.js'
 import type { OidcUser } from './handlers/request-context.js'
 import { createTokenServices } from './handlers/token-services.js'
+import { createInspector } from './inspector/inspector.js'
 import type { OidcOptions } from './options.js'
 import { createProvider } from './provider/provider.js'
 import { createSessions, type OidcSessions } from './sessions.js'
@@ -49,6 +50,12 @@ export interface OpenIdConnect {
    * @throws {OidcError} ERR_OIDC_OPTIONS
    */
   proxy(path: string, options: ProxyOptions): RequestHandler
+  /**
+   * A page for development that shows how the last sign-ins of this process went: every message, how long it took, and every check. It
+   * remembers from the call on: `app.get('/how-you-signed-in', oidc.inspector())`.
+   * @throws {OidcError} ERR_OIDC_OPTIONS where NODE_ENV is `production`
+   */
+  inspector(): RequestHandler
   /** The sessions of this site's users: to list them, and to end them. */
   readonly sessions: OidcSessions
 }
@@ -66,6 +73,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
   const services = { site, provider, state }
   const tokens = createTokenServices(services)
   const edge = createHttpEdge(services, tokens)
+  const inspector = createInspector(site.baseUrl, () => process.env.NODE_ENV === 'production')
   provider.warm().catch((error: Error) => site.log(`the provider is not ready yet: ${error.message}`))
 
   return Object.assign(edge.receive, {
@@ -85,6 +93,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
       }
     },
     async close() {
+      inspector.stop()
       await tokens.settled()
       provider.close()
       await state.close()
@@ -92,6 +101,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
     authenticate: edge.authenticate,
     clientCredentials: tokens.clientTokens.get,
     proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(site, path, proxyOptions),
+    inspector: inspector.handler,
     sessions: createSessions({ site, state }),
   })
 }

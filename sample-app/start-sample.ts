@@ -47,7 +47,8 @@ export async function startSample(overrides: Partial<Settings> = {}): Promise<Sa
     const apiUrl = apiListener.url
 
     identityListener?.serve(await createIdentityServer({ issuer, siteUrl, settings }))
-    apiListener.serve(createApi({ issuer, audience: settings.api.audience ?? apiUrl, client: settings.api }))
+    const verifier = { issuer, audience: settings.api.audience ?? apiUrl, client: settings.api }
+    apiListener.serve(createApi(verifier, new URL(siteUrl).origin))
     const site = createSite({ issuer, siteUrl, apiUrl, settings, redis: redis?.url ?? (settings.redis || undefined) })
     closing.push(site.close)
     siteListener.serve(site.application)

@@ -2,7 +2,6 @@ import type { Request } from 'express'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import type { Tokens } from '../state/ticket.js'
-import type { SignedOut } from './sign-out.js'
 
 /** What the site learns about a sign-in that has passed every check. */
 export interface SignInContext {
@@ -28,6 +27,23 @@ export interface RefreshContext {
   /** The userinfo answer, after `userInfo({ refresh: true })`. */
   readonly userInfo: UserInfo | undefined
   readonly tokens: Readonly<Tokens>
+}
+
+/**
+ * Why a session ended: the person signed out here (`logout`), the provider's page said so (`front-channel`), the provider itself said so
+ * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`).
+ */
+export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked'
+
+/** A session that has ended. */
+export interface SignedOut {
+  readonly reason: SignOutReason
+  readonly issuer: string
+  readonly sub: string
+  /** The provider's session id, where it gave one. */
+  readonly sid: string | undefined
+  /** Seconds since the epoch. */
+  readonly signedInAt: number
 }
 
 /**

@@ -1,22 +1,6 @@
 import { publish } from '../diagnostics/publish.js'
+import type { SignOutReason } from './hooks.js'
 import type { Site } from './site.js'
-
-/**
- * Why a session ended: the person signed out here (`logout`), the provider's page said so (`front-channel`), the provider itself said so
- * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`).
- */
-export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked'
-
-/** A session that has ended. */
-export interface SignedOut {
-  readonly reason: SignOutReason
-  readonly issuer: string
-  readonly sub: string
-  /** The provider's session id, where it gave one. */
-  readonly sid: string | undefined
-  /** Seconds since the epoch. */
-  readonly signedInAt: number
-}
 
 /** What tickets and summaries say alike. */
 interface Ended {

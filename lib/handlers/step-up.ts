@@ -38,7 +38,8 @@ export function findWeakness(
   const { acr } = tripFor(required)
   const isStrong = acr === undefined || (ticket.acr !== undefined && acr.includes(ticket.acr))
   const isRecent =
-    maxAge === undefined || now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + clockTolerance + ON_THE_WAY
+    maxAge === undefined ||
+    now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + clockTolerance + ON_THE_WAY
   if (isStrong && isRecent) return undefined
   const cause = {
     ...(acr !== undefined && { acr_values: acr.join(' ') }),

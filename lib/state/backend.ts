@@ -1,41 +1,12 @@
 import type { Claims } from './claims.js'
 import type { LogoutMoment } from './moments.js'
-
-/** The fields of one session's record; the letters are what Redis stores. */
-export const FIELD = {
-  /** Sealed {@link Ticket}. */
-  ticket: 't',
-  /** Sealed {@link Tokens}. */
-  tokens: 'k',
-  /** Sealed JSON of the site's session data. */
-  session: 's',
-  /** Version of `session`, a plain number that counts its writes. */
-  version: 'n',
-  /** When the life was last extended and when it ends for good; see `life.ts`. */
-  life: 'e',
-  /** Sealed {@link SessionSummary} that can be opened without the session id. */
-  summary: 'i',
-  /** Who is renewing the tokens, and until when; see `claims.ts`. */
-  hold: 'l',
-  /** Note of a renewal that failed, which says when the next may be tried. Not sealed, and nothing secret. */
-  failure: 'f',
-} as const
-
-export type FieldName = (typeof FIELD)[keyof typeof FIELD]
-
-export type Fields = Readonly<Partial<Record<FieldName, string | Buffer>>>
+import type { FieldName, Fields, RemoveResult } from './record-fields.js'
 
 /** The answer to a compare-and-set. On a conflict it brings what is there now, so that a second try costs no read. */
 export type SwapResult =
   | { readonly outcome: 'done' }
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'conflict'; readonly version: number; readonly session: Buffer | undefined }
-
-export interface RemoveResult {
-  readonly existed: boolean
-  /** The summary the record had. */
-  readonly summary: Buffer | undefined
-}
 
 /**
  * Where records live: Redis, or the memory of this process. Every write says under which condition it applies and is atomic on one

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Fields, RemoveResult } from './backend.js'
+import type { Fields, RemoveResult } from './record-fields.js'
 
 /** A request for the sole right to renew the tokens of a record, and what the asker knows of it. */
 export interface Claim {

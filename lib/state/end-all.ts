@@ -1,6 +1,7 @@
-import { type Backend, FIELD } from './backend.js'
+import type { Backend } from './backend.js'
 import { batchesOf } from './batches.js'
 import { isLater, type LogoutMoment } from './moments.js'
+import { FIELD } from './record-fields.js'
 import type { SessionIndex, SessionQuery } from './session-index.js'
 import type { StoreClient } from './store-client.js'
 import type { SessionSummary } from './ticket.js'

@@ -1,8 +1,9 @@
-import { type Backend, FIELD, type FieldName, type Fields } from './backend.js'
+import type { Backend } from './backend.js'
 import { createExpiringMap } from './expiring-map.js'
 import { formatLife, parseLife, ttlOf } from './life.js'
 import { createMemoryClaims } from './memory-claims.js'
 import { formatMoment, laterOf, parseMoment } from './moments.js'
+import { FIELD, type FieldName, type Fields } from './record-fields.js'
 
 const SWEEP_INTERVAL = 30_000
 const SWEEP_LIMIT = 1000

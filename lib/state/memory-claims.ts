@@ -1,5 +1,5 @@
-import { FIELD, type FieldName } from './backend.js'
 import { type Claims, fingerprint, formatHold, parseHold } from './claims.js'
+import { FIELD, type FieldName } from './record-fields.js'
 
 type Record = Map<FieldName, Buffer>
 

@@ -1,5 +1,6 @@
-import type { Backend, Fields, RemoveResult, SwapResult } from './backend.js'
+import type { Backend, SwapResult } from './backend.js'
 import { numbersOf, parseMoment } from './moments.js'
+import type { Fields, RemoveResult } from './record-fields.js'
 import { createRedisClaims } from './redis-claims.js'
 import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
 import type { Connection } from './redis-connection.js'

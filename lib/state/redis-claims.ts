@@ -1,6 +1,6 @@
-import type { RemoveResult } from './backend.js'
 import { CLAIM, REMOVE_IF, SETTLE } from './claim-scripts.js'
 import type { ClaimOutcome, Claims, SettleOutcome } from './claims.js'
+import type { RemoveResult } from './record-fields.js'
 import type { Script } from './redis-scripts.js'
 
 type Call = (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>

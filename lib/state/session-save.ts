@@ -1,6 +1,7 @@
-import { type Backend, FIELD } from './backend.js'
+import type { Backend } from './backend.js'
 import { formatLife, ttlOf } from './life.js'
 import type { Names } from './names.js'
+import { FIELD } from './record-fields.js'
 import type { Sealer } from './seal.js'
 import { diffSessions, formatSession, mergeSession } from './session-changes.js'
 import { createTurnQueue } from './turn-queue.js'

@@ -1,19 +1,19 @@
 import type { CookieOptions } from 'express-session'
-import { FIELD } from './backend.js'
 import { mapInBatches } from './batches.js'
 import { createBackend } from './create-backend.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-all.js'
-import { isExtensionDue, parseLife } from './life.js'
+import { parseLife } from './life.js'
+import { createLoader } from './load-record.js'
 import { createNames } from './names.js'
+import { FIELD } from './record-fields.js'
 import type { RedisClient } from './redis-client.js'
 import { createSealer, type Sealer } from './seal.js'
 import { createSessionIndex, type SessionQuery } from './session-index.js'
-import { createSessionRecord, type SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createStoreClient } from './store-client.js'
-import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+import type { SessionSummary, Ticket, Tokens } from './ticket.js'
 import { createTokenVault, type TokenVault } from './token-vault.js'
 
 export type { LogoutMoment, SignInMoment } from './moments.js'
@@ -60,13 +60,10 @@ export interface ListedSession extends SessionSummary {
  * Everything a site remembers about its visitors. One record per session holds the sign-in, its tokens and the site's own data, so that
  * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not answer.
  */
-export interface State extends SessionEnder {
+export interface State extends Loader, SessionEnder {
   readonly sealer: Sealer
-  /** `undefined`: nothing there. `extend` (default true) prolongs the life in the background, now and then. */
-  load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
   /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
   signIn(input: SignInInput): Promise<string>
-  readTokens(id: string): Promise<Tokens | undefined>
   /** The tokens of a session, for whoever renews them. */
   vault(id: string): TokenVault
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
@@ -89,8 +86,6 @@ export interface State extends SessionEnder {
   close(): Promise<void>
 }
 
-const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.life] as const
-
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
 export function createState(settings: StateSettings): State {
   const { secrets, prefix = 'oidc:', timeout, cookie } = settings
@@ -101,7 +96,6 @@ export function createState(settings: StateSettings): State {
   const names = createNames(prefix, sealer)
   const backend = createBackend(settings, now)
   const index = createSessionIndex(backend, names, sealer, now)
-  const extending = new Set<string>()
 
   async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
     const { existed, summary: sealed } = await backend.remove(key)
@@ -111,38 +105,15 @@ export function createState(settings: StateSettings): State {
     return { existed, summary }
   }
 
-  async function extend(key: string): Promise<void> {
-    if (extending.has(key)) return
-    extending.add(key)
-    // A failure shows at the next command that somebody waits for.
-    await backend.extend(key, now(), idle).catch(() => {})
-    extending.delete(key)
-  }
-
-  const load: State['load'] = async (id, options) => {
-    const key = names.record(id)
-    const [ticket = null, session = null, version, lifeText] = await backend.read(key, LOAD_FIELDS)
-    const life = lifeText ? parseLife(lifeText.toString()) : undefined
-    const time = now()
-    if (life === undefined || life.endsAt <= time) return undefined
-    if (options?.extend !== false && isExtensionDue(life, time, idle)) void extend(key)
-    return createSessionRecord({ id, ticket, session, version: Number(version ?? 0) }, sealer, now)
-  }
-
-  const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load, endRecord })
+  const loader = createLoader({ backend, names, sealer, idle, now })
+  const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load: loader.load, endRecord })
   const save = createSessionSaver({ backend, sealer, names, idle, absolute, timeout, now })
   const client = createStoreClient(backend, names, sealer, async key => (await endRecord(key)).existed)
 
   return {
     sealer,
-    load,
+    ...loader,
     signIn,
-    async readTokens(id) {
-      const [tokens, life] = await backend.read(names.record(id), [FIELD.tokens, FIELD.life])
-      const endsAt = life ? parseLife(life.toString())?.endsAt : undefined
-      if (!tokens || endsAt === undefined || endsAt <= now()) return undefined
-      return parseTokens(sealer.open('tokens', id, tokens))
-    },
     vault: id => vaultOf(names.record(id), id, 'tokens'),
     clientVault: purpose => vaultOf(names.client(purpose), purpose, 'client'),
     replace: (id, { ticket, tokens }) =>

@@ -1,6 +1,7 @@
-import { type Backend, FIELD } from './backend.js'
+import type { Backend } from './backend.js'
 import { mapInBatches } from './batches.js'
 import { type Names, RECORD_NAME_LENGTH } from './names.js'
+import { FIELD } from './record-fields.js'
 import type { Sealer } from './seal.js'
 
 /** Marks the handle of a record, in place of a session id that nobody but its browser knows. No session id begins like this. */

@@ -1,6 +1,7 @@
-import { type Backend, FIELD } from './backend.js'
+import type { Backend } from './backend.js'
 import { type ClaimOutcome, fingerprint, parseHold, type SettleOutcome } from './claims.js'
 import { parseLife } from './life.js'
+import { FIELD } from './record-fields.js'
 import { formatFailure, parseFailure, type RenewalFailure } from './renewal-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
 import { parseTicket, parseTokens, type Ticket, type Tokens } from './ticket.js'

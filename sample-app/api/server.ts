@@ -2,15 +2,21 @@ import express, { type ErrorRequestHandler, type Express } from 'express'
 import { accessTokenOf, requireAccessToken } from './require-access-token.js'
 import { createAccessTokenVerifier, type VerifierSettings } from './verify-access-token.js'
 
-/** The protected API: it knows nothing of sessions or cookies, just access tokens. */
-export function createApi(settings: VerifierSettings): Express {
+/**
+ * The protected API: it knows nothing of sessions or cookies, just access tokens.
+ *
+ * @param scriptOrigin Where scripts come from that may call it by themselves.
+ */
+export function createApi(settings: VerifierSettings, scriptOrigin: string): Express {
   const verify = createAccessTokenVerifier(settings)
   const api = express()
   api.disable('x-powered-by')
-  api.use((_req, res, next) => {
-    // Answers are about one person. No CORS headers either: scripts of other origins have no business here.
+  api.use((req, res, next) => {
+    // Answers are about one person, and scripts of other origins than the site's have no business here.
     res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
-    next()
+    res.set({ 'Access-Control-Allow-Origin': scriptOrigin, Vary: 'Origin' })
+    if (req.method !== 'OPTIONS') return next()
+    res.set({ 'Access-Control-Allow-Headers': 'Authorization', 'Access-Control-Max-Age': '600' }).sendStatus(204)
   })
 
   api.get('/identity', requireAccessToken(verify, 'read'), (_req, res) => {

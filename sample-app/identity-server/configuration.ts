@@ -2,6 +2,7 @@ import type { Settings } from '../settings.js'
 import { claimsOfScopes, findAccount } from './accounts.js'
 import type { Consents } from './consents.js'
 import { createCookieKeys, createSigningKeys } from './development-keys.js'
+import { frontChannelMetadata } from './front-channel-logout.js'
 import { createMemoryAdapter } from './memory-adapter.js'
 import { showProviderError, showSignedOut, showSignOut } from './pages.js'
 import { apiScopes } from './scopes.js'
@@ -31,6 +32,7 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     loadExistingGrant: consents.load,
     features: buildFeatures(settings),
+    extraClientMetadata: { properties: [frontChannelMetadata] },
     renderError: showProviderError,
     // Access tokens are reference tokens, as in the original sample: a random text that means something to nobody but this
     // server. Userinfo of oidc-provider takes no JWT that was made for an API, so this is the kind that one token can be for
@@ -83,6 +85,7 @@ function siteClient(siteUrl: string, { clientId, clientSecret }: Settings) {
     post_logout_redirect_uris: [`${siteUrl}/logout/callback`],
     backchannel_logout_uri: `${siteUrl}/logout/backchannel`,
     backchannel_logout_session_required: true,
+    [frontChannelMetadata]: `${siteUrl}/logout/frontchannel`,
   }
 }
 

@@ -1,25 +1,5 @@
 import { createHash } from 'node:crypto'
-
-/** What this needs of oidc-provider, which does back-channel logout by itself and front-channel logout not at all. */
-export interface LogoutProvider {
-  readonly issuer: string
-  readonly Client: { find(id: string): Promise<{ metadata(): Readonly<Record<string, unknown>> } | undefined> }
-  use(middleware: (ctx: LogoutContext, next: () => Promise<unknown>) => Promise<void>): unknown
-  on(event: 'end_session.success', listener: (ctx: LogoutContext) => void): unknown
-}
-
-interface LogoutContext {
-  status: number
-  type: string
-  body: unknown
-  readonly response: { get(name: string): string }
-  set(name: string, value: string): void
-  remove(name: string): void
-  readonly oidc?: {
-    readonly params?: { readonly logout?: string }
-    readonly session?: { readonly authorizations?: Readonly<Record<string, { readonly sid?: string }>> }
-  }
-}
+import type { IdentityProvider, ProviderContext, ProviderSession } from 'oidc-provider'
 
 /** The client metadata that has to be allowed in oidc-provider's configuration (`extraClientMetadata`). */
 export const frontChannelMetadata = 'frontchannel_logout_uri'
@@ -28,25 +8,25 @@ export const frontChannelMetadata = 'frontchannel_logout_uri'
 const patience = 3000
 
 /**
- * OpenID Connect Front-Channel Logout 1.0: before the browser goes back to the site, it is shown a page that loads the logout address of
+ * OpenID Connect Front-Channel Logout 1.0, which oidc-provider leaves to whoever needs it: before the browser goes back to the site, it is shown a page that loads the logout address of
  * every site the person was signed in to, each in a frame of its own.
  */
-export function addFrontChannelLogout(provider: LogoutProvider): void {
-  const ended = new WeakSet<LogoutContext>()
+export function addFrontChannelLogout(provider: IdentityProvider): void {
+  const ended = new WeakSet<ProviderContext>()
   provider.on('end_session.success', ctx => {
-    if (ctx.oidc?.params?.logout !== undefined) ended.add(ctx)
+    if (ctx.oidc.params.logout !== undefined) ended.add(ctx)
   })
   provider.use(async (ctx, next) => {
     await next()
     if (!ended.has(ctx)) return
-    const frames = await framesOf(provider, ctx.oidc?.session?.authorizations ?? {})
+    const frames = await framesOf(provider, ctx.oidc.session.authorizations ?? {})
     if (frames.length > 0) showFrames(ctx, frames, ctx.response.get('location'))
   })
 }
 
 async function framesOf(
-  provider: LogoutProvider,
-  authorizations: Readonly<Record<string, { readonly sid?: string }>>,
+  provider: IdentityProvider,
+  authorizations: NonNullable<ProviderSession['authorizations']>,
 ): Promise<string[]> {
   const frames: string[] = []
   for (const [clientId, { sid }] of Object.entries(authorizations)) {
@@ -66,7 +46,7 @@ addEventListener('load', proceed)
 setTimeout(proceed, ${patience})
 `
 
-function showFrames(ctx: LogoutContext, frames: readonly string[], next: string): void {
+function showFrames(ctx: ProviderContext, frames: readonly string[], next: string): void {
   const origins = [...new Set(frames.map(frame => new URL(frame).origin))].join(' ')
   const scriptHash = createHash('sha256').update(script).digest('base64')
   ctx.remove('Location')

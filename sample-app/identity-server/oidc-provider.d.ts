@@ -7,6 +7,12 @@ declare module 'oidc-provider' {
     save(): Promise<string>
   }
 
+  export interface ProviderClient {
+    readonly clientName?: string
+    /** With the names of the specifications. */
+    metadata(): Readonly<Record<string, unknown>>
+  }
+
   export interface ProviderInteraction {
     readonly uid: string
     readonly prompt: { readonly name: string }
@@ -17,16 +23,30 @@ declare module 'oidc-provider' {
   export interface ProviderContext {
     body: unknown
     type: string
+    status: number
+    readonly response: { get(header: string): string }
+    set(header: string, value: string): void
+    remove(header: string): void
     readonly oidc: {
       readonly client?: { readonly clientId: string; readonly clientName?: string }
-      readonly session: { readonly accountId?: string; grantIdFor(clientId: string): string | undefined }
+      readonly session: ProviderSession
+      readonly params: { readonly logout?: string }
       readonly result?: { readonly consent?: { readonly grantId?: string } }
       readonly provider: IdentityProvider
     }
   }
 
+  export interface ProviderSession {
+    readonly accountId?: string
+    /** By client. */
+    readonly authorizations?: Readonly<Record<string, { readonly sid?: string }>>
+    grantIdFor(clientId: string): string | undefined
+  }
+
   class IdentityProvider {
+    readonly issuer: string
     constructor(issuer: string, configuration: object)
+    use(middleware: (ctx: ProviderContext, next: () => Promise<unknown>) => Promise<void>): this
     callback(): (req: IncomingMessage, res: ServerResponse) => void
     interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<ProviderInteraction>
     interactionFinished(
@@ -41,7 +61,7 @@ declare module 'oidc-provider' {
       find(id: string): Promise<ProviderGrant | undefined>
     }
     readonly Client: {
-      find(id: string): Promise<{ readonly clientName?: string } | undefined>
+      find(id: string): Promise<ProviderClient | undefined>
       readonly Schema: { prototype: { invalidate(message: string, code?: string): void } }
     }
   }

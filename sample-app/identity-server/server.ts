@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import { type IdentityProvider, Provider } from 'oidc-provider'
 import { buildConfiguration, type IdentityServerOptions } from './configuration.js'
 import { createConsents } from './consents.js'
+import { addFrontChannelLogout } from './front-channel-logout.js'
 import { createInteractions } from './interactions.js'
 import { publicFolder, viewsFolder } from './pages.js'
 
@@ -14,6 +15,7 @@ export async function createIdentityServer(options: IdentityServerOptions): Prom
   const consents = createConsents()
   const provider = new Provider(options.issuer, await buildConfiguration(options, consents))
   allowPlainHttp(provider)
+  addFrontChannelLogout(provider)
   provider.on('server_error', (_ctx, error) => console.error('identity server:', error))
 
   const server = express()

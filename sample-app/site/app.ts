@@ -31,6 +31,10 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
     responseType,
     scope,
     secret: sessionSecret,
+    // For the page "My sessions".
+    rememberUserAgent: true,
+    // For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
+    routes: { user: '/me', token: '/me/token' },
     ...(redis !== undefined && { redis }),
   })
 
@@ -39,11 +43,13 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
   application.set('views', fileURLToPath(new URL('views', import.meta.url)))
   application.set('view engine', 'ejs')
 
-  application.use(createSecurityHeaders(siteUrl, issuer))
+  application.use(createSecurityHeaders({ siteUrl, issuer, apiUrl }))
   // Before the sign-in: a style sheet needs no session.
   application.use('/public', express.static(fileURLToPath(new URL('public', import.meta.url)), { maxAge: '1h' }))
   application.use(oidc)
-  application.use(createRoutes(apiUrl))
+  // For the first way on that page: the token is attached here, and no token reaches the browser.
+  application.use(oidc.proxy('/api', { target: apiUrl }))
+  application.use(createRoutes(apiUrl, oidc))
   application.use(showNotFound)
   application.use(showError)
   return { application, close: () => oidc.close() }

@@ -1,22 +1,29 @@
 import { Router } from 'express'
 import { createApiClient } from './api-client.js'
 import { createCallApi } from './controllers/call-api.js'
-import { showClaims } from './controllers/claims.js'
+import { refreshAccessToken, showClaims } from './controllers/claims.js'
 import { showHome } from './controllers/home.js'
-import { requiresAuth } from './oidc.js'
+import { createSessions } from './controllers/sessions.js'
+import { type OpenIdConnect, requiresAuth } from './oidc.js'
 import { provideUser } from './provide-user.js'
 
 /** Which address shows what, and which of them are for people who are signed in. */
-export function createRoutes(apiUrl: string): Router {
-  const callApi = createCallApi(createApiClient(apiUrl))
+export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
+  const callApi = createCallApi(createApiClient(apiUrl), apiUrl)
+  const sessions = createSessions(oidc)
   const routes = Router()
   routes.use(provideUser)
 
   routes.get('/', showHome)
   routes.get('/claims', requiresAuth(), showClaims)
+  routes.post('/claims/refresh', requiresAuth(), refreshAccessToken)
   routes.get('/call-api', requiresAuth(), callApi.showAnswer)
   routes.get('/call-api/script', requiresAuth(), callApi.showScriptPage)
-  routes.get('/call-api/script/answer', requiresAuth(), callApi.sendAnswer)
-  // /login, /callback and /logout belong to the middleware.
+  routes.get('/sessions', requiresAuth(), sessions.show)
+  routes.post('/sessions/end', requiresAuth(), ...sessions.end)
+  routes.post('/sessions/end-others', requiresAuth(), sessions.endOthers)
+  // Shows everybody how the last sign-in went, which is for development only.
+  if (process.env.NODE_ENV !== 'production') routes.get('/how-you-signed-in', oidc.inspector())
+  // /login, /callback, /logout, /me and /me/token belong to the middleware, and everything below /api to its proxy.
   return routes
 }

@@ -362,13 +362,14 @@ describe('secrets', () => {
       for (const { text, url } of pages) checkNoSecrets(text, `the body of ${url}`)
       for (const hop of pages.flatMap(page => page.hops)) {
         const address = new URL(hop.location ?? hop.url)
-        // The one place for an ID Token in an address is the hint for the provider itself.
-        if (address.origin === new URL(provider.issuer).origin) address.searchParams.delete('id_token_hint')
+        // The one place for an ID Token in an address is the hint for the provider itself; state and nonce have to go there.
+        const isOfProvider = address.origin === new URL(provider.issuer).origin
+        for (const name of isOfProvider ? ['id_token_hint', 'state', 'nonce'] : []) address.searchParams.delete(name)
         checkNoSecrets(address.href, 'an address')
       }
       assert.equal(new URL(pages.at(-1)?.hops[0]?.location ?? '').origin, new URL(provider.issuer).origin)
       for (const request of provider.requests)
-        checkNoSecrets(request.search.replace(/id_token_hint=[^&]*/, ''), request.path)
+        checkNoSecrets(request.search.replaceAll(/(id_token_hint|state|nonce)=[^&]*/g, ''), request.path)
     })())
 
   test('CVE-2022-31186 GHSA-prh4-vhfh-24mj: whatever goes wrong, no line of the log and no error given to the site holds a secret', async () => {

@@ -62,6 +62,9 @@ describe('where a sign-in or a sign-out lands', () => {
         const location = await landingOf(bench, `returnTo=${payload}`)
         assert.equal(originOf(location, site.url), site.url, `${payload} -> ${location}`)
         assert.match(location ?? '', /^\/(?![/\\])[\x20-\x7e]*$/, payload)
+        const read = new URLSearchParams(`returnTo=${payload}`).get('returnTo') ?? ''
+        const isForeign = !URL.canParse(read, site.url) || new URL(read, site.url).origin !== site.url
+        if (isForeign) assert.equal(location, '/', `${payload}: not even its path is used`)
         if (location !== '/') kept += 1
       }
       assert.ok(kept > 100, 'the honest ones among them are kept')

@@ -109,8 +109,8 @@ export function redirectGrammar(own: string, evil: string): string[] {
   let turn = 0
   for (const prefix of PREFIXES) {
     for (const host of hosts(own, evil)) {
-      // Every prefix with every host, raw and encoded; suffixes and the other encodings take turns, or it would be 25 000.
-      const picks = [ENCODINGS[0], ENCODINGS[1], ENCODINGS[2 + (turn % 3)]]
+      // Every prefix with every host, raw and encoded; suffixes and encodings take turns, or there would be 25 000.
+      const picks = [ENCODINGS[0], ENCODINGS[1 + (turn % 4)]]
       for (const encode of picks) payloads.add(encode?.(prefix + host + SUFFIXES[turn % SUFFIXES.length]) ?? '')
       turn += 1
     }

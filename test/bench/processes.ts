@@ -35,13 +35,15 @@ async function start(
   return { child, first: await answerOf(child) }
 }
 
-async function answerOf(child: ChildProcess, question?: object | string): Promise<unknown> {
-  const answered = Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error(`a process ended: ${child.spawnargs.slice(2).join(' ')}`))),
-  ])
-  if (question !== undefined) child.send(question)
-  return (await answered)[0]
+function answerOf(child: ChildProcess, question?: object | string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const fail = () => reject(new Error(`a process ended: ${child.spawnargs.slice(2).join(' ')}`))
+    child.once('exit', fail).once('message', answer => {
+      child.off('exit', fail)
+      resolve(answer)
+    })
+    if (question !== undefined) child.send(question)
+  })
 }
 
 async function stop(child: ChildProcess): Promise<void> {

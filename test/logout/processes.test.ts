@@ -3,8 +3,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { request as requestHttp } from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import type { IdentityProvider } from 'oidc-provider'
 import type { Page } from 'playwright-core'
-import { addFrontChannelLogout, type LogoutProvider } from '../../sample-app/identity-server/front-channel-logout.js'
+import { addFrontChannelLogout } from '../../sample-app/identity-server/front-channel-logout.js'
 import { type Agent, createAgent } from '../support/agent.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import { send } from '../support/http-client.js'
@@ -26,7 +27,7 @@ const logoutTokens: string[] = []
 
 before(async () => {
   redis = await startRedis()
-  provider = await startProvider({ customise: oidc => addFrontChannelLogout(oidc as unknown as LogoutProvider) })
+  provider = await startProvider({ customise: oidc => addFrontChannelLogout(oidc as unknown as IdentityProvider) })
   let next = 0
   balancer = await startLoopbackServer((incoming, outgoing) => {
     const { method, url: path, headers } = incoming

@@ -40,7 +40,7 @@ function majorOf(version: string): string {
   return version.split('.', 1)[0] ?? ''
 }
 
-describe('the package', { timeout: 600_000 }, () => {
+describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
   let packed: Packed
   let redis: RedisServer
 

@@ -21,7 +21,7 @@ test('when the primary dies sessions are unavailable at first, and then go on at
     client.on('error', () => {})
     bench.onClose(() => client.disconnect())
   }
-  const states = clients.map(redis => bench.state({ redis, timeout: 200 }))
+  const states = clients.map(redis => bench.state({ redis, timeout: 500 }))
   for (const state of states)
     await until('it is connected', () =>
       state.ping().then(

@@ -32,15 +32,15 @@ for (const kind of storeKinds) {
       const state = bench.stateOf(kind, server, {
         cookie: { path: '/', secure: true, sameSite: 'lax', maxAge: 60_000 },
       })
-      assert.ok(state.sessions instanceof RedisStore)
-      assert.ok(state.sessions instanceof session.Store)
+      assert.equal(state.sessions instanceof RedisStore, true)
+      assert.equal(state.sessions instanceof session.Store, true)
       const req = await visit(state)
-      assert.ok(req.session instanceof session.Session)
-      assert.ok(req.session.cookie instanceof session.Cookie)
+      assert.equal(req.session instanceof session.Session, true)
+      assert.equal(req.session.cookie instanceof session.Cookie, true)
       Object.assign(req.session, { cart: [1], name: 'ü' })
       await save(req)
       const next = await visit(state, req.sessionID)
-      assert.ok(next.session instanceof session.Session)
+      assert.equal(next.session instanceof session.Session, true)
       assert.equal(next.session.id, req.sessionID)
       assert.equal(next.sessionID, req.sessionID)
       assert.equal(next.sessionStore, state.sessions)
@@ -48,7 +48,7 @@ for (const kind of storeKinds) {
       assert.equal(dataOf(next).name, 'ü')
       const { cookie } = next.session
       assert.deepEqual([cookie.path, cookie.secure, cookie.sameSite, cookie.originalMaxAge], ['/', true, 'lax', 60_000])
-      assert.ok(cookie.expires instanceof Date)
+      assert.equal(cookie.expires instanceof Date, true)
     })
 
     test('get brings what set wrote, by callback and by promise', async () => {

@@ -136,7 +136,7 @@ for (const kind of storeKinds) {
         )
         const winners = subjects.filter((_, at) => outcomes[at]?.status === 'fulfilled')
         assert.equal((await state.load(id))?.ticket()?.subject, winners.at(-1))
-        assert.ok(winners.length > 0)
+        assert.equal(winners.length > 0, true)
       }
     })
 
@@ -244,7 +244,7 @@ describe('the life of a record in Redis', () => {
   test('it begins with the idle life and is extended by loading, now and then', async () => {
     const state = bench.stateOf('ioredis 6', server)
     const id = await signIn(state)
-    assert.ok((await ttl()) > settings.idle - 60 && (await ttl()) <= settings.idle)
+    assert.equal((await ttl()) > settings.idle - 60 && (await ttl()) <= settings.idle, true)
     await server.command('EXPIRE', await keyOf(), 100)
     bench.clock.seconds += 299
     await state.load(id)
@@ -254,7 +254,7 @@ describe('the life of a record in Redis', () => {
     assert.equal(await life(), `${startOfTest}:${endsAt}`)
     await state.load(id)
     await until('extended', async () => (await life()) === `${startOfTest + 300}:${endsAt}`)
-    assert.ok((await ttl()) > settings.idle - 60)
+    assert.equal((await ttl()) > settings.idle - 60, true)
   })
 
   test('a short idle life is extended after a tenth of it', async () => {
@@ -271,18 +271,18 @@ describe('the life of a record in Redis', () => {
     bench.clock.seconds = endsAt - 50
     await state.load(id)
     await until('extended', async () => (await life()) === `${endsAt - 50}:${endsAt}`)
-    assert.ok((await ttl()) <= 50)
+    assert.equal((await ttl()) <= 50, true)
   })
 
   test('a record that is close to its end from the start does not get the idle life', async () => {
     await signIn(bench.stateOf('ioredis 6', server), { ticket: ticket({ expiresAt: startOfTest + 70 }) })
-    assert.ok((await ttl()) <= 70)
+    assert.equal((await ttl()) <= 70, true)
   })
 
   test('sessions without a sign-in have an absolute end, too', async () => {
     const state = bench.stateOf('ioredis 6', server, { absolute: 100 })
     const id = await savedSession(state, { cart: 1 })
-    assert.ok((await ttl()) <= 100)
+    assert.equal((await ttl()) <= 100, true)
     bench.clock.seconds += 100
     assert.equal(await state.load(id), undefined)
   })
@@ -311,7 +311,7 @@ describe('the life of a record in Redis', () => {
       const left = Number(await server.command('TTL', key))
       assert.ok(left > 0 && left <= settings.absolute, key)
       if (left > settings.absolute / 2) longest.push(key)
-      if (key.includes(':o:')) assert.ok(left <= 60)
+      if (key.includes(':o:')) assert.equal(left <= 60, true)
     }
     assert.equal(longest.filter(key => key.includes(':i:')).length, 2, 'an index lives as long as its longest session')
   })
@@ -494,7 +494,7 @@ describe('a logout by the provider while a sign-in is being written', () => {
     await other.ping()
     const id = createSessionId()
     assert.equal(await assertEnded(signIn(state, { id })), true)
-    assert.ok(scripts >= 4)
+    assert.equal(scripts >= 4, true)
     assert.equal(await state.load(id), undefined)
   })
 

@@ -11,6 +11,8 @@ const bench = new Bench()
 afterEach(() => bench.close())
 
 const unavailable = { code: 'ERR_OIDC_STORE_UNAVAILABLE', status: 503 }
+/** Milliseconds: long enough for a busy machine to do what it can, short enough to wait for what it cannot. */
+const shortly = 500
 const clientKinds = ['ioredis 6', 'ioredis 5', 'URL'] as const
 
 async function started(args: readonly string[] = []): Promise<RedisServer> {
@@ -42,14 +44,15 @@ function operations(
 }
 
 async function checkUnavailable(state: State, id: string, which: 'write' | 'all' = 'all'): Promise<void> {
-  for (const [name, operation, kind] of operations(state, id)) {
-    if (which === 'write' && kind === 'read') continue
+  const attempts = operations(state, id).map(async ([name, operation, kind]) => {
+    if (which === 'write' && kind === 'read') return
     const outcome = operation().catch((error: unknown) => {
       checkNoSecrets(inspect(error, { depth: 20, showHidden: true }), name)
       throw error
     })
     await assert.rejects(outcome, unavailable, name)
-  }
+  })
+  await Promise.all(attempts)
 }
 
 async function recovers(state: State): Promise<void> {
@@ -66,7 +69,7 @@ for (const kind of clientKinds) {
     test('down at the start: the state is made, every operation says unavailable, and it recovers', async () => {
       const server = await started()
       await server.kill()
-      const state = bench.stateOf(kind, server, { timeout: 50 })
+      const state = bench.stateOf(kind, server, { timeout: shortly })
       await checkUnavailable(state, secret('session id'))
       await server.restart()
       await recovers(state)
@@ -75,7 +78,7 @@ for (const kind of clientKinds) {
 
     test('gone and back: unavailable meanwhile, and fine afterwards', async () => {
       const server = await started()
-      const state = bench.stateOf(kind, server, { timeout: 50 })
+      const state = bench.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(state)
       await server.kill()
       await checkUnavailable(state, id)
@@ -87,7 +90,7 @@ for (const kind of clientKinds) {
 
     test('hung: unavailable meanwhile, and the same session is there afterwards', async () => {
       const server = await started()
-      const state = bench.stateOf(kind, server, { timeout: 50 })
+      const state = bench.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(state)
       const req = await visit(state, id)
       dataOf(req).cart = 1
@@ -106,7 +109,7 @@ for (const kind of clientKinds) {
 
     test('read-only: pages can be read, nothing can be written, no sign-in is half done', async () => {
       const server = await started()
-      const state = bench.stateOf(kind, server, { timeout: 200 })
+      const state = bench.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(state)
       await server.command('REPLICAOF', '127.0.0.1', 1)
       await checkUnavailable(state, id, 'write')
@@ -148,7 +151,7 @@ for (const kind of clientKinds) {
 
     test('a password that was set meanwhile: unavailable, and fine when it is gone', async () => {
       const server = await started()
-      const state = bench.stateOf(kind, server, { timeout: 100 })
+      const state = bench.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(state)
       await server.config('requirepass', secret('redis password'))
       await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
@@ -175,7 +178,7 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
     test('while it is away nothing piles up in the client', async () => {
       const server = await started()
       const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
-      const state = bench.state({ redis: client, timeout: 50 })
+      const state = bench.state({ redis: client, timeout: shortly })
       await state.ping()
       await server.kill()
       await until('the client has noticed', () => client.status !== 'ready')
@@ -192,7 +195,7 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
     test('while it hangs no more than a bounded number of commands wait for it', async () => {
       const server = await started()
       const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
-      const state = bench.state({ redis: client, timeout: 50 })
+      const state = bench.state({ redis: client, timeout: shortly })
       await state.ping()
       server.pause()
       const { commandQueue } = client as unknown as { readonly commandQueue: { readonly length: number } }
@@ -212,7 +215,7 @@ describe('a client made from a URL', () => {
   test('says in the log what is wrong, once per reason, and when it is over', async () => {
     const server = await started()
     bench.logged.length = 0
-    const state = bench.stateOf('URL', server, { timeout: 50 })
+    const state = bench.stateOf('URL', server, { timeout: shortly })
     await state.ping()
     await server.kill()
     await until('it was logged', () => bench.logged.length > 0)
@@ -221,7 +224,7 @@ describe('a client made from a URL', () => {
     await recovers(state)
     const [first, ...rest] = bench.logged
     assert.match(String(first), /ECONNREFUSED|ECONNRESET/)
-    assert.ok(rest.length <= 2)
+    assert.equal(rest.length <= 2, true)
     assert.match(String(rest.at(-1)), /available again/)
     const soFar = bench.logged.length
     await server.kill()
@@ -233,7 +236,7 @@ describe('a client made from a URL', () => {
     const password = secret('redis password')
     await server.config('requirepass', secret('other redis password'))
     bench.logged.length = 0
-    const state = bench.state({ redis: server.url.replace('//', `//:${password}@`), timeout: 100 })
+    const state = bench.state({ redis: server.url.replace('//', `//:${password}@`), timeout: shortly })
     const error = await state.ping().catch((reason: unknown) => reason)
     assert.equal((error as { code?: string }).code, unavailable.code)
     await until('it was logged', () => bench.logged.length > 0)
@@ -268,7 +271,7 @@ describe('a client made from a URL', () => {
 
   test('finds the new primary when the address leads to another Redis', async () => {
     const server = await started()
-    const state = bench.stateOf('URL', server, { timeout: 200 })
+    const state = bench.stateOf('URL', server, { timeout: shortly })
     await state.ping()
     await server.command('REPLICAOF', '127.0.0.1', 1)
     const connections = async () =>
@@ -301,14 +304,14 @@ test('an index that cannot be cleaned does not keep a session from ending', asyn
 
 test('saves that queue behind each other fail together when Redis hangs, and not one after the other', async () => {
   const server = await started()
-  const state = bench.stateOf('ioredis 6', server, { timeout: 100 })
+  const state = bench.stateOf('ioredis 6', server, { timeout: shortly })
   const id = await savedSession(state, { a: 0 })
   const requests = await Promise.all(Array.from({ length: 50 }, () => visit(state, id)))
   for (const [at, req] of requests.entries()) dataOf(req)[`key ${at}`] = at
   server.pause()
   let first: NodeJS.Timeout | undefined
   const late = new Promise<string>(resolve => {
-    first = setTimeout(resolve, 2500, 'late')
+    first = setTimeout(resolve, 20 * shortly, 'late')
   })
   const all = Promise.allSettled(requests.map(save)).then(results => results.map(({ status }) => status))
   const outcome = await Promise.race([late, all])
@@ -324,7 +327,7 @@ test('saves that queue behind each other fail together when Redis hangs, and not
 test('a save that was given up is not done later', async () => {
   const server = await started()
   const client = bench.client(server)
-  const state = bench.state({ redis: client, timeout: 400 })
+  const state = bench.state({ redis: client, timeout: shortly })
   await state.ping()
   await server.kill()
   await until('the client has noticed', () => client.status !== 'ready')

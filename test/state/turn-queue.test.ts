@@ -17,8 +17,8 @@ test('tasks of one key take turns in their order, those of another key do not wa
     takeTurn('b', task('three')),
   ])
   assert.deepEqual(results, ['one', 'two', 'three'])
-  assert.ok(seen.indexOf('one ends') < seen.indexOf('two begins'))
-  assert.ok(seen.indexOf('three begins') < seen.indexOf('one ends'))
+  assert.equal(seen.indexOf('one ends') < seen.indexOf('two begins'), true)
+  assert.equal(seen.indexOf('three begins') < seen.indexOf('one ends'), true)
 })
 
 test('a task that fails tells its caller and lets the next one go', async () => {

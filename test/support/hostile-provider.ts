@@ -6,7 +6,7 @@ import type { Claims, EndpointFault, Faults, JwtFault, RecordedRequest } from '.
 import { createGrants } from './hostile-grants.js'
 import { createHostileKeys, type HostileKeys } from './hostile-keys.js'
 import { startLoopbackServer } from './loopback-server.js'
-import { keepSecret, secret } from './secrets.js'
+import { keepPersonal, keepSecret, secret } from './secrets.js'
 
 export type { Endpoint } from './hostile-endpoints.js'
 export * from './hostile-faults.js'
@@ -91,7 +91,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   const alg = options.alg ?? 'RS256'
   const now = options.now ?? (() => Math.floor(Date.now() / 1000))
   const user = options.user ?? ALICE
-  if (String(user.email).length >= 16) keepSecret('e-mail address', String(user.email))
+  if (typeof user.email === 'string') keepPersonal('e-mail address', user.email)
   const sid = options.sid === null ? undefined : (options.sid ?? 'sid-1')
   const path = options.issuerPath ?? ''
   const requests: RecordedRequest[] = []

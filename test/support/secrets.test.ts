@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checkNoSecrets, findSecrets, keepSecret, parseSecretsFile, secret } from './secrets.js'
+import {
+  checkNoSecrets,
+  checkNothingPersonal,
+  findSecrets,
+  keepPersonal,
+  keepSecret,
+  parseSecretsFile,
+  secret,
+} from './secrets.js'
 
 const value = 'a secret/with+odd~characters?'
 const secrets = new Map([[value, 'odd']])
@@ -65,4 +73,15 @@ test('a value too short to be searched for is refused', () => {
 test('labels and values survive the file', () => {
   const text = `${JSON.stringify(['a "label"', 'line\nbreak and more than 16'])}\n`
   assert.deepEqual([...parseSecretsFile(text)], [['line\nbreak and more than 16', 'a "label"']])
+})
+
+test('what is personal may be on a page and not in a log', () => {
+  const address = keepPersonal('e-mail address', 'somebody@example.com')
+  checkNoSecrets(address, 'a page')
+  assert.throws(
+    () => checkNothingPersonal(`sent to ${encodeURIComponent(address)}`, 'the log'),
+    /holds "e-mail address"/,
+  )
+  assert.throws(() => checkNothingPersonal(secret('key'), 'the log'), /holds the secret "key"/)
+  checkNothingPersonal('sent to somebody', 'the log')
 })

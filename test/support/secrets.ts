@@ -6,6 +6,7 @@ export const SECRETS_FILE_VARIABLE = 'OIDC_TEST_SECRETS_FILE'
 
 const SHORTEST = 16
 const known = new Map<string, string>()
+const personal = new Map<string, string>()
 
 /** A new random value that must never appear in any output. `label` is what a report calls it. */
 export function secret(label: string): string {
@@ -19,6 +20,12 @@ export function keepSecret(label: string, value: string): string {
   known.set(value, label)
   const file = process.env[SECRETS_FILE_VARIABLE]
   if (file) appendFileSync(file, `${JSON.stringify([label, value])}\n`)
+  return value
+}
+
+/** Registers what a person may see on a page of theirs, and no log or error may say: an e-mail address. Returns it. */
+export function keepPersonal(label: string, value: string): string {
+  if (value.length >= SHORTEST) personal.set(value, label)
   return value
 }
 
@@ -51,6 +58,13 @@ export function parseSecretsFile(text: string): Map<string, string> {
 export function checkNoSecrets(text: string, what: string): void {
   const [leak] = findSecrets(text, known)
   if (leak) throw new Error(`${what} holds the secret "${leak.label}" (${leak.form}) in line ${leak.line}`)
+}
+
+/** Throws when `text`, such as a log, holds a secret or something personal. */
+export function checkNothingPersonal(text: string, what: string): void {
+  checkNoSecrets(text, what)
+  const [leak] = findSecrets(text, personal)
+  if (leak) throw new Error(`${what} holds "${leak.label}" (${leak.form}) in line ${leak.line}`)
 }
 
 interface Needle {

@@ -11,7 +11,7 @@ import {
   requiresClaim,
 } from '../../lib/index.js'
 import { startLoopbackServer } from './loopback-server.js'
-import { checkNoSecrets, secret } from './secrets.js'
+import { checkNothingPersonal, secret } from './secrets.js'
 
 export interface SiteOptions {
   /** Options of the middleware; what is left out of `baseUrl`, `secret` and `log` is filled in. */
@@ -82,9 +82,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     async close() {
       await server.stop()
       await oidc.close()
-      checkNoSecrets(log.join('\n'), 'the log of the site')
-      checkNoSecrets(failures.join('\n'), 'an answer of the site that is no success')
-      checkNoSecrets(
+      checkNothingPersonal(log.join('\n'), 'the log of the site')
+      checkNothingPersonal(failures.join('\n'), 'an answer of the site that is no success')
+      checkNothingPersonal(
         errors.map(error => inspect(error, { depth: 10, showHidden: true })).join('\n'),
         'an error of the site',
       )

@@ -10,7 +10,14 @@ export const showClaims: RequestHandler = async (req, res) => {
     ...(accessToken ? [describeAccessToken(accessToken)] : []),
     ...(idToken ? [describeIdToken(idToken)] : []),
   ]
-  res.render('claims', { title: 'Claims', page: 'claims', claims, tokens, scopes: accessToken?.scope.split(' ') ?? [] })
+  const { expiresAt, scope } = accessToken ?? {}
+  res.render('claims', { title: 'Claims', page: 'claims', claims, tokens, scopes: scope?.split(' ') ?? [], expiresAt })
+}
+
+/** A site hardly ever needs this: tokens are refreshed ahead of time. Here it is to be seen. */
+export const refreshAccessToken: RequestHandler = async (req, res) => {
+  await req.oidc.accessToken({ forceRefresh: true })
+  res.redirect(303, '/claims#tokens')
 }
 
 /** The claims are worth showing even when the access token has expired and cannot be renewed. */

@@ -1,24 +1,53 @@
-// Asks a route of this very site. The browser adds the session cookie by itself, and the site adds the access token.
-const button = document.getElementById('call')
+// Two ways to call the API. The header X-CSRF says that a script of this site asks: no other site can send it along.
 const answer = document.getElementById('answer')
+const api = document.currentScript.dataset.api
+const ownScript = { 'X-CSRF': '1', Accept: 'application/json' }
 
-button.addEventListener('click', async () => {
-  button.disabled = true
-  answer.replaceChildren(paragraph('Calling…'))
-  try {
-    const response = await fetch('/call-api/script/answer', { headers: { Accept: 'application/json' } })
-    if (response.status === 401) answer.replaceChildren(signInAgain())
-    else
-      answer.replaceChildren(
-        paragraph(`The API answered with status ${response.status}:`),
-        table(await response.json()),
-      )
-  } catch {
-    answer.replaceChildren(paragraph('The site cannot be reached.'))
+/** The site forwards what comes below /api, with the access token attached. */
+const throughTheSite = () => fetch('/api/identity', { headers: ownScript })
+
+/** A token of our own, asked for again when it is nearly over. It is in this variable and nowhere else. */
+let token
+
+async function directly() {
+  if (token === undefined) {
+    const response = await fetch('/me/token', { headers: ownScript })
+    if (!response.ok) return response
+    token = await response.json()
+    setTimeout(forget, Math.max(1, (token.expiresIn ?? 60) - 30) * 1000)
   }
-  button.disabled = false
-  button.focus()
-})
+  const response = await fetch(`${api}/identity`, { headers: { Authorization: `Bearer ${token.accessToken}` } })
+  if (response.status === 401) forget()
+  return response
+}
+
+function forget() {
+  token = undefined
+}
+
+function connect(id, call) {
+  const button = document.getElementById(id)
+  button.addEventListener('click', async () => {
+    button.disabled = true
+    answer.replaceChildren(paragraph('Calling…'))
+    answer.replaceChildren(...(await show(call)))
+    button.disabled = false
+    button.focus()
+  })
+}
+
+async function show(call) {
+  try {
+    const response = await call()
+    if (response.status === 401) return [signInAgain()]
+    return [paragraph(`The API answered with status ${response.status}:`), table(await response.json())]
+  } catch {
+    return [paragraph('The site, or the API, cannot be reached.')]
+  }
+}
+
+connect('call', throughTheSite)
+connect('call-directly', directly)
 
 // Text goes in as text, never as HTML: what an API answers is not to be trusted with this page.
 function element(name, ...content) {

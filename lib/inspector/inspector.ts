@@ -1,0 +1,41 @@
+import type { RequestHandler } from 'express'
+import { OidcError } from '../errors.js'
+import { setPrivateHeaders } from '../handlers/answers.js'
+import { buildInspectorPage } from './page.js'
+import { createRecorder, type Recorder } from './recorder.js'
+import { policy } from './style.js'
+
+/** The page that shows how the last sign-ins went, and what remembers them. */
+export interface Inspector {
+  /** @throws {OidcError} ERR_OIDC_OPTIONS in production */
+  handler(): RequestHandler
+  stop(): void
+}
+
+/** @param site - `baseUrl` */
+export function createInspector(site: string, isProduction: () => boolean): Inspector {
+  let recorder: Recorder | undefined
+
+  return {
+    handler() {
+      if (isProduction()) {
+        throw new OidcError(
+          'ERR_OIDC_OPTIONS',
+          'oidc.inspector() is for development: mount it only where NODE_ENV is not "production"',
+        )
+      }
+      recorder ??= createRecorder(site)
+      const { records } = recorder
+      return (req, res) => {
+        const known = records()
+        const wanted = req.query.attempt
+        const shown = known.find(({ attempt }) => attempt === wanted) ?? known[0]
+        setPrivateHeaders(res)
+        res.setHeader('Content-Security-Policy', policy)
+        res.setHeader('Content-Type', 'text/html; charset=utf-8')
+        res.end(buildInspectorPage({ records: known, shown, home: new URL(`${site}/`).pathname }))
+      }
+    },
+    stop: () => recorder?.stop(),
+  }
+}

@@ -1,0 +1,133 @@
+import type { OidcEvent, ShownFields, SignInFinished, StepDone } from '../diagnostics/events.js'
+import { signInSteps } from '../diagnostics/steps.js'
+import { escapeHtml } from '../handlers/page.js'
+import { buildDiagrams } from './diagram.js'
+import { listIdTokenChecks } from './id-token-checks.js'
+import { listMessages, type Message, spellDuration, spellTime } from './messages.js'
+import type { SignInRecord } from './recorder.js'
+import { style } from './style.js'
+
+export interface InspectorPage {
+  /** Newest first. */
+  readonly records: readonly SignInRecord[]
+  /** The one that is shown; left out, there is none. */
+  readonly shown: SignInRecord | undefined
+  /** Address of the site's start page. */
+  readonly home: string
+}
+
+export function buildInspectorPage({ records, shown, home }: InspectorPage): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>How you signed in</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<a href="${escapeHtml(home)}">Back to the site</a>
+<h1>How you signed in</h1>
+${shown === undefined ? '<p>Nobody has signed in since this process started. Sign in, and come back.</p>' : buildRecord(shown)}
+${records.length > 1 ? buildHistory(records, shown) : ''}
+<p class="quiet">For development: this page shows what one process remembers, and does not exist in production. Of long random values you
+see the first characters, of everything that is secret or about a person nothing.</p>
+</main>
+</body>
+</html>
+`
+}
+
+function buildRecord({ events }: SignInRecord): string {
+  const messages = listMessages(events)
+  return `${buildOutcome(events)}
+<figure>
+${buildDiagrams(messages)}
+<figcaption class="quiet">Times count from the first message. Dashed: between browser and provider, not seen by this site.</figcaption>
+</figure>
+<h2>What was checked</h2>
+<ol class="steps">
+${buildSteps(events)}
+</ol>
+<h2>Every message</h2>
+${messages
+  .filter(({ from, to }) => from !== to)
+  .map(buildMessage)
+  .join('\n')}`
+}
+
+function buildOutcome(events: readonly OidcEvent[]): string {
+  const finished = events.find((event): event is SignInFinished => event.type === 'sign-in-finished')
+  if (finished === undefined) return '<p class="outcome">Under way: the provider has not answered yet.</p>'
+  const took = spellDuration(finished.duration)
+  if (finished.outcome === 'repeated')
+    return `<p class="outcome">The answer had come before, or too late. (${took})</p>`
+  if (finished.outcome === 'signed-in') {
+    const calls = events.filter(({ type }) => type === 'provider-call').length
+    return `<p class="outcome"><strong>Signed in.</strong> From the provider's answer to the session it took ${took}, with ${calls} ${calls === 1 ? 'call' : 'calls'} to the provider.</p>`
+  }
+  const step = events.findLast((event): event is StepDone => event.type === 'step' && !event.passed)
+  const where = step === undefined ? '' : ` in step ${step.step}`
+  const why = step?.reason ?? 'the reason is in the log of the site'
+  return `<p class="outcome failed"><strong>The sign-in failed${where}:</strong> ${escapeHtml(why)}.
+${finished.code === undefined ? '' : `<code>${finished.code}</code>`} ${buildEvidence(step?.evidence)}</p>`
+}
+
+/** Values the error carries for developers: what was there, and what should have been. */
+function buildEvidence(evidence: unknown): string {
+  if (typeof evidence !== 'object' || evidence === null) return ''
+  const words = Object.entries(evidence)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return words.length === 0 ? '' : `<br><code>${escapeHtml(words.join(', ').slice(0, 400))}</code>`
+}
+
+function buildSteps(events: readonly OidcEvent[]): string {
+  const answer = events.find(event => event.type === 'answer-received')?.fields ?? {}
+  const done = new Map(events.flatMap(event => (event.type === 'step' ? [[event.key, event] as const] : [])))
+  const last = events.some(({ type }) => type === 'sign-in-finished')
+  const steps = Object.entries(signInSteps).map(([key, [number, name, section]]) => {
+    const event = done.get(key)
+    const took = event === undefined ? '' : ` <span class="quiet">${spellDuration(event.duration)}</span>`
+    const checks = event === undefined ? '' : buildChecks(event, answer)
+    return `<li>${mark(event?.passed)}${number} ${escapeHtml(name)}${took}<span class="section">${section}</span>${checks}</li>`
+  })
+  return steps.join('\n') + (last ? '' : '\n<li class="quiet">…</li>')
+}
+
+function buildChecks(event: StepDone, answer: ShownFields): string {
+  if (event.key !== 'frontIdToken' && event.key !== 'idToken') return ''
+  const checks = listIdTokenChecks(event.key === 'frontIdToken' ? 'first' : 'second', answer, event)
+  const items = checks.map(
+    ({ name, section, passed }) =>
+      `<li>${mark(passed)}${escapeHtml(name)}<span class="section">${escapeHtml(section)}</span></li>`,
+  )
+  return `<ul>${items.join('\n')}</ul>`
+}
+
+function mark(passed: boolean | undefined): string {
+  if (passed === undefined) return '<span class="mark quiet" title="not needed, or not reached">–</span>'
+  return passed ? '<span class="mark good" title="passed">✓</span>' : '<span class="mark bad" title="failed">✗</span>'
+}
+
+function buildMessage({ time, from, to, text, duration, fields = {} }: Message): string {
+  const took = duration === undefined ? '' : `, ${spellDuration(duration)}`
+  const head = `${from} → ${to}: ${escapeHtml(text)} <span class="quiet">${spellTime(time)}${took}</span>`
+  const values = Object.entries(fields).map(
+    ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`,
+  )
+  return `<details><summary>${head}</summary>${values.length === 0 ? '<p class="quiet">Nothing more to show.</p>' : `<dl>${values.join('')}</dl>`}</details>`
+}
+
+function buildHistory(records: readonly SignInRecord[], shown: SignInRecord | undefined): string {
+  const items = records.map(({ attempt, events }) => {
+    const finished = events.find(event => event.type === 'sign-in-finished')
+    const time = new Date(events[0]?.at ?? 0).toISOString().slice(11, 19)
+    const text = `${time} ${finished?.outcome ?? 'under way'}`
+    return attempt === shown?.attempt
+      ? `<li aria-current="page">${text}</li>`
+      : `<li><a href="?attempt=${encodeURIComponent(attempt)}">${text}</a></li>`
+  })
+  return `<h2>The last sign-ins</h2>\n<nav aria-label="The last sign-ins"><ul>${items.join('')}</ul></nav>`
+}

@@ -1,0 +1,29 @@
+/** The fields of one session's record; the letters are what Redis stores. */
+export const FIELD = {
+  /** Sealed {@link Ticket}. */
+  ticket: 't',
+  /** Sealed {@link Tokens}. */
+  tokens: 'k',
+  /** Sealed JSON of the site's session data. */
+  session: 's',
+  /** Version of `session`, a plain number that counts its writes. */
+  version: 'n',
+  /** When the life was last extended and when it ends for good; see `life.ts`. */
+  life: 'e',
+  /** Sealed {@link SessionSummary} that can be opened without the session id. */
+  summary: 'i',
+  /** Who is renewing the tokens, and until when; see `claims.ts`. */
+  hold: 'l',
+  /** Note of a renewal that failed, which says when the next may be tried. Not sealed, and nothing secret. */
+  failure: 'f',
+} as const
+
+export type FieldName = (typeof FIELD)[keyof typeof FIELD]
+
+export type Fields = Readonly<Partial<Record<FieldName, string | Buffer>>>
+
+export interface RemoveResult {
+  readonly existed: boolean
+  /** The summary the record had. */
+  readonly summary: Buffer | undefined
+}

@@ -1,0 +1,51 @@
+import { type RequestHandler, urlencoded } from 'express'
+import type { OpenIdConnect } from '../oidc.js'
+
+export interface SessionsController {
+  readonly show: RequestHandler
+  readonly end: readonly RequestHandler[]
+  readonly endOthers: RequestHandler
+}
+
+/** Where the person is signed in, and a way to end each of it. */
+export function createSessions(oidc: OpenIdConnect): SessionsController {
+  return {
+    async show(req, res) {
+      const sessions = await oidc.sessions.list({ sub: subjectOf(req) })
+      res.render('sessions', {
+        title: 'My sessions',
+        page: 'sessions',
+        sessions: sessions.map(({ handle, userAgent, signedInAt, lastSeenAt }) => ({
+          handle,
+          isThis: handle === req.oidc.handle,
+          browser: userAgent ?? 'Unknown browser',
+          signedIn: timeOf(signedInAt),
+          lastSeen: timeOf(lastSeenAt),
+        })),
+      })
+    },
+    end: [
+      urlencoded({ extended: false, limit: 1000 }),
+      async (req, res) => {
+        const { handle } = req.body as { handle?: unknown }
+        // The handle comes from a form, so it could be anybody's: `sub` makes sure that it is this person's.
+        if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, sub: subjectOf(req) })
+        res.redirect(303, handle === req.oidc.handle ? '/' : '/sessions')
+      },
+    ],
+    async endOthers(req, res) {
+      await oidc.sessions.revoke({ sub: subjectOf(req), except: req.oidc.handle })
+      res.redirect(303, '/sessions')
+    },
+  }
+}
+
+/** Behind requiresAuth() there is always somebody. */
+function subjectOf({ oidc: { user } }: Parameters<RequestHandler>[0]): string {
+  return user?.sub ?? ''
+}
+
+function timeOf(seconds: number): { readonly iso: string; readonly text: string } {
+  const iso = new Date(seconds * 1000).toISOString()
+  return { iso, text: `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC` }
+}

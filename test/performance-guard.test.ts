@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Express, Request } from 'express'
+import { Redis } from 'ioredis'
+import { openScene, type Scene } from './handlers/scene.js'
+import { type RedisServer, startRedis } from './support/redis.js'
+
+/** What every kind of request asks of Redis and of the provider: counted, so that it is the same on every machine. */
+
+declare module 'express-session' {
+  interface SessionData {
+    cart: string
+  }
+}
+
+const HOUR = 60 * 60 * 1000
+
+let redis: RedisServer
+let watcher: Watcher
+let scene: Scene
+let clockAhead = 0
+
+before(async () => {
+  redis = await startRedis()
+  watcher = await watch(redis.url)
+  scene = await openScene({
+    oidc: {
+      redis: redis.url,
+      scope: 'openid profile email offline_access',
+      now: () => new Date(Date.now() + clockAhead),
+    },
+    provider: { now: () => Math.floor((Date.now() + clockAhead) / 1000) },
+    site: { routes },
+  })
+  await scene.site.oidc.ready()
+})
+
+after(async () => {
+  await scene.close()
+  watcher.close()
+  await redis.stop()
+})
+
+function routes(app: Express): void {
+  const page = (path: string, look: (req: Request) => unknown) =>
+    app.get(path, async (req, res) => {
+      look(req)
+      await watcher.mark('handler')
+      res.json({})
+    })
+  page('/open', () => undefined)
+  page('/page', req => req.oidc.user)
+  page('/cart', req => req.session.cart)
+  page('/same', req => {
+    req.session.cart = 'pens'
+  })
+  app.get('/token-page', async (req, res) => {
+    await watcher.mark('handler')
+    await req.oidc.accessToken()
+    res.json({})
+  })
+}
+
+describe('Redis commands before and after the handler', () => {
+  test('none for a page of somebody without a session, whether it looks or not', async () => {
+    const { agent, site } = scene
+    for (const path of ['/open', '/page', '/cart']) {
+      const { commands, page } = await watcher.during(() => agent.tab().open(`${site.url}${path}`))
+      assert.deepEqual(commands, ['handler'], path)
+      assert.deepEqual(page.hops[0]?.setCookies, [], path)
+    }
+  })
+
+  test('none for a cookie that is not ours', async () => {
+    const { agent, site } = scene
+    const headers = { cookie: `sid=${'a'.repeat(43)}.${'b'.repeat(43)}` }
+    const { commands } = await watcher.during(() => agent.open(`${site.url}/page`, { headers }))
+    assert.deepEqual(commands, ['handler'])
+  })
+
+  test('none for the start of a sign-in, which leaves nothing behind', async () => {
+    const { agent, site } = scene
+    const { commands, page } = await watcher.during(() => agent.open(`${site.url}/login`, { redirect: 'manual' }))
+    assert.deepEqual(commands, [])
+    assert.equal(page.hops[0]?.setCookies.length, 1)
+  })
+
+  test('a fixed few for a sign-in, and one of them before the provider is asked', async () => {
+    const { agent, site, provider } = scene
+    const { commands } = await watcher.during(() => agent.visit(`${site.url}/claims`))
+    assert.equal(commands[0], 'set', 'the state is used up first')
+    assert.deepEqual(count(commands), { set: 1, evalsha: 3, zscore: 2, get: 2, hmget: 1 })
+    assert.deepEqual([provider.count('token'), provider.count('userinfo')], [1, 1])
+  })
+
+  test('one before and none after, for a page that reads req.oidc or req.session, or writes what was there', async () => {
+    const { agent, site } = scene
+    await agent.fetch(`${site.url}/session?cart=pens`, { method: 'POST' })
+    for (const path of ['/open', '/page', '/cart', '/same']) {
+      const { commands, page } = await watcher.during(() => agent.open(`${site.url}${path}`))
+      assert.deepEqual(commands, ['hmget', 'handler'], path)
+      assert.deepEqual(page.hops[0]?.setCookies, [], path)
+    }
+  })
+
+  test('one more for what a page changes in req.session, and one more for the tokens', async () => {
+    const { agent, site } = scene
+    const saved = await watcher.during(() => agent.fetch(`${site.url}/session?cart=ink`, { method: 'POST' }))
+    assert.deepEqual(saved.commands, ['hmget', 'evalsha'])
+    assert.deepEqual(saved.page.hops[0]?.setCookies, [])
+    const token = await watcher.during(() => agent.open(`${site.url}/token-page`))
+    assert.deepEqual(token.commands, ['hmget', 'handler', 'hmget'])
+  })
+
+  test('one more, which nobody waits for, when the life of the session is extended', async () => {
+    const { agent, site } = scene
+    clockAhead += 10 * 60 * 1000
+    const { commands } = await watcher.during(() => agent.open(`${site.url}/page`))
+    assert.deepEqual(commands.toSorted(), ['evalsha', 'handler', 'hmget'])
+    const next = await watcher.during(() => agent.open(`${site.url}/page`))
+    assert.deepEqual(next.commands, ['hmget', 'handler'])
+  })
+})
+
+describe('calls to the provider', () => {
+  test('none for pages', async () => {
+    const { agent, site, provider } = scene
+    const earlier = provider.requests.length
+    for (const path of ['/open', '/page', '/cart', '/token-page']) await agent.open(`${site.url}${path}`)
+    assert.equal(provider.requests.length, earlier)
+  })
+
+  test('the first callback of a process waits for the code and userinfo only', async () => {
+    const { agent, site, provider } = await openScene({ oidc: { redis: redis.url } })
+    await site.oidc.ready()
+    provider.break({ discovery: { hang: 'before' }, jwks: { hang: 'before' } })
+    const page = await agent.visit(`${site.url}/claims`)
+    assert.equal(page.status, 200)
+    assert.deepEqual([provider.count('token'), provider.count('userinfo')], [1, 1])
+    await site.close()
+    await provider.close()
+  })
+
+  test('a callback after every cache has aged waits for nothing else either', async () => {
+    const { agent, site, provider } = scene
+    clockAhead += 6 * HOUR
+    provider.break({ discovery: { hang: 'before' }, jwks: { hang: 'before' } })
+    const page = await agent.tab().visit(`${site.url}/login`)
+    assert.equal(page.status, 200)
+    provider.heal()
+  })
+})
+
+interface Watcher {
+  /** What was asked of Redis meanwhile, by name and in order; scripts count once. */
+  during<T>(act: () => Promise<T>): Promise<{ commands: string[]; page: T }>
+  mark(text: string): Promise<void>
+  close(): void
+}
+
+async function watch(url: string): Promise<Watcher> {
+  const marker = new Redis(url)
+  const monitor = await new Redis(url).monitor()
+  let seen: string[] = []
+  const awaited = new Map<string, () => void>()
+  monitor.on('monitor', (_time: string, [name = '', text = '']: string[], source: string) => {
+    if (name.toLowerCase() === 'echo') {
+      if (text === 'handler') seen.push(text)
+      awaited.get(text)?.()
+    } else if (source !== 'lua' && !['info', 'script'].includes(name.toLowerCase())) seen.push(name.toLowerCase())
+  })
+  const mark = async (text: string) => {
+    const arrived = new Promise<void>(resolve => awaited.set(text, resolve))
+    await marker.echo(text)
+    await arrived
+  }
+  return {
+    async during(act) {
+      await mark('begin')
+      seen = []
+      const page = await act()
+      await mark('end')
+      return { commands: seen, page }
+    },
+    mark,
+    close() {
+      monitor.disconnect()
+      marker.disconnect()
+    },
+  }
+}
+
+function count(commands: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of commands) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
