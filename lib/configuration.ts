@@ -13,6 +13,7 @@ import {
   parseUserInfoPlan,
   required,
   seconds,
+  warnOfLoopback,
 } from './option-checks.js'
 import type { OidcOptions } from './options.js'
 import { defaultProtocolClaims } from './protocol/claims.js'
@@ -82,6 +83,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
   const absolute = seconds('session.absolute', options.session ? options.session.absolute : undefined, 7 * day)
   const { timeouts = {} } = options
   checkTlsIsVerified(environment, log, production)
+  if (production) warnOfLoopback(baseUrl, log)
 
   const site: Site = {
     issuer,
@@ -131,6 +133,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     fetch: options.fetch,
     timeout: site.timeouts.provider,
     now,
+    log,
   }
   const state: StateSettings = {
     ...parseRedis(options.redis ?? environment.REDIS_URL, production),

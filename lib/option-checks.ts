@@ -151,3 +151,9 @@ export function checkTlsIsVerified(
   if (production) refuse(sentence)
   log(sentence)
 }
+
+/** Right for a test of the production build on one's own machine, and otherwise a leftover of development. */
+export function warnOfLoopback(baseUrl: string, log: (line: string) => void): void {
+  if (baseUrl.startsWith('https:')) return
+  log(`baseUrl is ${baseUrl}, so the redirect URI is not https: browsers on other machines cannot sign in`)
+}

@@ -39,7 +39,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'connect-redis': ['state'],
   'express-session': ['state', 'handlers', 'surface'],
   // state: for the type of the request that a session is attached to.
-  express: ['state', 'handlers', 'surface'],
+  express: ['state', 'handlers', 'inspector', 'surface'],
   cookie: ['handlers'],
   'on-headers': ['handlers'],
   'raw-body': ['handlers'],

@@ -54,6 +54,16 @@ describe('openIdConnect refuses to start with', () => {
     })
   }
 
+  test('nothing, but with a warning, at an address of this machine in production', () => {
+    const log: string[] = []
+    const options = { ...good, log: (line: string) => void log.push(line) }
+    parseOptions({ ...options, baseUrl: 'http://localhost:3000' }, { NODE_ENV: 'development' })
+    parseOptions(options, { NODE_ENV: 'production' })
+    assert.deepEqual(log, [])
+    parseOptions({ ...options, baseUrl: 'http://localhost:3000' }, { NODE_ENV: 'production' })
+    assert.match(log.join(), /redirect URI is not https/)
+  })
+
   test('no redis in production', () => {
     const { redis: _, ...memory } = good
     assert.throws(() => parseOptions(memory, { NODE_ENV: 'production' }), { code: 'ERR_OIDC_OPTIONS' })

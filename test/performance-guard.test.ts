@@ -3,17 +3,18 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
 import { openScene, type Scene } from './handlers/scene.js'
+import { createAgent } from './support/agent.js'
 import { type RedisServer, startRedis } from './support/redis.js'
 
 /** What every kind of request asks of Redis and of the provider: counted, so that it is the same on every machine. */
 
 declare module 'express-session' {
   interface SessionData {
-    cart: string
+    pencil: string
   }
 }
 
-const HOUR = 60 * 60 * 1000
+const MINUTE = 60 * 1000
 
 let redis: RedisServer
 let watcher: Watcher
@@ -33,7 +34,17 @@ before(async () => {
     site: { routes },
   })
   await scene.site.oidc.ready()
+  await letRedisKnowTheScripts()
 })
+
+/** The first use of a script costs a command more, once in the life of a Redis. */
+async function letRedisKnowTheScripts(): Promise<void> {
+  const agent = createAgent()
+  await agent.visit(`${scene.site.url}/claims`)
+  await agent.fetch(`${scene.site.url}/session?pencil=ink`, { method: 'POST' })
+  clockAhead += 10 * MINUTE
+  await agent.open(`${scene.site.url}/page`)
+}
 
 after(async () => {
   await scene.close()
@@ -50,9 +61,9 @@ function routes(app: Express): void {
     })
   page('/open', () => undefined)
   page('/page', req => req.oidc.user)
-  page('/cart', req => req.session.cart)
+  page('/cart', req => req.session.pencil)
   page('/same', req => {
-    req.session.cart = 'pens'
+    req.session.pencil = 'pens'
   })
   app.get('/token-page', async (req, res) => {
     await watcher.mark('handler')
@@ -87,15 +98,19 @@ describe('Redis commands before and after the handler', () => {
 
   test('a fixed few for a sign-in, and one of them before the provider is asked', async () => {
     const { agent, site, provider } = scene
+    const earlier = [provider.count('token'), provider.count('userinfo')]
     const { commands } = await watcher.during(() => agent.visit(`${site.url}/claims`))
     assert.equal(commands[0], 'set', 'the state is used up first')
     assert.deepEqual(count(commands), { set: 1, evalsha: 3, zscore: 2, get: 2, hmget: 1 })
-    assert.deepEqual([provider.count('token'), provider.count('userinfo')], [1, 1])
+    assert.deepEqual(
+      [provider.count('token'), provider.count('userinfo')],
+      earlier.map(count => count + 1),
+    )
   })
 
   test('one before and none after, for a page that reads req.oidc or req.session, or writes what was there', async () => {
     const { agent, site } = scene
-    await agent.fetch(`${site.url}/session?cart=pens`, { method: 'POST' })
+    await agent.fetch(`${site.url}/session?pencil=pens`, { method: 'POST' })
     for (const path of ['/open', '/page', '/cart', '/same']) {
       const { commands, page } = await watcher.during(() => agent.open(`${site.url}${path}`))
       assert.deepEqual(commands, ['hmget', 'handler'], path)
@@ -105,7 +120,7 @@ describe('Redis commands before and after the handler', () => {
 
   test('one more for what a page changes in req.session, and one more for the tokens', async () => {
     const { agent, site } = scene
-    const saved = await watcher.during(() => agent.fetch(`${site.url}/session?cart=ink`, { method: 'POST' }))
+    const saved = await watcher.during(() => agent.fetch(`${site.url}/session?pencil=ink`, { method: 'POST' }))
     assert.deepEqual(saved.commands, ['hmget', 'evalsha'])
     assert.deepEqual(saved.page.hops[0]?.setCookies, [])
     const token = await watcher.during(() => agent.open(`${site.url}/token-page`))
@@ -114,7 +129,7 @@ describe('Redis commands before and after the handler', () => {
 
   test('one more, which nobody waits for, when the life of the session is extended', async () => {
     const { agent, site } = scene
-    clockAhead += 10 * 60 * 1000
+    clockAhead += 10 * MINUTE
     const { commands } = await watcher.during(() => agent.open(`${site.url}/page`))
     assert.deepEqual(commands.toSorted(), ['evalsha', 'handler', 'hmget'])
     const next = await watcher.during(() => agent.open(`${site.url}/page`))
@@ -143,7 +158,7 @@ describe('calls to the provider', () => {
 
   test('a callback after every cache has aged waits for nothing else either', async () => {
     const { agent, site, provider } = scene
-    clockAhead += 6 * HOUR
+    clockAhead += 6 * 60 * MINUTE
     provider.break({ discovery: { hang: 'before' }, jwks: { hang: 'before' } })
     const page = await agent.tab().visit(`${site.url}/login`)
     assert.equal(page.status, 200)

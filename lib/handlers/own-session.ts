@@ -48,8 +48,6 @@ const plainProperties = describeSession(() => plain)
 
 const defineAccessors = createRequestProperties(
   describeSession(name => ({
-    configurable: true,
-    enumerable: true,
     get(this: LazyRequest) {
       return settle(this) ? this[name] : undefined
     },

@@ -45,7 +45,10 @@ export function createRenewals(site: Pick<Site, 'timeouts' | 'now' | 'log'>, gat
       const renewed = isHeld(view) ? undefined : await claim(renewal, owner, view)
       if (renewed !== undefined) return renewed
       if (performance.now() > until) {
-        throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'another process has been renewing these tokens for too long')
+        throw new OidcError(
+          'ERR_OIDC_PROVIDER_UNAVAILABLE',
+          'another process has been renewing these tokens for too long',
+        )
       }
       await wait(pause * (0.5 + Math.random() / 2))
       view = await look(renewal)

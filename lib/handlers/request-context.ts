@@ -184,8 +184,6 @@ type HoldingRequest = Request & { [held]?: Held }
 
 const defineAccessor = createRequestProperties({
   oidc: {
-    configurable: true,
-    enumerable: true,
     get(this: HoldingRequest) {
       const holder = this[held]
       if (holder === undefined) return undefined

@@ -1,10 +1,13 @@
 /**
  * Gives requests properties that are worked out when somebody reads them. To define them on every request would cost a page that
  * reads none of them more than all the rest we do for it. So they are defined once, on what all requests of an app inherit from: the
- * `request` of the outermost app, where Express itself says to put them. The functions find what they need on `this`.
+ * `request` of the outermost app, where Express itself says to put them. The getters find what they need on `this`.
  */
-export function createRequestProperties(properties: PropertyDescriptorMap): (req: object) => void {
-  const names = Object.keys(properties)
+export function createRequestProperties(accessors: PropertyDescriptorMap): (req: object) => void {
+  const names = Object.keys(accessors)
+  const properties = Object.fromEntries(
+    Object.entries(accessors).map(([name, accessor]) => [name, { ...defaultsFor(name), ...accessor }]),
+  )
   const defined = Symbol('defined')
   return req => {
     // What an earlier middleware left on this request gives way.
@@ -15,6 +18,17 @@ export function createRequestProperties(properties: PropertyDescriptorMap): (req
     const owner = isFree ? outermostApp(req) : undefined
     if (owner === undefined) Object.defineProperties(req, properties)
     else Object.defineProperties(owner, { ...properties, [defined]: { value: true } })
+  }
+}
+
+/** What is assigned belongs to that one request and hides what the others have. */
+function defaultsFor(name: string): PropertyDescriptor {
+  return {
+    configurable: true,
+    enumerable: true,
+    set(value: unknown) {
+      Object.defineProperty(this, name, { value, writable: true, configurable: true, enumerable: true })
+    },
   }
 }
 

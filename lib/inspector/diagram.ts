@@ -23,7 +23,7 @@ const wide: Layout = {
 const narrow: Layout = {
   name: 'narrow',
   width: 360,
-  x: { Browser: 28, Site: 124, Provider: 232, Redis: 330 },
+  x: { Browser: 34, Site: 124, Provider: 232, Redis: 330 },
   rowHeight: 42,
   centred: false,
 }

@@ -16,6 +16,7 @@ import type {
 } from '../protocol/wire.js'
 import type { CachedStatus } from './cached.js'
 import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
+import { watchClock } from './clock-watch.js'
 import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
 import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
@@ -48,6 +49,8 @@ export interface ProviderSettings extends ClientCredentials {
   /** Milliseconds for one exchange with the provider. Default 10 000. */
   readonly timeout?: number | undefined
   readonly now: () => Date
+  /** Takes warnings, a line each. */
+  readonly log?: ((line: string) => void) | undefined
   /** Unique names for client assertions. */
   readonly random?: (() => string) | undefined
 }
@@ -88,10 +91,10 @@ export interface ProviderHealth {
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS, and for static metadata what is wrong with it */
 export function createProvider(settings: ProviderSettings): Provider {
-  const { issuer, clientId, clientSecret, now, clockTolerance = 30 } = settings
+  const { issuer, clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
   const { fetch = globalThis.fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
-  const http = createHttp({ fetch, timeout })
+  const http = watchClock(createHttp({ fetch, timeout }), { now, clockTolerance, log })
   const common = { http, now, clientId, clockTolerance }
   const authentication = (metadata: ProviderMetadata) => selectClientAuthentication(settings, metadata)
   const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)

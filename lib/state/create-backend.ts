@@ -1,4 +1,5 @@
 import type { Backend } from './backend.js'
+import { warnOfEviction } from './eviction.js'
 import { createMemoryBackend } from './memory-backend.js'
 import { createRedisBackend } from './redis-backend.js'
 import { checkClient, createRedisClient, type OwnedRedisClient, type RedisClient } from './redis-client.js'
@@ -24,10 +25,15 @@ export function createBackend({ redis, timeout, log }: BackendSettings, now: () 
   if (typeof redis === 'string') {
     const client = createRedisClient(redis)
     logTrouble(client, log)
-    return createRedisBackend(client, createConnection(client, { timeout }), () => closeClient(client, timeout))
+    return connect(client, () => closeClient(client, timeout))
   }
   checkClient(redis)
-  return createRedisBackend(redis, createConnection(redis, { timeout }), async () => {})
+  return connect(redis, async () => {})
+
+  function connect(client: RedisClient, close: () => Promise<void>): Backend {
+    const connection = createConnection(client, { timeout })
+    return warnOfEviction(createRedisBackend(client, connection, close), client, connection, log)
+  }
 }
 
 /** One line when the connection is lost, for each new reason, and one when it is back. Errors of the client may hold a password. */

@@ -11,7 +11,7 @@ import { describeMachine, drawBars, formatFigures, formatTable } from './report.
 import { measureSealing } from './sealing.js'
 
 /**
- * `npm run bench`, or `npm run bench -- quick`; names of parts measure only those. Results go to the console, to
+ * `npm run bench`, or `npm run bench -- quick`; names of parts measure only those; BENCH_ROUNDS says how often (9). Results go to the console, to
  * `.tmp/bench/result.json`, and with `chart` to docs/performance.svg.
  */
 const CONTENDERS = [
@@ -25,7 +25,7 @@ const CONTENDERS = [
 ]
 
 const words = new Set(process.argv.slice(2))
-const pace = words.has('quick') ? { rounds: 2, seconds: 1 } : { rounds: 9, seconds: 2 }
+const pace = words.has('quick') ? { rounds: 2, seconds: 1 } : { rounds: Number(process.env.BENCH_ROUNDS ?? 9), seconds: 2 }
 const results: Record<string, unknown> = {}
 const figures: Figure[] = []
 

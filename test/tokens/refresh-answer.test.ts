@@ -123,6 +123,8 @@ test('keys that cannot be fetched: nothing is believed, but the spent refresh to
   provider.break({ rotateBefore: 'both', refreshedIdToken: {}, jwks: { status: 503 } })
   await provider.keys.rotate()
   assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal(refreshes().length, 1, 'the failure is noted as any other')
   provider.heal()
   advance(20)
   assert.equal((await token()).status, 200)

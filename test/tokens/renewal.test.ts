@@ -188,14 +188,23 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
   const view = await openVault(vault)
   assert.equal(await vault.claim('a dead process', view, 60_000), 'claimed')
   let asked = 0
+  let claims = 0
+  const watched: TokenVault = {
+    ...vault,
+    claim(...args) {
+      claims += 1
+      return vault.claim(...args)
+    },
+  }
+  // Seen with the claim in it, so that there is no reason to ask for it while it lasts.
   const renewing = create().renew(
-    renewalOf(vault, view, async () => {
+    renewalOf(watched, await openVault(vault), async () => {
       asked += 1
       return brings('second')()
     }),
   )
   await wait(300)
-  assert.equal(asked, 0)
+  assert.deepEqual([asked, claims], [0, 0])
   advance(61)
   assert.deepEqual((await renewing).tokens, named('second'))
 })
@@ -268,3 +277,24 @@ test('a save whose answer was lost is recognised as done', async () => {
   assert.deepEqual((await openVault(vault)).tokens, named('second'))
   assert.equal(discarded, 0)
 })
+
+for (const [description, theirs, discards] of [
+  ['a newer token of another process', named('of another process'), 0],
+  ['tokens that were given back', { scope: 'openid' }, 1],
+] as const) {
+  test(`${description}, found when it comes to writing, is not written over`, async () => {
+    const { state, create } = createBench()
+    const vault = await signIn(state)
+    const view = await openVault(vault)
+    let discarded = 0
+    const request = async () => {
+      await vault.settle('', view, { tokens: theirs })
+      return brings('second', () => {
+        discarded += 1
+      })()
+    }
+    await create().renew(renewalOf(vault, view, request))
+    assert.deepEqual((await openVault(vault)).tokens, theirs)
+    assert.equal(discarded, discards)
+  })
+}

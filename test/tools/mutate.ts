@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
 import { applyMutant, findMutants, type Mutant, sample } from './mutants.js'
 import { readSourceFiles, type SourceFile } from './source-file.js'
 
@@ -113,7 +114,18 @@ function copyTree(): string {
     if (existsSync(join(repository, name))) cpSync(join(repository, name), join(folder, name), { recursive: true })
   }
   symlinkSync(realpathSync(join(repository, 'node_modules')), join(folder, 'node_modules'))
+  for (const name of ['lib', 'test', 'sample-app']) {
+    for (const file of readdirSync(join(folder, name), { recursive: true, encoding: 'utf8' })) {
+      if (/(?<!\.d)\.ts$/.test(file)) compile(join(folder, name, file), readFileSync(join(folder, name, file), 'utf8'))
+    }
+  }
   return folder
+}
+
+/** Beside its source, so that no process has to do it again: a thousand of them are started. */
+function compile(path: string, text: string): void {
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true }
+  writeFileSync(path.replace(/\.ts$/, '.js'), ts.transpileModule(text, { compilerOptions }).outputText)
 }
 
 /** Whether all of them pass. Stops at the first that does not. */
@@ -128,7 +140,7 @@ async function pass(folder: string, tests: readonly string[]): Promise<'passed' 
 function passOne(folder: string, file: string): Promise<'passed' | 'failed' | 'hung'> {
   return new Promise(resolve => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env
-    const child = spawn(process.execPath, ['--import', 'tsx', file], {
+    const child = spawn(process.execPath, [file.replace(/\.ts$/, '.js')], {
       cwd: folder,
       env,
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -163,12 +175,12 @@ function passOne(folder: string, file: string): Promise<'passed' | 'failed' | 'h
 
 async function judge(folder: string, { file, text, mutant, tests }: Job): Promise<Verdict> {
   const path = join(folder, 'lib', file)
-  writeFileSync(path, applyMutant(text, mutant))
+  compile(path, applyMutant(text, mutant))
   try {
     const outcome = await pass(folder, tests)
     return outcome === 'passed' ? 'survived' : outcome === 'failed' ? 'noticed' : 'hung'
   } finally {
-    writeFileSync(path, text)
+    compile(path, text)
   }
 }
 

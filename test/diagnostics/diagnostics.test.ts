@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { observe, observeCallback, publish, step } from '../../lib/diagnostics/publish.js'
+import { showAddress, showFields, showMembers } from '../../lib/diagnostics/values.js'
+import { OidcError, type OidcEvent } from '../../lib/index.js'
+import { inScene } from '../handlers/scene.js'
+import { createAgent } from '../support/agent.js'
+import { startRedis } from '../support/redis.js'
+import { checkNoSecrets } from '../support/secrets.js'
+
+type EventOf<T extends OidcEvent['type']> = Extract<OidcEvent, { type: T }>
+
+describe('diagnostics', () => {
+  let events: OidcEvent[] = []
+  const listen = (event: unknown) => void events.push(event as OidcEvent)
+  const only = <T extends OidcEvent['type']>(type: T) =>
+    events.filter((event): event is EventOf<T> => event.type === type)
+
+  before(() => subscribe('express-hybrid-oidc', listen))
+  after(() => unsubscribe('express-hybrid-oidc', listen))
+  beforeEach(() => {
+    events = []
+  })
+
+  test(
+    'tell a sign-in from the first redirect to the session, under one name',
+    inScene({}, async ({ agent, site, provider }) => {
+      await agent.visit(`${site.url}/claims?private=1`)
+      const [started] = only('sign-in-started')
+      assert.ok(started?.attempt)
+      assert.equal(started.site, site.url)
+      assert.equal(started.path, '/claims')
+      assert.equal(started.endpoint, `${provider.issuer}/authorize`)
+      assert.equal(started.params.response_type, 'code id_token token')
+      const own = events.filter(({ attempt }) => attempt === started.attempt)
+      assert.deepEqual(
+        own.filter(({ type }) => type !== 'step').map(({ type }) => type),
+        ['sign-in-started', 'answer-received', 'provider-call', 'provider-call', 'sign-in-finished'],
+      )
+      const steps = only('step')
+      assert.deepEqual(steps.map(({ key }) => key).sort(), [
+        'attempt',
+        'binding',
+        'claims',
+        'code',
+        'frontIdToken',
+        'idToken',
+        'once',
+        'parse',
+        'response',
+        'session',
+        'userInfo',
+        'userInfoSubject',
+      ])
+      assert.ok(steps.every(({ passed, duration, section }) => passed && duration >= 0 && section !== ''))
+      assert.deepEqual(
+        [...new Set(steps.map(event => event.step))].sort((a, b) => a - b),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+      )
+      assert.deepEqual(
+        only('sign-in-finished').map(({ outcome, passed }) => [outcome, passed]),
+        [['signed-in', true]],
+      )
+    }),
+  )
+
+  test(
+    'tell each call to the provider: where, how it was answered, and with which members',
+    inScene({}, async ({ agent, site, provider }) => {
+      await agent.visit(`${site.url}/claims`)
+      const calls = new Map(only('provider-call').map(call => [new URL(call.endpoint).pathname, call]))
+      const token = calls.get('/token')
+      assert.equal(token?.method, 'POST')
+      assert.equal(token.status, 200)
+      assert.equal(token.fields.grant_type, 'authorization_code')
+      assert.ok(token.members?.includes('access_token'))
+      assert.ok(calls.has('/jwks') && calls.has('/userinfo'))
+      assert.equal(calls.get('/userinfo')?.endpoint, `${provider.issuer}/userinfo`)
+    }),
+  )
+
+  test(
+    'hold no token, no code, no secret, and nothing about the person',
+    inScene({ oidc: { scope: 'openid offline_access' } }, async ({ agent, site }) => {
+      await agent.visit(`${site.url}/claims`)
+      await agent.open(`${site.url}/token`)
+      await agent.post(`${site.url}/logout`, {})
+      const text = JSON.stringify(events)
+      assert.ok(events.length > 15)
+      checkNoSecrets(text, 'the diagnostics')
+      assert.doesNotMatch(text, /alice/i)
+    }),
+  )
+
+  test(
+    'keep two sign-ins at the same time apart',
+    inScene({}, async ({ site }) => {
+      await Promise.all([createAgent(), createAgent()].map(agent => agent.visit(`${site.url}/claims`)))
+      const attempts = new Set(only('sign-in-started').map(({ attempt }) => attempt))
+      assert.equal(attempts.size, 2)
+      for (const attempt of attempts) {
+        assert.equal(only('step').filter(event => event.attempt === attempt).length, 12)
+      }
+    }),
+  )
+
+  test(
+    'tell which step failed, and why',
+    inScene({}, async ({ agent, site, provider }) => {
+      provider.break({ backIdToken: claims => ({ ...claims, aud: 'another' }) })
+      await agent.visit(`${site.url}/claims`)
+      const failed = only('step').filter(({ passed }) => !passed)
+      assert.deepEqual(
+        failed.map(event => [event.step, event.key, event.code, event.evidence]),
+        [[7, 'idToken', 'ERR_OIDC_ID_TOKEN_AUDIENCE', { actual: 'another', expected: 'client' }]],
+      )
+      assert.deepEqual(
+        only('sign-in-finished').map(({ outcome, code }) => [outcome, code]),
+        [['failed', 'ERR_OIDC_ID_TOKEN_AUDIENCE']],
+      )
+    }),
+  )
+
+  test(
+    'tell an answer that nobody can read, and one that comes again',
+    inScene({}, async ({ agent, site }) => {
+      await agent.post(`${site.url}/callback`, { code: 'x' })
+      assert.equal(only('step').at(-1)?.code, 'ERR_OIDC_REQUEST_MALFORMED')
+      assert.equal(only('sign-in-finished').at(-1)?.attempt, undefined)
+      const page = await agent.open(`${site.url}/claims`)
+      const inputs = [...page.text.matchAll(/name="([^"]+)" value="([^"]*)"/g)]
+      const answer = inputs.map(([, name = '', value = '']) => [name, value] as const)
+      await agent.submitForm()
+      await agent.post(`${site.url}/callback`, answer, { from: page.url })
+      assert.deepEqual(
+        only('sign-in-finished').map(({ outcome }) => outcome),
+        ['failed', 'signed-in', 'repeated'],
+      )
+    }),
+  )
+
+  test(
+    'tell a refresh and a sign-out',
+    inScene(
+      { oidc: { scope: 'openid offline_access' }, provider: { expiresIn: 1 } },
+      async ({ agent, site, provider }) => {
+        await agent.visit(`${site.url}/claims`)
+        await new Promise(resolve => setTimeout(resolve, 1100))
+        await agent.open(`${site.url}/token`)
+        assert.equal(only('token-refresh').at(-1)?.passed, true)
+        provider.break({ token: { status: 500 } })
+        await new Promise(resolve => setTimeout(resolve, 1100))
+        await agent.open(`${site.url}/token`)
+        assert.equal(only('token-refresh').at(-1)?.passed, false)
+        await agent.post(`${site.url}/logout`, {})
+        assert.deepEqual(
+          only('sign-out').map(({ reason, sessions }) => [reason, sessions]),
+          [['logout', 1]],
+        )
+      },
+    ),
+  )
+
+  test('tell commands to Redis, and trouble with it', async () => {
+    const redis = await startRedis()
+    await inScene({ oidc: { redis: redis.url, timeouts: { redis: 200 } } }, async ({ agent, site }) => {
+      await agent.visit(`${site.url}/claims`)
+      const [started] = only('sign-in-started')
+      const commands = only('store-command').filter(({ attempt }) => attempt === started?.attempt)
+      assert.ok(commands.length >= 2)
+      assert.ok(commands.every(({ passed }) => passed))
+      await redis.kill()
+      await agent.open(`${site.url}/claims`)
+      assert.ok(only('store-trouble').length > 0)
+      assert.equal(only('store-command').at(-1)?.code, 'ERR_OIDC_STORE_UNAVAILABLE')
+    })()
+    await redis.stop()
+  })
+
+  test('leave results, errors and the moment of a synchronous step as they are', async () => {
+    assert.equal(
+      step('attempt', () => 1),
+      1,
+    )
+    assert.equal(await step('once', async () => 2), 2)
+    const error = new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'for example')
+    const fail = () => {
+      throw error
+    }
+    assert.throws(() => step('attempt', fail), error)
+    await assert.rejects(
+      step('once', async () => fail()),
+      error,
+    )
+    assert.equal(only('step').length, 4)
+    assert.deepEqual(
+      only('step').map(({ passed, code }) => [passed, code]),
+      [
+        [true, undefined],
+        [true, undefined],
+        [false, 'ERR_OIDC_TRANSACTION_MISSING'],
+        [false, 'ERR_OIDC_TRANSACTION_MISSING'],
+      ],
+    )
+  })
+})
+
+test('nothing is made for nobody', async () => {
+  const never = () => assert.fail('somebody listens')
+  publish(never)
+  assert.equal(
+    observe(() => 1, never),
+    1,
+  )
+  assert.equal(await observeCallback('https://www.example.com', async () => 2), 2)
+})
+
+describe('values that are shown', () => {
+  test('are those that say how, the beginning of those that are random, and nothing of any other', () => {
+    const state = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE'
+    assert.deepEqual(
+      showFields([
+        ['response_type', 'code'],
+        ['resource', ['https://a.example', 'https://b.example']],
+        ['state', state],
+        ['access_token', 'short'],
+        ['client_secret', state],
+        ['refresh_token', state],
+        ['login_hint', 'alice@example.com'],
+        ['max_age', undefined],
+      ]),
+      {
+        response_type: 'code',
+        resource: 'https://a.example https://b.example',
+        state: 'abcde…',
+        access_token: '…',
+        client_secret: '…',
+        refresh_token: '…',
+        login_hint: '…',
+      },
+    )
+  })
+
+  test('are printable, and not too many', () => {
+    assert.deepEqual(showFields([['scope', 'a\u0000\nb\u202e']]), { scope: 'ab' })
+    const many = Array.from({ length: 100 }, (_, index) => [`name${index}`, '1'] as const)
+    assert.equal(Object.keys(showFields(many)).length, 40)
+  })
+
+  test('of an address are its origin and path', () => {
+    assert.equal(showAddress('https://u:p@op.example:8443/authorize?state=1#x'), 'https://op.example:8443/authorize')
+    assert.equal(showAddress('nonsense'), '')
+  })
+
+  test('of an answer are the names of its members', () => {
+    assert.deepEqual(showMembers('{"access_token":"x","id_token":"y"}'), ['access_token', 'id_token'])
+    for (const text of ['[1]', 'null', '"x"', '{', 'eyJ']) assert.equal(showMembers(text), undefined, text)
+  })
+})
