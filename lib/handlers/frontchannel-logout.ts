@@ -38,7 +38,7 @@ async function endNamedSession(visit: Visit): Promise<void> {
   const ended: (SessionSummary | Ticket)[] = []
   const onEnded = (summary: SessionSummary) => void ended.push(summary)
   for (const sid of request.sids) await state.endAll({ issuer: site.issuer, sid }, { onEnded })
-  if (request.iss === undefined) ended.push(...(await endNamelessSession(visit, req)))
+  if (request.sids.length === 0) ended.push(...(await endNamelessSession(visit, req)))
   await announceSignOut(site, 'front-channel', ended)
 }
 

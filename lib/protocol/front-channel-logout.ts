@@ -3,11 +3,11 @@ import { evidenceOf } from './evidence.js'
 
 /** What a front-channel logout request says. OpenID Connect Front-Channel Logout 1.0 section 3. */
 export interface FrontChannelLogout {
-  /** `undefined` where the provider names no session: the one of the browser is meant. */
+  /** Left out by older providers, IdentityServer3 among them: a `sid` that nobody can guess says enough. */
   readonly iss?: string
   /**
    * What the `sid` may have been. Some providers put it into the address without encoding it, so that `+`, `%` and `&` in it can be read
-   * in more than one way. A wrong guess finds no session.
+   * in more than one way. A wrong guess finds no session. Empty: the provider names no session, and the one of the browser is meant.
    */
   readonly sids: readonly string[]
 }
@@ -24,11 +24,11 @@ export function parseFrontChannelLogout(query: string): FrontChannelLogout {
   if (query.length > MAX_LENGTH) throw malformed('the query is too long')
   const fields = new URLSearchParams(query)
   const [iss, sid] = [single(fields, 'iss'), single(fields, 'sid')]
-  if ((iss === undefined) !== (sid === undefined)) throw malformed('iss and sid come together or not at all')
-  if (iss === undefined || sid === undefined) return { sids: [] }
+  if (sid === undefined && iss !== undefined) throw malformed('there is an iss and no sid')
+  if (sid === undefined) return { sids: [] }
   const rest = /(?:^|[?&])sid=(.*)$/s.exec(query)?.[1] ?? ''
   const raw = rest.replace(/&.*$/s, '')
-  return { iss, sids: [...new Set([sid, decode(raw), raw, decode(rest)])] }
+  return { ...(iss !== undefined && { iss }), sids: [...new Set([sid, decode(raw), raw, decode(rest)])] }
 }
 
 /**

@@ -23,7 +23,7 @@ const NEVER = 8.64e12
  */
 export function isLater({ startedAt, grantedAt }: Partial<SignInMoment>, logout: LogoutMoment): boolean {
   if (startedAt !== undefined && startedAt > logout.at) return true
-  return grantedAt !== undefined && logout.issuedAt !== undefined && grantedAt >= Math.ceil(logout.issuedAt) + 1
+  return grantedAt !== undefined && logout.issuedAt !== undefined && grantedAt >= logout.issuedAt + 1
 }
 
 /** `at` and `issuedAt` as whole numbers, which is how they are stored and compared. */

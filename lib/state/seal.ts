@@ -70,7 +70,8 @@ interface KeyRing {
 /** HKDF-Extract, once per secret and purpose. */
 function createKeyRing(secret: string, realm: string): KeyRing {
   const roots = new Map<KeyPurpose, Hmac>()
-  const extract = (label: string) => createHmacSha256(Buffer.from(`express-hybrid-oidc ${label}\n${realm}`))(secret)
+  const suffix = realm === '' ? '' : `\n${realm}`
+  const extract = (label: string) => createHmacSha256(Buffer.from(`express-hybrid-oidc ${label}${suffix}`))(secret)
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
     rootOf(purpose) {

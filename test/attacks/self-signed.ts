@@ -1,12 +1,28 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
+export interface SelfSignedOptions {
+  /** Default `localhost`, together with 127.0.0.1. */
+  readonly host?: string
+  /** Default 2020. */
+  readonly notBefore?: string
+  /** Default 2099. */
+  readonly notAfter?: string
+}
+
 /** A certificate for localhost that nobody vouches for, made of bytes: Node can read X.509 but not write it. RFC 5280 section 4.1. */
-export function createSelfSigned(): { readonly key: string; readonly cert: string } {
+export function createSelfSigned({
+  host = 'localhost',
+  notBefore = '20200101000000Z',
+  notAfter = '20991231235959Z',
+}: SelfSignedOptions = {}): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(oid('2a8648ce3d040302')) // ecdsa-with-SHA256
-  const name = sequence(tagged(0x31, sequence(oid('550403'), tagged(0x0c, Buffer.from('localhost')))))
-  const validity = sequence(time('20200101000000Z'), time('20991231235959Z'))
-  const alternatives = sequence(tagged(0x82, Buffer.from('localhost')), tagged(0x87, Buffer.of(127, 0, 0, 1)))
+  const name = sequence(tagged(0x31, sequence(oid('550403'), tagged(0x0c, Buffer.from(host)))))
+  const validity = sequence(time(notBefore), time(notAfter))
+  const alternatives = sequence(
+    tagged(0x82, Buffer.from(host)),
+    ...(host === 'localhost' ? [tagged(0x87, Buffer.of(127, 0, 0, 1))] : []),
+  )
   const extensions = tagged(0xa3, sequence(sequence(oid('551d11'), tagged(0x04, alternatives))))
   const version = tagged(0xa0, tagged(0x02, Buffer.of(2)))
   const serial = tagged(0x02, Buffer.concat([Buffer.of(1), randomBytes(8)]))

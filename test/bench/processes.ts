@@ -11,6 +11,7 @@ const children = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
 })
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 /** This process and what it starts from now on stay off the core of the contender. */
 export function leaveSiteCore(): void {

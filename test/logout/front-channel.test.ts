@@ -83,11 +83,11 @@ describe('a front-channel logout', () => {
   )
 
   test(
-    'that can be read in two ways, or names half a session, is refused',
+    'that can be read in two ways, or names a provider and no session, is refused',
     inLogoutScene({}, async scene => {
       await signIn(scene, scene.agent)
       const { issuer } = scene.provider
-      for (const query of [`iss=${issuer}`, 'sid=sid-1', `iss=${issuer}&sid=sid-1&sid=sid-2`, `iss=${issuer}&sid=`]) {
+      for (const query of [`iss=${issuer}`, `iss=${issuer}&sid=sid-1&sid=sid-2`, `iss=${issuer}&sid=`]) {
         const answer = await send({ url: `${scene.site.url}/logout/frontchannel?${query}` })
         assert.equal(answer.status, 400, query)
         assertFramable(scene, answer)
@@ -95,6 +95,16 @@ describe('a front-channel logout', () => {
       assert.equal((await send({ url: frameAddress(scene), method: 'POST' })).status, 405)
       assert.equal(await isSignedIn(scene, scene.agent), true)
       assert.deepEqual(scene.site.errors, [])
+    }),
+  )
+
+  test(
+    'with a sid alone, as older providers send it, ends that session',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      const answer = await send({ url: `${scene.site.url}/logout/frontchannel?sid=sid-1` })
+      assert.equal(answer.status, 200)
+      assert.equal(await isSignedIn(scene, scene.agent), false)
     }),
   )
 

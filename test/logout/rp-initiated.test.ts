@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Express } from 'express'
 import { sessionCookie, sessionCookieOf } from '../handlers/scene.js'
 import type { Page } from '../support/agent.js'
 import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, linesOf, signIn } from './support.js'
+import { createGate, inLogoutScene, isSignedIn, type LogoutScene, linesOf, signIn } from './support.js'
 
 const siteSecret = secret('session secret')
 
@@ -165,7 +166,14 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
           first.provider.break({ discovery: fault })
           // Another process of the same site, started while the provider is in trouble.
           const second = await startSite({
-            oidc: { issuer, clientId, clientSecret, redis: redis.url, secret: siteSecret },
+            oidc: {
+              issuer,
+              clientId,
+              clientSecret,
+              redis: redis.url,
+              secret: siteSecret,
+              timeouts: { provider: 600_000 },
+            },
           })
           const cookie = `${sessionCookie}=${sessionCookieOf(first)}`
           const answer = await send({ url: `${second.url}/logout`, method: 'POST', headers: { cookie } })
@@ -225,6 +233,32 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
       assert.equal(await isSignedIn(scene, scene.agent), false)
     }),
   )
+
+  test('two sign-outs that both found the session alive: the hook hears of one', async () => {
+    let arrived = 0
+    const both = createGate()
+    const routes = (app: Express) => {
+      app.post('/leave', (req, _res, next) => {
+        arrived += 1
+        if (req.oidc.isAuthenticated && arrived === 2) both.open()
+        both
+          .until()
+          .then(() => req.oidc.logout())
+          .catch(next)
+      })
+    }
+    await inLogoutScene({ site: { routes } }, async scene => {
+      await signIn(scene, scene.agent)
+      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
+      const leave = () => send({ url: `${scene.site.url}/leave`, method: 'POST', headers })
+      const answers = await Promise.all([leave(), leave()])
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [303, 303],
+      )
+      assert.equal(scene.signedOut.length, 1)
+    })()
+  })
 
   test('a hook that throws changes nothing', async () => {
     const hooks = {

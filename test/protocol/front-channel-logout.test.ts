@@ -14,6 +14,10 @@ test('without iss and sid no session is named', () => {
   for (const query of ['', '?', '?loaded=true']) assert.deepEqual(parseFrontChannelLogout(query), { sids: [] })
 })
 
+test('a sid alone names a session: older providers send no iss', () => {
+  assert.deepEqual(parseFrontChannelLogout('?sid=abc'), { sids: ['abc'] })
+})
+
 test('a sid that was not encoded is among the ways to read it', () => {
   for (const sid of ['a+b', 'a b', 'a&b=c', '100%', 'a%20b', '$/,[+"', 'ünï', 'a=b', '+&+']) {
     for (const written of [sid, encodeURIComponent(sid), new URLSearchParams({ sid }).toString().slice(4)]) {
@@ -24,9 +28,14 @@ test('a sid that was not encoded is among the ways to read it', () => {
   }
 })
 
+test('a sid that was not encoded ends where another parameter begins', () => {
+  const { sids } = parseFrontChannelLogout(`?sid=a+b%22&iss=${iss}`)
+  assert.ok(sids.includes('a+b"'), String(sids))
+})
+
 test('a request that can be read in two ways is refused', () => {
   const long = 'x'.repeat(5000)
-  const queries = [`iss=${iss}`, 'sid=a', `iss=${iss}&iss=${iss}&sid=a`, `iss=${iss}&sid=a&sid=b`]
+  const queries = [`iss=${iss}`, `iss=${iss}&iss=${iss}&sid=a`, `iss=${iss}&sid=a&sid=b`]
   for (const query of [...queries, `iss=${iss}&sid=`, 'iss=&sid=a', `iss=${iss}&sid=${long}`]) {
     assert.throws(() => parseFrontChannelLogout(`?${query}`), { code: 'ERR_OIDC_REQUEST_MALFORMED' }, query)
   }

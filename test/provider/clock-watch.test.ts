@@ -6,7 +6,10 @@ import { createHttp, type Http } from '../../lib/provider/http.js'
 const now = () => new Date('2030-01-01T12:00:00Z')
 
 /** A provider with the `Date` of each answer in turn. */
-function watched(answers: readonly HeadersInit[]): { readonly http: Http; readonly log: string[] } {
+function watched(answers: readonly Readonly<Record<string, string>>[]): {
+  readonly http: Http
+  readonly log: string[]
+} {
   const log: string[] = []
   const left = [...answers]
   const fetch = async () => new Response('{}', { headers: left.shift() ?? {} })

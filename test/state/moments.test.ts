@@ -27,9 +27,10 @@ describe('logouts that are remembered', () => {
   after(() => server.stop())
 
   for (const kind of ['Redis', 'memory']) {
-    test(`are merged, each clock by itself, in ${kind}`, async () => {
+    test(`are merged, each clock by itself, in ${kind}`, async t => {
       const settings = { timeout: 800, log: () => {}, ...(kind === 'Redis' && { redis: server.url }) }
       const backend = createBackend(settings, () => 100)
+      t.after(() => backend.close())
       const key = 'oidc:l:x'
       assert.equal(await backend.readLogout(key), undefined)
       const first = { at: 1_800_000_000_123_456, issuedAt: 1_800_000_000 }
@@ -42,15 +43,14 @@ describe('logouts that are remembered', () => {
       assert.equal(await backend.hasHappened('oidc:o:x'), false)
       assert.equal(await backend.once('oidc:o:x', 60), true)
       assert.equal(await backend.hasHappened('oidc:o:x'), true)
-      await backend.close()
     })
   }
 
-  test('are forgotten by Redis when no attempt from before can be left', async () => {
+  test('are forgotten by Redis when no attempt from before can be left', async t => {
     const backend = createBackend({ timeout: 800, log: () => {}, redis: server.url }, () => 100)
+    t.after(() => backend.close())
     await backend.markLogout('oidc:l:y', { at: 1 }, 60)
     const ttl = Number(await server.command('TTL', 'oidc:l:y'))
     assert.ok(ttl > 50 && ttl <= 60)
-    await backend.close()
   })
 })

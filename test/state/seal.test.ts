@@ -130,3 +130,12 @@ test('a sealer needs a secret', () => {
     assert.throws(() => createSealer(secrets), { code: 'ERR_OIDC_OPTIONS' })
   }
 })
+
+test('what belongs to one realm can be opened, verified and found in no other, though the secret is the same', () => {
+  const [here, there] = [createSealer([first], 'here'), createSealer([first], 'there')]
+  const sealed = here.seal('ticket', id, 'plain')
+  assert.equal(here.open('ticket', id, sealed)?.toString(), 'plain')
+  assert.equal(there.open('ticket', id, sealed), undefined)
+  assert.equal(there.verifyId(here.signId(id)), undefined)
+  assert.notDeepEqual(there.maskName('alice'), here.maskName('alice'))
+})

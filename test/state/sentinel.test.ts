@@ -21,7 +21,9 @@ test('when the primary dies sessions are unavailable at first, and then go on at
     client.on('error', () => {})
     bench.onClose(() => client.disconnect())
   }
-  const states = clients.map(redis => bench.state({ redis, timeout: 500 }))
+  const states = clients.map(redis => bench.state({ redis }))
+  // Gives up long before the sentinel has even noticed.
+  const hasty = clients.map(redis => bench.state({ redis, timeout: 100 }))
   for (const state of states)
     await until('it is connected', () =>
       state.ping().then(
@@ -36,9 +38,7 @@ test('when the primary dies sessions are unavailable at first, and then go on at
   for (const { state, ended } of sessions) await state.end(ended)
   await primary.command('WAIT', 1, 5000)
   await primary.kill()
-  for (const { state, live } of sessions) {
-    await assert.rejects(state.load(live), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-  }
+  await Promise.all(hasty.map(state => assert.rejects(state.ping(), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })))
   await until('the replica is the primary', async () => String(await replica.command('ROLE')).startsWith('master'))
   for (const [at, { state, live, ended }] of sessions.entries()) {
     await until('it can be written again', () =>

@@ -165,9 +165,9 @@ function passOne(folder: string, file: string): Promise<'passed' | 'failed' | 'h
       failed = true
       end()
     })
+    child.on('exit', end)
     child.on('close', code => {
       clearTimeout(timer)
-      end()
       resolve(hung ? 'hung' : failed || code !== 0 ? 'failed' : 'passed')
     })
   })
@@ -193,6 +193,7 @@ async function run(jobs: readonly Job[]): Promise<Map<Job, Verdict>> {
       for (let job = queue.shift(); job; job = queue.shift()) {
         const verdict = await judge(folder, job)
         verdicts.set(job, verdict)
+        if (verdicts.size % 100 === 0) print(`  ${verdicts.size} of ${jobs.length}`)
         if (verdict !== 'noticed')
           print(
             `  ${verdict === 'hung' ? '⧗' : '✖'} lib/${job.file}:${job.mutant.line} ${job.mutant.kind}: ${job.mutant.original}`,

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { createAccessTokens } from '../../lib/handlers/access-tokens.js'
+import { createRenewals } from '../../lib/handlers/renewal.js'
+import type { Revocations } from '../../lib/handlers/revocation.js'
+import { createSingleFlight } from '../../lib/handlers/single-flight.js'
+import type { Services } from '../../lib/handlers/site.js'
+import { createTokenGate } from '../../lib/handlers/token-gate.js'
+import { createState } from '../../lib/state/state.js'
+import { secret } from '../support/secrets.js'
+
+/** Epoch s. */
+const START = 1_780_272_000
+
+test('work under one key is done once at a time, and again afterwards', async () => {
+  const flights = createSingleFlight<number>()
+  let count = 0
+  const work = async () => {
+    count += 1
+    await wait(5)
+    return count
+  }
+  assert.deepEqual(await Promise.all([flights.run('a', work), flights.run('a', work)]), [1, 1])
+  assert.equal(await flights.run('a', work), 2)
+})
+
+test('work that fails fails for everybody who waits, and is tried again afterwards', async () => {
+  const flights = createSingleFlight<string>()
+  const failing = async (): Promise<string> => {
+    throw new Error('no')
+  }
+  const outcomes = await Promise.allSettled([flights.run('a', failing), flights.run('a', failing)])
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  assert.equal(await flights.run('a', async () => 'yes'), 'yes')
+})
+
+test('requests of one process ask the store for the right to refresh once, not each', async () => {
+  const now = () => new Date(START * 1000)
+  const site = { timeouts: { provider: 1_000, redis: 100 }, hooks: {}, now, log: () => {} }
+  const state = createState({
+    secrets: [secret('session secret')],
+    idle: 3600,
+    absolute: 36_000,
+    timeout: 500,
+    now,
+    log: () => {},
+  })
+  const times = { signedInAt: START, expiresAt: START + 36_000 }
+  const ticket = { issuer: 'https://op.example.com', subject: 'alice', claims: {}, scope: 'openid', ...times }
+  const tokens = { scope: 'openid', accessToken: 'first', refreshToken: 'first', expiresAt: START }
+  const id = await state.signIn({ ticket, tokens, previous: [], keep: [] })
+  let claims = 0
+  const watched = {
+    ...state,
+    vault(of: string) {
+      const vault = state.vault(of)
+      return {
+        ...vault,
+        claim(...args: Parameters<typeof vault.claim>) {
+          claims += 1
+          return vault.claim(...args)
+        },
+      }
+    },
+  }
+  const provider = {
+    metadata: async () => ({}),
+    async refreshTokens() {
+      await wait(20)
+      return { access_token: 'second', token_type: 'Bearer', expires_in: 300 }
+    },
+  }
+  const services = { site, provider, state: watched } as unknown as Services
+  const revocations: Revocations = { inBackground() {}, async giveBack() {}, async settled() {} }
+  const accessTokens = createAccessTokens(services, createRenewals(site, createTokenGate(now)), revocations)
+  const got = await Promise.all(Array.from({ length: 100 }, () => accessTokens.get(id)))
+  assert.deepEqual(new Set(got.map(({ value }) => value)), new Set(['second']))
+  assert.equal(claims, 1)
+})
