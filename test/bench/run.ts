@@ -25,7 +25,9 @@ const CONTENDERS = [
 ]
 
 const words = new Set(process.argv.slice(2))
-const pace = words.has('quick') ? { rounds: 2, seconds: 1 } : { rounds: Number(process.env.BENCH_ROUNDS ?? 9), seconds: 2 }
+const pace = words.has('quick')
+  ? { rounds: 2, seconds: 1 }
+  : { rounds: Number(process.env.BENCH_ROUNDS ?? 9), seconds: 2 }
 const results: Record<string, unknown> = {}
 const figures: Figure[] = []
 
