@@ -236,6 +236,16 @@ describe('which sessions end', () => {
     })()
   })
 
+  test(
+    'a `sid` that nobody knows ends nothing of a person whose sessions have other names',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-9' })))
+      assert.equal(await isSignedIn(scene, scene.agent), true)
+      assert.deepEqual(scene.signedOut, [])
+    }),
+  )
+
   test('no session of another provider, though its person and session have the same names', async () => {
     await withRedis(async redis => {
       await inLogoutScene({ oidc: { redis: redis.url } }, async first => {
@@ -318,6 +328,18 @@ describe('the same token again', () => {
       assert.equal(await isSignedIn(scene, scene.agent), false)
     }),
   )
+
+  test(
+    'is not what another token is: the next one ends what began in between',
+    inLogoutScene({}, async scene => {
+      for (let round = 0; round < 3; round += 1) {
+        await signIn(scene, scene.agent)
+        await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken()))
+        assert.equal(await isSignedIn(scene, scene.agent), false)
+      }
+      assert.equal(scene.signedOut.length, 3)
+    }),
+  )
 })
 
 describe('when it cannot be done', () => {
@@ -388,6 +410,18 @@ describe('a site that mounts express-session itself', () => {
       assert.equal(kept.cart, 'apples')
       await signIn(scene, scene.agent)
       assert.equal(await isSignedIn(scene, scene.agent), true)
+    })()
+  })
+
+  test('need not mount it on the routes that the provider asks for', async () => {
+    const mounted = session({ secret: secret('cookie secret'), resave: false, saveUninitialized: false })
+    const before = (app: Express) => {
+      app.use((req, res, next) => (req.path.startsWith('/logout/') ? next() : mounted(req, res, next)))
+    }
+    await inLogoutScene({ site: { before }, oidc: { session: false } }, async scene => {
+      await signIn(scene, scene.agent)
+      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken()))
+      assert.equal(await isSignedIn(scene, scene.agent), false)
     })()
   })
 })

@@ -173,6 +173,7 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
               redis: redis.url,
               secret: siteSecret,
               timeouts: { provider: 600_000 },
+              revokeTokens: false,
             },
           })
           const cookie = `${sessionCookie}=${sessionCookieOf(first)}`

@@ -48,3 +48,9 @@ test('iss is compared with the issuer, byte by byte', () => {
     assert.throws(() => checkFrontChannelIssuer({ iss: other, sids: [] }, iss), { code: 'ERR_OIDC_RESPONSE_ISSUER' })
   }
 })
+
+test('a query is read up to its full length', () => {
+  const sid = 'x'.repeat(4096 - '?sid='.length)
+  assert.deepEqual(parseFrontChannelLogout(`?sid=${sid}`), { sids: [sid] })
+  assert.throws(() => parseFrontChannelLogout(`?sid=${sid}x`), { code: 'ERR_OIDC_REQUEST_MALFORMED' })
+})
