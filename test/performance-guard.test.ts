@@ -175,7 +175,7 @@ interface Watcher {
 
 async function watch(url: string): Promise<Watcher> {
   const marker = new Redis(url)
-  const monitor = await new Redis(url).monitor()
+  const monitor = await marker.monitor()
   let seen: string[] = []
   const awaited = new Map<string, () => void>()
   monitor.on('monitor', (_time: string, [name = '', text = '']: string[], source: string) => {

@@ -146,7 +146,7 @@ describe('a sign-out', () => {
     async ({ site, provider }) => {
       const before = provider.requests.length
       for (const query of [
-        'sid=sid-1',
+        'sid=sid-10',
         `iss=${encodeURIComponent('https://evil.example')}&sid=sid-1`,
         `iss=${encodeURIComponent(`${provider.issuer}/`)}&sid=sid-1`,
         `iss=${encodeURIComponent(provider.issuer)}`,
@@ -154,7 +154,7 @@ describe('a sign-out', () => {
         `iss=${encodeURIComponent(provider.issuer)}&sid=sid-10`,
         `iss=${encodeURIComponent(provider.issuer)}&sid=*`,
         `iss=${encodeURIComponent(provider.issuer)}&sid[]=sid-1`,
-        `iss[]=x&sid=sid-1`,
+        `iss[]=x&sid=sid-10`,
       ]) {
         const { status } = await send({ url: `${site.url}/logout/frontchannel?${query}` })
         assert.ok(status === 200 || status === 400, `${query}: ${status}`)

@@ -49,7 +49,7 @@ async function inScene(run: (scene: Scene) => Promise<void>, fault?: (rogue: Rog
   const rogue = await startRogue(provider)
   fault?.(rogue)
   const { issuer, clientId, clientSecret } = provider
-  const own = { issuer, clientId, clientSecret, responseType: 'code id_token token', timeouts: { provider: 1500 } }
+  const own = { issuer, clientId, clientSecret, responseType: 'code id_token token', timeouts: { provider: 3000 } }
   const site = await startSite({ oidc: { ...own, ...rogue.oidc, ...more } })
   try {
     await run({ rogue, site, agent: createAgent() })
@@ -124,7 +124,7 @@ const isPublished = (endpoint: BackEndpoint) => endpoint === 'discovery' || endp
 const play = (endpoint: BackEndpoint) => (isPublished(endpoint) ? awayFromTheStart : inTheMiddle)
 
 for (const endpoint of backEndpoints) {
-  describe(`the ${endpoint} endpoint`, { concurrency: 12 }, () => {
+  describe(`the ${endpoint} endpoint`, { concurrency: 6 }, () => {
     for (const [name, act] of Object.entries(hanging)) {
       test(`${name}: given up on in time`, () => play(endpoint)(endpoint, act, true))
     }

@@ -110,16 +110,17 @@ describe('the life of a session', () => {
     const redis = await startRedis()
     const port = 0
     try {
-      let cookie = ''
+      let [cookie, issuer] = ['', '']
       await inScene({ oidc: { secret: old, redis: redis.url } }, async scene => {
         await scene.agent.visit(`${scene.site.url}/claims`)
         cookie = `sid=${sessionCookieOf(scene)}`
+        issuer = scene.provider.issuer
       })()
       for (const [secret, expected] of [
         [[fresh, old], true],
         [[fresh], false],
       ] as const) {
-        await inScene({ oidc: { secret, redis: redis.url }, site: { port } }, async ({ site }) => {
+        await inScene({ oidc: { issuer, secret, redis: redis.url }, site: { port } }, async ({ site }) => {
           const answer = await fetch(`${site.url}/user`, { headers: { cookie } })
           const { isAuthenticated } = (await answer.json()) as { isAuthenticated: boolean }
           assert.equal(isAuthenticated, expected)
