@@ -207,6 +207,7 @@ function keepSecretsOf({ query, form, headers }: RecordedRequest): void {
     'client assertion': form.client_assertion,
   }
   for (const [label, value] of Object.entries({ ...found, credentials: headers.authorization })) {
-    if (value !== undefined && value.length >= 32) keepSecret(label, value)
+    // What a test made of one letter is no secret, and stands in names of tests.
+    if (value !== undefined && value.length >= 32 && new Set(value).size >= 8) keepSecret(label, value)
   }
 }
