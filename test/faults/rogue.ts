@@ -45,6 +45,8 @@ export async function startRogue(provider: Pick<HostileProvider, 'port'>): Promi
     if (act === undefined) return pass(provider.port, req, res, body)
     stuck.add(socket)
     socket.on('error', () => {}).on('close', () => stuck.delete(socket))
+    // A whole answer, however wrong, leaves a connection that may be used again.
+    res.on('finish', () => stuck.delete(socket))
     act(req, res)
   })
   const url = `http://127.0.0.1:${server.port}`

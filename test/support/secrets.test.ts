@@ -54,6 +54,14 @@ describe('a secret is found', () => {
   })
 })
 
+test('a secret that is added between two searches is found by the second', () => {
+  const growing = new Map([['abcdefghijklmnopqrstuvwx', 'first']])
+  assert.deepEqual(findSecrets('xxxxxxxxxxxxxxxxxxxxxx', growing), [])
+  growing.set('0123456789012345678901', 'second')
+  assert.equal(findSecrets('0123456789012345678901', growing)[0]?.label, 'second')
+  assert.equal(findSecrets('abcdefghijklmnopqrstuvwx', growing)[0]?.label, 'first')
+})
+
 test('a part of a secret is not a leak', () => {
   assert.deepEqual(findSecrets(value.slice(0, -1) + value.slice(1), secrets), [])
 })

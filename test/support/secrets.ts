@@ -79,16 +79,7 @@ interface Needle {
  */
 export function findSecrets(text: string, secrets: ReadonlyMap<string, string>): Leak[] {
   if (text.length < SHORTEST) return []
-  const byEnding = new Map<string, Needle[]>()
-  for (const [value, label] of secrets) {
-    for (const needle of needlesFor(value, label)) {
-      // JWTs all begin alike; their ends differ.
-      const ending = needle.text.slice(-SHORTEST)
-      const bucket = byEnding.get(ending)
-      if (bucket) bucket.push(needle)
-      else byEnding.set(ending, [needle])
-    }
-  }
+  const byEnding = indexOf(secrets)
   const leaks: Leak[] = []
   for (let end = SHORTEST; end <= text.length; end += 1) {
     const bucket = byEnding.get(text.slice(end - SHORTEST, end))
@@ -96,6 +87,27 @@ export function findSecrets(text: string, secrets: ReadonlyMap<string, string>):
     if (found) leaks.push({ label: found.label, form: found.form, line: countLines(text, end) })
   }
   return leaks
+}
+
+type Index = Map<string, Needle[]>
+
+const indexes = new WeakMap<ReadonlyMap<string, string>, { readonly byEnding: Index; size: number }>()
+
+/** Secrets are only ever added, and searched for again and again: what was indexed before stays. */
+function indexOf(secrets: ReadonlyMap<string, string>): Index {
+  const index = indexes.get(secrets) ?? { byEnding: new Map() as Index, size: 0 }
+  indexes.set(secrets, index)
+  for (const [value, label] of [...secrets].slice(index.size)) {
+    for (const needle of needlesFor(value, label)) {
+      // JWTs all begin alike; their ends differ.
+      const ending = needle.text.slice(-SHORTEST)
+      const bucket = index.byEnding.get(ending)
+      if (bucket) bucket.push(needle)
+      else index.byEnding.set(ending, [needle])
+    }
+  }
+  index.size = secrets.size
+  return index.byEnding
 }
 
 function countLines(text: string, end: number): number {
