@@ -43,11 +43,10 @@ export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<v
   const { site, revocations } = services
   const returnTo = landingOf(site, options.returnTo)
   const ticket = visit.ticket()
-  const tokens = await visit.readTokens()
-  const idTokenHint = tokens?.idToken
-  const hasEnded = await visit.end()
-  if (site.revokesTokens && hasEnded) revocations.inBackground(tokens)
-  if (ticket !== undefined && hasEnded) await announceSignOut(site, 'logout', [ticket])
+  const ended = await visit.end()
+  const idTokenHint = ended?.tokens?.idToken
+  if (site.revokesTokens) revocations.inBackground(ended?.tokens)
+  if (ticket !== undefined && ended !== undefined) await announceSignOut(site, 'logout', [ticket])
   const endpoint = options.local ? undefined : await endSessionEndpoint(services)
   if (endpoint === undefined) redirect(res, returnTo)
   else redirect(res, providerAddress(visit, endpoint, { ...options, returnTo, idTokenHint }))

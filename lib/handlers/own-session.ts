@@ -29,9 +29,9 @@ export function createOwnSession(site: Site, policy: SessionPolicy, state: State
       return id
     },
     async end(_req, res, id) {
-      const existed = id !== undefined && (await state.end(id))
+      const ended = id === undefined ? undefined : await state.end(id)
       cookie.clear(res)
-      return existed
+      return ended
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import type { SessionRecord, SignInMoment } from '../state/state.js'
+import type { EndedSession, SessionRecord, SignInMoment } from '../state/state.js'
 import type { SessionSummary, Ticket, Tokens } from '../state/ticket.js'
 
 /** A sign-in that passed every check, ready to be kept. */
@@ -26,6 +26,6 @@ export interface SessionHost {
   open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
   /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
   signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
-  /** Ends the session of a request, everywhere, and takes its cookie away, even one that cannot be read. Whether there was one. */
-  end(req: Request, res: Response, id: string | undefined): Promise<boolean>
+  /** Ends the session of a request, everywhere, and takes its cookie away, even one that cannot be read. `undefined`: there was none. */
+  end(req: Request, res: Response, id: string | undefined): Promise<EndedSession | undefined>
 }

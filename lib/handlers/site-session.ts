@@ -1,7 +1,9 @@
 import type { Request } from 'express'
+import type { SessionData, Store } from 'express-session'
 import { OidcError } from '../errors.js'
 import type { State } from '../state/state.js'
-import type { SessionHost } from './session-host.js'
+import { isSamePerson } from '../state/ticket.js'
+import type { SessionHost, SignIn } from './session-host.js'
 
 /** Marks a session as signed in, so that express-session sends its cookie although the site has stored nothing yet. */
 const marker = 'oidc'
@@ -15,20 +17,36 @@ export function createSiteSession(state: State): SessionHost {
     idOf: req => mounted(req).sessionID,
     open: () => {},
     async signIn(req, _res, signIn) {
-      const { ticket, previous } = signIn
+      const { ticket, previous, continues } = signIn
+      const kept = continues ? await findData(mounted(req).sessionStore, state, signIn) : {}
       await done(callback => mounted(req).session.regenerate(callback))
-      Object.assign(req.session, { [marker]: { signedInAt: ticket.signedInAt } })
+      Object.assign(req.session, kept, { [marker]: { signedInAt: ticket.signedInAt } })
       const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [] })
       await done(callback => req.session.save(callback))
       for (const earlier of previous) await done(callback => req.sessionStore.destroy(earlier, callback))
       return id
     },
     async end(req, _res, id) {
-      const existed = id !== undefined && (await state.end(id))
+      const ended = id === undefined ? undefined : await state.end(id)
       if (req.session) await done(callback => req.session.destroy(callback))
-      return existed
+      return ended
     },
   }
+}
+
+/** What the site has stored in the newest of the `previous` sessions, where it is of the same person. */
+async function findData(store: Store, state: State, { previous, ticket }: SignIn): Promise<object> {
+  for (const id of previous) {
+    const earlier = (await state.load(id, { extend: false }))?.ticket()
+    if (earlier === undefined) continue
+    const data = await new Promise<SessionData | null | undefined>((resolve, reject) => {
+      store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
+    })
+    if (!data) continue
+    const { cookie: _, ...kept } = data
+    return isSamePerson(earlier, ticket) ? kept : {}
+  }
+  return {}
 }
 
 /** @throws {OidcError} ERR_OIDC_NOT_MOUNTED */

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from 'express'
 import { OidcError } from '../errors.js'
-import type { SessionRecord } from '../state/state.js'
+import type { EndedSession, SessionRecord } from '../state/state.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessTokens } from './access-tokens.js'
 import type { LogoutState } from './logout-state.js'
@@ -76,8 +76,8 @@ export class Visit {
     return this.#ended || this.record === undefined ? undefined : this.services.state.readTokens(this.record.id)
   }
 
-  /** Ends the session, so that nothing of it is seen by what still runs in this request. Whether there was one. */
-  async end(): Promise<boolean> {
+  /** Ends the session, so that nothing of it is seen by what still runs in this request. `undefined`: there was none. */
+  async end(): Promise<EndedSession | undefined> {
     const { host } = this.services
     const id = this.record?.id ?? host.idOf(this.req)
     this.#ended = true

@@ -25,6 +25,8 @@ export interface EndedRecord {
   readonly existed: boolean
   /** `undefined` where nobody was signed in, or where it cannot be read. */
   readonly summary: SessionSummary | undefined
+  /** Sealed, and only who knows the session id can open them. */
+  readonly tokens: Buffer | undefined
 }
 
 interface SessionEnderSettings {

@@ -54,7 +54,7 @@ export function createMemoryBackend(now: () => number): Backend {
     async remove(key) {
       const record = records.get(key)?.value
       records.delete(key)
-      return { existed: record !== undefined, summary: record?.get(FIELD.summary) }
+      return { existed: record !== undefined, summary: record?.get(FIELD.summary), tokens: record?.get(FIELD.tokens) }
     },
     async once(key, ttl) {
       if (marks.get(key) !== undefined) return false

@@ -26,4 +26,6 @@ export interface RemoveResult {
   readonly existed: boolean
   /** The summary the record had. */
   readonly summary: Buffer | undefined
+  /** The tokens it had. */
+  readonly tokens?: Buffer | undefined
 }

@@ -75,8 +75,8 @@ function parseSwap(reply: unknown): SwapResult {
 }
 
 function parseRemove(reply: unknown): RemoveResult {
-  const [existed, summary] = reply as readonly [unknown, Buffer | null]
-  return { existed: Number(existed) === 1, summary: summary ?? undefined }
+  const [existed, summary, tokens] = reply as readonly [unknown, Buffer | null, (Buffer | null)?]
+  return { existed: Number(existed) === 1, summary: summary ?? undefined, tokens: tokens ?? undefined }
 }
 
 /** SCAN knows nothing of the `keyPrefix` of an ioredis client, which every other command adds by itself. */

@@ -52,11 +52,11 @@ redis.call('EXPIRE', KEYS[1], life)
 return 1`,
 )
 
-/** -> {1 when it was there, summary} */
+/** -> {1 when it was there, summary, tokens} */
 export const REMOVE = script(
   'remove',
-  `local summary = redis.call('HGET', KEYS[1], 'i')
-return {redis.call('DEL', KEYS[1]), summary}`,
+  `local record = redis.call('HMGET', KEYS[1], 'i', 'k')
+return {redis.call('DEL', KEYS[1]), record[1], record[2]}`,
 )
 
 /** ARGV: member, when it may be forgotten, now; both in seconds. The set lives as long as its longest member. */

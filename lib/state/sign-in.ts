@@ -10,7 +10,7 @@ import { pickSession } from './session-changes.js'
 import { createSessionId } from './session-id.js'
 import type { SessionIndex } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
-import type { SessionSummary, Ticket, Tokens } from './ticket.js'
+import { isSamePerson, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
 import { unavailable } from './unavailable.js'
 
 export interface SignInInput {
@@ -113,10 +113,6 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     }
     return id
   }
-}
-
-function isSamePerson(a: Ticket | undefined, b: Ticket): boolean {
-  return a !== undefined && a.issuer === b.issuer && a.subject === b.subject
 }
 
 function summaryOf({ ticket, moment, note }: SignInInput): SessionSummary {

@@ -13,7 +13,7 @@ import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createStoreClient } from './store-client.js'
-import type { SessionSummary, Ticket, Tokens } from './ticket.js'
+import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
 import { createTokenVault, type TokenVault } from './token-vault.js'
 
 export type { LogoutMoment, SignInMoment } from './moments.js'
@@ -48,6 +48,12 @@ export type Replacement =
   | { readonly ticket: Ticket; readonly tokens?: Tokens }
   | { readonly ticket?: Ticket; readonly tokens: Tokens }
 
+/** What a session left behind. */
+export interface EndedSession {
+  /** Those it had in its last moment: a refresh that came just before the end is among them. */
+  readonly tokens: Tokens | undefined
+}
+
 /** One session of a list, without its id, which nobody but the browser knows. */
 export interface ListedSession extends SessionSummary {
   /** Names the session in `sessions.destroy(handle)`. */
@@ -70,8 +76,8 @@ export interface State extends Loader, SessionEnder {
   clientVault(purpose: string): TokenVault
   /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
   replace(id: string, replacement: Replacement): Promise<boolean>
-  /** The record and what leads to it are gone afterwards. Whether there was one. */
-  end(id: string): Promise<boolean>
+  /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
+  end(id: string): Promise<EndedSession | undefined>
   /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
   handleOf(id: string): string
   /** Sessions of a person or of a session at the provider, without knowing their ids. */
@@ -98,11 +104,11 @@ export function createState(settings: StateSettings): State {
   const index = createSessionIndex(backend, names, sealer, now)
 
   async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
-    const { existed, summary: sealed } = await backend.remove(key)
+    const { existed, summary: sealed, tokens } = await backend.remove(key)
     const summary = index.openSummary(key, sealed)
     // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
     if (summary) await index.remove(key, summary, query).catch(() => {})
-    return { existed, summary }
+    return { existed, summary, tokens }
   }
 
   const loader = createLoader({ backend, names, sealer, idle, now })
@@ -121,7 +127,11 @@ export function createState(settings: StateSettings): State {
         ...(ticket && { [FIELD.ticket]: sealer.seal('ticket', id, JSON.stringify(ticket)) }),
         ...(tokens && { [FIELD.tokens]: sealer.seal('tokens', id, JSON.stringify(tokens)) }),
       }),
-    end: async id => (await endRecord(names.record(id))).existed,
+    async end(id) {
+      const { existed, tokens } = await endRecord(names.record(id))
+      if (!existed) return undefined
+      return { tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined }
+    },
     handleOf: id => client.handleOf(names.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
     ...createSessionEnder({ backend, index, client, endRecord }),

@@ -67,6 +67,10 @@ export interface SessionSummary extends Partial<SignInMoment> {
   readonly note?: Readonly<Record<string, unknown>>
 }
 
+export function isSamePerson(a: Ticket | undefined, b: Ticket): boolean {
+  return a !== undefined && a.issuer === b.issuer && a.subject === b.subject
+}
+
 /** The content of an unsealed field; `undefined` where it does not have the shape of a ticket. */
 export function parseTicket(json: Buffer | undefined): Ticket | undefined {
   const value = parseRecord(json)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import session from 'express-session'
+import { requiresAuth } from '../../lib/index.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { inScene, type SceneOptions } from './scene.js'
@@ -14,6 +15,7 @@ function withOwnSession(oidc: SceneOptions['oidc'] = {}): SceneOptions {
         app.use(
           session({ secret: secret('secret of the site'), name: 'site', resave: false, saveUninitialized: false }),
         ),
+      routes: app => app.get('/strong', requiresAuth({ acr: 'strong' }), (_req, res) => void res.json({})),
     },
   }
 }
@@ -57,6 +59,20 @@ describe("over the site's own express-session", () => {
       await redis.stop()
     }
   })
+
+  test(
+    'a step-up keeps what the site remembered, and another sign-in does not',
+    inScene(withOwnSession(), async ({ agent, site }) => {
+      const cart = async () => (await agent.fetch(`${site.url}/session`)).json<{ cart?: string }>().cart
+      await agent.visit(`${site.url}/claims`)
+      await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
+      const page = await agent.visit(`${site.url}/strong`)
+      assert.deepEqual([page.status, page.url], [200, `${site.url}/strong`], page.text)
+      assert.equal(await cart(), 'apples')
+      await agent.visit(`${site.url}/login`)
+      assert.equal(await cart(), undefined)
+    }),
+  )
 
   test(
     'a slow save of the site cannot revive a sign-in that was ended',

@@ -53,7 +53,7 @@ for (const kind of storeKinds) {
       const id = secret('session id')
       assert.equal(await state.load(id), undefined)
       assert.equal(await state.readTokens(id), undefined)
-      assert.equal(await state.end(id), false)
+      assert.equal(await state.end(id), undefined)
       assert.equal(await state.replace(id, { tokens: tokens() }), false)
       assert.equal(await state.load(id), undefined)
     })
@@ -61,12 +61,20 @@ for (const kind of storeKinds) {
     test('an ended session is gone with everything, and nothing brings it back', async () => {
       const state = bench.stateOf(kind, server)
       const id = await signIn(state)
-      assert.equal(await state.end(id), true)
+      assert.notEqual(await state.end(id), undefined)
       assert.equal(await state.replace(id, { ticket: ticket(), tokens: tokens() }), false)
       assert.equal(await state.load(id), undefined)
       assert.equal(await state.readTokens(id), undefined)
-      assert.equal(await state.end(id), false)
+      assert.equal(await state.end(id), undefined)
       assert.deepEqual(await state.list({ issuer, subject: 'alice' }), [])
+    })
+
+    test('the end of a session gives the tokens of its last moment', async () => {
+      const state = bench.stateOf(kind, server)
+      const id = await signIn(state)
+      const renewed = tokens()
+      assert.equal(await state.replace(id, { tokens: renewed }), true)
+      assert.deepEqual(await state.end(id), { tokens: renewed })
     })
 
     test('replace writes what it is given and leaves the rest', async () => {
@@ -603,7 +611,7 @@ describe('settings of a state', () => {
       assert.equal(await state.replace(id, { tokens: tokens() }), true)
       assert.equal((await state.list({ issuer, subject: 'alice' })).length, 1)
       assert.equal(await state.once('x', secret('state'), 5), true)
-      assert.equal(await state.end(id), true)
+      assert.notEqual(await state.end(id), undefined)
       assert.equal(await state.load(id), undefined)
     }
   })
