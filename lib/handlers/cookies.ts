@@ -38,7 +38,8 @@ export function hostCookieName(name: string, secure: boolean): string {
 /** Says to caches that the answer depends on who asks. */
 export function varyByCookie(res: Response): void {
   if (res.headersSent) return
-  // Mostly there is no such header yet, and nothing to be merged.
-  if (res.hasHeader('Vary')) res.vary('Cookie')
-  else res.setHeader('Vary', 'Cookie')
+  const vary = res.getHeader('Vary')
+  // Mostly there is no such header yet, or ours, and nothing to be merged.
+  if (vary === undefined) res.setHeader('Vary', 'Cookie')
+  else if (vary !== 'Cookie') res.vary('Cookie')
 }

@@ -3,7 +3,8 @@ import onHeaders from 'on-headers'
 import { OidcError } from '../errors.js'
 import type { State } from '../state/state.js'
 import { varyByCookie } from './cookies.js'
-import { createRequestProperties } from './request-properties.js'
+import { notesOf, notesOn } from './request-notes.js'
+import { createRequestProperties, defineOwn } from './request-properties.js'
 import { createSessionCookie, type SessionCookie } from './session-cookie.js'
 import type { SessionHost } from './session-host.js'
 import type { SessionPolicy, Site } from './site.js'
@@ -36,46 +37,47 @@ export function createOwnSession(site: Site, policy: SessionPolicy, state: State
   }
 }
 
-/** Brings the session of a request about; waits on the request for somebody who wants it. */
-const attachment = Symbol('attachment')
-
-type LazyRequest = Request & { [attachment]?: (() => void) | undefined }
-
-const sessionProperties = ['session', 'sessionID', 'sessionStore'] as const
-
-const plain: PropertyDescriptor = { value: undefined, writable: true, configurable: true, enumerable: true }
-const plainProperties = describeSession(() => plain)
-
-const defineAccessors = createRequestProperties(
-  describeSession(name => ({
-    get(this: LazyRequest) {
-      return settle(this) ? this[name] : undefined
+const defineAccessors = createRequestProperties({
+  // What was attached is an ordinary property: express-session deletes it when the session is destroyed.
+  session: {
+    get(this: Request) {
+      return settle(this) ? this.session : undefined
     },
-    set(this: LazyRequest, value: unknown) {
+    set(this: Request, value: unknown) {
       settle(this)
-      Object.defineProperty(this, name, { ...plain, value })
+      defineOwn(this, 'session', value)
     },
-  })),
-)
+  },
+  sessionID: describeNote('sessionID'),
+  sessionStore: describeNote('sessionStore'),
+})
 
-function describeSession(
-  describe: (name: (typeof sessionProperties)[number]) => PropertyDescriptor,
-): PropertyDescriptorMap {
-  return Object.fromEntries(sessionProperties.map(name => [name, describe(name)]))
+function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
+  return {
+    get(this: Request) {
+      settle(this)
+      return notesOf(this)?.[name]
+    },
+    set(this: Request, value: never) {
+      const notes = notesOf(this)
+      if (notes === undefined) defineOwn(this, name, value)
+      else notes[name] = value
+    },
+  }
 }
 
-/** Defers `attach` to the first access of any of express-session's three properties, and leaves plain properties behind. */
-function defineLazySession(req: LazyRequest, attach: () => void): void {
+/** Defers `attach` to the first access of any of express-session's three properties. */
+function defineLazySession(req: Request, attach: () => void): void {
   defineAccessors(req)
-  req[attachment] = attach
+  notesOn(req).attachSession = attach
 }
 
 /** Whether there was something to attach, and nothing of it yet. */
-function settle(req: LazyRequest): boolean {
-  const attach = req[attachment]
-  if (attach === undefined) return false
-  req[attachment] = undefined
-  Object.defineProperties(req, plainProperties)
+function settle(req: Request): boolean {
+  const notes = notesOf(req)
+  const attach = notes?.attachSession
+  if (notes === undefined || attach === undefined) return false
+  notes.attachSession = undefined
   attach()
   return true
 }

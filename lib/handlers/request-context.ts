@@ -8,6 +8,7 @@ import { varyByCookie } from './cookies.js'
 import { answerFailure } from './failure.js'
 import { type LoginOptions, startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
+import { notesOf, notesOn } from './request-notes.js'
 import { createRequestProperties } from './request-properties.js'
 import { epochSeconds } from './site.js'
 import type { SiteTime } from './step-up.js'
@@ -17,6 +18,7 @@ import type { Visit } from './visit.js'
 
 /** The claims kept of a signed-in user. A site narrows this by declaration merging or by its own type guard. */
 export interface OidcUser {
+  /** Names the person at the provider, for good. Together with the issuer it is who they are. */
   readonly sub: string
   readonly [claim: string]: unknown
 }
@@ -54,13 +56,27 @@ export interface OidcRequestContext {
    * @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider does not offer it, and those of the provider; nothing has changed then
    */
   revokeTokens(): Promise<void>
-  /** The ID Token as the provider sent it; for `id_token_hint` and the like, never for the browser. */
+  /**
+   * The ID Token as the provider sent it; for `id_token_hint` and the like, never for the browser.
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when nobody is signed in, ERR_OIDC_STORE_UNAVAILABLE
+   */
   idToken(): Promise<string | undefined>
-  /** A fresh userinfo answer, its `sub` compared; with `refresh`, `req.oidc.user` is renewed by it. */
+  /**
+   * A fresh userinfo answer, its `sub` compared; with `refresh`, `req.oidc.user` is renewed by it. OpenID Connect Core 1.0 section 5.3.
+   * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE, ERR_OIDC_USER_INFO_SUBJECT, those of {@link accessToken} and of the provider;
+   *   ERR_OIDC_OPTIONS for `refresh` on a site that has a `signIn` hook and no `refresh` hook
+   */
   userInfo(options?: UserInfoOptions): Promise<UserInfo>
-  /** Answers this request by sending the browser to the provider. */
+  /**
+   * Answers this request by sending the browser to the provider.
+   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters of the protocol
+   */
   login(options?: LoginOptions): Promise<void>
-  /** Answers this request by ending the session here and then at the provider. */
+  /**
+   * Answers this request by ending the session here and then at the provider. Whether the request may do so is for the route to decide:
+   * unlike `/logout`, it asks nobody. OpenID Connect RP-Initiated Logout 1.0.
+   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
+   */
   logout(options?: LogoutOptions): Promise<void>
 }
 
@@ -172,29 +188,21 @@ export function contextOf(req: Request): RequestContext {
   throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount openIdConnect with app.use() before the routes it protects')
 }
 
-/** What the context of a request is made of, and then the context. */
-interface Held {
-  readonly visit: Visit
-  context: RequestContext | undefined
-}
-
-const held = Symbol('held')
-
-type HoldingRequest = Request & { [held]?: Held }
-
 const defineAccessor = createRequestProperties({
   oidc: {
-    get(this: HoldingRequest) {
-      const holder = this[held]
-      if (holder === undefined) return undefined
-      holder.context ??= new RequestContext(holder.visit)
-      return holder.context
+    get(this: Request) {
+      const notes = notesOf(this)
+      if (notes?.visit === undefined) return undefined
+      notes.context ??= new RequestContext(notes.visit)
+      return notes.context
     },
   },
 })
 
 /** Defines `req.oidc`, to be made on first access. */
-export function defineContext(req: HoldingRequest, visit: Visit): void {
+export function defineContext(req: Request, visit: Visit): void {
   defineAccessor(req)
-  req[held] = { visit, context: undefined }
+  const notes = notesOn(req)
+  notes.visit = visit
+  notes.context = undefined
 }

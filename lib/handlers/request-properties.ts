@@ -27,9 +27,14 @@ function defaultsFor(name: string): PropertyDescriptor {
     configurable: true,
     enumerable: true,
     set(value: unknown) {
-      Object.defineProperty(this, name, { value, writable: true, configurable: true, enumerable: true })
+      defineOwn(this, name, value)
     },
   }
+}
+
+/** An ordinary property, whatever the request inherits under that name. */
+export function defineOwn(req: object, name: string, value: unknown): void {
+  Object.defineProperty(req, name, { value, writable: true, configurable: true, enumerable: true })
 }
 
 /** The `request` of an app that is mounted inherits from that of the app it is mounted on, and only these have an `app` of their own. */

@@ -3,22 +3,45 @@ import { OidcError } from '../errors.js'
 
 /**
  * What this package needs of a Redis client, so that the types of ioredis 5 and 6, of a Cluster and of a client made for Sentinel
- * all fit.
+ * all fit. Nobody has to write one: give a client of ioredis.
  */
 export interface RedisClient {
+  /** `ready` when commands can be sent. */
   readonly status: string
+  /** The socket to Redis. A cluster has many, and so none here. */
+  readonly stream?:
+    | {
+        /** Holds back what is written. */
+        cork(): void
+        /** Sends it, all at once. */
+        uncork(): void
+      }
+    | undefined
+  /** Connects a client that was made to wait (`lazyConnect`). */
   connect(): Promise<unknown>
+  /** Listens to the state of the connection. */
   on(event: 'ready' | 'end', listener: () => void): unknown
+  /** Stops listening. */
   off(event: 'ready' | 'end', listener: () => void): unknown
+  /** `HMGET`, answered with bytes. */
   hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
+  /** `EVALSHA`: a script Redis knows. */
   evalsha(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  /** `EVAL`: a script Redis does not know yet. */
   eval(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
+  /** `GET`. */
   get(key: string): Promise<string | null>
+  /** `SET` with a life, where there is nothing yet. */
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
+  /** `ZREM`. */
   zrem(key: string, ...members: string[]): Promise<unknown>
+  /** `ZSCORE`. */
   zscore(key: string, member: string): Promise<unknown>
+  /** `ZRANGEBYSCORE`. */
   zrangebyscore(key: string, min: number, max: string): Promise<string[]>
+  /** `SCAN`. */
   scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', n: number): Promise<[string, string[]]>
+  /** `PING`. */
   ping(): Promise<unknown>
 }
 

@@ -1,6 +1,7 @@
 import { observe } from '../diagnostics/publish.js'
 import type { RedisClient } from './redis-client.js'
 import { reasonOf, unavailable } from './unavailable.js'
+import { createWriteGatherer } from './write-gatherer.js'
 
 export interface ConnectionSettings {
   /** Milliseconds a command may take, including the wait for a client that is not ready. */
@@ -25,6 +26,7 @@ const MAX_PENDING = 2000
 /** Commands with a deadline, over a client that may be slow, away or hung, and that may not be ours. */
 export function createConnection(client: RedisClient, settings: ConnectionSettings): Connection {
   const { timeout, maxPending = MAX_PENDING } = settings
+  const gatherWrites = createWriteGatherer(client)
   const waiting = new Set<() => void>()
   let pending = 0
 
@@ -56,6 +58,7 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
       }
       // Async, so that an exception of the client is a rejection like any other.
       async function attempt(): Promise<T> {
+        gatherWrites()
         return send(client)
       }
       function start(): void {

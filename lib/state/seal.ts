@@ -28,8 +28,8 @@ const CIPHER = 'aes-256-gcm'
 const LONGEST_SIGNED_ID = 512
 
 /**
- * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every purpose
- * and context (HKDF-SHA256, RFC 5869). The newest secret writes, all of them read.
+ * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every record,
+ * or else for every purpose and context (HKDF-SHA256, RFC 5869); purpose and context are authenticated. The newest secret writes, all of them read.
  * @param secrets newest first
  * @param realm - what is sealed in one realm cannot be opened in another, though the secret is the same
  * @throws {OidcError} ERR_OIDC_OPTIONS when there is no secret
@@ -59,12 +59,17 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
   }
 }
 
-type KeyPurpose = SealPurpose | 'cookie' | 'name'
+type KeyPurpose = SealPurpose | 'record' | 'cookie' | 'name'
+
+/** What lies in one record is sealed under one key; what it is for is in the associated data. */
+const IN_RECORD: ReadonlySet<SealPurpose> = new Set(['ticket', 'tokens', 'session'])
 
 interface KeyRing {
   /** Version byte and key id, the first bytes of everything sealed under this secret. */
   readonly head: Buffer
   rootOf(purpose: KeyPurpose): Hmac
+  /** The key of the record that was opened last: mostly it is opened again at once, for another of its parts. */
+  last: { readonly context: string; readonly key: Buffer } | undefined
 }
 
 /** HKDF-Extract, once per secret and purpose. */
@@ -74,6 +79,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
   const extract = (label: string) => createHmacSha256(Buffer.from(`express-hybrid-oidc ${label}${suffix}`))(secret)
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
+    last: undefined,
     rootOf(purpose) {
       const known = roots.get(purpose)
       if (known !== undefined) return known
@@ -85,8 +91,11 @@ function createKeyRing(secret: string, realm: string): KeyRing {
 }
 
 /** HKDF-Expand for 32 bytes is one HMAC: `info | 0x01`. */
-function keyFor(ring: KeyRing, purpose: KeyPurpose, context: string): Buffer {
-  return ring.rootOf(purpose)(`${context}\x01`)
+function keyFor(ring: KeyRing, purpose: SealPurpose, context: string): Buffer {
+  const info = `${context}\x01`
+  if (!IN_RECORD.has(purpose)) return ring.rootOf(purpose)(info)
+  if (ring.last?.context !== context) ring.last = { context, key: ring.rootOf('record')(info) }
+  return ring.last.key
 }
 
 function associatedData(purpose: SealPurpose, context: string): Buffer {

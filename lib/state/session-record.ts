@@ -49,7 +49,7 @@ class LoadedRecord implements SessionRecord {
   }
 
   sessionText(): string | undefined {
-    this.#text ??= { value: this.#open('session', this.#loaded.session)?.toString() }
+    this.#text ??= { value: objectText(this.#open('session', this.#loaded.session)) }
     return this.#text.value
   }
 
@@ -57,6 +57,13 @@ class LoadedRecord implements SessionRecord {
     return sealed === null ? undefined : this.#sealer.open(purpose, this.id, sealed)
   }
 }
+
+/** What is sealed is what was written; only another version of this package may have written something else than an object. */
+function objectText(json: Buffer | undefined): string | undefined {
+  return json?.[0] === OPENING_BRACE ? json.toString() : undefined
+}
+
+const OPENING_BRACE = 0x7b
 
 /** What was opened already, even where nothing came of it. */
 type Opened<T> = { readonly value: T | undefined } | undefined

@@ -7,6 +7,7 @@ import { createLoader, type Loader } from './load-record.js'
 import { createNames } from './names.js'
 import { FIELD } from './record-fields.js'
 import type { RedisClient } from './redis-client.js'
+import { createRename } from './rename.js'
 import { createSealer, type Sealer } from './seal.js'
 import { createSessionIndex, type SessionQuery } from './session-index.js'
 import { createSessionSaver } from './session-save.js'
@@ -147,7 +148,8 @@ export function createState(settings: StateSettings): State {
       const summary = index.openSummary(key, sealed)
       if (summary) await index.remove(key, summary).catch(() => {})
     }
-    return createTokenVault({ backend, sealer, key, context, purpose, now, forget })
+    const rename = createRename(backend, index, key, async () => void (await endRecord(key)))
+    return createTokenVault({ backend, sealer, key, context, purpose, now, forget, rename })
   }
 
   async function listed(key: string): Promise<ListedSession | undefined> {

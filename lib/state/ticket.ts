@@ -25,13 +25,17 @@ export interface Ticket {
   readonly requestedScope?: string
 }
 
-/** The tokens of a sign-in. Kept apart from the {@link Ticket}, so that a request that needs none does not fetch any. */
+/** The tokens of a sign-in. Kept apart from who is signed in, so that a request that needs none does not fetch any. */
 export interface Tokens {
+  /** As the provider sent it, signed. */
   readonly idToken?: string
+  /** Opens APIs for the person. */
   readonly accessToken?: string
   /** As the provider spelled it, usually `Bearer`. */
   readonly tokenType?: string
+  /** Gets new tokens; many providers take each one once. */
   readonly refreshToken?: string
+  /** Space-separated scope that was granted. */
   readonly scope: string
   /** When the access token expires, in seconds since the epoch. */
   readonly expiresAt?: number
@@ -45,12 +49,15 @@ export interface Tokens {
 export interface OtherAccessToken {
   /** What it was asked for. */
   readonly purpose: string
+  /** The token itself. */
   readonly accessToken: string
+  /** As the provider spelled it, usually `Bearer`. */
   readonly tokenType: string
+  /** Space-separated scope that was granted. */
   readonly scope: string
-  /** Seconds since the epoch. */
+  /** When it expires, in seconds since the epoch. */
   readonly expiresAt?: number
-  /** Seconds since the epoch. */
+  /** When it came, in seconds since the epoch. */
   readonly issuedAt?: number
 }
 

@@ -1,7 +1,7 @@
 import type { Backend } from './backend.js'
 import { type ClaimOutcome, fingerprint, parseHold, type SettleOutcome } from './claims.js'
 import { parseLife } from './life.js'
-import { FIELD } from './record-fields.js'
+import { FIELD, type Fields } from './record-fields.js'
 import { formatFailure, parseFailure, type RenewalFailure } from './renewal-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
 import { parseTicket, parseTokens, type Ticket, type Tokens } from './ticket.js'
@@ -24,7 +24,10 @@ export interface VaultChange {
   readonly failure?: RenewalFailure
 }
 
-/** Tokens that are renewed by many processes and must not be renewed twice. Every method is one command on one key. */
+/**
+ * Tokens that are renewed by many processes and must not be renewed twice. Every method is one command on one key, but where the session
+ * at the provider gets another name.
+ */
 export interface TokenVault {
   /** `undefined`: the session has ended. */
   open(): Promise<VaultView | undefined>
@@ -47,6 +50,8 @@ export interface VaultSettings {
   readonly now: () => number
   /** Forgets what leads to a record that is gone. */
   readonly forget: (summary: Buffer | undefined) => Promise<void>
+  /** Writes, and makes the session be found by another name of the session at the provider. */
+  readonly rename: (sid: string, write: (fields: Fields) => Promise<SettleOutcome>) => Promise<SettleOutcome>
 }
 
 const OPEN_FIELDS = [FIELD.tokens, FIELD.ticket, FIELD.failure, FIELD.hold, FIELD.life] as const
@@ -54,7 +59,8 @@ const OPEN_FIELDS = [FIELD.tokens, FIELD.ticket, FIELD.failure, FIELD.hold, FIEL
 /** How long tokens of unknown life are kept, in ms. */
 const UNKNOWN_LIFE = 10 * 60 * 1000
 
-export function createTokenVault({ backend, sealer, key, context, purpose, now, forget }: VaultSettings): TokenVault {
+export function createTokenVault(settings: VaultSettings): TokenVault {
+  const { backend, sealer, key, context, purpose, now, forget, rename } = settings
   const isSession = purpose === 'tokens'
 
   function ttlOf({ tokens }: VaultChange): { ttl?: number } {
@@ -62,6 +68,12 @@ export function createTokenVault({ backend, sealer, key, context, purpose, now, 
     const life = tokens.expiresAt === undefined ? UNKNOWN_LIFE : (tokens.expiresAt - now()) * 1000
     return { ttl: Math.max(1000, life) }
   }
+
+  const sealed = (change: VaultChange): Fields => ({
+    ...(change.tokens && { [FIELD.tokens]: sealer.seal(purpose, context, JSON.stringify(change.tokens)) }),
+    ...(change.ticket && { [FIELD.ticket]: sealer.seal('ticket', context, JSON.stringify(change.ticket)) }),
+    ...(change.failure && { [FIELD.failure]: formatFailure(change.failure) }),
+  })
 
   return {
     async open() {
@@ -84,20 +96,20 @@ export function createTokenVault({ backend, sealer, key, context, purpose, now, 
         failureSeen: seen.failure,
         needsTicket: isSession,
       }),
-    settle: (owner, { seen }, change) =>
-      backend.settle(key, {
-        owner,
-        needsTicket: isSession,
-        ...(change.tokens && { tokensSeen: seen.tokens }),
-        ...(change.ticket && { ticketSeen: seen.ticket }),
-        clearsFailure: change.tokens !== undefined && change.failure === undefined,
-        ...ttlOf(change),
-        fields: {
-          ...(change.tokens && { [FIELD.tokens]: sealer.seal(purpose, context, JSON.stringify(change.tokens)) }),
-          ...(change.ticket && { [FIELD.ticket]: sealer.seal('ticket', context, JSON.stringify(change.ticket)) }),
-          ...(change.failure && { [FIELD.failure]: formatFailure(change.failure) }),
-        },
-      }),
+    settle(owner, { seen, ticket }, change) {
+      const write = (more: Fields) =>
+        backend.settle(key, {
+          owner,
+          needsTicket: isSession,
+          ...(change.tokens && { tokensSeen: seen.tokens }),
+          ...(change.ticket && { ticketSeen: seen.ticket }),
+          clearsFailure: change.tokens !== undefined && change.failure === undefined,
+          ...ttlOf(change),
+          fields: { ...sealed(change), ...more },
+        })
+      const sid = change.ticket?.sid
+      return sid === undefined || sid === ticket?.sid ? write({}) : rename(sid, write)
+    },
     async endIf({ seen }) {
       const { existed, summary } = await backend.removeIf(key, seen.tokens)
       if (existed) await forget(summary)

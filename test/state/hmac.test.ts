@@ -23,7 +23,7 @@ test('the MACs are those of RFC 4231', () => {
 })
 
 test("the MACs are Node's for keys and messages of every length", () => {
-  for (let length = 0; length <= 130; length += 1) {
+  for (let length = 0; length <= 300; length += 1) {
     const key = randomBytes(length)
     const message = `${randomBytes(length).toString('base64')}ü€`
     assert.deepEqual(

@@ -26,13 +26,26 @@ test('two seals of one value have nothing in common but version and key id', () 
   assert.notDeepEqual(one.subarray(17), two.subarray(17))
 })
 
-test('the key is HKDF-SHA256 of the secret for purpose and context', () => {
-  const sealed = createSealer([first]).seal('tokens', id, 'plain')
-  const key = Buffer.from(hkdfSync('sha256', first, 'express-hybrid-oidc tokens', id, 32))
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(5, 17))
-  decipher.setAAD(Buffer.from(`1 tokens ${id}`))
-  decipher.setAuthTag(sealed.subarray(-16))
-  assert.equal(decipher.update(sealed.subarray(17, -16)).toString() + decipher.final().toString(), 'plain')
+test('the key is HKDF-SHA256 of the secret for a record, or for purpose and context', () => {
+  const sealer = createSealer([first])
+  for (const [purpose, keyed] of [
+    ['ticket', 'record'],
+    ['tokens', 'record'],
+    ['session', 'record'],
+    ['summary', 'summary'],
+    ['transaction', 'transaction'],
+    ['logout', 'logout'],
+    ['client', 'client'],
+  ] as const) {
+    for (const context of [id, `${id} of another`, id]) {
+      const sealed = sealer.seal(purpose, context, 'plain')
+      const key = Buffer.from(hkdfSync('sha256', first, `express-hybrid-oidc ${keyed}`, context, 32))
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(5, 17))
+      decipher.setAAD(Buffer.from(`1 ${purpose} ${context}`))
+      decipher.setAuthTag(sealed.subarray(-16))
+      assert.equal(decipher.update(sealed.subarray(17, -16)).toString() + decipher.final().toString(), 'plain')
+    }
+  }
 })
 
 test('nothing opens for another purpose, another context or under another secret', () => {

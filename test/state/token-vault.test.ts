@@ -18,7 +18,7 @@ after(() => server.stop())
 
 async function openVault(vault: TokenVault): Promise<VaultView> {
   const view = await vault.open()
-  assert.ok(view)
+  assert.ok(view, 'no view')
   return view
 }
 
@@ -145,7 +145,7 @@ function contract(create: () => State): void {
     const first = await openVault(vault)
     await vault.settle('', first, { tokens: tokens() })
     assert.equal(await vault.endIf(first), false)
-    assert.ok(await vault.open())
+    assert.ok(await vault.open(), 'the session has ended')
     assert.equal(await vault.endIf(await openVault(vault)), true)
     assert.equal(await vault.open(), undefined)
     assert.deepEqual(await state.list({ issuer: ticket().issuer, subject }), [])
