@@ -1,12 +1,13 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { printable } from '../protocol/evidence.js'
+import type { AnswerHeaders, Incoming } from './transport.js'
 
 /** An answer of the provider that was read to its end. What its status means is for the caller to say. */
 export interface HttpAnswer {
   readonly status: number
   /** Media type in lower case, without parameters; empty where the provider named none. */
   readonly contentType: string
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   readonly text: string
   /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where the answer does not call itself JSON, or is none. */
   json(): unknown
@@ -27,8 +28,7 @@ export function checkStatus(
   throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, { cause: { status } })
 }
 
-export function createAnswer(response: Response, text: string): HttpAnswer {
-  const { status, headers } = response
+export function createAnswer({ status, headers, text }: Incoming): HttpAnswer {
   const contentType = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   return { status, contentType, headers, text, json: () => parseJson(contentType, text) }
 }

@@ -1,39 +1,44 @@
+import { isUtf8 } from 'node:buffer'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { OidcError } from '../errors.js'
 
-/**
- * Reads a body to its end, counting what it is after decompression.
- *
- * @param signal - stops the reading, also where the body comes from a `fetch` that does not heed it
- * @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE as soon as it is longer than `limit` bytes, or where it is no UTF-8.
- */
-export async function readBody(response: Response, limit: number, signal: AbortSignal): Promise<string> {
-  if (Number(response.headers.get('content-length') ?? 0) > limit) throw tooLarge()
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of chunksOf(response, signal)) {
-    length += chunk.byteLength
-    if (length > limit) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return decode(chunks)
-}
+const BYTE_ORDER_MARK = 0xfeff
 
-async function* chunksOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
-  if (reader === undefined) return
-  // Never waited for: the source may never answer.
-  signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined))
-  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value
-}
-
-function decode(chunks: readonly Uint8Array[]): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch {
+/** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where it is no UTF-8 */
+export function decodeText(bytes: Buffer): string {
+  if (!isUtf8(bytes))
     throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with text that is not UTF-8')
+  const text = bytes.toString()
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text
+}
+
+const decompress = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+} as const
+
+/**
+ * Undoes a compression that was not asked for.
+ *
+ * @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where there are more than `limit` bytes, or it cannot be undone
+ */
+export async function unpack(bytes: Buffer, encoding: string, limit: number): Promise<Buffer> {
+  if (encoding === 'identity') return bytes
+  if (!Object.hasOwn(decompress, encoding)) throw damaged()
+  try {
+    return await decompress[encoding as keyof typeof decompress](bytes, { maxOutputLength: limit })
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge() : damaged()
   }
 }
 
-function tooLarge(): OidcError {
+export function tooLarge(): OidcError {
   return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with more than is read')
+}
+
+function damaged(): OidcError {
+  return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered in a compression that cannot be undone')
 }

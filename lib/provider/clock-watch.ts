@@ -1,5 +1,6 @@
 import type { HttpAnswer } from './answer.js'
 import type { Http } from './http.js'
+import type { AnswerHeaders } from './transport.js'
 
 export interface ClockWatchSettings {
   readonly now: () => Date
@@ -36,7 +37,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
 }
 
 /** Milliseconds since the epoch. What a cache kept says for how many seconds it did. RFC 9111 section 5.1. */
-function dateOf(headers: Headers): number | undefined {
+function dateOf(headers: AnswerHeaders): number | undefined {
   const date = Date.parse(headers.get('date') ?? '')
   const age = Number(headers.get('age') ?? 0)
   return Number.isFinite(date) && Number.isFinite(age) ? date + age * 1000 : undefined

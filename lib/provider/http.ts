@@ -4,11 +4,14 @@ import { OidcError } from '../errors.js'
 import { printable } from '../protocol/evidence.js'
 import { isSecureUrl } from '../protocol/url.js'
 import { createAnswer, type HttpAnswer } from './answer.js'
-import { readBody } from './body.js'
+import { createFetchTransport } from './fetch-transport.js'
+import { createNodeTransport } from './node-transport.js'
+import type { Incoming, Outgoing } from './transport.js'
 
 /** How requests to the provider are made. */
 export interface HttpSettings {
-  readonly fetch: typeof globalThis.fetch
+  /** What a site gives to be used for everything. Left out: Node's own client, and the platform's `fetch` for {@link Http.stream}. */
+  readonly fetch?: typeof globalThis.fetch | undefined
   /** Milliseconds for a whole exchange, from the first byte sent to the last byte read. Default 10 000. */
   readonly timeout?: number | undefined
   /** Bytes of a decompressed body that are read at most. Default 1 MiB. */
@@ -38,25 +41,22 @@ const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
  */
 export function createHttp(settings: HttpSettings): Http {
   const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
+  const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
 
-  async function exchange(url: string, init: RequestInit): Promise<HttpAnswer> {
-    const target = parseTarget(url)
-    const controller = new AbortController()
+  async function exchange(address: string, request: Omit<Outgoing, 'url' | 'limit'>): Promise<HttpAnswer> {
+    const url = parseTarget(address)
+    const journey = setOut({ ...request, url, limit: maxResponseBytes })
     const deadline = createDeadline(timeout)
     try {
-      return await Promise.race([send(target, init, controller.signal), deadline.passed])
+      const incoming = await Promise.race([journey.arrival, deadline.passed])
+      checkNotRedirected(incoming)
+      return createAnswer(incoming)
     } catch (error) {
-      controller.abort()
-      throw error instanceof OidcError ? error : unavailable(target, error)
+      journey.cancel()
+      throw error instanceof OidcError ? error : unavailable(url, error)
     } finally {
       deadline.clear()
     }
-  }
-
-  async function send(target: URL, init: RequestInit, signal: AbortSignal): Promise<HttpAnswer> {
-    const response = await fetch(target.href, { ...init, redirect: 'manual', signal })
-    checkNotRedirected(response)
-    return createAnswer(response, await readBody(response, maxResponseBytes, signal))
   }
 
   function buildHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
@@ -68,7 +68,7 @@ export function createHttp(settings: HttpSettings): Http {
   return {
     getJson(url, { accept = 'application/json', bearer } = {}) {
       const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
-      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }) }
+      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }) } as const
       return observeCall('GET', url, {}, () => exchange(url, init))
     },
     postForm(url, body, headers) {
@@ -77,10 +77,10 @@ export function createHttp(settings: HttpSettings): Http {
         method: 'POST',
         headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
         body: new URLSearchParams(body).toString(),
-      }
+      } as const
       return observeCall('POST', url, body, () => exchange(url, init))
     },
-    stream: (url, init) => fetch(url, { ...init, redirect: 'manual' }),
+    stream: (url, init) => (fetch ?? globalThis.fetch)(url, { ...init, redirect: 'manual' }),
   }
 }
 
@@ -112,7 +112,7 @@ function parseTarget(url: string): URL {
   return target
 }
 
-/** A race beside the request and not only its abort signal, so that a `fetch` which ignores the signal ends in time too. */
+/** A race beside the request, so that a `fetch` which ignores its signal ends in time too. */
 function createDeadline(timeout: number): { passed: Promise<never>; clear(): void } {
   let timer: NodeJS.Timeout | undefined
   const passed = new Promise<never>((_, reject) => {
@@ -122,13 +122,11 @@ function createDeadline(timeout: number): { passed: Promise<never>; clear(): voi
 }
 
 /** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
-function checkNotRedirected(response: Response): void {
-  const { status, type, redirected } = response
-  if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400)) {
-    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with a redirect, which is not followed', {
-      cause: { status },
-    })
-  }
+function checkNotRedirected({ status, isRedirect }: Incoming): void {
+  if (!isRedirect) return
+  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with a redirect, which is not followed', {
+    cause: { status },
+  })
 }
 
 /** Only codes and names: the messages of network and header errors can quote an address, or an access token. */

@@ -92,7 +92,7 @@ export interface ProviderHealth {
 /** @throws {OidcError} ERR_OIDC_OPTIONS, and for static metadata what is wrong with it */
 export function createProvider(settings: ProviderSettings): Provider {
   const { issuer, clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
-  const { fetch = globalThis.fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
+  const { fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
   const http = watchClock(createHttp({ fetch, timeout }), { now, clockTolerance, log })
   const common = { http, now, clientId, clockTolerance }

@@ -12,7 +12,7 @@ import { measureSealing } from './sealing.js'
 
 /**
  * `npm run bench`, or `npm run bench -- quick`; names of parts measure only those; BENCH_ROUNDS says how often (9). Results go to the console, to
- * `.tmp/bench/result.json`, and with `chart` to docs/performance.svg.
+ * `.tmp/bench/result.json`, and with `chart` to docs/images/performance.svg.
  */
 const CONTENDERS = [
   'express',
@@ -66,7 +66,7 @@ const after = describeMachine(version).load
 console.log(`\n## figures\n\n${formatFigures(figures)}\n\n${JSON.stringify({ ...machine, loadAfter: after })}`)
 mkdirSync('.tmp/bench', { recursive: true })
 writeFileSync('.tmp/bench/result.json', `${JSON.stringify({ machine, loadAfter: after, figures, results }, null, 2)}\n`)
-if (words.has('chart')) writeFileSync('docs/performance.svg', chart())
+if (words.has('chart')) writeFileSync('docs/images/performance.svg', chart())
 
 async function measureAllPages(): Promise<Part> {
   const settings = { issuer: provider.issuer, redisUrl: redis.url, responseType: 'code id_token', userInfo: false }

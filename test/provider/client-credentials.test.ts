@@ -98,7 +98,7 @@ test('an RSA key signs with PS256 where the provider takes only that, and a name
 test('the name of a JWK goes along', () => {
   const selected = select({ clientKey: jwk(rsa, { kid: 'ours' }) })
   assert.equal('kid' in selected && selected.kid, 'ours')
-  assert.ok(!('kid' in select({ clientKey: rsa })))
+  assert.ok(!('kid' in select({ clientKey: rsa })), 'there is a kid')
 })
 
 test('a key that cannot sign is a mistake of the site', async () => {

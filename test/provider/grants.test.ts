@@ -88,6 +88,7 @@ async function createSettings(t: TestContext) {
 for (const [status, code] of [
   [200, undefined],
   [400, 'ERR_OIDC_PROVIDER_RESPONSE'],
+  [307, 'ERR_OIDC_PROVIDER_RESPONSE'],
   [503, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
 ] as const) {
   test(`a revocation that is answered with ${status} ${code === undefined ? 'is done' : `is ${code}`}`, async t => {

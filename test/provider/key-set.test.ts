@@ -39,7 +39,7 @@ test('a key is fetched when it is first needed, imported once, and verifies what
   const { keySet, fetches } = await setUp(t, [two.jwk, one.jwk])
   assert.equal(fetches(), 0)
   const [key] = await keySet.keysFor(rs256('one'))
-  assert.ok(key)
+  assert.ok(key, 'no key')
   await compactVerify(await one.sign({ a: 1 }), key)
   assert.equal((await keySet.keysFor(rs256('one')))[0], key)
   assert.equal((await keySet.keysFor(rs256())).length, 2)

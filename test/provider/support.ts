@@ -23,6 +23,8 @@ export interface LocalServer {
   /** Replaces what a path answers. */
   on(path: string, answer: Answer): void
   count(path: string): number
+  /** How many there have been. */
+  connections(): number
   /** Takes the server off the net, and puts it back on the same port. */
   stop(): Promise<void>
   start(): Promise<void>
@@ -39,6 +41,10 @@ export async function createLocalServer(t: TestContext): Promise<LocalServer> {
     answer(request, res)
   })
   server.keepAliveTimeout = 60_000
+  let connections = 0
+  server.on('connection', () => {
+    connections += 1
+  })
 
   async function listen(port: number): Promise<number> {
     server.listen(port, '127.0.0.1')
@@ -61,6 +67,7 @@ export async function createLocalServer(t: TestContext): Promise<LocalServer> {
     seen,
     on: (path, answer) => void answers.set(path, answer),
     count: path => seen.filter(request => request.path === path).length,
+    connections: () => connections,
     stop,
     start: async () => void (await listen(port)),
   }

@@ -97,7 +97,7 @@ test('a private key signs an assertion for the issuer, with a new name each time
     names.add(payload.jti)
   }
   assert.equal(names.size, 2)
-  assert.ok(!names.has(undefined))
+  assert.ok(!names.has(undefined), 'an error without a name')
 })
 
 test('a secret signs an assertion, named by the source of chance that was given', async t => {
@@ -159,7 +159,8 @@ for (const { name, answer, code } of failures) {
     const error = await rejected(provider.redeemCode(grant), code)
     assert.equal(server.count('/token'), 1)
     const shown = inspect(error, { depth: 10 })
-    for (const hidden of [grant.code, grant.codeVerifier, clientSecret]) assert.ok(!shown.includes(hidden))
+    for (const hidden of [grant.code, grant.codeVerifier, clientSecret])
+      assert.ok(!shown.includes(hidden), 'the error shows a secret')
   })
 }
 

@@ -1,0 +1,37 @@
+/** One request, ready to be sent. */
+export interface Outgoing {
+  readonly method: 'GET' | 'POST'
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  /** Bytes of the body of the answer that are read at most, counted after decompression. */
+  readonly limit: number
+}
+
+/** What came back, read to its end. */
+export interface Incoming {
+  readonly status: number
+  /** Whether the answer is, or hides, one that points elsewhere. */
+  readonly isRedirect: boolean
+  readonly headers: AnswerHeaders
+  readonly text: string
+}
+
+/** Headers of an answer, by their names in lower case. */
+export interface AnswerHeaders {
+  get(name: string): string | null
+}
+
+/** A request that is under way. */
+export interface Journey {
+  readonly arrival: Promise<Incoming>
+  /** Drops the connection. Called where the answer is not waited for any longer. */
+  cancel(): void
+}
+
+/** A way to the provider. It follows no redirect and sends nothing twice. */
+export type Transport = (outgoing: Outgoing) => Journey
+
+export function isRedirectStatus(status: number): boolean {
+  return status >= 300 && status < 400
+}
