@@ -96,7 +96,11 @@ const ERRORS = {
   ERR_OIDC_FOREIGN_REQUEST: [403, 'This address can only be used by the pages of this site.'],
 } as const satisfies Record<string, readonly [status: number, sentence: string]>
 
-/** The closed set of codes an {@link OidcError} can carry. Part of the public contract. */
+/**
+ * The closed set of codes an {@link OidcError} can carry. Part of the public contract.
+ *
+ * @useDeclaredType
+ */
 export type OidcErrorCode = keyof typeof ERRORS
 
 /** All codes, for documentation tools and exhaustive handlers. */
@@ -107,7 +111,9 @@ export const oidcErrorCodes = Object.keys(ERRORS) as readonly OidcErrorCode[]
  * text chosen by a stranger; `sentence` is for the person in front of the browser; `cause` is the evidence.
  */
 export class OidcError extends Error {
+  /** Tells it from other errors where `instanceof` cannot. */
   override readonly name = 'OidcError'
+  /** Says what went wrong, for programs; see docs/errors.md. */
   readonly code: OidcErrorCode
   /** HTTP status that fits; Express uses it. */
   readonly status: number

@@ -1,6 +1,18 @@
 import './express.js'
 
-export type { OidcEvent } from './diagnostics/events.js'
+export type {
+  AnswerReceived,
+  OidcEvent,
+  ProviderCall,
+  ShownFields,
+  SignedOutEvent,
+  SignInFinished,
+  SignInStarted,
+  StepDone,
+  StoreCommand,
+  StoreTrouble,
+  TokenRefresh,
+} from './diagnostics/events.js'
 export { OidcError, type OidcErrorCode, oidcErrorCodes } from './errors.js'
 export type { AccessToken, AccessTokenOptions } from './handlers/access-tokens.js'
 export type { ApiFetchOptions } from './handlers/api-fetch.js'
@@ -18,6 +30,7 @@ export type { UserInfoOptions } from './handlers/user-info.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
 export type { OidcOptions, PrivateKeyAuthentication, SessionOptions } from './options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
+export type { ClientPrivateKey } from './protocol/client-authentication.js'
 export type {
   ClientAuthenticationMethod,
   IdTokenClaims,
@@ -29,4 +42,4 @@ export type {
 } from './protocol/wire.js'
 export type { OidcSession, OidcSessions, RevokeTarget } from './sessions.js'
 export type { RedisClient } from './state/redis-client.js'
-export type { Tokens } from './state/ticket.js'
+export type { OtherAccessToken, Tokens } from './state/ticket.js'

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { parseOptions } from './configuration.js'
+import { startReadableLog } from './diagnostics/readable-log.js'
 import type { AccessToken } from './handlers/access-tokens.js'
 import type { ClientCredentialsOptions } from './handlers/client-tokens.js'
 import { createHttpEdge } from './handlers/edge.js'
@@ -17,9 +18,18 @@ import { createState } from './state/state.js'
 export interface Health {
   /** Whether requests can be served, which is whether the session store answers. */
   readonly ok: boolean
-  readonly store: { readonly reachable: boolean }
+  /** Redis, or the memory of the process, which always answers. */
+  readonly store: {
+    /** Whether it answered a `PING` just now. */
+    readonly reachable: boolean
+  }
   /** A provider that is away keeps nobody out who is signed in. */
-  readonly provider: { readonly reachable: boolean; readonly error?: string }
+  readonly provider: {
+    /** Whether its metadata is known, and the last attempt to reach it went well. */
+    readonly reachable: boolean
+    /** Code of the last failure, where there was one since. */
+    readonly error?: string
+  }
 }
 
 /** The Express handler, and what can be asked of it. */
@@ -68,6 +78,7 @@ export interface OpenIdConnect {
  */
 export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
   const { site, ...settings } = parseOptions(options, process.env)
+  startReadableLog()
   const provider = createProvider(settings.provider)
   const state = createState(settings.state)
   const services = { site, provider, state }

@@ -24,10 +24,11 @@ export interface SessionOptions {
 
 /** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
 export interface PrivateKeyAuthentication {
+  /** The one method that goes with a key. OpenID Connect Core 1.0 section 9. */
   readonly method: 'private_key_jwt'
   /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
   readonly key: ClientPrivateKey
-  /** Default: one that fits the key. */
+  /** What assertions are signed with. Default: one that fits the key. */
   readonly algorithm?: SigningAlgorithm | undefined
 }
 
@@ -37,9 +38,9 @@ export interface PrivateKeyAuthentication {
 export interface OidcOptions {
   /** Issuer identifier, byte for byte as the provider spells it; a trailing slash counts. `OIDC_ISSUER`. */
   readonly issuer?: string | undefined
-  /** `OIDC_CLIENT_ID`. */
+  /** The name the provider knows this site by. `OIDC_CLIENT_ID`. */
   readonly clientId?: string | undefined
-  /** `OIDC_CLIENT_SECRET`. */
+  /** Left out for a public client, or with a private key. `OIDC_CLIENT_SECRET`. */
   readonly clientSecret?: string | undefined
   /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
   readonly clientAuthentication?: ClientAuthenticationMethod | PrivateKeyAuthentication | undefined
@@ -47,19 +48,19 @@ export interface OidcOptions {
   readonly baseUrl?: string | undefined
   /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
   readonly responseType?: string | undefined
-  /** Default `form_post`; `query` is possible for `code` only. */
+  /** How the answer comes back. Default `form_post`; `query` is possible for `code` only. */
   readonly responseMode?: ResponseMode | undefined
-  /** Space-separated; `openid` is always asked for. Default `openid profile email`. */
+  /** What the person is asked to grant, space-separated; `openid` is always asked for. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */
   readonly authorizationParams?: AuthorizationParams | undefined
-  /** At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
+  /** Seals cookies and sessions. At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
   readonly secret?: string | readonly string[] | undefined
   /** An ioredis client, Sentinel client or cluster, or a URL. Left out: process memory, refused in production. `REDIS_URL`. */
   readonly redis?: RedisClient | string | undefined
   /** Prefix of every key in Redis. Default `oidc:`. */
   readonly redisPrefix?: string | undefined
-  /** `false`: the site mounts express-session itself, before this middleware. */
+  /** How sessions and their cookie behave. `false`: the site mounts express-session itself, before this middleware. */
   readonly session?: SessionOptions | false | undefined
   /** Paths relative to where the middleware is mounted; `false` leaves one out. */
   readonly routes?: Partial<Routes> | undefined
@@ -69,9 +70,15 @@ export interface OidcOptions {
    */
   readonly userInfo?:
     | boolean
-    | { readonly token?: 'front-channel' | 'token-endpoint'; readonly algorithm?: SigningAlgorithm }
+    | {
+        /** Which access token. Default `front-channel`. */
+        readonly token?: 'front-channel' | 'token-endpoint'
+        /** The answer has to be signed, with this algorithm. Default: it need not be. OpenID Connect Core 1.0 section 5.3.2. */
+        readonly algorithm?: SigningAlgorithm
+      }
   /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
   readonly protocolClaims?: readonly string[] | undefined
+  /** Places where the site takes part. Default: none. */
   readonly hooks?: Readonly<Hooks> | undefined
   /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
   readonly rememberUserAgent?: boolean | undefined
@@ -83,14 +90,21 @@ export interface OidcOptions {
   readonly metadataUrl?: string | undefined
   /** Endpoints that take the place of published ones, with their metadata names (`token_endpoint`, …). */
   readonly endpoints?: Readonly<Record<string, string>> | undefined
-  /** Used for every call to the provider. Default: the platform's. */
+  /** Used for every call to the provider and by `req.oidc.fetch`. Default: Node's own HTTP client, and the platform's `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined
   /** The clock. Default: the system's. */
   readonly now?: (() => Date) | undefined
   /** Seconds by which clocks may differ. Default 30. */
   readonly clockTolerance?: number | undefined
-  /** Milliseconds. `provider`: one exchange with the provider, default 10 000. `redis`: one command, default 800. */
-  readonly timeouts?: { readonly provider?: number | undefined; readonly redis?: number | undefined } | undefined
+  /** Milliseconds after which an answer is not waited for any more. */
+  readonly timeouts?:
+    | {
+        /** One whole exchange with the provider. Default 10 000. */
+        readonly provider?: number | undefined
+        /** One command to Redis. Default 800. */
+        readonly redis?: number | undefined
+      }
+    | undefined
   /** Origins of the APIs that `req.oidc.fetch` may send the access token to, such as `['https://api.example.com']`. Default none. */
   readonly apis?: readonly string[] | undefined
   /** Whether a sign-out gives refresh and access token back to the provider, in the background, where it offers that. Default `true`. */

@@ -11,9 +11,11 @@ import type { SessionSummary } from './state/ticket.js'
 export interface OidcSession {
   /** Names the session in {@link OidcSessions.revoke}. Nobody can sign in with it; `req.oidc.handle` is that of the request. */
   readonly handle: string
+  /** Whose it is. */
   readonly sub: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
+  /** When it began. */
   readonly signedInAt: number
   /** The last request, at most some minutes late. */
   readonly lastSeenAt: number
@@ -25,9 +27,22 @@ export interface OidcSession {
 
 /** Which sessions end: all of a person but one, all that hang on one session at the provider, or a single one. */
 export type RevokeTarget =
-  | { readonly sub: string; readonly except?: string | undefined }
-  | { readonly sid: string }
-  | { readonly handle: string; readonly sub?: string }
+  | {
+      /** All sessions of this person. */
+      readonly sub: string
+      /** But not the one with this handle. */
+      readonly except?: string | undefined
+    }
+  | {
+      /** All sessions that hang on this one at the provider. */
+      readonly sid: string
+    }
+  | {
+      /** The one session with this handle. */
+      readonly handle: string
+      /** Only if it is this person's. */
+      readonly sub?: string
+    }
 
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
 export interface OidcSessions {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { before, describe, test } from 'node:test'
+import { FIELD } from '../lib/state/record-fields.js'
 import { compilerOptions, complaintsOf, createProgram, entryPoints } from './tools/compile.js'
-import { anchorsOf, type Example, examplesOf, readPage, readPages, root } from './tools/documentation.js'
+import { anchorsOf, type Example, examplesOf, readPage, readPages, root, sectionOf } from './tools/documentation.js'
 
 const pages = readPages()
 const options = compilerOptions({
@@ -70,15 +71,58 @@ describe('the examples of the documentation', () => {
   })
 })
 
-test('every link within the documentation leads to a page, and to a heading that is there', () => {
-  const broken = pages.flatMap(({ name, text }) => {
-    const prose = text.replace(/^```[\s\S]*?^```$/gm, '')
-    const targets = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
-    const local = targets.filter(target => !/^[a-z]+:/.test(target))
+const everything = [...pages, readPage('CHANGELOG.md'), readPage('SECURITY.md')]
+
+test('every link and picture of the documentation is there, and every heading a link names', () => {
+  const broken = everything.flatMap(({ name, text }) => {
+    const local = targetsOf(text).filter(target => !/^[a-z]+:/.test(target))
     return local.filter(target => !leadsSomewhere(name, target)).map(target => `${name}: ${target}`)
   })
   assert.deepEqual(broken, [])
 })
+
+test('a broken link, picture or heading would be found', () => {
+  const text = '[a](nowhere.md) ![b](none.png) <img alt="c" src="c.png"> <source srcset="d.png"> [e](#nothing) `[f](x)`'
+  const broken = targetsOf(text).filter(target => !leadsSomewhere('README.md', target))
+  assert.deepEqual(broken, ['nowhere.md', 'none.png', '#nothing', 'c.png', 'd.png'])
+})
+
+test('every picture says in words what it shows', () => {
+  const pictures = everything.flatMap(({ text }) => text.match(/<img [^>]*>|!\[[^\]]*\]/g) ?? [])
+  assert.deepEqual(
+    pictures.filter(picture => !/alt="[^"]{20,}"|!\[[^\]]{20,}\]/.test(picture)),
+    [],
+  )
+})
+
+test('docs/architecture.md names every folder and file right in lib/, and every field of a record', () => {
+  const { text } = readPage('docs/architecture.md')
+  const layers = sectionOf({ name: 'docs/architecture.md', text }, '## Layers')
+  for (const name of readdirSync(join(root, 'lib'))) {
+    if (name !== 'tsconfig.json') assert.match(layers, new RegExp(`[\`/]${name.replace('.', '\\.')}[\`/]`), name)
+  }
+  for (const field of Object.values(FIELD)) assert.ok(text.includes(`\n| \`${field}\` |`), field)
+})
+
+test('every npm script the documentation names is there', () => {
+  const { scripts } = JSON.parse(readPage('package.json').text) as {
+    readonly scripts: Readonly<Record<string, string>>
+  }
+  const named = everything.flatMap(({ text }) => [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name))
+  assert.ok(named.length > 0)
+  assert.deepEqual(
+    named.filter(name => !(name in scripts)),
+    [],
+  )
+})
+
+/** Where links and pictures outside of code lead. */
+function targetsOf(text: string): string[] {
+  const prose = text.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+  const pictures = [...prose.matchAll(/<(?:img|source)\b[^>]*?\b(?:src|srcset)="([^"]+)"/g)]
+  return [...links, ...pictures].map(([, target = '']) => target)
+}
 
 function leadsSomewhere(from: string, target: string): boolean {
   const [path = '', anchor] = target.split('#')

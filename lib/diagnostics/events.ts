@@ -12,10 +12,11 @@ interface EventBase {
 
 /** Something that took time and may have failed. */
 interface Timed {
-  /** Milliseconds. */
+  /** How long it took, in milliseconds. */
   readonly duration: number
+  /** Whether it went well. */
   readonly passed: boolean
-  /** Of an {@link OidcError}. `undefined` where it passed, and where something else failed, such as a hook. */
+  /** Of the {@link OidcError}. `undefined` where it passed, and where something else failed, such as a hook. */
   readonly code?: OidcErrorCode
 }
 
@@ -24,27 +25,35 @@ export type ShownFields = Readonly<Record<string, string>>
 
 /** The browser is sent to the provider. */
 export interface SignInStarted extends EventBase {
+  /** Tells this event from the others. */
   readonly type: 'sign-in-started'
   /** Path of the page that began it, without its query. */
   readonly path: string
-  /** Without its query. */
+  /** The provider's address, without its query. */
   readonly endpoint: string
+  /** What the request asks for. */
   readonly params: ShownFields
 }
 
 /** The provider's answer came in by the browser. Nothing in it was checked yet. */
 export interface AnswerReceived extends EventBase {
+  /** Tells this event from the others. */
   readonly type: 'answer-received'
+  /** `POST` for `form_post`. */
   readonly method: 'GET' | 'POST'
+  /** Path of the callback. */
   readonly path: string
+  /** What the answer says. */
   readonly fields: ShownFields
 }
 
 /** One step of the callback. */
 export interface StepDone extends EventBase, Timed {
+  /** Tells this event from the others. */
   readonly type: 'step'
   /** 1 to 10, as in docs/architecture.md. */
   readonly step: number
+  /** Names the step; two can have the same number. */
   readonly key: string
   /** What holds when it has passed. */
   readonly name: string
@@ -58,6 +67,7 @@ export interface StepDone extends EventBase, Timed {
 
 /** The callback is over. */
 export interface SignInFinished extends EventBase, Timed {
+  /** Tells this event from the others. */
   readonly type: 'sign-in-finished'
   /** `repeated`: the answer came before, or too late and was begun anew. */
   readonly outcome: 'signed-in' | 'repeated' | 'failed'
@@ -65,12 +75,15 @@ export interface SignInFinished extends EventBase, Timed {
 
 /** One exchange with the provider, by the site itself. */
 export interface ProviderCall extends EventBase, Timed {
+  /** Tells this event from the others. */
   readonly type: 'provider-call'
+  /** Of HTTP. */
   readonly method: 'GET' | 'POST'
-  /** Without its query. */
+  /** The address that was called, without its query. */
   readonly endpoint: string
+  /** What was sent in the body. */
   readonly fields: ShownFields
-  /** Absent where no answer came. */
+  /** Of HTTP. Absent where no answer came. */
   readonly status?: number
   /** Names of the members of a JSON answer, not their values. */
   readonly members?: readonly string[]
@@ -78,6 +91,7 @@ export interface ProviderCall extends EventBase, Timed {
 
 /** One command to Redis. */
 export interface StoreCommand extends EventBase, Timed {
+  /** Tells this event from the others. */
   readonly type: 'store-command'
   /** Name of the command or of the script. Keys and values are not shown. */
   readonly command: string
@@ -85,20 +99,27 @@ export interface StoreCommand extends EventBase, Timed {
 
 /** Redis did not do what it was asked. */
 export interface StoreTrouble extends EventBase {
+  /** Tells this event from the others. */
   readonly type: 'store-trouble'
+  /** Name of the command or of the script. */
   readonly command: string
+  /** What went wrong, in words that hold no key, value or address. */
   readonly reason: string
 }
 
 /** Tokens were refreshed, or could not be. */
 export interface TokenRefresh extends EventBase, Timed {
+  /** Tells this event from the others. */
   readonly type: 'token-refresh'
 }
 
 /** Sessions were ended by a sign-out. */
 export interface SignedOutEvent extends EventBase {
+  /** Tells this event from the others. */
   readonly type: 'sign-out'
+  /** Who ended them, as in the hook `signOut`. */
   readonly reason: 'logout' | 'front-channel' | 'back-channel' | 'revoked'
+  /** How many ended. */
   readonly sessions: number
 }
 

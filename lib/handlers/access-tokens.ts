@@ -12,6 +12,7 @@ import { isDue, isFresh, isUsable } from './token-freshness.js'
 
 /** An access token and what is known about it. */
 export interface AccessToken {
+  /** What goes behind `Bearer` in the `Authorization` header. A secret: never in a page, a log or an address. */
   readonly value: string
   /** `Bearer`, as the provider spelled it. */
   readonly type: string
@@ -29,7 +30,7 @@ export interface AccessTokenOptions {
   readonly scope?: string
   /** A token for this API, beside the main one. RFC 8707. */
   readonly resource?: string
-  /** Refreshes even a token that is still good, because an API has refused it. */
+  /** Refreshes even a token that is still good, because an API has refused it. Default `false`. */
   readonly forceRefresh?: boolean
 }
 

@@ -14,8 +14,9 @@ import { isDue, isFresh, isUsable } from './token-freshness.js'
 
 /** What a token for this site itself is for. */
 export interface ClientCredentialsOptions {
+  /** Space-separated. Default: whatever the provider gives this client. */
   readonly scope?: string
-  /** The API. RFC 8707. */
+  /** The API the token is for. RFC 8707. */
   readonly resource?: string
 }
 

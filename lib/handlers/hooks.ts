@@ -11,6 +11,7 @@ export interface SignInContext {
   readonly idTokenClaims: IdTokenClaims
   /** The userinfo answer, where one was fetched. */
   readonly userInfo: UserInfo | undefined
+  /** What the token endpoint gave. Keep them out of what the hook returns: they are kept apart, and shown to nobody. */
   readonly tokens: Readonly<Tokens>
   /** The callback request. For `form_post` it carries no session. */
   readonly req: Request
@@ -26,6 +27,7 @@ export interface RefreshContext {
   readonly idTokenClaims: IdTokenClaims | undefined
   /** The userinfo answer, after `userInfo({ refresh: true })`. */
   readonly userInfo: UserInfo | undefined
+  /** The tokens as they are now. */
   readonly tokens: Readonly<Tokens>
 }
 
@@ -37,12 +39,15 @@ export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revok
 
 /** A session that has ended. */
 export interface SignedOut {
+  /** Who ended it. */
   readonly reason: SignOutReason
+  /** The provider at which the person had signed in. */
   readonly issuer: string
+  /** The person, as that provider names them. */
   readonly sub: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
-  /** Seconds since the epoch. */
+  /** When the session began, in seconds since the epoch. */
   readonly signedInAt: number
 }
 

@@ -15,7 +15,10 @@ import type { Visit } from './visit.js'
 export interface LoginOptions {
   /** Where to land afterwards: a path of this site. Anything else is ignored. Default: the page asked for, on a GET. */
   readonly returnTo?: string
-  /** OpenID Connect Core 1.0 section 3.1.2.1. */
+  /**
+   * `login` asks for a new sign-in, `consent` for a new consent, `select_account` for a choice; `none` for an answer without a page, and
+   * the error `login_required` where there would be one. Default: the provider decides. OpenID Connect Core 1.0 section 3.1.2.1.
+   */
   readonly prompt?: string
   /** Seconds since the person last proved who they are; enforced on `auth_time`. `0` asks for a new sign-in. */
   readonly maxAge?: number
@@ -23,11 +26,13 @@ export interface LoginOptions {
   readonly acrValues?: readonly string[]
   /** Authentication contexts of which one is required (asked for as an essential claim); enforced on `acr`. */
   readonly acr?: readonly string[]
+  /** Who is probably about to sign in, such as an e-mail address, to fill in the provider's form. */
   readonly loginHint?: string
+  /** Languages for the provider's pages, in order of preference. BCP 47. */
   readonly uiLocales?: readonly string[]
   /** Added to the configured scope. */
   readonly scope?: string
-  /** RFC 8707. */
+  /** The APIs that access tokens are wanted for. RFC 8707. */
   readonly resource?: string | readonly string[]
   /** Any other parameter, with the name it has on the wire. Protocol parameters cannot be replaced. */
   readonly params?: AuthorizationParams

@@ -7,15 +7,19 @@ import type { Hooks } from './hooks.js'
 
 /** The paths this package answers, relative to where it is mounted. `false` leaves one out. */
 export interface Routes {
+  /** Starts a sign-in; `?returnTo=/path` says where to land. Default `/login`. */
   readonly login: string | false
+  /** Takes the provider's answer: the redirect URI to register. Default `/callback`. */
   readonly callback: string
+  /** Signs out, by POST or by a link of this site. Default `/logout`. OpenID Connect RP-Initiated Logout 1.0. */
   readonly logout: string | false
+  /** Where the provider sends people after its own sign-out: the URI to register for that. Default `/logout/callback`. */
   readonly logoutCallback: string | false
-  /** Front-channel logout: the provider's page loads it in a frame. */
+  /** The provider's page loads it in a frame. Default `/logout/frontchannel`. OpenID Connect Front-Channel Logout 1.0. */
   readonly logoutFrontchannel: string | false
-  /** Back-channel logout: the provider itself calls it. */
+  /** The provider itself calls it. Default `/logout/backchannel`. OpenID Connect Back-Channel Logout 1.0. */
   readonly logoutBackchannel: string | false
-  /** A page to embed that watches the session at the provider. OpenID Connect Session Management 1.0. */
+  /** A page to embed that watches the session at the provider. Off by default. OpenID Connect Session Management 1.0. */
   readonly checkSession: string | false
   /** Says to scripts of this site who is signed in. Off by default. */
   readonly user: string | false

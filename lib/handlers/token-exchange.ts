@@ -13,6 +13,7 @@ export interface ExchangeOptions {
   readonly audience?: string
   /** Its address. */
   readonly resource?: string
+  /** Space-separated. Default: whatever the provider gives for that service. */
   readonly scope?: string
 }
 

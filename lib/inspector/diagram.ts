@@ -71,12 +71,13 @@ function buildLabel({ time, from, to, text, duration, passed }: Message, top: nu
   const took = duration === undefined ? '' : ` · ${spellDuration(duration)}`
   const at = spellTime(time)
   if (!centred) {
-    const words = escapeHtml(cut(`${at}  ${text}`, 54 - took.length) + took)
+    // What failed is bold, and so takes more room.
+    const words = escapeHtml(cut(`${at}  ${text}`, (passed === false ? 49 : 54) - took.length) + took)
     return `<text class="label${failed}" x="2" y="${top + 10}">${words}</text>`
   }
   const clock = `<text class="clock" x="2" y="${top + 18}">${at}</text>`
   if (from === to) {
-    const words = escapeHtml(cut(text, 64) + took)
+    const words = escapeHtml(cut(text, 84 - took.length) + took)
     return `${clock}<text class="label${failed}" x="${x[from] + 16}" y="${top + 18}">${words}</text>`
   }
   const room = Math.abs(x[from] - x[to]) / 7

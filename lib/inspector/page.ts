@@ -107,8 +107,13 @@ function buildChecks(event: StepDone, answer: ShownFields): string {
 }
 
 function mark(passed: boolean | undefined): string {
-  if (passed === undefined) return '<span class="mark quiet" title="not needed, or not reached">–</span>'
-  return passed ? '<span class="mark good" title="passed">✓</span>' : '<span class="mark bad" title="failed">✗</span>'
+  const [kind, says, sign] =
+    passed === undefined
+      ? ['quiet', 'not needed, or not reached', '–']
+      : passed
+        ? ['good', 'passed', '✓']
+        : ['bad', 'failed', '✗']
+  return `<span class="mark ${kind}" role="img" aria-label="${says}" title="${says}">${sign}</span>`
 }
 
 function buildMessage({ time, from, to, text, duration, fields = {} }: Message): string {

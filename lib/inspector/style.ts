@@ -33,10 +33,11 @@ marker path { fill: context-stroke }
 .check path { fill: none; stroke: var(--good); stroke-width: 1.8 }
 .check.failed circle, .check.failed path { stroke: var(--bad) }
 ol, ul { padding: 0; list-style: none; margin: 0 }
-.steps > li { padding: .55rem 0; border-top: 1px solid var(--line) }
-.steps ul { margin: .3rem 0 0 1.6rem; font-size: .93rem }
-.mark { display: inline-block; width: 1.4rem; font-weight: 700 }
-.section { display: block; margin-left: 1.4rem }
+.steps li { padding-left: 1.4rem; text-indent: -1.4rem }
+.steps > li { padding-block: .55rem; border-top: 1px solid var(--line) }
+.steps ul { margin: .3rem 0 0; font-size: .93rem }
+.mark { display: inline-block; width: 1.4rem; font-weight: 700; text-indent: 0 }
+.section { display: block; text-indent: 0 }
 .steps ul .section { display: inline; margin-left: .4rem }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .4rem 0 .8rem 1.2rem; font-size: .9rem }
 dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
@@ -49,7 +50,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem }
   .narrow .head { font-size: 13px } .narrow .label { font-size: 12px }
   figure { padding: .4rem }
   dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .35rem }
-  .steps ul { margin-left: .8rem } .steps ul .section { display: block; margin-left: 1.4rem }
+  .steps ul .section { display: block; margin-left: 0 }
 }
 `
 

@@ -1,9 +1,15 @@
-import { type RequestParams, setParams } from './request-params.js'
+import { setParams } from './request-params.js'
 import { returnsCode } from './response-type.js'
 import type { ResponseMode, ResponseType } from './wire.js'
 
-/** See {@link RequestParams}. */
-export type AuthorizationParams = RequestParams
+/**
+ * Parameters a site adds to an authorization request, by their names on the wire. An object (`claims`) is sent as JSON; an array is
+ * repeated for `resource` (RFC 8707 section 2) and joined by blanks for every other name; `undefined` is left out.
+ *
+ * Parameters of the protocol cannot be replaced (ERR_OIDC_OPTIONS): client_id, redirect_uri, response_type, response_mode, scope, state,
+ * nonce, code_challenge, code_challenge_method, request, request_uri.
+ */
+export type AuthorizationParams = Readonly<Record<string, string | number | readonly string[] | object | undefined>>
 
 /** OpenID Connect Core 1.0 sections 3.1.2.1 and 3.3.2.1, RFC 7636 section 4.3. */
 export interface AuthorizationRequest {

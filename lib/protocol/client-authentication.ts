@@ -4,6 +4,7 @@ import { SignJWT } from 'jose/jwt/sign'
 import { OidcError } from '../errors.js'
 import type { ClientAuthenticationMethod, SigningAlgorithm } from './wire.js'
 
+/** A private key in any form `jose` takes. A JWK may name itself (`kid`). */
 export type ClientPrivateKey = CryptoKey | KeyObject | JWK
 
 /** How this client proves to the token endpoint who it is. OpenID Connect Core 1.0 section 9. */

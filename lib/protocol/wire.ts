@@ -5,38 +5,60 @@
 
 /** OpenID Connect Discovery 1.0 section 3, with the members this package uses. */
 export interface ProviderMetadata {
+  /** Its identifier, compared byte for byte. */
   readonly issuer: string
+  /** Where the browser goes to sign in. */
   readonly authorization_endpoint: string
+  /** Where codes and refresh tokens are traded for tokens. */
   readonly token_endpoint?: string
+  /** Where claims are asked for with an access token. */
   readonly userinfo_endpoint?: string
+  /** Where its public keys are. */
   readonly jwks_uri?: string
+  /** Where the browser goes to sign out. OpenID Connect RP-Initiated Logout 1.0. */
   readonly end_session_endpoint?: string
+  /** Where tokens are given back. RFC 7009. */
   readonly revocation_endpoint?: string
+  /** A page to embed that knows the session there. OpenID Connect Session Management 1.0. */
   readonly check_session_iframe?: string
+  /** Scopes it offers; not all have to be named. */
   readonly scopes_supported?: readonly string[]
+  /** Response types it offers. */
   readonly response_types_supported?: readonly string[]
+  /** Response modes it offers. */
   readonly response_modes_supported?: readonly string[]
+  /** Ways a client can prove itself at the token endpoint. */
   readonly token_endpoint_auth_methods_supported?: readonly string[]
+  /** Algorithms of client assertions. */
   readonly token_endpoint_auth_signing_alg_values_supported?: readonly string[]
+  /** Algorithms ID Tokens are signed with. */
   readonly id_token_signing_alg_values_supported?: readonly string[]
+  /** Whether every answer says by `iss` who sent it. RFC 9207. */
   readonly authorization_response_iss_parameter_supported?: boolean
   readonly [member: string]: unknown
 }
 
 /** The claims of an ID Token after every check has passed. OpenID Connect Core 1.0 section 2. */
 export interface IdTokenClaims {
+  /** The issuer. */
   readonly iss: string
+  /** The person, as the issuer names them. */
   readonly sub: string
+  /** The clients it is for; this one is among them. */
   readonly aud: string | readonly string[]
-  /** Seconds since the epoch. */
+  /** When it expires, in seconds since the epoch. */
   readonly exp: number
-  /** Seconds since the epoch. */
+  /** When it was issued, in seconds since the epoch. */
   readonly iat: number
+  /** That of the attempt. */
   readonly nonce?: string
+  /** The client it was issued to. */
   readonly azp?: string
-  /** Seconds since the epoch. */
+  /** When the person last proved who they are, in seconds since the epoch. */
   readonly auth_time?: number
+  /** How strongly: one of the provider's own values. */
   readonly acr?: string
+  /** The provider's session. OpenID Connect Front-Channel Logout 1.0 section 3. */
   readonly sid?: string
   readonly [claim: string]: unknown
 }
@@ -54,6 +76,7 @@ export interface TokenResponse {
 
 /** A userinfo answer that has been checked for its shape. OpenID Connect Core 1.0 section 5.3.2. */
 export interface UserInfo {
+  /** The same as in the ID Token, which is checked. */
   readonly sub: string
   readonly [claim: string]: unknown
 }
@@ -64,7 +87,7 @@ export type ResponseType = 'code' | 'code id_token' | 'code token' | 'code id_to
 /** How the provider hands its answer over. OAuth 2.0 Form Post Response Mode 1.0. */
 export type ResponseMode = 'form_post' | 'query'
 
-/** OpenID Connect Core 1.0 section 9. */
+/** How a client proves itself at the token endpoint. OpenID Connect Core 1.0 section 9. */
 export type ClientAuthenticationMethod =
   | 'client_secret_basic'
   | 'client_secret_post'

@@ -34,9 +34,17 @@ export interface SignInOptions {
 
 /** A provider that believes everybody. For tests only. */
 export interface FakeProvider {
+  /** Its address, `http://127.0.0.1:<port>`. */
   readonly issuer: string
   /** What the site has to know: `openIdConnect({ ...provider.options, … })`. */
-  readonly options: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string }
+  readonly options: {
+    /** Its address. */
+    readonly issuer: string
+    /** The client it knows. */
+    readonly clientId: string
+    /** The secret of that client. */
+    readonly clientSecret: string
+  }
   /**
    * Signs somebody in to a site, by the redirects, posts and cookies of a real sign-in, and with all checks of the middleware.
    *
@@ -45,6 +53,7 @@ export interface FakeProvider {
    * @throws {Error} what the site answered where that was no sign-in
    */
   signIn(site: TestedSite, user?: FakeUser, options?: SignInOptions): Promise<string>
+  /** Closes its port. */
   close(): Promise<void>
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 /** Somebody who signs in. Every claim is in the ID Token and in the userinfo answer. */
 export interface FakeUser {
+  /** Names the person. */
   readonly sub: string
   readonly [claim: string]: unknown
 }

@@ -64,7 +64,12 @@ function buildFeatures({ api }: Settings) {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true, logoutSource: showSignOut, postLogoutSuccessSource: showSignedOut },
-    revocation: { enabled: true },
+    revocation: {
+      enabled: true,
+      // A client gives back its own tokens and nobody else's.
+      allowedPolicy: async (_ctx: unknown, client: { clientId: string }, token: { clientId: string }) =>
+        client.clientId === token.clientId,
+    },
     jwtIntrospection: { enabled: true },
     introspection: {
       enabled: true,

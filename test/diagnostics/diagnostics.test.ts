@@ -28,7 +28,7 @@ describe('diagnostics', () => {
     inScene({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims?private=1`)
       const [started] = only('sign-in-started')
-      assert.ok(started?.attempt)
+      assert.ok(started?.attempt, 'no attempt')
       assert.equal(started.site, site.url)
       assert.equal(started.path, '/claims')
       assert.equal(started.endpoint, `${provider.issuer}/authorize`)
@@ -53,7 +53,10 @@ describe('diagnostics', () => {
         'userInfo',
         'userInfoSubject',
       ])
-      assert.ok(steps.every(({ passed, duration, section }) => passed && duration >= 0 && section !== ''))
+      assert.ok(
+        steps.every(({ passed, duration, section }) => passed && duration >= 0 && section !== ''),
+        JSON.stringify(steps),
+      )
       assert.deepEqual(
         [...new Set(steps.map(event => event.step))].sort((a, b) => a - b),
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
@@ -74,8 +77,8 @@ describe('diagnostics', () => {
       assert.equal(token?.method, 'POST')
       assert.equal(token.status, 200)
       assert.equal(token.fields.grant_type, 'authorization_code')
-      assert.ok(token.members?.includes('access_token'))
-      assert.ok(calls.has('/jwks') && calls.has('/userinfo'))
+      assert.ok(token.members?.includes('access_token'), JSON.stringify(token.members))
+      assert.ok(calls.has('/jwks') && calls.has('/userinfo'), [...calls.keys()].join())
       assert.equal(calls.get('/userinfo')?.endpoint, `${provider.issuer}/userinfo`)
     }),
   )
@@ -87,7 +90,7 @@ describe('diagnostics', () => {
       await agent.open(`${site.url}/token`)
       await agent.post(`${site.url}/logout`, {})
       const text = JSON.stringify(events)
-      assert.ok(events.length > 15)
+      assert.ok(events.length > 15, `${events.length} events`)
       checkNoSecrets(text, 'the diagnostics')
       assert.doesNotMatch(text, /alice/i)
     }),
@@ -168,11 +171,14 @@ describe('diagnostics', () => {
       await agent.visit(`${site.url}/claims`)
       const [started] = only('sign-in-started')
       const commands = only('store-command').filter(({ attempt }) => attempt === started?.attempt)
-      assert.ok(commands.length >= 2)
-      assert.ok(commands.every(({ passed }) => passed))
+      assert.ok(commands.length >= 2, `${commands.length} commands`)
+      assert.ok(
+        commands.every(({ passed }) => passed),
+        JSON.stringify(commands),
+      )
       await redis.kill()
       await agent.open(`${site.url}/claims`)
-      assert.ok(only('store-trouble').length > 0)
+      assert.ok(only('store-trouble').length > 0, 'no trouble')
       assert.equal(only('store-command').at(-1)?.code, 'ERR_OIDC_STORE_UNAVAILABLE')
     })()
     await redis.stop()

@@ -34,6 +34,7 @@ export function pack(): Packed {
       cpSync(join(root, name), join(stage, name), { recursive: true })
   }
   execFileSync(process.execPath, [tsc, '-p', 'lib/tsconfig.json', '--outDir', join(stage, 'dist')], { cwd: root })
+  execFileSync(process.execPath, [join(root, 'test/tools/bundle.mjs')], { cwd: stage })
   const options = ['--ignore-scripts', '--json', '--pack-destination', folder, '--loglevel', 'error']
   const output = execFileSync('npm', ['pack', ...options], { cwd: stage, encoding: 'utf8' })
   // npm 12 answers with an object by name, earlier ones with a list.

@@ -47,7 +47,7 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
 
     assert.match(await textOf(page, 'main'), /alice/i)
     const names = await page.locator('tbody th[scope=row]').allTextContents()
-    assert.ok(names.includes('sub'))
+    assert.ok(names.includes('sub'), names.join())
     for (const name of protocolClaims) assert.ok(!names.includes(name), `${name} is not shown`)
 
     await page.goto(`${sample.siteUrl}/call-api`)
@@ -89,7 +89,7 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     await signIn(page, 'alice')
     await page.goBack()
     await page.waitForURL(`${sample.siteUrl}/**`)
-    assert.ok(await page.getByText('Sign out').isVisible())
+    assert.ok(await page.getByText('Sign out').isVisible(), 'there is no way to sign out')
     await context.close()
   })
 

@@ -1,4 +1,5 @@
 import { type RequestHandler, urlencoded } from 'express'
+import { describeBrowser } from '../describe-browser.js'
 import type { OpenIdConnect } from '../oidc.js'
 
 export interface SessionsController {
@@ -18,7 +19,7 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
         sessions: sessions.map(({ handle, userAgent, signedInAt, lastSeenAt }) => ({
           handle,
           isThis: handle === req.oidc.handle,
-          browser: userAgent ?? 'Unknown browser',
+          browser: describeBrowser(userAgent),
           signedIn: timeOf(signedInAt),
           lastSeen: timeOf(lastSeenAt),
         })),

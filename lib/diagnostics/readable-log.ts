@@ -1,0 +1,62 @@
+import { subscribe } from 'node:diagnostics_channel'
+import { debuglog } from 'node:util'
+import type { OidcEvent, ShownFields } from './events.js'
+import { channelName } from './publish.js'
+
+const log = debuglog(channelName)
+
+let isListening = false
+
+/**
+ * With `NODE_DEBUG=express-hybrid-oidc` in the environment every event becomes a line on standard error, once for the whole process.
+ * Without it nobody listens, and no event is made.
+ */
+export function startReadableLog(): void {
+  if (!log.enabled || isListening) return
+  isListening = true
+  subscribe(channelName, message => log('%s', spellEvent(message as OidcEvent)))
+}
+
+/** One line for people. As the event holds no secret, neither does the line. */
+export function spellEvent(event: OidcEvent): string {
+  const attempt = event.attempt === undefined ? '' : `[${event.attempt}] `
+  const outcome = 'passed' in event ? spellOutcome(event) : ''
+  return attempt + spellWhat(event) + outcome
+}
+
+function spellWhat(event: OidcEvent): string {
+  switch (event.type) {
+    case 'sign-in-started':
+      return `${event.path} sends the browser to ${event.endpoint}${spellFields(event.params)}`
+    case 'answer-received':
+      return `${event.method} ${event.path} brings an answer${spellFields(event.fields)}`
+    case 'step':
+      return `step ${event.step}: ${event.name}`
+    case 'sign-in-finished':
+      return `sign-in over: ${event.outcome}`
+    case 'provider-call':
+      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${spellFields(event.fields)}`
+    case 'store-command':
+      return `Redis ${event.command}`
+    case 'store-trouble':
+      return `Redis ${event.command}: ${event.reason}`
+    case 'token-refresh':
+      return 'tokens refreshed'
+    case 'sign-out':
+      return `sign-out (${event.reason}): ${event.sessions} ended`
+  }
+}
+
+function spellFields(fields: ShownFields): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
+    .join('')
+}
+
+function spellOutcome(event: Extract<OidcEvent, { readonly passed: boolean }>): string {
+  const took = `, ${event.duration.toFixed(1)} ms`
+  if (event.passed) return took
+  const { reason, evidence } = event.type === 'step' ? event : {}
+  const words = [event.code, reason, evidence === undefined ? undefined : JSON.stringify(evidence)]
+  return `${took}, FAILED ${words.filter(word => word !== undefined).join(': ')}`.trimEnd()
+}

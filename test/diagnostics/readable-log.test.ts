@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { spellEvent } from '../../lib/diagnostics/readable-log.js'
+import type { OidcEvent } from '../../lib/index.js'
+
+const run = promisify(execFile)
+const base = { at: 0, site: 'https://rp.example', attempt: 'abc' }
+const passed = { duration: 1.234, passed: true }
+
+const lines: readonly (readonly [OidcEvent, string])[] = [
+  [
+    {
+      ...base,
+      type: 'sign-in-started',
+      path: '/claims',
+      endpoint: 'https://op.example/authorize',
+      params: { scope: 'a b' },
+    },
+    '[abc] /claims sends the browser to https://op.example/authorize scope="a b"',
+  ],
+  [
+    { ...base, type: 'answer-received', method: 'POST', path: '/callback', fields: { code: 'x…' } },
+    '[abc] POST /callback brings an answer code="x…"',
+  ],
+  [
+    { ...base, ...passed, type: 'step', step: 5, key: 'frontIdToken', name: 'It is genuine', section: 'Core' },
+    '[abc] step 5: It is genuine, 1.2 ms',
+  ],
+  [
+    {
+      ...base,
+      ...{
+        type: 'step',
+        step: 5,
+        key: 'frontIdToken',
+        name: 'It is genuine',
+        section: 'Core',
+        duration: 2,
+        passed: false,
+      },
+      ...{ code: 'ERR_OIDC_ID_TOKEN_AUDIENCE', reason: 'aud is another', evidence: { expected: 'me\nyou' } },
+    },
+    String.raw`[abc] step 5: It is genuine, 2.0 ms, FAILED ERR_OIDC_ID_TOKEN_AUDIENCE: aud is another: {"expected":"me\nyou"}`,
+  ],
+  [
+    {
+      ...base,
+      ...passed,
+      type: 'provider-call',
+      method: 'POST',
+      endpoint: 'https://op.example/token',
+      fields: {},
+      status: 200,
+    },
+    '[abc] POST https://op.example/token 200, 1.2 ms',
+  ],
+  [
+    {
+      at: 0,
+      type: 'provider-call',
+      method: 'GET',
+      endpoint: 'https://op.example/jwks',
+      fields: {},
+      duration: 9,
+      passed: false,
+    },
+    'GET https://op.example/jwks no answer, 9.0 ms, FAILED',
+  ],
+  [{ at: 0, ...passed, type: 'store-command', command: 'HMGET' }, 'Redis HMGET, 1.2 ms'],
+  [{ at: 0, type: 'store-trouble', command: 'HMGET', reason: 'timeout' }, 'Redis HMGET: timeout'],
+  [{ at: 0, ...passed, type: 'token-refresh' }, 'tokens refreshed, 1.2 ms'],
+  [{ at: 0, type: 'sign-out', reason: 'back-channel', sessions: 2 }, 'sign-out (back-channel): 2 ended'],
+  [{ ...base, ...passed, type: 'sign-in-finished', outcome: 'signed-in' }, '[abc] sign-in over: signed-in, 1.2 ms'],
+]
+
+/** What a process says that makes the middleware and then has an event. */
+async function errorsOf(environment: NodeJS.ProcessEnv): Promise<string> {
+  const script = `
+    import { channel } from 'node:diagnostics_channel'
+    import { startReadableLog } from './lib/diagnostics/readable-log.ts'
+    import { openIdConnect } from './lib/index.ts'
+    const oidc = openIdConnect({
+      issuer: 'https://op.example',
+      clientId: 'client',
+      baseUrl: 'https://rp.example',
+      secret: 'abcdefghijklmnopqrstuvwxyz012345',
+      fetch: () => Promise.reject(new Error('away')),
+      log() {},
+    })
+    startReadableLog()
+    const events = channel('express-hybrid-oidc')
+    console.error('somebody listens:', events.hasSubscribers)
+    events.publish({ at: 0, type: 'store-trouble', command: 'PING', reason: '100 %s' })
+    await oidc.close()`
+  const { stderr } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: new URL('../..', import.meta.url),
+    env: { PATH: process.env.PATH, ...environment },
+  })
+  return stderr
+}
+
+describe('the readable log', () => {
+  test('has a line for every kind of event', () => {
+    for (const [event, line] of lines) assert.equal(spellEvent(event), line)
+  })
+
+  test('is written where NODE_DEBUG names the package, each event once', async () => {
+    const text = await errorsOf({ NODE_DEBUG: 'express-hybrid-oidc' })
+    assert.match(text, /somebody listens: true/)
+    assert.equal(text.split('Redis PING: 100 %s').length, 2, text)
+  })
+
+  test('is not there otherwise, and nobody listens', async () => {
+    const text = await errorsOf({})
+    assert.match(text, /somebody listens: false/)
+    assert.ok(!text.includes('PING'), text)
+  })
+})
