@@ -113,7 +113,7 @@ function defaultExports({ name, tree }: SourceFile): string[] {
 
 describe('lib', () => {
   test('every file lies in a layer of the table', () => {
-    assert.ok(files.length > 10)
+    assert.ok(files.length > 10, `${files.length} files`)
     assert.deepEqual(
       files.map(file => layerOf(file.name)).filter(layer => !(layer in LAYERS)),
       [],
@@ -154,7 +154,7 @@ describe('lib', () => {
 
   test('protocol has no clock, no chance, no network and no process', () => {
     const protocol = files.filter(file => layerOf(file.name) === 'protocol')
-    assert.ok(protocol.length > 0)
+    assert.ok(protocol.length > 0, 'no file of protocol')
     assert.deepEqual(protocol.flatMap(impurities), [])
   })
 

@@ -114,7 +114,7 @@ describe('options', () => {
       },
     )
     assert.equal(routes.callback, '/callback')
-    assert.ok(Object.isFrozen(site) && Object.isFrozen(routes))
+    assert.ok(Object.isFrozen(site) && Object.isFrozen(routes), 'not frozen')
   })
 
   test('take a response type in any word order, and add openid to a scope once', () => {

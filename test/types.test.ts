@@ -26,7 +26,7 @@ describe('the types of the package, as its sites get them', () => {
 
   before(() => {
     declarations = emitDeclarations()
-    assert.ok(declarations.has(join(published, 'index.d.ts')))
+    assert.ok(declarations.has(join(published, 'index.d.ts')), 'no declarations')
   })
 
   test('accept what is right and refuse what is wrong', () => {

@@ -47,7 +47,7 @@ function allowedUrl({ services: { site } }: Visit, input: string | URL): URL {
 async function follow(visit: Visit, url: URL, init: RequestInit, token: AccessToken): Promise<Response> {
   const headers = new Headers(init.headers)
   headers.set('authorization', `Bearer ${token.value}`)
-  const isStream = init.body !== undefined && init.body !== null && !canBeSentAgain(init.body)
+  const isStream = !canBeSentAgain(init.body)
   const request = { ...init, headers, ...(isStream && { duplex: 'half' as const }) }
   for (let redirects = 0, target = url; ; redirects += 1) {
     const response = await visit.services.provider.callApi(target, request)

@@ -102,9 +102,14 @@ async function fetchEarlyUserInfo(
   try {
     return await step('userInfo', () => provider.fetchUserInfo(accessToken))
   } catch (error) {
-    if (error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401) return undefined
+    if (isTokenRefused(error)) return undefined
     throw error
   }
+}
+
+/** Whether the provider does not take the access token any more, rather than having trouble of its own. */
+export function isTokenRefused(error: unknown): boolean {
+  return error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401
 }
 
 /** Steps 6, left half, and 7. */

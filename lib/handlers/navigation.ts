@@ -4,19 +4,28 @@ import type { IncomingMessage } from 'node:http'
  * Whether a person is looking at the answer to this request: a page navigation, as opposed to a script's call, an image, a
  * prefetch or a program. Only such a request may be sent to the provider. Fetch Metadata says it plainly; without it (old
  * browsers, plain http on a foreign host) `X-Requested-With` and `Accept` have to do.
+ *
+ * A frame that another site fills counts as a script: browsers keep the session cookie out of it, so that a sign-in there begins again
+ * and again, and many hidden frames could fill the browser with cookies of attempts.
  */
 export function isNavigation(req: IncomingMessage): boolean {
   const { headers } = req
   if (headers['sec-purpose'] !== undefined) return false
   const mode = headers['sec-fetch-mode']
-  if (mode !== undefined) return mode === 'navigate' && isPageDestination(headers['sec-fetch-dest'])
+  if (mode !== undefined) {
+    return mode === 'navigate' && (isFrame(req) ? headers['sec-fetch-site'] !== 'cross-site' : isPage(req))
+  }
   if (headers['x-requested-with'] !== undefined) return false
   return headers.accept?.includes('text/html') ?? false
 }
 
-/** `iframe` and `frame` navigate too; `object` and `embed` do so only for plug-ins. */
-function isPageDestination(destination: string | string[] | undefined): boolean {
-  return destination === undefined || destination === 'document' || destination === 'iframe' || destination === 'frame'
+/** `object` and `embed` navigate too, for plug-ins. */
+function isPage({ headers }: IncomingMessage): boolean {
+  return headers['sec-fetch-dest'] === undefined || headers['sec-fetch-dest'] === 'document'
+}
+
+function isFrame({ headers }: IncomingMessage): boolean {
+  return headers['sec-fetch-dest'] === 'iframe' || headers['sec-fetch-dest'] === 'frame'
 }
 
 /**
@@ -51,6 +60,7 @@ function isSubresource({ headers }: IncomingMessage): boolean {
 export function prefersHtml(req: IncomingMessage): boolean {
   return (
     isNavigation(req) ||
+    isFrame(req) ||
     (req.headers['sec-fetch-mode'] === undefined && /\btext\/html\b/.test(req.headers.accept ?? ''))
   )
 }

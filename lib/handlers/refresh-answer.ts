@@ -43,19 +43,28 @@ export async function verifyRefresh(
   }
 }
 
-/** What a session holds after a refresh. What the answer does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6. */
+/**
+ * What a session holds after a refresh. What the answer does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6.
+ *
+ * @param sid - of the refreshed ID Token: the name by which the provider speaks of its session from now on
+ */
 export function buildRefreshChange(
   site: Site,
   response: TokenResponse,
-  wanted: RefreshPurpose,
-  { tokens, ticket }: VaultView,
+  wanted: RefreshPurpose & { readonly sid: string | undefined },
+  { tokens, ticket: before }: VaultView,
 ): VaultChange {
+  const { sid } = wanted
+  const isRenamed = sid !== undefined && sid !== before?.sid
+  const ticket = before && isRenamed ? { ...before, sid } : before
   const kept: Tokens = {
     ...(tokens ?? { scope: '' }),
     ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
     ...(response.id_token !== undefined && { idToken: response.id_token }),
   }
-  if (wanted.purpose !== '') return { tokens: withOther(site, kept, response, wanted) }
+  if (wanted.purpose !== '') {
+    return { tokens: withOther(site, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
+  }
   const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
   const fresh = { ...rest, ...accessTokenFields(site, response, kept.scope) }
   return { tokens: fresh, ...(ticket && { ticket: renewedTicket(ticket, fresh) }) }

@@ -46,10 +46,8 @@ export async function refreshTokens(
       try {
         const idTokenClaims = await inTime(verifyRefresh(services, response, current))
         answer = { response, idTokenClaims }
-        return {
-          change: now => buildRefreshChange(site, response, { purpose, ...(scope !== undefined && { scope }) }, now),
-          discard,
-        }
+        const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid }
+        return { change: now => buildRefreshChange(site, response, wanted, now), discard }
       } catch (error) {
         if (!(error instanceof OidcError)) throw error
         if (error.code === 'ERR_OIDC_REFRESH_REJECTED') discard()

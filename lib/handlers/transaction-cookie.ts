@@ -17,6 +17,12 @@ const cookieLifetime = 4 * transactionLifetime
 /** More attempts than this at once are not a person's doing; the oldest go. */
 const maxTransactions = 7
 
+/**
+ * Characters of the cookies of all attempts together. A server answers 431 to every request whose headers are longer than it reads
+ * (16 KiB in Node), so that a few attempts with long return addresses would lock a browser out of the whole site.
+ */
+const maxCharacters = 8 * 1024
+
 /** What stays of a finished attempt: enough to answer a reload, and to find the session this browser got. */
 interface FinishedTransaction {
   readonly finished: true
@@ -31,6 +37,8 @@ export type Attempt = Transaction | FinishedTransaction
 interface AttemptCookie {
   readonly name: string
   readonly value: Attempt
+  /** Characters in the Cookie header. */
+  readonly size: number
 }
 
 /**
@@ -57,18 +65,16 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
   const prefix = hostCookieName(`oidc.${fingerprint(`${site.issuer}\n${site.clientId}`, 6)}.`, attributes.secure)
   const nameOf = (state: string) => prefix + fingerprint(state, 16)
 
-  const write = (res: ServerResponse, name: string, value: Attempt, maxAge: number) => {
-    const sealed = sealer.seal('transaction', name, JSON.stringify(value)).toString('base64url')
-    setCookie(res, name, sealed, { ...attributes, maxAge })
-  }
+  const seal = (name: string, value: Attempt) =>
+    sealer.seal('transaction', name, JSON.stringify(value)).toString('base64url')
   const read = (name: string, sealed: string | undefined): Attempt | undefined => {
     const opened = sealed === undefined ? undefined : sealer.open('transaction', name, Buffer.from(sealed, 'base64url'))
     return opened === undefined ? undefined : parseAttempt(JSON.parse(opened.toString()))
   }
-  const attempts = (req: IncomingMessage): { name: string; value: Attempt | undefined }[] =>
+  const attempts = (req: IncomingMessage): { name: string; value: Attempt | undefined; size: number }[] =>
     Object.entries(readCookies(req))
       .filter(([name]) => name.startsWith(prefix))
-      .map(([name, sealed]) => ({ name, value: read(name, sealed) }))
+      .map(([name, sealed = '']) => ({ name, value: read(name, sealed), size: sizeOf(name, sealed) }))
 
   return {
     save(req, res, transaction) {
@@ -76,9 +82,11 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
       const [live, stale] = partition(attempts(req), (attempt): attempt is AttemptCookie => {
         return attempt.value !== undefined && attempt.value.createdAt > oldestUseful
       })
-      const evicted = newestFirst(live).slice(maxTransactions - 1)
-      for (const { name } of [...stale, ...evicted]) clearCookie(res, name, attributes)
-      write(res, nameOf(transaction.state), transaction, cookieLifetime)
+      const name = nameOf(transaction.state)
+      const sealed = seal(name, transaction)
+      const evicted = tooMany(newestFirst(live), maxCharacters - sizeOf(name, sealed))
+      for (const old of [...stale, ...evicted]) clearCookie(res, old.name, attributes)
+      setCookie(res, name, sealed, { ...attributes, maxAge: cookieLifetime })
     },
     find(req, state) {
       const name = nameOf(state)
@@ -87,7 +95,8 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
     finish(res, { state, returnTo }, sessionId) {
       // No attempt of another tab outlives this note, and a reload after that long starts anew.
       const note = { finished: true, returnTo, sessionId, createdAt: epochSeconds(site) } as const
-      write(res, nameOf(state), note, transactionLifetime)
+      const name = nameOf(state)
+      setCookie(res, name, seal(name, note), { ...attributes, maxAge: transactionLifetime })
     },
     recentSessions(req) {
       return attempts(req)
@@ -113,6 +122,21 @@ function parseAttempt(value: unknown): Attempt | undefined {
 /** Browsers send older cookies first, which decides between attempts of the same second. */
 function newestFirst(attempts: readonly AttemptCookie[]): AttemptCookie[] {
   return [...attempts].reverse().sort((a, b) => b.value.createdAt - a.value.createdAt)
+}
+
+/** What does not fit in beside a new attempt, from the first that does not. */
+function tooMany(attempts: readonly AttemptCookie[], room: number): readonly AttemptCookie[] {
+  let left = room
+  const first = attempts.findIndex(({ size }, index) => {
+    left -= size
+    return index === maxTransactions - 1 || left < 0
+  })
+  return first === -1 ? [] : attempts.slice(first)
+}
+
+/** With the `=` and the separator. */
+function sizeOf(name: string, sealed: string): number {
+  return name.length + sealed.length + 3
 }
 
 function partition<T, U extends T>(items: readonly T[], isWanted: (item: T) => item is U): [U[], T[]] {

@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { UserInfo } from '../protocol/wire.js'
+import { isTokenRefused } from './evidence.js'
 import { keepClaims } from './kept-claims.js'
 import type { Visit } from './visit.js'
 
@@ -10,10 +11,13 @@ export interface UserInfoOptions {
   readonly refresh?: boolean
 }
 
-/** Asks userinfo with an access token that is good, and compares whose answer it is. */
+/**
+ * Asks userinfo with an access token that is good, and compares whose answer it is. A token that the provider does not take any more is
+ * refreshed, once.
+ */
 export async function fetchUserInfo(visit: Visit, { refresh = false }: UserInfoOptions): Promise<UserInfo> {
   const { services } = visit
-  const { site, provider, state, accessTokens } = services
+  const { site, state } = services
   const { id, ticket } = visit.signedIn()
   if (refresh && site.hooks.signIn !== undefined && site.hooks.refresh === undefined) {
     throw new OidcError(
@@ -21,8 +25,7 @@ export async function fetchUserInfo(visit: Visit, { refresh = false }: UserInfoO
       'userInfo({ refresh: true }) needs hooks.refresh where hooks.signIn decides which claims are kept',
     )
   }
-  const { value } = await visit.whileSignedIn(() => accessTokens.get(id))
-  const userInfo = await provider.fetchUserInfo(value)
+  const userInfo = await ask(visit, id)
   checkUserInfoSubject(userInfo, ticket.subject)
   if (!refresh) return userInfo
   const vault = state.vault(id)
@@ -30,4 +33,25 @@ export async function fetchUserInfo(visit: Visit, { refresh = false }: UserInfoO
   if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
   visit.renew(await keepClaims(services, vault, view, { idTokenClaims: undefined, userInfo }))
   return userInfo
+}
+
+async function ask(visit: Visit, id: string): Promise<UserInfo> {
+  const { provider, accessTokens } = visit.services
+  const { value } = await visit.whileSignedIn(() => accessTokens.get(id))
+  try {
+    return await provider.fetchUserInfo(value)
+  } catch (error) {
+    if (!isTokenRefused(error)) throw error
+    const again = { forceRefresh: true, refused: value }
+    const renewed = await visit
+      .whileSignedIn(() => accessTokens.get(id, again))
+      .catch(failure => {
+        throw isWithoutRefreshToken(failure) ? error : failure
+      })
+    return provider.fetchUserInfo(renewed.value)
+  }
+}
+
+function isWithoutRefreshToken(error: unknown): boolean {
+  return error instanceof OidcError && error.code === 'ERR_OIDC_ACCESS_TOKEN_EXPIRED'
 }

@@ -40,11 +40,10 @@ export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations
   checkNonce(claims, expected)
   checkAuthenticationContext(claims, expected)
   checkAuthenticationTime(claims, expected)
-  checkSessionId(claims)
   return claims as IdTokenClaims
 }
 
-/** What an ID Token says whatever it answers: who made it, for whom, about whom, and when. */
+/** What an ID Token says whatever it answers: who made it, for whom, about whom, when, and in which session. */
 export function checkStandingClaims(claims: Claims, expected: StandingExpectations): void {
   checkIssuer(claims, expected)
   checkAudience(claims, expected)
@@ -53,6 +52,7 @@ export function checkStandingClaims(claims: Claims, expected: StandingExpectatio
   checkExpiry(claims, expected)
   checkIssuedAt(claims, expected)
   checkNotBefore(claims, expected)
+  checkSessionId(claims)
 }
 
 function checkIssuer({ iss }: Claims, { issuer }: StandingExpectations): void {

@@ -1,14 +1,19 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
 import { decodeText, tooLarge, unpack } from './body.js'
 import { type AnswerHeaders, type Incoming, isRedirectStatus, type Transport } from './transport.js'
 
-/** Milliseconds. Below the five seconds after which many servers close what nobody uses: a form sent just then would be lost. */
-const IDLE_CONNECTION = 4000
+/** Milliseconds a connection is kept that nobody uses. Many servers close it after five seconds, and what is sent just then is lost. */
+const LONGEST_REST = 2000
+
+/** Milliseconds before the end a server has announced. */
+const MARGIN = 1000
 
 /** Node's own client over kept connections. A sign-in asks the provider twice, and `fetch` takes twice the CPU for it. */
 export function createNodeTransport(): Transport {
-  const kept = { keepAlive: true, timeout: IDLE_CONNECTION }
+  // First in, first out: those that have rested longest are in front, where the agent passes over what is destroyed.
+  const kept = { keepAlive: true, timeout: LONGEST_REST, scheduling: 'fifo' } as const
   const http = new HttpAgent(kept)
   const https = new HttpsAgent(kept)
 
@@ -17,10 +22,9 @@ export function createNodeTransport(): Transport {
     const arrival = new Promise<Incoming>((resolve, reject) => {
       const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
       const common = { method, headers: { ...headers, ...length } }
-      request =
-        url.protocol === 'https:'
-          ? httpsRequest(url, { ...common, agent: https })
-          : httpRequest(url, { ...common, agent: http })
+      const isSecure = url.protocol === 'https:'
+      dropRested(isSecure ? https : http)
+      request = isSecure ? httpsRequest(url, { ...common, agent: https }) : httpRequest(url, { ...common, agent: http })
       request.on('error', reject)
       request.on('response', response => void receive(response, limit).then(resolve, reject))
       // Nothing of the kind was asked for, and what is spoken now is no answer.
@@ -34,7 +38,25 @@ export function createNodeTransport(): Transport {
   }
 }
 
+/** Until when a connection may be used again, on the clock of `performance.now()`. */
+const usableUntil = new WeakMap<Duplex, number>()
+
+/** Looked at when a connection is wanted: a timer comes late in a process that was busy, which is when a server has closed it. */
+function dropRested({ freeSockets }: HttpAgent): void {
+  const now = performance.now()
+  for (const socket of Object.values(freeSockets).flat()) {
+    if (socket !== undefined && (usableUntil.get(socket) ?? 0) < now) socket.destroy()
+  }
+}
+
+function noteRest({ socket, headers }: IncomingMessage): void {
+  const announced = /\btimeout=(\d+)/.exec(String(headers['keep-alive'] ?? ''))?.[1]
+  const rest = announced === undefined ? LONGEST_REST : Math.min(LONGEST_REST, Number(announced) * 1000 - MARGIN)
+  usableUntil.set(socket, performance.now() + rest)
+}
+
 async function receive(response: IncomingMessage, limit: number): Promise<Incoming> {
+  noteRest(response)
   const { statusCode: status = 0, headers } = response
   const isRedirect = isRedirectStatus(status)
   if (Number(headers['content-length'] ?? 0) > limit) throw tooLarge()

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { RequestHandler } from 'express'
 import { OidcError } from '../../lib/index.js'
 import { inScene } from '../handlers/scene.js'
 import { createAgent, type Page } from '../support/agent.js'
-import { deny } from '../support/hostile-provider.js'
+import { deny, type Faults } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { checkNoSecrets, findSecrets, keepSecret, knownSecrets } from '../support/secrets.js'
@@ -94,7 +95,7 @@ describe('what comes in does not come out', () => {
         provider.break(fault)
         const page = await createAgent().visit(`${site.url}/claims`)
         provider.heal()
-        assert.ok(page.status >= 400)
+        assert.ok(page.status >= 400, `status ${page.status}`)
         assertClean(page.text + JSON.stringify(page.headers), JSON.stringify(fault).slice(0, 60))
         assert.match(page.text, /<small>If you report this, please give the number [\w-]{36}\.<\/small>/)
       }
@@ -148,8 +149,53 @@ describe('what comes in does not come out', () => {
         assert.ok(page.status === 303 || page.status === 401 || page.status === 404, `${path}: ${page.status}`)
         if (page.status === 404) continue // there is no POST route
         assertClean(page.text + JSON.stringify(page.headers), path)
-        assert.ok(!JSON.stringify(provider.requests).includes('MARKER'))
+        assert.ok(!JSON.stringify(provider.requests).includes('MARKER'), 'the provider got the form')
       }
+    },
+  )
+})
+
+/** Mounted before there is a middleware to inspect. */
+let inspector: RequestHandler = (_req, _res, next) => next()
+
+describe('the inspector', () => {
+  attack(
+    'whatever a provider or a browser says is text in the inspector: claims, names of fields and members, errors, addresses',
+    {
+      site: { routes: app => void app.get('/how', (req, res, next) => inspector(req, res, next)) },
+      allows: [502, 503],
+    },
+    async ({ site, provider }) => {
+      inspector = site.oidc.inspector()
+      const markup = `"'></text></svg><script>alert(1)</script><img src=x onerror=alert(1)>`
+      const faults: Faults[] = [
+        { response: fields => [...fields, [markup, markup]] },
+        { response: deny(markup, { error_description: markup, error_uri: markup }) },
+        { tokenResponse: body => ({ ...body, [markup]: markup, scope: markup.slice(0, 5) }) },
+        {
+          token: {
+            status: 400,
+            body: { error: markup, [markup]: markup },
+            contentType: 'application/json;x="<img src=x>"',
+          },
+        },
+        { userInfoClaims: claims => ({ ...claims, [markup]: markup }) },
+        { frontIdToken: claims => ({ ...claims, iss: markup }) },
+        { frontIdToken: claims => ({ ...claims, aud: [markup] }) },
+        { frontIdToken: { header: header => ({ ...header, alg: markup, kid: markup, typ: markup }) } },
+        { backIdToken: claims => ({ ...claims, azp: markup, aud: ['client', markup] }) },
+      ]
+      for (const fault of faults) {
+        provider.heal()
+        provider.break(fault)
+        const agent = createAgent()
+        await agent.visit(`${site.url}/login?returnTo=${encodeURIComponent(`/user?x=${markup}`)}`)
+        const { status, text } = await agent.open(`${site.url}/how?show=${encodeURIComponent(markup)}`)
+        assert.equal(status, 200)
+        assert.match(text, /What was checked/)
+        assert.doesNotMatch(text, /<script|<img|[^&;]"'>/, JSON.stringify(fault))
+      }
+      provider.heal()
     },
   )
 })
@@ -316,7 +362,10 @@ describe('headers of our answers', () => {
       assert.match(policy, /form-action /)
       assert.doesNotMatch(policy, /unsafe|\*|script-src/)
       assert.equal(headers['x-frame-options'], 'DENY')
-      assert.ok(['no-referrer', 'same-origin'].includes(`${headers['referrer-policy']}`))
+      assert.ok(
+        ['no-referrer', 'same-origin'].includes(`${headers['referrer-policy']}`),
+        `${headers['referrer-policy']}`,
+      )
       assert.equal(headers['content-type'], 'text/html; charset=utf-8')
       assert.doesNotMatch(text, /<script|<img|<link|http:|https:/)
     }
@@ -401,7 +450,7 @@ describe('secrets', () => {
         }
         for (const error of site.errors) {
           assert.ok(error instanceof OidcError, String(error))
-          assert.ok(error.status >= 400)
+          assert.ok(error.status >= 400, `status ${error.status}`)
           assert.deepEqual(leaksOf(error), [], error.code)
         }
         checkNoSecrets(site.log.join('\n'), 'the log')

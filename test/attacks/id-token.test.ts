@@ -118,7 +118,7 @@ describe('the signature', () => {
     { oidc: hybrid },
     async bench => {
       const [rsa] = bench.provider.keys.published
-      assert.ok(rsa)
+      assert.ok(rsa, 'no rsa')
       for (const alg of ['RS384', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'ES256K']) {
         await refusesBoth(bench, alg, { alg }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
       }
@@ -217,7 +217,7 @@ describe('the key', () => {
     async ({ provider, accepts, refuses }) => {
       const twin = await createSigningKey()
       const [own] = provider.keys.published
-      assert.ok(own)
+      assert.ok(own, 'no own')
       const keys = () => [
         { ...twin.publicJwk, kid: own.kid },
         own.publicJwk,
@@ -229,7 +229,7 @@ describe('the key', () => {
       provider.keys.published = [{ ...own }]
       await provider.keys.rotate()
       const [renewed] = provider.keys.published
-      assert.ok(renewed)
+      assert.ok(renewed, 'no renewed')
       const all = () => [{ ...twin.publicJwk, kid: renewed.kid }, renewed.publicJwk, ...keys()]
       await accepts('twins', { keys: all })
       await refuses({
@@ -324,7 +324,7 @@ describe('the form', () => {
         await refusesBoth(bench, typeof claims, { claims: () => claims }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
       }
       const [key] = bench.provider.keys.published
-      assert.ok(key)
+      assert.ok(key, 'no key')
       for (const bytes of [Buffer.from([0xff, 0xfe]), Buffer.from('{"sub":'), Buffer.from('')]) {
         const head = signJwt({ alg: 'RS256', kid: key.kid }, {}, 'none', '').split('.')[0]
         const token = () => `${head}.${bytes.toString('base64url')}.AAAA`

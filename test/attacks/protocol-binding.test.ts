@@ -67,7 +67,7 @@ describe('an answer that was not asked for by this browser', () => {
       const agent = createAgent()
       const fields = await startAttempt({ site }, agent)
       const [cookie] = attempts(agent, site.url)
-      assert.ok(cookie)
+      assert.ok(cookie, 'no cookie')
       const before = provider.requests.length
       const send2 = async (value: string, changed: typeof fields) => {
         const body = new URLSearchParams(changed as [string, string][]).toString()
@@ -312,7 +312,7 @@ describe('errors of the provider', () => {
         assert.equal(provider.count('token') - before, isOver ? 0 : 1, what)
         assert.equal(await whoIs({ site }, agent), isOver ? undefined : 'alice-0001', what)
       }
-      assert.ok(!site.log.join('\n').includes('MARKER'))
+      assert.ok(!site.log.join('\n').includes('MARKER'), 'text of the provider in the log')
     },
   )
 
@@ -393,8 +393,11 @@ describe('starting a sign-in', () => {
       assert.equal(provider.count('authorize'), before)
       assert.equal(cookieHeader({ site }, victim), cookies)
       for (let i = 0; i < 100; i += 1) await victim.click(`${site.url}/login`, { from, redirect: 'manual' })
-      assert.ok(attempts(victim, site.url).length <= 7)
-      assert.ok(cookieHeader({ site }, victim).length < 8 * 1024)
+      assert.ok(attempts(victim, site.url).length <= 7, `${attempts(victim, site.url).length} attempts`)
+      assert.ok(
+        cookieHeader({ site }, victim).length < 8 * 1024,
+        `${cookieHeader({ site }, victim).length} characters of cookies`,
+      )
     },
   )
 
@@ -508,7 +511,10 @@ describe('starting a sign-in', () => {
       const page = await agent.open(`${site.url}/claims`, { headers, redirect: 'manual' })
       const cleared = page.hops[0]?.setCookies.filter(cookie => cookie.includes('planted'))
       assert.equal(cleared?.length, 60)
-      assert.ok(cleared?.every(cookie => cookie.includes('Max-Age=0') && cookie.includes('Secure')))
+      assert.ok(
+        cleared?.every(cookie => cookie.includes('Max-Age=0') && cookie.includes('Secure')),
+        'a cookie that is not taken away',
+      )
       const answered = await agent.open(page.hops[0]?.location ?? '')
       const last = await agent.submitForm(
         {},
@@ -516,6 +522,53 @@ describe('starting a sign-in', () => {
       )
       assert.equal(last.status, 303, answered.text)
       assert.deepEqual(provider.problems, [])
+    },
+  )
+
+  attack(
+    'attempts with long return addresses never fill the Cookie header, so that nobody is locked out of the site',
+    {},
+    async ({ site, agent }) => {
+      const long = (index: number) => `/claims?x=${index}${'a'.repeat(2000)}`
+      for (let i = 0; i < 12; i += 1) {
+        const page = await agent.open(`${site.url}/login?returnTo=${encodeURIComponent(long(i))}`)
+        assert.equal(page.status, 200, 'the form of the provider')
+        const cookies = attempts(agent, site.url)
+        assert.ok(cookies.length >= Math.min(2, i + 1), `${cookies.length} attempts are left`)
+        const length = cookieHeader({ site }, agent).length
+        assert.ok(length <= 8 * 1024, `${length} characters of cookies`)
+        const longest = Math.max(...cookies.map(({ name, value }) => name.length + value.length))
+        assert.ok(longest < 4000, `${longest} characters of one cookie, which a browser may refuse`)
+      }
+      assert.equal((await agent.tab().open(`${site.url}/`)).status, 200)
+      assert.equal((await agent.submitForm()).url, site.url + long(11))
+    },
+  )
+
+  attack(
+    'a frame of another site starts no sign-in, so that hidden ones leave no cookies and go round in no circles; an own frame does',
+    { site: { handlesErrors: false } },
+    async ({ site, victim, evil, provider }) => {
+      const before = provider.count('authorize')
+      const cookies = cookieHeader({ site }, victim)
+      for (const path of ['/login', '/claims']) {
+        for (const agent of [createAgent(), createAgent(), path === '/login' ? victim : createAgent()]) {
+          for (const dest of ['iframe', 'frame']) {
+            const page = await agent.frame(site.url + path, {
+              from: `${evil.url}/`,
+              redirect: 'manual',
+              headers: { 'sec-fetch-dest': dest },
+            })
+            assert.equal(page.status, 401, `${path} in ${dest}`)
+            assert.deepEqual(page.hops[0]?.setCookies, [], path)
+            assert.match(page.headers['content-type']?.toString() ?? '', /^text\/html/, 'a page for a frame')
+          }
+        }
+      }
+      assert.equal(provider.count('authorize'), before)
+      assert.equal(cookieHeader({ site }, victim), cookies)
+      const own = await createAgent().frame(`${site.url}/claims`, { from: `${site.url}/`, redirect: 'manual' })
+      assert.equal(own.status, 303)
     },
   )
 

@@ -159,7 +159,10 @@ describe('where requests to the provider go', () => {
         assert.equal(page.status, 400, JSON.stringify(text))
         assert.equal(provider.count('userinfo'), before)
       }
-      assert.ok(provider.requests.every(({ headers }) => headers['x-evil'] === undefined))
+      assert.ok(
+        provider.requests.every(({ headers }) => headers['x-evil'] === undefined),
+        'a header was slipped in',
+      )
       assert.deepEqual(provider.problems, [])
     },
   )
@@ -238,7 +241,7 @@ describe('a site that is not set up', () => {
           const agent = createAgent()
           const page = await agent.visit(`${site.url}/claims`)
           assert.ok([502, 503].includes(page.status), `${JSON.stringify(fault)}: ${page.status} ${site.lastCode()}`)
-          assert.ok(site.errors[0] instanceof OidcError)
+          assert.ok(site.errors[0] instanceof OidcError, String(site.errors[0]))
           assert.equal(await whoIs({ site }, agent), undefined)
         })
       }

@@ -169,7 +169,7 @@ describe('where a sign-in or a sign-out lands', () => {
       },
       async bench => {
         const { site, evil } = bench
-        assert.ok(express)
+        assert.ok(express, 'no express')
         const host = new URL(evil.url).host
         for (const path of [
           `//${host}/%2e%2e`,
@@ -204,7 +204,7 @@ describe('where a sign-in or a sign-out lands', () => {
           ])
           // The start page of this site is open to everybody.
           assert.ok([200, 303, 400, 404].includes(start.status), `${path}: ${start.status}`)
-          assert.ok(!start.body.includes('protected'))
+          assert.ok(!start.body.includes('protected'), `${path}: the page was shown`)
           if (start.status !== 303) continue
           const agent = createAgent()
           for (const line of start.head.match(/^set-cookie: .*$/gim) ?? []) {
@@ -290,7 +290,7 @@ describe('who the site is', () => {
       assert.equal(done.status, 200, done.text)
       const out = await agent.open(`${site.url}/logout?${planted}`, { redirect: 'manual' })
       assert.equal(new URL(out.hops[0]?.location ?? '').origin, new URL(provider.issuer).origin)
-      assert.ok(!out.hops[0]?.location?.includes(encodeURIComponent(evil.url)))
+      assert.ok(!out.hops[0]?.location?.includes(encodeURIComponent(evil.url)), out.hops[0]?.location)
     },
   )
 
@@ -331,7 +331,10 @@ describe('who the site is', () => {
         const page = await agent.visit(`${url}/shop/cart?x=1`)
         assert.equal(page.url, `${url}/shop/cart?x=1`)
         assert.equal(provider.requestsTo('authorize').at(-1)?.query.redirect_uri, `${url}/shop/callback`)
-        assert.ok(agent.cookies(url).every(({ path, hostOnly }) => path === '/' && hostOnly))
+        assert.ok(
+          agent.cookies(url).every(({ path, hostOnly }) => path === '/' && hostOnly),
+          'a cookie of another path or of a domain',
+        )
         const out = await agent.open(`${url}/shop/logout?local=1`, { redirect: 'manual' })
         assert.equal(out.hops[0]?.location, `${url}/shop/`)
       } finally {
@@ -431,6 +434,32 @@ describe('what is protected', () => {
         )
         assert.ok([400, 401, 417].includes(reply.status), `${header}: ${reply.status}`)
         assert.ok(!reply.body.includes('TOP-SECRET'), header)
+      }
+    },
+  )
+
+  attack(
+    'a request that two servers would read differently is refused, and nothing behind it is answered',
+    { site: { routes } },
+    async ({ site }) => {
+      const host = `Host: ${new URL(site.url).host}`
+      const hidden = `GET /private/page HTTP/1.1\r\n${host}\r\n\r\n`
+      for (const framing of [
+        ['Content-Length: 4', 'Transfer-Encoding: chunked'],
+        ['Content-Length: 4', 'Content-Length: 5'],
+        ['Content-Length: 4, 5'],
+        ['Content-Length: +4'],
+        ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'],
+        ['Transfer-Encoding : chunked'],
+        ['Transfer-Encoding: xchunked', 'Content-Length: 4'],
+        ['X: y\n\nGET /private/page HTTP/1.1'],
+      ]) {
+        for (const path of ['/public', '/callback', '/private/page']) {
+          const reply = await sendRaw(site.url, [`POST ${path} HTTP/1.1`, host, ...framing], `0\r\n\r\n${hidden}`)
+          assert.equal(reply.status, 400, `${path} ${framing.join()}`)
+          assert.ok(!(reply.head + reply.body).includes('TOP-SECRET'), framing.join())
+          assert.equal((reply.head + reply.body).match(/HTTP\/1\.1 /g)?.length, 1, 'one answer')
+        }
       }
     },
   )

@@ -232,7 +232,7 @@ describe('a session that lives on', () => {
         assert.ok(answer.status >= 400, what)
         assert.equal(answer.value, undefined, what)
         assert.equal(scene.refreshes().length, 1, what)
-        assert.ok(before)
+        assert.ok(before, 'no token before')
         assert.notEqual(await whoIs({ site: scene.site }, scene.agent), 'bob', what)
       } finally {
         await scene.close()

@@ -187,7 +187,7 @@ describe('what claims say', () => {
       for (let i = 0; i < 3; i += 1) {
         const page = await agent.open(`${site.url}/editors`)
         assert.equal(page.status, 403)
-        assert.ok(!page.text.includes('welcome'))
+        assert.ok(!page.text.includes('welcome'), 'the page was shown')
       }
       assert.equal(provider.count('authorize'), before)
       assert.equal(await whoIs({ site }, agent), 'alice-0001')

@@ -59,7 +59,7 @@ export const discoveryAndKeyModules: readonly Module[] = [
       const page = await run.agent.visit(`${run.site.url}/login?returnTo=/claims`)
       assert.equal(page.status, 200, page.text)
       assert.equal(page.json<{ sub: string }>().sub, 'user-subject-1234531')
-      assert.ok(run.provider.count('jwks') >= 2)
+      assert.ok(run.provider.count('jwks') >= 2, `${run.provider.count('jwks')} fetches of keys`)
     },
   },
   {

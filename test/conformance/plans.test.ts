@@ -54,6 +54,14 @@ const configuration = [
   ...['-signing-key-rotation-just-before-signing', '-signing-key-rotation'],
 ]
 
+/** What the comprehensive plan of the suite declares besides. */
+const comprehensive = [
+  ...['-userinfo-bearer-header', '-userinfo-bearer-body', '-userinfo-signed', '-aggregated-claims'],
+  ...['-distributed-claims', '-mtls-endpoint-aliases', '-request-uri-signed-rs256', '-request-uri-signed-none'],
+  ...['-form-post-error', '-missing-aud', '-invalid-sig-es256', '-invalid-sig-hs256', '-dynamic-registration'],
+  ...['-discovery-webfinger-acct', '-discovery-webfinger-url'],
+]
+
 const backChannel = [
   '',
   '-alg-none',
@@ -95,6 +103,18 @@ describe('every module is here', () => {
       configuration.filter(suffix => !isTested(suffix, 'code')),
       [],
     )
+  })
+
+  test('of the comprehensive plan, and that of third-party login, but for those docs/security.md gives a reason for', () => {
+    const plain = Object.values(plans).flatMap(plan => plan.modules)
+    const declared = new Set([...plain, ...configuration, ...comprehensive].map(suffix => `oidcc-client-test${suffix}`))
+    assert.equal(declared.size, 39)
+    declared.add('oidcc-client-test-3rd-party-init-login')
+    const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8')
+    const leftOut = new Set(page.match(/(?<=`)oidcc-client-test[\w-]*(?=`)/g))
+    const tested = new Set(modules.map(({ id }) => id))
+    for (const id of declared) assert.notEqual(tested.has(id), leftOut.has(id), id)
+    for (const id of [...tested, ...leftOut]) assert.ok(declared.has(id), `${id} is not a module`)
   })
 
   test('of the plans for refresh and logout, in the folders of those', () => {

@@ -15,7 +15,7 @@ export const positiveModules: readonly Module[] = [
       assert.match(query.nonce ?? '', /^[\w-]{22,43}$/)
       assert.deepEqual(new Set(query.response_type?.split(' ')), new Set(run.responseType.split(' ')))
       assert.equal(query.redirect_uri, `${run.site.url}/callback`)
-      assert.ok(!('request' in query) && !('request_uri' in query))
+      assert.ok(!('request' in query) && !('request_uri' in query), 'there is a request object')
     },
   },
   {
@@ -51,7 +51,10 @@ export const positiveModules: readonly Module[] = [
       const { name, email } = await assertSignsIn(run)
       assert.deepEqual({ name, email }, { name: 'Demo T. User', email: 'user@example.com' })
       const scope = run.provider.requestsTo('authorize')[0]?.query.scope?.split(' ') ?? []
-      assert.ok(scope.some(word => ['profile', 'email', 'phone', 'address'].includes(word)))
+      assert.ok(
+        scope.some(word => ['profile', 'email', 'phone', 'address'].includes(word)),
+        scope.join(' '),
+      )
     },
   },
   {
@@ -71,7 +74,7 @@ export const positiveModules: readonly Module[] = [
     appliesTo: notCode,
     async run(run) {
       await assertSignsIn(run)
-      assert.ok(run.provider.requestsTo('authorize')[0]?.query.nonce)
+      assert.ok(run.provider.requestsTo('authorize')[0]?.query.nonce, 'no nonce')
     },
   },
   {

@@ -38,7 +38,10 @@ for (const responseType of withCode) {
       assert.deepEqual(provider.reusedRefreshTokens, [], 'the newest refresh token each time')
       const granted = new Set(provider.requestsTo('authorize')[0]?.query.scope?.split(' '))
       const asked = refreshes().flatMap(({ form }) => form.scope?.split(' ') ?? [])
-      assert.ok(asked.every(word => granted.has(word)))
+      assert.ok(
+        asked.every(word => granted.has(word)),
+        asked.join(' '),
+      )
     }))
 
   for (const [suffix, change] of [
@@ -59,7 +62,7 @@ for (const responseType of withCode) {
         assert.equal(refreshes().length, 1)
         assert.equal(provider.count('userinfo'), before, 'no userinfo after the refresh')
         const { user } = (await agent.fetch(`${site.url}/user`)).json<{ user: { sub: string } | null }>()
-        assert.ok(user === null || user.sub === 'alice-0001')
+        assert.ok(user === null || user.sub === 'alice-0001', `${user?.sub}`)
       }))
   }
 }

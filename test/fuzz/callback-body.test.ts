@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { assertCivil, fuzz, neededBytes, openFuzzScene, text } from './fuzz.js'
+import { ask, assertCivil, fuzz, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
 
 /** A posted answer. In names and values, `$state`, `$code` and the like stand for those of a sign-in that is under way. */
 interface Input {
@@ -134,9 +134,66 @@ async function act({ type, body, hasCookie }: Input): Promise<void> {
 
 test('whatever is posted to the callback is answered in a civil way, and signs in only what is genuine', async t => {
   await act({ type: form, body: genuine, hasCookie: true })
-  const before = neededBytes()
-  await fuzz(t, { name: 'callback-body', inputs, runs: 250, act })
-  scene.checkErrors()
-  const grown = (neededBytes() - before) / 1e6
-  t.diagnostic(`heap: ${grown.toFixed(1)} MB more`)
+  await fuzz(t, { name: 'callback-body', inputs, runs: 250, act, scenes: [scene] })
+})
+
+/** The same by `query`: the address the provider sends the browser to, with one to three things done to it. */
+interface AddressInput {
+  readonly fields: readonly (readonly [string, string])[]
+  readonly form: 'encoded' | 'raw' | 'twice'
+  readonly method: string
+  readonly hasCookie: boolean
+}
+
+const inAddress = ['state', 'code', 'iss'] as const
+
+test('whatever stands in the address of the callback is answered in a civil way, and signs in only what is genuine', async t => {
+  const byQuery = await openFuzzScene({ oidc: { responseType: 'code', responseMode: 'query' } })
+  const act = async ({ fields, form: way, method, hasCookie }: AddressInput) => {
+    const { site, provider } = byQuery
+    const agent = createAgent()
+    const left = await agent.open(`${site.url}/login?returnTo=/claims`, { redirect: 'manual' })
+    const answered = await agent.open(left.hops[0]?.location ?? '', { redirect: 'manual' })
+    const real = new Map(
+      [...new URL(answered.hops[0]?.location ?? '').searchParams].map(([name, value]) => [`$${name}`, value]),
+    )
+    const given = fields.map(([name, value]) => [wellFormed(name), wellFormed(real.get(value) ?? value)] as const)
+    const encode = {
+      encoded: encodeURIComponent,
+      raw: (value: string) => value,
+      twice: (value: string) => encodeURIComponent(encodeURIComponent(value)),
+    }[way]
+    const query = given.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
+    const target = sendable(`/callback?${query}`, 'target')
+    const cookie = agent
+      .cookies(site.url)
+      .map(({ name, value }) => `${name}=${value}`)
+      .join('; ')
+    const headers = { accept: 'text/html', referer: provider.issuer, ...(hasCookie && { cookie }) }
+    const answer = await ask(site.url, method, target, headers)
+    assertCivil(answer, [])
+    if (!answer.setCookies.some(text => text.startsWith('sid='))) return
+    assert.ok(hasCookie && method === 'GET', 'only by GET, in the browser it began in')
+    const read = new URLSearchParams(target.slice(target.indexOf('?')))
+    for (const name of inAddress)
+      assert.deepEqual(read.getAll(name), [real.get(`$${name}`)], `signed in with another ${name}`)
+  }
+  const whole = inAddress.map(name => [name, `$${name}`] as const)
+  const changes = fc.array(fc.tuple(fc.constantFrom('drop', 'change', 'add', 'double', 'swap'), fc.nat(20), field), {
+    maxLength: 3,
+  })
+  const addressInputs = fc.record({
+    fields: fc.oneof(
+      { weight: 4, arbitrary: changes.map(list => list.reduce<readonly (readonly [string, string])[]>(alter, whole)) },
+      { weight: 1, arbitrary: fc.array(field, { maxLength: 20 }) },
+    ),
+    form: fc.constantFrom('encoded', 'encoded', 'raw', 'twice'),
+    method: fc.constantFrom('GET', 'GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT'),
+    hasCookie: fc.constantFrom(true, true, true, false),
+  }) as fc.Arbitrary<AddressInput>
+  try {
+    await fuzz(t, { name: 'callback-address', inputs: addressInputs, runs: 250, act, scenes: [byQuery] })
+  } finally {
+    await byQuery.close()
+  }
 })

@@ -21,20 +21,39 @@ export interface Target<T> {
   /** In `npm test`; the long run makes more. */
   readonly runs: number
   readonly act: (input: T) => Promise<unknown> | unknown
+  /** What the inputs are thrown at: no error of it may be foreign, and the process must not grow. */
+  readonly scenes?: readonly FuzzScene[]
 }
+
+/**
+ * Bytes a target may leave on the heap, at all and per input, which is what the provider and the search for secrets remember of a sign-in.
+ * A request that were kept would be more than that.
+ */
+const ALLOWED_GROWTH = { atAll: 10e6, perInput: 15e3 }
 
 const seed = 20_260_817
 
-export async function fuzz<T>(t: TestContext, { name, inputs, runs, act }: Target<T>): Promise<void> {
+export async function fuzz<T>(t: TestContext, { name, inputs, runs, act, scenes = [] }: Target<T>): Promise<void> {
   const corpus = JSON.parse(readFileSync(new URL(`./corpus/${name}.json`, import.meta.url), 'utf8')) as T[]
   for (const input of corpus) await act(input)
+  const before = neededBytes()
   const property = fc.asyncProperty(inputs, async input => void (await act(input)))
-  await fc.assert(property, { seed, numRuns: runs * scale, endOnFailure: scale > 1 })
-  t.diagnostic(`${name}: ${corpus.length} known and ${runs * scale} new inputs`)
+  await fc.assert(property, { seed, numRuns: runs * scale, endOnFailure: scale > 1, includeErrorInReport: true })
+  for (const scene of scenes) await scene.checkErrorsAndForget()
+  const grown = neededBytes() - before
+  const megabytes = `${(grown / 1e6).toFixed(1)} MB`
+  t.diagnostic(`${name}: ${corpus.length} known and ${runs * scale} new inputs, heap ${megabytes} more`)
+  const { atAll, perInput } = ALLOWED_GROWTH
+  if (scenes.length > 0) assert.ok(grown < atAll + perInput * runs * scale, `the heap grew by ${megabytes}`)
 }
 
-/** Opens a scene for a whole file, and at its end makes sure that nothing but our own errors came up. */
-export async function openFuzzScene(options: SceneOptions = {}): Promise<Scene & { checkErrors(): void }> {
+export interface FuzzScene extends Scene {
+  /** Nothing but our own errors came up. Then takes away what sessions there are, and what the test itself wrote down of every request. */
+  checkErrorsAndForget(): Promise<void>
+}
+
+/** Opens a scene for a whole file. */
+export async function openFuzzScene(options: SceneOptions = {}): Promise<FuzzScene> {
   const scene = await openScene({
     ...options,
     provider: { alg: 'ES256', ...options.provider },
@@ -42,9 +61,12 @@ export async function openFuzzScene(options: SceneOptions = {}): Promise<Scene &
   })
   return {
     ...scene,
-    checkErrors() {
-      const foreign = scene.site.errors.filter(error => !(error instanceof OidcError))
+    async checkErrorsAndForget() {
+      const { site, provider } = scene
+      const foreign = site.errors.filter(error => !(error instanceof OidcError))
       assert.deepEqual(foreign, [], 'errors that are not ours')
+      await site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      for (const list of [site.errors, site.log, provider.requests, provider.problems]) (list as unknown[]).length = 0
     },
   }
 }
@@ -58,7 +80,7 @@ export function assertCivil(
 }
 
 /** Bytes on the heap that are still needed. */
-export function neededBytes(): number {
+function neededBytes(): number {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   collect()

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { ask, assertCivil, fuzz, naughty, neededBytes, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
+import { ask, assertCivil, fuzz, naughty, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
 
 /** A request for one of our routes. */
 interface Input {
@@ -103,16 +103,15 @@ const actOn = (which: keyof typeof scenes) =>
       const { origin } = new URL(location, url)
       assert.ok(origin === url.origin || origin === new URL(provider.issuer).origin, `sent to ${origin}`)
     }
-    assert.doesNotMatch(answer.text, /<script>alert|<img src=x/)
+    // The page `/session` of the tests says what it was told, in JSON.
+    if (answer.headers['content-type']?.includes('json') !== true)
+      assert.doesNotMatch(answer.text, /<script>alert|<img src=x/)
     assert.equal(answer.headers['x-y'], undefined)
   }
 
 for (const which of ['form', 'query'] as const) {
   test(`whatever is asked of our routes is answered in a civil way, and leads nowhere else (${which})`, async t => {
     assert.equal((await createAgent().visit(`${scenes[which].site.url}/claims`)).status, 200)
-    const before = neededBytes()
-    await fuzz(t, { name: 'query', inputs, runs: 700, act: actOn(which) })
-    scenes[which].checkErrors()
-    t.diagnostic(`heap: ${((neededBytes() - before) / 1e6).toFixed(1)} MB more`)
+    await fuzz(t, { name: 'query', inputs, runs: 700, act: actOn(which), scenes: [scenes[which]] })
   })
 }

@@ -113,7 +113,7 @@ async function act(returnTo: string): Promise<void> {
 }
 
 test('no return address of the grammar leads away after a sign-out', async t => {
-  await fuzz(t, { name: 'return-to', inputs, runs: 1500, act })
+  await fuzz(t, { name: 'return-to', inputs, runs: 1500, act, scenes: [scene] })
 })
 
 test('no return address of the grammar leads away after a sign-in', async t => {
@@ -125,5 +125,5 @@ test('no return address of the grammar leads away after a sign-in', async t => {
     assert.equal(answer.status, 303, answer.text)
     checkStays(answer.headers.location)
   }
-  await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn })
+  await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn, scenes: [scene] })
 })

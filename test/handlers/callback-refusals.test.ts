@@ -311,7 +311,7 @@ describe('the binding to the browser', () => {
       await agent.visit(`${site.url}/claims`)
       const token = (await agent.open(`${site.url}/token`)).json<{ value: string; scope: string }>()
       assert.notEqual(token.value, 'planted')
-      assert.ok(!token.scope.includes('admin'))
+      assert.ok(!token.scope.includes('admin'), token.scope)
     }),
   )
 })

@@ -103,5 +103,5 @@ test('a request of no app gets the properties itself', () => {
   const req = { hue: 'pink' } as Coloured
   define(req)
   assert.equal(req.colour, 'pink')
-  assert.ok(Object.hasOwn(req, 'colour'))
+  assert.ok(Object.hasOwn(req, 'colour'), 'no own property')
 })

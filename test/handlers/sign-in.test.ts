@@ -239,7 +239,7 @@ describe('the signIn hook', () => {
       async scene => {
         const page = await scene.agent.visit(`${scene.site.url}/claims`)
         assert.equal(page.status, 500)
-        assert.ok(scene.site.errors[0] instanceof RangeError)
+        assert.ok(scene.site.errors[0] instanceof RangeError, String(scene.site.errors[0]))
         assert.equal(sessionCookieOf(scene), undefined)
       },
     ),

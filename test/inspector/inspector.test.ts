@@ -43,8 +43,8 @@ describe('the inspector', () => {
       ]) {
         assert.match(text, new RegExp(`passed">✓</span>${check}`), check)
       }
-      assert.ok(text.includes('OpenID Connect Core section 3.1.3.7 item 11'))
-      assert.ok(!text.includes('class="mark bad"') && !text.includes('not reached'))
+      assert.ok(text.includes('OpenID Connect Core section 3.1.3.7 item 11'), 'no section')
+      assert.ok(!text.includes('class="mark bad"') && !text.includes('not reached'), 'something failed')
       checkNoSecrets(text, 'the inspector')
       assert.doesNotMatch(text, /alice/i)
     }),
@@ -62,7 +62,7 @@ describe('the inspector', () => {
       assert.match(text, /passed">✓<\/span>iss is the provider/)
       assert.match(text, /failed">✗<\/span>aud names this site/)
       assert.match(text, /not reached">–<\/span>nonce is that of this attempt/)
-      assert.ok(!text.includes('POST /token'))
+      assert.ok(!text.includes('POST /token'), 'a token request is shown')
     }),
   )
 

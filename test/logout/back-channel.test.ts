@@ -63,7 +63,7 @@ class Refusals {
     assert.deepEqual(scene.signedOut, [])
     assert.deepEqual(scene.site.errors, [], 'the error handler of the site is for people')
     assert.equal(scene.site.log.length, lines + 1)
-    assert.ok(scene.site.log.at(-1)?.includes(found))
+    assert.ok(scene.site.log.at(-1)?.includes(found), scene.site.log.at(-1))
   }
 }
 
@@ -233,6 +233,23 @@ describe('which sessions end', () => {
       await signIn(scene, scene.agent)
       await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-9' })))
       assert.equal(await isSignedIn(scene, scene.agent), false)
+    })()
+  })
+
+  test('a session without a name stays where the `sid` of the token named another of the same person', async () => {
+    let sid: string | undefined = 'sid-1'
+    const idTokenClaims = {
+      get sid() {
+        return sid
+      },
+    }
+    await inLogoutScene({ provider: { sid: null, idTokenClaims } }, async scene => {
+      const nameless = createAgent()
+      await signIn(scene, scene.agent)
+      sid = undefined
+      await signIn(scene, nameless)
+      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-1' })))
+      assert.deepEqual(await signedIn(scene, scene.agent, nameless), [false, true])
     })()
   })
 

@@ -43,7 +43,7 @@ async function playBackChannel(place: LogoutScene, claims: Claims, fault: JwtFau
   const page = await agent.post(`${site.url}/logout`, {})
   assert.deepEqual([page.status, page.url], [200, `${site.url}/`], 'the RP-initiated logout completes')
   assert.equal(await isSignedIn(place, agent), false)
-  assert.ok(answer)
+  assert.ok(answer, 'no answer')
   assert.equal(answer.headers['cache-control'], 'no-store')
   return answer
 }
@@ -157,7 +157,7 @@ describe('RP-initiated', () => {
           await signIn(place, agent)
           const page = await agent.post(`${site.url}/logout?returnTo=/session`, {})
           const { id_token_hint, post_logout_redirect_uri } = provider.requestsTo('endSession')[0]?.query ?? {}
-          assert.ok(id_token_hint)
+          assert.ok(id_token_hint, 'no hint')
           assert.equal(post_logout_redirect_uri, `${site.url}/logout/callback`)
           assert.equal(page.status, 200)
           assert.equal(page.url === `${site.url}/session`, name.endsWith('init-logout'))

@@ -34,7 +34,7 @@ describe('oidc.sessions', () => {
         assert.deepEqual(rest, {})
         assert.match(handle, /^#[\w-]{43}$/)
         assert.deepEqual([sub, sid, userAgent], [alice, 'sid-1', undefined])
-        assert.ok(signedInAt >= begin && lastSeenAt >= signedInAt)
+        assert.ok(signedInAt >= begin && lastSeenAt >= signedInAt, `${begin} ${signedInAt} ${lastSeenAt}`)
         assert.equal(expiresAt, signedInAt + 7 * 24 * 3600)
       }
       assert.deepEqual(await scene.site.oidc.sessions.list({ sub: 'bob' }), [])

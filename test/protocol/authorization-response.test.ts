@@ -155,7 +155,7 @@ function parsedOrRefused(pairs: readonly (readonly [string, string])[]) {
   try {
     return parseAuthorizationResponse(pairs)
   } catch (error) {
-    assert.ok(error instanceof OidcError)
+    assert.ok(error instanceof OidcError, String(error))
     assert.equal(error.code, 'ERR_OIDC_REQUEST_MALFORMED')
     return undefined
   }

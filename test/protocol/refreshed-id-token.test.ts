@@ -52,6 +52,9 @@ const rejections: readonly [string, Record<string, unknown>, OidcErrorCode][] = 
   ['another nonce', { nonce: 'another' }, 'ERR_OIDC_ID_TOKEN_NONCE'],
   ['an empty nonce', { nonce: '' }, 'ERR_OIDC_ID_TOKEN_NONCE'],
   ['a nonce that is null', { nonce: null }, 'ERR_OIDC_ID_TOKEN_NONCE'],
+  ['a sid that is a number', { sid: 7 }, 'ERR_OIDC_ID_TOKEN_MALFORMED'],
+  ['a sid that is null', { sid: null }, 'ERR_OIDC_ID_TOKEN_MALFORMED'],
+  ['an empty sid', { sid: '' }, 'ERR_OIDC_ID_TOKEN_MALFORMED'],
 ]
 
 for (const [description, change, code] of rejections) {

@@ -282,13 +282,27 @@ test('a body that is too long is told to stop, whatever fetch it comes from', as
   assert.ok(isCancelled, 'the body goes on')
 })
 
-test("Node's own client uses a connection again", async t => {
-  const server = await createLocalServer(t)
-  server.on('/', json({}))
-  const http = createHttp({})
-  for (let call = 0; call < 5; call += 1) await http.postForm(`${server.origin}/`, { call: String(call) }, {})
-  assert.equal(server.connections(), 1)
-})
+const rests: readonly [when: string, keepAlive: string | undefined, busy: number, connections: number][] = [
+  ['at once', undefined, 0, 1],
+  ['at once, where the provider keeps it for long', 'timeout=72', 0, 1],
+  ['at once, where the provider is about to close it', 'timeout=1', 0, 2],
+  ['after the process was busy for a while', 'timeout=72', 2_100, 2],
+]
+for (const [when, keepAlive, busy, connections] of rests) {
+  test(`Node's own client ${connections === 1 ? 'uses a connection again' : 'takes a new connection'} ${when}`, async t => {
+    const server = await createLocalServer(t)
+    server.on('/', (_, res) => {
+      const hint = keepAlive === undefined ? {} : { 'keep-alive': keepAlive }
+      res.writeHead(200, { 'content-type': 'application/json', connection: 'keep-alive', ...hint }).end('{}')
+    })
+    const http = createHttp({})
+    await http.postForm(`${server.origin}/`, {}, {})
+    await new Promise(setImmediate)
+    if (busy > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busy)
+    await http.postForm(`${server.origin}/`, {}, {})
+    assert.equal(server.connections(), connections)
+  })
+}
 
 test("a compression nobody has heard of is refused by Node's own client", async t => {
   const server = await createLocalServer(t)

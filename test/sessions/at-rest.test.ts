@@ -36,7 +36,10 @@ test(`a dump of Redis after ${signIns} sign-ins holds no session id, token, code
           .map(() => label),
       )
       t.diagnostic(`${wanted.size} values searched for in ${dump.length} bytes: ${found.length} hits`)
-      assert.ok(wanted.size > signIns * 7 && dump.length > signIns * 1000)
+      assert.ok(
+        wanted.size > signIns * 7 && dump.length > signIns * 1000,
+        `${wanted.size} values, ${dump.length} bytes`,
+      )
       assert.deepEqual(found, [])
     })()
   } finally {

@@ -103,6 +103,20 @@ function contract(create: () => State): void {
     assert.equal((await state.load(id))?.ticket()?.sid, newName.sid)
   })
 
+  test('is not renamed over what somebody else has written meanwhile', async () => {
+    const state = create()
+    const id = await signIn(state)
+    const stale = await open(state, id)
+    await state.replace(id, { tokens: tokens() })
+    const change = { ticket: ticket({ sid: newName.sid }), tokens: tokens() }
+    assert.equal(await state.vault(id).settle('', stale, change), 'changed')
+    assert.equal((await state.load(id))?.ticket()?.sid, oldName.sid)
+    assert.deepEqual(
+      (await state.list(oldName)).map(({ sid }) => sid),
+      [oldName.sid],
+    )
+  })
+
   test('is not brought back when it has ended meanwhile', async () => {
     const state = create()
     const id = await signIn(state)

@@ -107,13 +107,13 @@ describe('by default everything is right:', () => {
       assert.deepEqual([...fields.keys()].sort(), [...names, 'state', 'iss'].sort())
       assert.equal(fields.get('state'), 'state-1')
       assert.equal(fields.get('iss'), provider.issuer)
-      if (fields.has('id_token')) assert.ok(await isSigned(fields.get('id_token')))
+      if (fields.has('id_token')) assert.ok(await isSigned(fields.get('id_token')), 'not signed')
     })
   }
 
   test('code alone comes back in the query unless asked otherwise', async () => {
     const fields = await authorize({ response_type: 'code', response_mode: 'query' })
-    assert.ok(fields.get('code'))
+    assert.ok(fields.get('code'), 'no code')
   })
 
   test('the front ID Token is bound to nonce, code and access token', async () => {
@@ -130,7 +130,7 @@ describe('by default everything is right:', () => {
     const fields = await authorize()
     const { status, body } = await redeem(fields.get('code'))
     assert.equal(status, 200)
-    assert.ok(await isSigned(body.id_token))
+    assert.ok(await isSigned(body.id_token), 'not signed')
     assert.equal(read(body.id_token).claims.at_hash, halfHash(body.access_token))
     for (const token of [body.access_token, fields.get('access_token')]) {
       assert.equal(JSON.parse((await userInfo(token)).text).sub, read(body.id_token).claims.sub)
@@ -169,8 +169,8 @@ describe('it refuses', () => {
   for (const [name, attempt] of Object.entries(attempts)) {
     test(name, async () => {
       const { status, body } = await attempt()
-      assert.ok(status === 400 || status === 401)
-      assert.ok(body.error === 'invalid_grant' || body.error === 'invalid_client')
+      assert.ok(status === 400 || status === 401, `status ${status}`)
+      assert.ok(body.error === 'invalid_grant' || body.error === 'invalid_client', `error ${body.error}`)
     })
   }
 
@@ -191,7 +191,7 @@ describe('one line breaks', () => {
       faults: { frontIdToken: claims => ({ ...claims, nonce: 'x' }) },
       check: async fields => {
         assert.equal(read(fields.get('id_token')).claims.nonce, 'x')
-        assert.ok(await isSigned(fields.get('id_token')))
+        assert.ok(await isSigned(fields.get('id_token')), 'not signed')
       },
     },
     'the algorithm': {
@@ -235,17 +235,17 @@ describe('one line breaks', () => {
     },
     'the response mode': {
       faults: { responseMode: 'query' },
-      check: fields => assert.ok(fields.get('access_token')),
+      check: fields => assert.ok(fields.get('access_token'), 'no access token'),
     },
     'the moment of a key rotation': {
       faults: { rotateBefore: 'front' },
-      check: async fields => assert.ok(await isSigned(fields.get('id_token'))),
+      check: async fields => assert.ok(await isSigned(fields.get('id_token')), 'not signed'),
     },
     'the keys': {
       faults: { keys: keys => keys.map(({ kid: _, ...key }) => key) },
       check: async fields => {
         assert.equal((await publishedKeys())[0]?.kid, undefined)
-        assert.ok(read(fields.get('id_token')).header.kid)
+        assert.ok(read(fields.get('id_token')).header.kid, 'no kid')
       },
     },
   }

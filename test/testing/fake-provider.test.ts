@@ -128,7 +128,7 @@ describe('a fake provider', () => {
     }
     assert.equal(tokens.size, 3)
     const own = await site.oidc.clientCredentials()
-    assert.ok(!tokens.has(keepSecret('client token of the fake provider', own.value)))
+    assert.ok(!tokens.has(keepSecret('client token of the fake provider', own.value)), 'a token of a person')
     await site.oidc.close()
   })
 

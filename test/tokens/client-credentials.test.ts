@@ -105,7 +105,7 @@ test('a failure is not kept as a token, and not repeated by everybody at once', 
   assert.equal(provider.count('token'), 1)
   provider.heal()
   seconds += 2
-  assert.ok((await ask()).value)
+  assert.ok((await ask()).value, 'no token')
 })
 
 test('while the provider is away, a token that still works serves', async () => {

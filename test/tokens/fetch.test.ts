@@ -104,6 +104,31 @@ test('a 401 that says the token is invalid: one refresh, one more attempt', asyn
   assert.deepEqual([api.requests.length, bench.refreshes().length], [2, 1])
 })
 
+const form = new FormData()
+form.set('a', '1')
+for (const [name, body, method, expected] of [
+  ['no body', undefined, 'GET', ''],
+  ['null', null, 'GET', ''],
+  ['text', 'text', 'POST', 'text'],
+  ['parameters', new URLSearchParams({ a: '1' }), 'POST', 'a=1'],
+  ['a form', form, 'POST', /name="a"/],
+  ['a blob', new Blob(['blob']), 'POST', 'blob'],
+  ['a buffer', new TextEncoder().encode('buffer').buffer, 'POST', 'buffer'],
+  ['bytes', new TextEncoder().encode('bytes'), 'POST', 'bytes'],
+] as const) {
+  test(`a call with ${name} is made again after a refresh, with all that belongs to it`, async () => {
+    const { value } = await bench.token()
+    api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
+    const init = { method, ...(body !== undefined && { body }) } as RequestInit
+    assert.equal((await fetches('/a', init)).answer.text, 'good')
+    assert.equal(api.requests.length, 2)
+    for (const request of api.requests) {
+      if (expected instanceof RegExp) assert.match(request.body, expected)
+      else assert.equal(request.body, expected)
+    }
+  })
+}
+
 test('an API that refuses every token is asked twice, and its answer handed over', async () => {
   api.answer((_request, response) => refuseToken(response))
   const { answer } = await fetches('/a')

@@ -81,11 +81,12 @@ describe('several processes of one site, and a provider that revokes a family of
     assert.equal(refreshes().length, 1)
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     assert.equal(new Set(answers.map(({ value }) => value)).size, 1)
-    assert.ok(await isFamilyAlive(agent))
+    assert.ok(await isFamilyAlive(agent), 'the family of tokens is dead')
   })
 
   test('the same while the provider takes 4, 8 and 20 seconds', async t => {
-    await open({ timeouts: { provider: 25_000 } })
+    // Generous: six hundred requests at once take a busy machine a while.
+    await open({ timeouts: { provider: 40_000, redis: 5_000 } })
     const agents = await Promise.all([signIn(), signIn(), signIn()])
     const delays = [4_000, 8_000, 20_000]
     const delayOf = new Map<string, number>()
@@ -108,7 +109,7 @@ describe('several processes of one site, and a provider that revokes a family of
       assert.equal(new Set(session.map(({ value }) => value)).size, 1)
     }
     provider.heal()
-    for (const agent of agents) assert.ok(await isFamilyAlive(agent))
+    for (const agent of agents) assert.ok(await isFamilyAlive(agent), 'the family of tokens is dead')
   })
 
   test('a provider slower than the deadline: one token request per deadline, and the session stays', async t => {
@@ -178,7 +179,7 @@ describe('several processes of one site, and a provider that revokes a family of
     const [survivor] = farm.sites.filter(({ name }) => name !== killed)
     const again = await agent.open(`${survivor?.url}/claims`, { redirect: 'manual' })
     assert.equal(again.status, 303)
-    assert.ok(again.hops[0]?.location?.startsWith(`${provider.issuer}/authorize`))
+    assert.ok(again.hops[0]?.location?.startsWith(`${provider.issuer}/authorize`), again.hops[0]?.location)
   })
 
   test('Redis is cut between the answer and the save: nothing is lost, and nothing is sent twice', async t => {
@@ -205,7 +206,7 @@ describe('several processes of one site, and a provider that revokes a family of
     t.diagnostic(`${refreshes().length} token request; Redis stood still for more than 1.5 s`)
     assert.equal(refreshes().length, 1)
     provider.heal()
-    assert.ok(await isFamilyAlive(agent))
+    assert.ok(await isFamilyAlive(agent), 'the family of tokens is dead')
   })
 
   for (const revokeTokens of [true, false]) {
@@ -250,7 +251,7 @@ describe('several processes of one site, and a provider that revokes a family of
     await askAll(agent, 3, [a])
     await agent.post(`${b.url}/logout?local`, {}, { from: `${b.url}/` })
     await until('the refresh token is revoked', () => revoked().size === 1)
-    assert.ok(!revoked().has(refreshes()[0]?.form.refresh_token))
+    assert.ok(!revoked().has(refreshes()[0]?.form.refresh_token), 'the old one is revoked')
     assert.deepEqual(
       (await askAll(agent, 3)).map(({ status }) => status),
       [401, 401, 401],

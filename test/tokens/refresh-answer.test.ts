@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { createAgent } from '../support/agent.js'
 import type { Claims, Faults } from '../support/hostile-provider.js'
 import { until } from '../support/redis.js'
 import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
@@ -99,6 +100,7 @@ const damaged: readonly [string, Faults][] = [
   ['an expired ID Token', { refreshedIdToken: claims => ({ ...claims, exp: 1 }) }],
   ['an ID Token of an hour ago', { refreshedIdToken: claims => ({ ...claims, iat: Number(claims.iat) - 3600 }) }],
   ['an at_hash of another token', { refreshedIdToken: claims => ({ ...claims, at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' }) }],
+  ['a sid that is no text', { refreshedIdToken: claims => ({ ...claims, sid: { text: 'sid-1' } }) }],
   ['another token type', { tokenResponse: body => ({ ...body, token_type: 'mac' }) }],
   ['no token type', { tokenResponse: ({ token_type: _, ...body }) => body }],
   ['no access token', { tokenResponse: ({ access_token: _, ...body }) => body }],
@@ -130,6 +132,46 @@ test('keys that cannot be fetched: nothing is believed, but the spent refresh to
   assert.equal((await token()).status, 200)
   assert.equal(provider.reusedRefreshTokens.length, 0)
   assert.equal(refreshes().length, 2)
+})
+
+test('an answer that is cut off after the provider has acted: one more request later, and then one new sign-in', async () => {
+  const { provider, agent, site, token, refreshes } = await atExpiry()
+  provider.break({ token: { cut: 'after' } })
+  for (let at = 0; at < 5; at += 1) assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal(refreshes().length, 1, 'a refresh token is not sent again blindly')
+  provider.heal()
+  bench.advance(3)
+  assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED', 'the new token is lost, and the old one is spent')
+  assert.equal((await token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
+  assert.equal(refreshes().length, 2)
+  const before = provider.count('authorize')
+  assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
+  assert.equal(provider.count('authorize') - before, 1)
+})
+
+for (const name of ['by the new name', 'by the old name']) {
+  test(`a session that the provider calls by another sid since a refresh is signed out ${name}`, async () => {
+    const { provider, site, token } = await atExpiry()
+    provider.break({ refreshedIdToken: claims => ({ ...claims, sid: 'sid-2' }) })
+    assert.equal((await token()).status, 200)
+    assert.deepEqual(
+      (await site.oidc.sessions.list({ sub: 'alice-0001' })).map(({ sid }) => sid),
+      ['sid-2'],
+    )
+    const logout_token = await provider.createLogoutToken({ sid: name === 'by the new name' ? 'sid-2' : 'sid-1' })
+    const told = await createAgent().post(`${site.url}/logout/backchannel`, { logout_token })
+    assert.equal(told.status, 200)
+    assert.equal(await isSignedIn(bench), false)
+  })
+}
+
+test('a refresh for another API may bring another sid, too', async () => {
+  const { provider, site, token } = await atExpiry()
+  provider.break({ refreshedIdToken: claims => ({ ...claims, sid: 'sid-2' }) })
+  assert.equal((await token('?resource=https://api.example.com')).status, 200)
+  const [listed] = await site.oidc.sessions.list({ sub: 'alice-0001' })
+  assert.equal(listed?.sid, 'sid-2')
+  assert.equal(await site.oidc.sessions.revoke({ sid: 'sid-2' }), 1)
 })
 
 test('invalid_grant ends the session: this request gets 401, the next page signs in again', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { until } from '../support/redis.js'
-import { LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
 
 let bench: TokenSite
 
@@ -60,6 +60,22 @@ test('a token that is due soon is renewed in the background, and nobody waits fo
   release()
   await until('the new token is there', async () => (await token()).value !== first.value)
   assert.equal(refreshes().length, 1)
+})
+
+test('a session that was ended elsewhere while a request runs has no token for it any more', async () => {
+  const { agent, site, provider } = await signedIn({
+    routes: app =>
+      void app.get(
+        '/late',
+        answering(async req => {
+          await bench.site.oidc.sessions.revoke({ sub: String(req.oidc.user?.sub) })
+          return req.oidc.accessToken()
+        }),
+      ),
+  })
+  const page = await agent.fetch(`${site.url}/late`)
+  assert.deepEqual([page.status, page.json<{ code: string }>().code], [401, 'ERR_OIDC_LOGIN_REQUIRED'])
+  assert.equal(provider.count('token'), 1)
 })
 
 test('many requests of one process share one refresh', async () => {
@@ -161,6 +177,17 @@ test('tokens that live shorter than a minute are refreshed at half their life, n
   advance(16)
   for (let at = 0; at < 5; at += 1) await token()
   assert.equal(refreshes().length, 1)
+})
+
+test('the clock of the site going ahead an hour and back again costs one refresh, and nobody the sign-in', async () => {
+  const { token, refreshes, advance, agent, site } = await signedIn()
+  advance(3600)
+  for (let at = 0; at < 5; at += 1) assert.equal((await token()).status, 200)
+  assert.equal(refreshes().length, 1)
+  advance(-3600)
+  for (let at = 0; at < 5; at += 1) assert.equal((await token()).status, 200)
+  assert.equal(refreshes().length, 1)
+  assert.equal((await agent.open(`${site.url}/claims`)).status, 200)
 })
 
 test('the clock of the site going back an hour refreshes nothing and ends nothing', async () => {

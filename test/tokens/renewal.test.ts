@@ -51,7 +51,7 @@ function named(name: string): Tokens {
 
 async function openVault(vault: TokenVault): Promise<VaultView> {
   const view = await vault.open()
-  assert.ok(view)
+  assert.ok(view, 'no view')
   return view
 }
 
@@ -108,7 +108,7 @@ test('invalid_grant for a token that another process has replaced meanwhile ends
     }),
   )
   assert.deepEqual(kept.tokens, named('of another process'))
-  assert.ok(await vault.open())
+  assert.ok(await vault.open(), 'the session has ended')
 })
 
 test('invalid_grant for the newest token ends the session', async () => {
@@ -214,7 +214,7 @@ test('a ticket that changed while the provider was asked keeps its change', asyn
   const vault = await signIn(state)
   const view = await openVault(vault)
   const { ticket } = view
-  assert.ok(ticket)
+  assert.ok(ticket, 'no ticket')
   await create().renew(
     renewalOf(vault, view, async () => {
       await vault.settle('', view, { ticket: { ...ticket, claims: { name: 'new' } } })

@@ -1,119 +1,197 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
+import { Agent as HttpAgent, request } from 'node:http'
+import { after, before, test } from 'node:test'
 import { OidcError } from '../../lib/errors.js'
-import { createRenewals } from '../../lib/handlers/renewal.js'
 import { isDue, isFresh } from '../../lib/handlers/token-freshness.js'
 import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { createState, type State } from '../../lib/state/state.js'
+import { createState } from '../../lib/state/state.js'
+import { delay, type LoopbackServer, readBody, startLoopbackServer } from '../support/loopback-server.js'
+import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
+import { type Site, startSite } from '../support/site.js'
 
 /** Epoch s. */
 const START = 1_780_272_000
 const SESSIONS = 10_000
+/** Requests of browsers that are under way at once. */
+const BROWSERS = 500
+const client = { clientId: 'client', clientSecret: secret('client secret') }
+const siteSecret = secret('site secret')
 
-function createBench() {
-  let seconds = START
-  const now = () => new Date(seconds * 1000)
-  const advance = (more: number) => {
-    seconds += more
-  }
-  const state = createState({
-    secrets: [secret('session secret')],
-    idle: 3600,
-    absolute: 36_000,
-    timeout: 500,
-    now,
-    log: () => {},
-  })
-  const gate = createTokenGate(now)
-  const renewals = createRenewals({ timeouts: { provider: 60_000, redis: 800 }, now, log: () => {} }, gate)
-  return { state, gate, renewals, advance }
+/** A provider of refreshed tokens, over HTTP like any other. */
+interface Refresher {
+  readonly issuer: string
+  /** Refresh tokens in the order they came. */
+  readonly seen: readonly string[]
+  /** Token requests under way at once, at most. */
+  readonly most: number
+  status: number
+  stop(): Promise<void>
 }
 
-function ticketOf(at: number) {
-  const times = { signedInAt: START, expiresAt: START + 36_000 }
-  return { issuer: 'https://op.example.com', subject: `user ${at}`, claims: {}, scope: 'openid', ...times }
-}
-
-async function signInAll(state: State): Promise<string[]> {
-  const tokens = { scope: 'openid', accessToken: 'first', refreshToken: 'first' }
-  const ids: string[] = []
-  for (let at = 0; at < SESSIONS; at += 1) {
-    ids.push(await state.signIn({ ticket: ticketOf(at), tokens, previous: [], keep: [] }))
-  }
-  return ids
-}
-
-test('10,000 sessions that expire in one second: each is refreshed once, and never more than 50 at a time', async t => {
-  const { state, renewals } = createBench()
-  const ids = await signInAll(state)
+async function startRefresher(): Promise<Refresher> {
+  const seen: string[] = []
   let underWay = 0
   let most = 0
-  let total = 0
-  const outcomes = await Promise.allSettled(
-    ids.map(async id => {
-      const vault = state.vault(id)
-      const view = await vault.open()
-      if (view === undefined) throw new Error('the session is gone')
-      return renewals.renew({
-        vault,
-        view,
-        isSettled: ({ tokens }) => tokens?.accessToken === 'second',
-        async request() {
-          underWay += 1
-          total += 1
-          most = Math.max(most, underWay)
-          await wait(1)
-          underWay -= 1
-          return { change: () => ({ tokens: { scope: 'openid', accessToken: 'second' } }), discard() {} }
-        },
-      })
-    }),
-  )
-  t.diagnostic(`${total} token requests for ${SESSIONS} sessions, at most ${most} at a time`)
-  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, SESSIONS)
-  assert.equal(total, SESSIONS)
-  assert.equal(most, 50)
+  let issuer = ''
+  const metadata = () => ({
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    jwks_uri: `${issuer}/jwks`,
+    response_types_supported: ['code id_token'],
+  })
+  const server: LoopbackServer = await startLoopbackServer(async (req, res) => {
+    if (req.url !== '/token')
+      return void res.setHeader('content-type', 'application/json').end(JSON.stringify(metadata()))
+    underWay += 1
+    most = Math.max(most, underWay)
+    const token = new URLSearchParams(await readBody(req)).get('refresh_token') ?? ''
+    seen.push(token)
+    await delay(5)
+    underWay -= 1
+    const body = { access_token: `second ${token}`.replaceAll(' ', '-'), token_type: 'Bearer', expires_in: 3600 }
+    res.writeHead(refresher.status, { 'content-type': 'application/json' })
+    res.end(JSON.stringify(refresher.status === 200 ? body : {}))
+  })
+  issuer = `http://127.0.0.1:${server.port}`
+  const refresher: Refresher = {
+    issuer,
+    seen,
+    get most() {
+      return most
+    },
+    status: 200,
+    stop: server.stop,
+  }
+  return refresher
+}
+
+let redis: RedisServer
+let ids: readonly string[] = []
+const sockets = new HttpAgent({ keepAlive: true, maxSockets: BROWSERS })
+
+before(async () => {
+  redis = await startRedis()
+})
+after(async () => {
+  sockets.destroy()
+  await redis.stop()
+})
+
+/** A site, and ten thousand people who signed in to it in the same second. */
+async function openBench() {
+  await redis.command('FLUSHALL')
+  const provider = await startRefresher()
+  const { issuer } = provider
+  let seconds = START
+  const now = () => new Date(seconds * 1000)
+  const session = { idle: 7200, absolute: 36_000 }
+  const site = await startSite({
+    oidc: { issuer, ...client, secret: siteSecret, redis: redis.url, session, now, timeouts: { redis: 10_000 } },
+    routes: app => {
+      app.get('/fresh', (req, res, next) => void req.oidc.accessToken().then(token => res.json(token), next))
+    },
+  })
+  const common = { redis: redis.url, secrets: [siteSecret], ...session, timeout: 10_000, now, log: () => {} }
+  const state = createState({ ...common, realm: JSON.stringify([issuer, client.clientId]) })
+  const times = { signedInAt: START, expiresAt: START + session.absolute }
+  const signIn = async (at: number) => {
+    const ticket = { issuer, subject: `user ${at}`, claims: {}, scope: 'openid', ...times }
+    const own = { accessToken: 'first', refreshToken: `refresh ${at}`, issuedAt: START, expiresAt: START + 3600 }
+    return state.sealer.signId(
+      await state.signIn({ ticket, tokens: { scope: 'openid', ...own }, previous: [], keep: [] }),
+    )
+  }
+  const made: string[] = []
+  for (let at = 0; at < SESSIONS; at += 100) {
+    made.push(...(await Promise.all(Array.from({ length: 100 }, (_, more) => signIn(at + more)))))
+  }
+  ids = made
+  seconds += 3600
+  return {
+    provider,
+    site,
+    advance(more: number) {
+      seconds += more
+    },
+    async close() {
+      await state.close()
+      await site.close()
+      await provider.stop()
+    },
+  }
+}
+
+function ask({ url }: Site, id: string): Promise<{ status: number; value?: string; code?: string }> {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(url)
+    const options = { host: '127.0.0.1', port, path: '/fresh', headers: { cookie: `sid=${id}` }, agent: sockets }
+    const outgoing = request(options, async answer => {
+      const chunks: Buffer[] = []
+      for await (const chunk of answer) chunks.push(chunk as Buffer)
+      resolve({ status: answer.statusCode ?? 0, ...(JSON.parse(Buffer.concat(chunks).toString()) as object) })
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}
+
+const askAll = (site: Site, some = ids) => Promise.all(some.map(id => ask(site, id)))
+
+test('10,000 sessions that expire in one second: each is refreshed once, and never more than 50 at a time', async t => {
+  const { site, provider, close } = await openBench()
+  try {
+    const answers = await askAll(site)
+    t.diagnostic(`${provider.seen.length} token requests for ${SESSIONS} sessions, at most ${provider.most} at a time`)
+    for (const [at, { status, value, code }] of answers.entries()) {
+      assert.equal(status, 200, `session ${at}: ${code}`)
+      assert.equal(value, `second-refresh-${at}`, 'the token of that session')
+    }
+    assert.equal(provider.seen.length, SESSIONS)
+    assert.equal(new Set(provider.seen).size, SESSIONS)
+    assert.equal(provider.most, 50)
+  } finally {
+    await close()
+  }
 })
 
 test('the same with a provider that is down: after a few dozen requests it gets a rest, and all sessions stay', async t => {
-  const { state, renewals, advance } = createBench()
-  const ids = await signInAll(state)
-  let total = 0
-  const askAll = () =>
-    Promise.allSettled(
-      ids.map(async id => {
-        const vault = state.vault(id)
-        const view = await vault.open()
-        if (view === undefined) throw new Error('the session is gone')
-        return renewals.renew({
-          vault,
-          view,
-          isSettled: () => false,
-          async request() {
-            total += 1
-            await wait(1)
-            throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
-          },
-        })
-      }),
-    )
-  const outcomes = await askAll()
-  const first = total
-  for (const outcome of outcomes) {
-    assert.equal(outcome.status === 'rejected' && outcome.reason.code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  const { site, provider, advance, close } = await openBench()
+  try {
+    provider.status = 503
+    const first = await askAll(site)
+    const before = provider.seen.length
+    assert.deepEqual([...new Set(first.map(({ code }) => code))], ['ERR_OIDC_PROVIDER_UNAVAILABLE'])
+    assert.ok(before < 60, `${before} requests`)
+    advance(120)
+    const second = await askAll(site)
+    const more = provider.seen.length - before
+    assert.deepEqual([...new Set(second.map(({ status }) => status))], [503])
+    t.diagnostic(`${before} token requests for ${SESSIONS} sessions, and ${more} more after the rest`)
+    assert.equal(more, 1)
+    advance(120)
+    provider.status = 200
+    const third = await askAll(site, ids.slice(0, 500))
+    assert.deepEqual([...new Set(third.map(({ status }) => status))], [200], 'all of them go on')
+  } finally {
+    await close()
   }
-  advance(120)
-  await askAll()
-  t.diagnostic(`${first} token requests for ${SESSIONS} sessions, and ${total - first} more after the rest`)
-  assert.ok(first < 60, `${first} requests`)
-  assert.equal(total - first, 1)
-  for (const id of ids.slice(0, 100)) assert.ok(await state.load(id))
 })
 
+function createGate() {
+  let seconds = START
+  const gate = createTokenGate(() => new Date(seconds * 1000))
+  return {
+    gate,
+    advance(more: number) {
+      seconds += more
+    },
+  }
+}
+
 test('the gate opens again with the first success', async () => {
-  const { gate, advance } = createBench()
+  const { gate, advance } = createGate()
   const down = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
   for (let at = 0; at < 3; at += 1) {
     const leave = await gate.enter(10)
@@ -130,7 +208,7 @@ test('the gate opens again with the first success', async () => {
 })
 
 test('failures that are about one session give the provider no rest', async () => {
-  const { gate } = createBench()
+  const { gate } = createGate()
   for (let at = 0; at < 10; at += 1) {
     const leave = await gate.enter(10)
     gate.report(new OidcError('ERR_OIDC_REFRESH_REJECTED', 'void'))
@@ -145,5 +223,5 @@ test('renewals ahead of time are spread: sessions that began together are not du
   assert.equal(due(3600 - 181), 0)
   assert.ok(due(3600 - 120) > 400 && due(3600 - 120) < 600, `${due(3600 - 120)} of 1000 in the middle`)
   assert.equal(due(3600 - 60 + 1), 1000)
-  assert.ok(isFresh(token, 60, 3600 - 60))
+  assert.ok(isFresh(token, 60, 3600 - 60), 'not fresh')
 })

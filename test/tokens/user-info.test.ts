@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
-import type { Hooks } from '../../lib/index.js'
+import type { Hooks, OidcOptions } from '../../lib/index.js'
 import type { Claims } from '../support/hostile-provider.js'
 import { answering, LIFE, startTokenSite, type TokenSite } from './token-site.js'
 
 let bench: TokenSite
 
-async function signedIn(hooks: Hooks = {}): Promise<TokenSite> {
+async function signedIn(hooks: Hooks = {}, oidc: OidcOptions = {}): Promise<TokenSite> {
   bench = await startTokenSite({
-    oidc: { hooks },
+    oidc: { hooks, ...oidc },
     routes(app) {
       app.get(
         '/info',
@@ -74,6 +74,57 @@ test('an access token that has expired is refreshed first', async () => {
   assert.equal((await renew()).status, 200)
   assert.equal(refreshes().length, 1)
 })
+
+test('a token that the provider has dropped is refreshed once, and userinfo asked once more', async () => {
+  const { provider, refreshes } = await signedIn()
+  provider.revokeAccessTokens()
+  const before = provider.count('userinfo')
+  const { status, info } = await renew()
+  assert.deepEqual([status, info?.name], [200, 'Alice Adams'])
+  assert.equal(refreshes().length, 1)
+  assert.equal(provider.count('userinfo') - before, 2)
+})
+
+test('userinfo that refuses every token is asked twice, and the session stays', async () => {
+  const { provider, refreshes } = await signedIn()
+  const before = provider.count('userinfo')
+  provider.break({ userinfo: { status: 401 } })
+  assert.equal((await renew()).code, 'ERR_OIDC_USER_INFO_RESPONSE')
+  assert.equal(refreshes().length, 1)
+  assert.equal(provider.count('userinfo') - before, 2)
+  assert.equal((await claims()).name, 'Alice Adams')
+})
+
+test('a dropped token and no refresh token: the answer of userinfo is what there is to say', async () => {
+  const { provider, refreshes } = await signedIn({}, { scope: 'openid' })
+  provider.revokeAccessTokens()
+  assert.equal((await renew()).code, 'ERR_OIDC_USER_INFO_RESPONSE')
+  assert.equal(refreshes().length, 0)
+  assert.equal((await claims()).name, 'Alice Adams')
+})
+
+test('a dropped token and a refresh that is rejected: the session ends', async () => {
+  const { provider, agent, site } = await signedIn()
+  provider.revokeGrants()
+  assert.equal((await renew()).code, 'ERR_OIDC_REFRESH_REJECTED')
+  assert.equal((await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated, false)
+})
+
+for (const [what, fault, code] of [
+  ['403', { status: 403 }, 'ERR_OIDC_USER_INFO_RESPONSE'],
+  ['500', { status: 500 }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+  ['a connection that breaks', { cut: 'before' }, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
+] as const) {
+  test(`userinfo that answers with ${what} is no reason to refresh, and the session stays`, async () => {
+    const { provider, refreshes } = await signedIn()
+    const before = provider.count('userinfo')
+    provider.break({ userinfo: fault })
+    assert.equal((await renew()).code, code)
+    assert.equal(refreshes().length, 0)
+    assert.equal(provider.count('userinfo') - before, 1)
+    assert.equal((await claims()).name, 'Alice Adams')
+  })
+}
 
 test('the refresh hook decides what is kept, and sees what was kept before', async () => {
   const { provider } = await signedIn({

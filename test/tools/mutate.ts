@@ -12,21 +12,25 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
+import { type Coverage, comesBy, firstDifference, readCoverage } from './coverage.js'
 import { applyMutant, findMutants, type Mutant, sample } from './mutants.js'
 import { readSourceFiles, type SourceFile } from './source-file.js'
 
 /**
  * `npm run test:mutation [-- --sample 60] [-- part of a path …]`: changes lib/protocol and lib/handlers in small ways, one at a time, in
- * copies of the tree, and runs the tests that belong to the changed file. A change no test notices is a survivor. Ends badly when the
- * share of noticed changes falls below the gate.
+ * copies of the tree, and runs the tests that come by the changed place, quickest first. A change no test notices is a survivor. Ends
+ * badly when the share of noticed changes falls below the gate.
  */
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const gates: Readonly<Record<string, number>> = { protocol: 90, handlers: 75 }
 const timeout = 1000 * Number(process.env.MUTANT_TIMEOUT ?? 60)
 const workers = Number(process.env.TEST_CONCURRENCY ?? 2)
 const seed = 20_260_817
+
+/** Milliseconds of tests for one change. */
+const patience = 1000 * Number(process.env.MUTANT_PATIENCE ?? 45)
 
 interface Job {
   readonly file: string
@@ -68,7 +72,9 @@ function isAccepted(name: string, { kind, original }: Mutant): boolean {
 function testsOf(name: string, sources: readonly SourceFile[]): readonly string[] {
   const own = testOf(name)
   if (name.startsWith('handlers/')) {
-    const folders = ['handlers', 'attacks', 'logout', 'tokens'].flatMap(testsIn)
+    const folders = ['handlers', 'attacks', 'logout', 'tokens', 'conformance', 'sessions', 'diagnostics'].flatMap(
+      testsIn,
+    )
     return [...new Set([...[own].filter(exists), ...likely(name), ...folders])]
   }
   if (exists(own)) return [own]
@@ -99,12 +105,14 @@ function exists(file: string): boolean {
   return existsSync(join(repository, file))
 }
 
-/** Without those that need a browser or a second provider: too slow to be run hundreds of times. */
+/** Without those that need a browser, a second provider or several processes: too slow to be run hundreds of times. */
 function testsIn(folder: string): string[] {
   const path = join(repository, 'test', folder)
   if (!existsSync(path)) return []
   return readdirSync(path)
-    .filter(name => name.endsWith('.test.ts') && !/chromium|real-provider|processes|sentinel|cluster/.test(name))
+    .filter(
+      name => name.endsWith('.test.ts') && !/browser|cluster|processes|races|real-provider|sentinel|storm/.test(name),
+    )
     .map(name => `test/${folder}/${name}`)
 }
 
@@ -124,12 +132,16 @@ function copyTree(): string {
 
 /** Beside its source, so that no process has to do it again: a thousand of them are started. */
 function compile(path: string, text: string): void {
+  writeFileSync(path.replace(/\.ts$/, '.js'), transpile(text))
+}
+
+function transpile(text: string): string {
   const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true }
-  writeFileSync(path.replace(/\.ts$/, '.js'), ts.transpileModule(text, { compilerOptions }).outputText)
+  return ts.transpileModule(text, { compilerOptions }).outputText
 }
 
 /** Whether all of them pass. Stops at the first that does not. */
-async function pass(folder: string, tests: readonly string[]): Promise<'passed' | 'failed' | 'hung'> {
+async function pass(folder: string, tests: readonly string[]): Promise<Outcome> {
   for (const file of tests) {
     const outcome = await passOne(folder, file)
     if (outcome !== 'passed') return outcome
@@ -137,12 +149,14 @@ async function pass(folder: string, tests: readonly string[]): Promise<'passed' 
   return 'passed'
 }
 
-function passOne(folder: string, file: string): Promise<'passed' | 'failed' | 'hung'> {
+type Outcome = 'passed' | 'failed' | 'hung'
+
+function passOne(folder: string, file: string, more: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   return new Promise(resolve => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env
     const child = spawn(process.execPath, [file.replace(/\.ts$/, '.js')], {
       cwd: folder,
-      env,
+      env: { ...env, ...more },
       stdio: ['ignore', 'pipe', 'ignore'],
       detached: true,
     })
@@ -186,40 +200,91 @@ async function judge(folder: string, { file, text, mutant, tests }: Job): Promis
 
 async function run(jobs: readonly Job[]): Promise<Map<Job, Verdict>> {
   const verdicts = new Map<Job, Verdict>()
-  const queue = [...jobs]
-  const work = async () => {
-    const folder = copyTree()
-    try {
-      for (let job = queue.shift(); job; job = queue.shift()) {
-        const verdict = await judge(folder, job)
-        verdicts.set(job, verdict)
-        if (verdicts.size % 100 === 0) print(`  ${verdicts.size} of ${jobs.length}`)
-        if (verdict !== 'noticed')
-          print(
-            `  ${verdict === 'hung' ? '⧗' : '✖'} lib/${job.file}:${job.mutant.line} ${job.mutant.kind}: ${job.mutant.original}`,
-          )
-      }
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+  const folders = Array.from({ length: workers }, copyTree)
+  try {
+    await inParallel(jobs, async (job, worker) => {
+      const verdict = await judge(folders[worker] as string, job)
+      verdicts.set(job, verdict)
+      if (verdicts.size % 100 === 0) print(`  ${verdicts.size} of ${jobs.length}`)
+      if (verdict !== 'noticed') printSurvivor(job, verdict)
+    })
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   }
-  await Promise.all(Array.from({ length: workers }, work))
   return verdicts
 }
 
-/** A test that fails before anything is changed would notice everything: it has no say. */
-async function leaveOutFailing(jobs: readonly Job[]): Promise<Job[]> {
+function printSurvivor({ file, mutant: { line, kind, original }, tests }: Job, verdict: Verdict): void {
+  const mark = verdict === 'hung' ? '⧗' : '✖'
+  print(`  ${mark} lib/${file}:${line} ${kind}: ${original}${tests.length === 0 ? ' (no test comes by)' : ''}`)
+}
+
+/** As many at a time as there are workers, in order. */
+async function inParallel<T>(items: readonly T[], work: (item: T, worker: number) => Promise<void>): Promise<void> {
+  const queue = [...items]
+  const worker = async (_: unknown, number: number) => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item, number)
+  }
+  await Promise.all(Array.from({ length: workers }, worker))
+}
+
+/**
+ * Runs every test once with nothing changed, to see which places it comes by and how long it takes. One that fails would notice
+ * everything, and has no say.
+ */
+async function chooseTests(jobs: readonly Job[]): Promise<Job[]> {
   const folder = copyTree()
   try {
-    const failing = new Set<string>()
-    for (const file of new Set(jobs.flatMap(({ tests }) => tests))) {
-      if ((await passOne(folder, file)) === 'passed') continue
-      failing.add(file)
-      print(`✖ ${file} fails as it is, and has no say`)
-    }
-    return jobs.map(job => ({ ...job, tests: job.tests.filter(file => !failing.has(file)) }))
+    const runs = new Map<string, Run>()
+    const files = [...new Set(jobs.flatMap(({ tests }) => tests))]
+    await inParallel(files, async file => {
+      const run = await observeRun(folder, file)
+      if (run === undefined) print(`✖ ${file} fails as it is, and has no say`)
+      else runs.set(file, run)
+    })
+    return jobs.flatMap(job => {
+      const original = transpile(job.text)
+      const place = firstDifference(original, transpile(applyMutant(job.text, job.mutant)))
+      // What only the compiler sees is its business.
+      return place < original.length ? [{ ...job, tests: testsAt(job, place, runs) }] : []
+    })
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Those that come by the place, quickest first, as far as patience reaches. */
+function testsAt({ file, tests }: Job, place: number, runs: ReadonlyMap<string, Run>): readonly string[] {
+  const name = file.replace(/\.ts$/, '.js')
+  const chosen: string[] = []
+  let left = patience
+  const quickestFirst = tests.toSorted((a, b) => (runs.get(a)?.took ?? 0) - (runs.get(b)?.took ?? 0))
+  for (const test of quickestFirst) {
+    const run = runs.get(test)
+    if (run === undefined || !comesBy(run.coverage.get(name), place)) continue
+    if (chosen.length > 0 && run.took > left) break
+    chosen.push(test)
+    left -= run.took
+  }
+  return chosen
+}
+
+/** What one run of a test file came by. */
+interface Run {
+  /** Milliseconds. */
+  readonly took: number
+  readonly coverage: Coverage
+}
+
+async function observeRun(folder: string, file: string): Promise<Run | undefined> {
+  const output = mkdtempSync(join(tmpdir(), 'oidc-coverage-'))
+  try {
+    const begin = performance.now()
+    const outcome = await passOne(folder, file, { NODE_V8_COVERAGE: output })
+    if (outcome !== 'passed') return undefined
+    return { took: performance.now() - begin, coverage: readCoverage(output, pathToFileURL(join(folder, 'lib/')).href) }
+  } finally {
+    rmSync(output, { recursive: true, force: true })
   }
 }
 
@@ -250,4 +315,4 @@ const size = at === -1 ? Number.POSITIVE_INFINITY : Number(args.splice(at, 2)[1]
 const all = collectJobs(args)
 const jobs = size < all.length ? sample(all, size, seed) : all
 print(`${jobs.length} of ${all.length} changes; ${accepted.length} accepted`)
-process.exitCode = report(await run(await leaveOutFailing(jobs))) ? 0 : 1
+process.exitCode = report(await run(await chooseTests(jobs))) ? 0 : 1

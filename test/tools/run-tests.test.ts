@@ -118,6 +118,7 @@ test('a good run ends with the summary of Node and leaves no process behind', ()
     /# tests 3\n# suites 1\n# pass 3\n# fail 0\n# cancelled 0\n# skipped 0\n# todo 0\n# duration_ms \d+\n$/
   assert.match(stdout, summary)
   assert.match(stdout, /✔ 1 secrets searched for/)
+  assert.match(stdout, /^ℹ tests by group: run-\S+ 3$/m)
 })
 
 test('a report about a leak does not repeat the secret when the file was otherwise good', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findSecrets, parseSecretsFile, SECRETS_FILE_VARIABLE } from '../support/secrets.js'
+import { countByGroup, findWrongCounts } from './groups.js'
 import { type FileResult, killTestFiles, type Outcome, runTestFile } from './test-file.js'
 
 /**
@@ -80,7 +81,18 @@ function searchForSecrets(results: readonly FileResult[], secretsFile: string): 
   return complaints
 }
 
-function summarise(results: readonly FileResult[], leaks: number, milliseconds: number): boolean {
+/** A page that lists how many tests there are is right after every whole run, or the run fails. */
+function checkCounts(results: readonly FileResult[], isWholeRun: boolean): readonly string[] {
+  const counts = countByGroup(results)
+  print(`ℹ tests by group: ${[...counts].map(([group, count]) => `${group} ${count}`).join(', ')}`)
+  if (!isWholeRun) return []
+  const name = 'docs/security.md'
+  const complaints = findWrongCounts(counts, readFileSync(join(repository, name), 'utf8'), name)
+  for (const complaint of complaints) print(`✖ ${complaint}`)
+  return complaints
+}
+
+function summarise(results: readonly FileResult[], complaints: number, milliseconds: number): boolean {
   const outcomes = results.flatMap(result => result.outcomes)
   const tests = outcomes.filter(outcome => !outcome.isSuite)
   const problems = results.filter(result => result.problem).length
@@ -89,11 +101,11 @@ function summarise(results: readonly FileResult[], leaks: number, milliseconds: 
   const todo = tests.filter(outcome => outcome.todo).length
   const cancelled = tests.filter(outcome => outcome.cancelled).length
   const failed = tests.filter(({ passed, cancelled: isCancelled }) => !passed && !isCancelled).length
-  const fail = failed + problems + brokenSuites + leaks
+  const fail = failed + problems + brokenSuites + complaints
   const passed = tests.filter(outcome => outcome.passed && !outcome.skipped && !outcome.todo).length
   if (tests.length === 0) print('✖ no test ran')
   if (skipped + todo > 0) print('✖ a test that is skipped proves nothing: make it run, or delete it')
-  print(`# tests ${tests.length + problems + brokenSuites + leaks}`)
+  print(`# tests ${tests.length + problems + brokenSuites + complaints}`)
   print(`# suites ${outcomes.length - tests.length}`)
   print(`# pass ${passed}`)
   print(`# fail ${fail}`)
@@ -116,7 +128,9 @@ async function runTests(filters: readonly string[]): Promise<boolean> {
   try {
     const results = await runAll(files, folder, { ...process.env, [SECRETS_FILE_VARIABLE]: secretsFile })
     const leaks = searchForSecrets(results, secretsFile)
-    return summarise(results, leaks.length, performance.now() - begin)
+    const isWholeRun = filters.length === 0 && testFolder === join(repository, 'test')
+    const wrongCounts = checkCounts(results, isWholeRun)
+    return summarise(results, leaks.length + wrongCounts.length, performance.now() - begin)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
