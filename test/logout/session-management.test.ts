@@ -230,7 +230,9 @@ describe('in Chromium the page that watches', () => {
       await frameOf(page)
         .evaluate(`location.replace('${stray}')`)
         .catch(() => {})
-      await (await strays).evaluate(`parent.postMessage('changed', '*')`)
+      const astray = await strays
+      await astray.waitForLoadState()
+      await astray.evaluate(`parent.postMessage('changed', '*')`)
       await page.clock.runFor(20_000)
       assert.deepEqual(await heard(page), [])
       await page.context().close()

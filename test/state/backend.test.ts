@@ -50,12 +50,13 @@ for (const [name, open] of Object.entries({ memory: openMemory, Redis: openRedis
     })
 
     test('bytes come back as they were', async () => {
-      await backend.create('a', { t: bytes, i: bytes, n: '1' }, 60)
+      const tokens = Buffer.from(bytes).reverse()
+      await backend.create('a', { t: bytes, i: bytes, k: tokens, n: '1' }, 60)
       await backend.swap('a', 1, bytes)
       assert.deepEqual(await backend.read('a', ['t', 's']), [bytes, bytes])
       const conflict = await backend.swap('a', 1, bytes)
       assert.deepEqual(conflict, { outcome: 'conflict', version: 2, session: bytes })
-      assert.deepEqual(await backend.remove('a'), { existed: true, summary: bytes })
+      assert.deepEqual(await backend.remove('a'), { existed: true, summary: bytes, tokens })
     })
 
     test('replace needs a ticket', async () => {
@@ -92,9 +93,9 @@ for (const [name, open] of Object.entries({ memory: openMemory, Redis: openRedis
     })
 
     test('remove says what was there', async () => {
-      assert.deepEqual(await backend.remove('a'), { existed: false, summary: undefined })
+      assert.deepEqual(await backend.remove('a'), { existed: false, summary: undefined, tokens: undefined })
       await backend.create('a', { t: 'x' }, 60)
-      assert.deepEqual(await backend.remove('a'), { existed: true, summary: undefined })
+      assert.deepEqual(await backend.remove('a'), { existed: true, summary: undefined, tokens: undefined })
       assert.deepEqual(await read('a'), [null, null, null, null, null])
     })
 
