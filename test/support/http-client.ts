@@ -34,7 +34,9 @@ export function send({ url, method = 'GET', headers = {}, body, signal }: RawReq
     rejectUnauthorized: false,
     ...(signal && { signal }),
   }
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve, fail) => {
+    // Whom it was about is not in every error of Node's.
+    const reject = (error: Error) => fail(Object.assign(error, { port: Number(options.port) }))
     const request = (isTls ? requestHttps : requestHttp)(options, response => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
