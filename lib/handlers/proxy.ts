@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { ProxyServer } from 'httpxy'
 import { OidcError } from '../errors.js'
 import { isSecureUrl } from '../protocol/url.js'
 import type { AccessToken, AccessTokenOptions } from './access-tokens.js'
@@ -73,6 +72,8 @@ interface Forwarding {
 
 /** @returns `'refused'` for an answer that was kept back */
 async function forward({ req, res, address, token, timeout, mayRefuse }: Forwarding): Promise<'refused' | undefined> {
+  // Not every site has a proxy, and loading the library takes a quarter of the time all of this package takes.
+  const { ProxyServer } = await import('httpxy')
   const proxy = new ProxyServer()
   return new Promise((resolve, reject) => {
     proxy.on('proxyRes', answer => {

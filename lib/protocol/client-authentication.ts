@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto'
 import type { CryptoKey, JWK } from 'jose'
-import { SignJWT } from 'jose/jwt/sign'
 import { OidcError } from '../errors.js'
 import type { ClientAuthenticationMethod, SigningAlgorithm } from './wire.js'
 
@@ -130,6 +129,8 @@ async function signAssertion(
   { clientId, audience, now, jti }: ClientAssertionContext,
 ): Promise<string> {
   const claims = { iss: clientId, sub: clientId, aud: audience, jti, iat: now, exp: now + ASSERTION_LIFETIME }
+  // Few clients sign, and every site would wait for the library when it starts.
+  const { SignJWT } = await import('jose/jwt/sign')
   try {
     return await new SignJWT(claims).setProtectedHeader({ alg: algorithm, ...(kid !== undefined && { kid }) }).sign(key)
   } catch (cause) {
