@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { createHmacSha256, type Hmac } from './hmac.js'
+import { Recent } from './recent.js'
 
 /** What a sealed value is for. A value sealed for one purpose cannot be opened for another. */
 export type SealPurpose = 'transaction' | 'logout' | 'session' | 'ticket' | 'tokens' | 'client' | 'summary'
@@ -26,6 +27,8 @@ const TAG_BYTES = 16
 const HEAD_BYTES = 1 + KEY_ID_BYTES
 const CIPHER = 'aes-256-gcm'
 const LONGEST_SIGNED_ID = 512
+/** Sessions whose derived key and checked cookie are at hand. A constant, some hundred bytes for each. */
+const RECENT = 1000
 
 /**
  * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every record,
@@ -38,6 +41,8 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
   const rings = secrets.map(secret => createKeyRing(secret, realm))
   const newest = rings[0]
   if (newest === undefined || secrets.includes('')) throw new OidcError('ERR_OIDC_OPTIONS', 'a secret is required')
+  /** Only what carried the right MAC. */
+  const verified = new Recent<string>(RECENT)
   return {
     seal: (purpose, context, plaintext) => sealWith(newest, purpose, context, plaintext),
     open(purpose, context, sealed) {
@@ -49,11 +54,14 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
     },
     signId: id => `${id}.${macOf(newest, 'cookie', id)}`,
     verifyId(text) {
+      const known = verified.get(text)
+      if (known !== undefined) return known
       const end = text.length > LONGEST_SIGNED_ID ? -1 : text.lastIndexOf('.')
       if (end <= 0) return undefined
       const id = text.slice(0, end)
       const mac = Buffer.from(text.slice(end + 1))
-      return rings.some(ring => isEqual(mac, Buffer.from(macOf(ring, 'cookie', id)))) ? id : undefined
+      const isOurs = rings.some(ring => isEqual(mac, Buffer.from(macOf(ring, 'cookie', id))))
+      return isOurs ? verified.keep(text, id) : undefined
     },
     maskName: value => rings.map(ring => macOf(ring, 'name', value)),
   }
@@ -68,8 +76,8 @@ interface KeyRing {
   /** Version byte and key id, the first bytes of everything sealed under this secret. */
   readonly head: Buffer
   rootOf(purpose: KeyPurpose): Hmac
-  /** The key of the record that was opened last: mostly it is opened again at once, for another of its parts. */
-  last: { readonly context: string; readonly key: Buffer } | undefined
+  /** Keys of the records that were opened last: the pages and scripts of one person come together. */
+  readonly recordKeys: Recent<Buffer>
 }
 
 /** HKDF-Extract, once per secret and purpose. */
@@ -79,7 +87,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
   const extract = (label: string) => createHmacSha256(Buffer.from(`express-hybrid-oidc ${label}${suffix}`))(secret)
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
-    last: undefined,
+    recordKeys: new Recent(RECENT),
     rootOf(purpose) {
       const known = roots.get(purpose)
       if (known !== undefined) return known
@@ -94,8 +102,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
 function keyFor(ring: KeyRing, purpose: SealPurpose, context: string): Buffer {
   const info = `${context}\x01`
   if (!IN_RECORD.has(purpose)) return ring.rootOf(purpose)(info)
-  if (ring.last?.context !== context) ring.last = { context, key: ring.rootOf('record')(info) }
-  return ring.last.key
+  return ring.recordKeys.get(context) ?? ring.recordKeys.keep(context, ring.rootOf('record')(info))
 }
 
 function associatedData(purpose: SealPurpose, context: string): Buffer {

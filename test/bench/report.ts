@@ -70,6 +70,7 @@ export function drawBars(title: string, unit: string, bars: readonly Bar[]): str
   })
   const height = 58 + bars.length * 26
   return `<svg xmlns="http://www.w3.org/2000/svg" width="700" height="${height}" viewBox="0 0 700 ${height}" font-family="sans-serif" font-size="12">
+  <title>${title}</title>
   <rect width="700" height="${height}" fill="#ffffff"/>
   <text x="16" y="24" font-size="14" font-weight="bold">${title}</text>
 ${lines.join('\n')}
