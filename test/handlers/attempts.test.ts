@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Express } from 'express'
+import { requiresScope } from '../../lib/index.js'
 import type { Agent, Page } from '../support/agent.js'
 import { createAgent } from '../support/agent.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
@@ -157,6 +159,21 @@ describe('an answer that comes late', () => {
       assert.equal(provider.count('authorize'), 2)
       assert.ok(again.forms[0]?.isAutomatic, 'the provider answers a second time')
       late = 0
+    })()
+  })
+
+  test('asks again for the scope that the attempt was about', async () => {
+    let late = 0
+    const now = () => new Date(Date.now() + late)
+    const routes = (app: Express) =>
+      void app.get('/orders', requiresScope('orders.read', { ask: true }), (_req, res) => void res.json({}))
+    await inScene({ oidc: { now, scope: 'openid' }, site: { routes } }, async ({ agent, site, provider }) => {
+      await agent.visit(`${site.url}/claims`)
+      await agent.open(`${site.url}/orders`)
+      late = 16 * 60_000
+      await agent.submitForm()
+      const scopes = provider.requestsTo('authorize').map(({ query }) => query.scope)
+      assert.deepEqual(scopes, ['openid', 'openid orders.read', 'openid orders.read'])
     })()
   })
 
