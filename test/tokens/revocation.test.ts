@@ -80,6 +80,9 @@ test('revokeTokens as a call: the tokens are gone, the person stays signed in', 
   assert.equal((await token()).code, 'ERR_OIDC_ACCESS_TOKEN_EXPIRED')
   assert.equal((await agent.open(`${site.url}/claims`)).status, 200)
   assert.equal(provider.count('token'), 1)
+  // The ID Token stays: the provider wants to see it when the person signs out.
+  const away = await agent.open(`${site.url}/logout`, { redirect: 'manual' })
+  assert.match(String(away.headers.location), /[?&]id_token_hint=ey/)
 })
 
 test('revokeTokens as a call says when it fails, and keeps the tokens then', async () => {
