@@ -32,7 +32,8 @@ const RECENT = 1000
 
 /**
  * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every record,
- * or else for every purpose and context (HKDF-SHA256, RFC 5869); purpose and context are authenticated. The newest secret writes, all of them read.
+ * or else for every purpose and context (HKDF-SHA256, RFC 5869); purpose and context are authenticated. The newest secret writes, all
+ * of them read.
  * @param secrets newest first
  * @param realm - what is sealed in one realm cannot be opened in another, though the secret is the same
  * @throws {OidcError} ERR_OIDC_OPTIONS when there is no secret

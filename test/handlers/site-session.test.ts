@@ -75,6 +75,26 @@ describe("over the site's own express-session", () => {
   )
 
   test(
+    'a step-up does not get the data of somebody else who signed in meanwhile',
+    inScene(
+      withOwnSession({ responseType: 'code', responseMode: 'query', userInfo: false }),
+      async ({ agent, site, provider }) => {
+        await agent.visit(`${site.url}/claims`)
+        const away = await agent.open(`${site.url}/strong`, { redirect: 'manual' })
+        provider.break({ backIdToken: claims => ({ ...claims, sub: 'bob' }) })
+        await agent.visit(`${site.url}/login`)
+        await agent.fetch(`${site.url}/session?cart=of-bob`, { method: 'POST' })
+        assert.equal((await agent.fetch(`${site.url}/user`)).json<{ user: { sub: string } }>().user.sub, 'bob')
+        provider.heal()
+        const page = await agent.open(String(away.headers.location))
+        assert.deepEqual([page.status, page.url], [200, `${site.url}/strong`], page.text)
+        assert.notEqual((await agent.fetch(`${site.url}/user`)).json<{ user: { sub: string } }>().user.sub, 'bob')
+        assert.equal((await agent.fetch(`${site.url}/session`)).json<{ cart?: string }>().cart, undefined)
+      },
+    ),
+  )
+
+  test(
     'a slow save of the site cannot revive a sign-in that was ended',
     inScene(withOwnSession(), async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)

@@ -7,7 +7,9 @@ import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
   Bench,
+  dataOf,
   issuer,
+  save,
   savedSession,
   sealingSecret,
   settings,
@@ -17,6 +19,7 @@ import {
   storeKinds,
   ticket,
   tokens,
+  visit,
 } from './fixtures.js'
 
 let server: RedisServer
@@ -67,6 +70,22 @@ for (const kind of storeKinds) {
       assert.equal(await state.readTokens(id), undefined)
       assert.equal(await state.end(id), undefined)
       assert.deepEqual(await state.list({ issuer, subject: 'alice' }), [])
+    })
+
+    test('who goes on takes all of the data along, and nothing that was put there by somebody else', async () => {
+      const state = bench.stateOf(kind, server)
+      for (const [subject, expected] of [
+        ['alice', { cart: 'full' }],
+        ['bob', undefined],
+      ] as const) {
+        const earlier = await signIn(state, { ticket: ticket({ subject }) })
+        const req = await visit(state, earlier)
+        dataOf(req).cart = 'full'
+        await save(req)
+        const id = await signIn(state, { previous: [earlier], continues: true })
+        const text = (await state.load(id))?.sessionText()
+        assert.deepEqual(text === undefined ? undefined : JSON.parse(text), expected, subject)
+      }
     })
 
     test('the end of a session gives the tokens of its last moment', async () => {
