@@ -1,5 +1,5 @@
-// The tests talk to a real Redis and a real Chromium. This finds both, installs them where that is possible without asking
-// anybody, and otherwise stops with the line to type. Plain Node without packages, because it runs before anything else.
+// The tests use a real Redis, Chromium, nginx and haproxy. This finds them, installs them where that needs no question, and otherwise
+// stops with the line to type. Plain Node without packages, because it runs before anything else.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -18,6 +18,20 @@ const TOOLS = {
     names: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome'],
     places: ['/usr/bin', '/usr/local/bin', '/opt/google/chrome', '/opt/homebrew/bin', '/snap/bin'],
     debianPackage: 'chromium',
+  },
+  nginx: {
+    variable: 'NGINX_PATH',
+    names: ['nginx'],
+    places: ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'],
+    debianPackage: 'nginx',
+    versionFlag: '-v',
+  },
+  haproxy: {
+    variable: 'HAPROXY_PATH',
+    names: ['haproxy'],
+    places: ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'],
+    debianPackage: 'haproxy',
+    versionFlag: '-v',
   },
 }
 
@@ -60,14 +74,14 @@ function downloadedBrowsers() {
 }
 
 /** A stub that only tells people to install a snap is executable too, so ask it for its version. */
-function runs(path) {
-  return spawnSync(path, ['--version'], { timeout: 30_000, stdio: 'ignore' }).status === 0
+function runs(path, versionFlag = '--version') {
+  return spawnSync(path, [versionFlag], { timeout: 30_000, stdio: 'ignore' }).status === 0
 }
 
 function missingTools() {
   return Object.keys(TOOLS).filter(name => {
     const path = findTool(name)
-    return path === undefined || !runs(path)
+    return path === undefined || !runs(path, TOOLS[name].versionFlag)
   })
 }
 
@@ -102,7 +116,12 @@ function install(packages) {
 
 function lineToType(missing, forced, family) {
   if (forced.length > 0) return `unset ${forced.map(name => TOOLS[name].variable).join(' ')}`
-  const brew = { 'redis-server': 'brew install redis', chromium: 'brew install --cask chromium' }
+  const brew = {
+    'redis-server': 'brew install redis',
+    chromium: 'brew install --cask chromium',
+    nginx: 'brew install nginx',
+    haproxy: 'brew install haproxy',
+  }
   if (family === 'darwin') return missing.map(name => brew[name]).join(' && ')
   const lines = []
   const packages = aptGet ? packagesFor(missing, family) : []

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { countByGroup, findWrongCounts, listedCounts } from './groups.js'
+import { countByGroup } from './groups.js'
 import type { Outcome } from './test-file.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,37 +25,6 @@ describe('counts by group', () => {
         ['test', 1],
       ],
     )
-  })
-
-  test('are read from the rows of a page, and from nothing else', () => {
-    const page =
-      '| group | tests |\n|---|---|\n| `test/fuzz`: x | 1,200 |\n| `test/faults` | 7 |\n| a | b | c |\n`test/x` 5\n'
-    assert.deepEqual(
-      [...listedCounts(page)],
-      [
-        ['fuzz', 1200],
-        ['faults', 7],
-      ],
-    )
-  })
-
-  test('that are wrong are said, those that are right are not', () => {
-    const page = '| `test/fuzz` | 3 |\n| `test/gone` | 1 |\n| `test/faults` | 7 |\n'
-    const counts = new Map([
-      ['fuzz', 2],
-      ['faults', 7],
-      ['other', 1],
-    ])
-    assert.deepEqual(findWrongCounts(counts, page, 'x.md'), [
-      'x.md lists 3 tests of fuzz, and 2 ran',
-      'x.md lists 1 tests of gone, and 0 ran',
-    ])
-    assert.deepEqual(findWrongCounts(counts, 'nothing', 'x.md'), ['x.md lists no counts'])
-  })
-
-  test('of docs/security.md are those of the four folders that are about attacks and faults', () => {
-    const page = readFileSync(`${root}docs/security.md`, 'utf8')
-    assert.deepEqual([...listedCounts(page).keys()].sort(), ['attacks', 'conformance', 'faults', 'fuzz'])
   })
 })
 
