@@ -1,3 +1,4 @@
+import { parseCredentials, parsePkce } from './client-options.js'
 import { createInstants, type Site } from './handlers/site.js'
 import {
   checkNames,
@@ -40,6 +41,7 @@ const knownOptions: Record<keyof OidcOptions, true> = {
   baseUrl: true,
   responseType: true,
   responseMode: true,
+  pkce: true,
   scope: true,
   authorizationParams: true,
   secret: true,
@@ -82,6 +84,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
   const idle = seconds('session.idle', options.session ? options.session.idle : undefined, day)
   const absolute = seconds('session.absolute', options.session ? options.session.absolute : undefined, 7 * day)
   const { timeouts = {} } = options
+  const credentials = parseCredentials(options, environment.OIDC_CLIENT_SECRET)
   checkTlsIsVerified(environment, log, production)
   if (production) warnOfLoopback(baseUrl, log)
 
@@ -93,6 +96,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     routes: parseRoutes(options.routes),
     responseType,
     responseMode,
+    pkce: parsePkce(options.pkce, credentials),
     scope: parseScope(options.scope ?? 'openid profile email'),
     authorizationParams: options.authorizationParams ?? {},
     userInfo: parseUserInfoPlan(options.userInfo),
@@ -110,18 +114,10 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     now,
     log,
   }
-  const { clientAuthentication } = options
   const provider: ProviderSettings = {
     issuer,
     clientId,
-    clientSecret: options.clientSecret ?? environment.OIDC_CLIENT_SECRET,
-    ...(typeof clientAuthentication === 'object'
-      ? {
-          clientAuthentication: clientAuthentication.method,
-          clientKey: clientAuthentication.key,
-          clientAssertionAlgorithm: clientAuthentication.algorithm,
-        }
-      : { clientAuthentication }),
+    ...credentials,
     metadata: options.metadata,
     metadataUrl: options.metadataUrl,
     endpoints: options.endpoints,

@@ -50,6 +50,11 @@ export interface OidcOptions {
   readonly responseType?: string | undefined
   /** How the answer comes back. Default `form_post`; `query` is possible for `code` only. */
   readonly responseMode?: ResponseMode | undefined
+  /**
+   * Whether the code is protected by PKCE, RFC 7636. Default `true`. `false` is for a provider that refuses `code_verifier`, and for a client
+   * with a secret or a key only: the nonce of the ID Token from the token endpoint, and `c_hash`, then stop a stolen code. RFC 9700 section 2.1.1.
+   */
+  readonly pkce?: boolean | undefined
   /** What the person is asked to grant, space-separated; `openid` is always asked for. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */

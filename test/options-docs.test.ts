@@ -53,6 +53,7 @@ const { clockTolerance, idTokenAlgorithm } = literalDefaultsIn('provider/provide
 const defaults: Readonly<Record<string, unknown>> = {
   responseType: site.responseType,
   responseMode: site.responseMode,
+  pkce: site.pkce,
   scope: site.scope,
   redisPrefix: state.prefix,
   rememberUserAgent: site.rememberUserAgent,

@@ -33,6 +33,16 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },
   { name: 'query for tokens', options: { responseType: 'code id_token', responseMode: 'query' }, says: /form_post/ },
   { name: 'fragment', options: { responseMode: 'fragment' }, says: /form_post or query/ },
+  { name: 'no PKCE and no credentials', options: { pkce: false, clientSecret: undefined }, says: /pkce.*clientSecret/ },
+  { name: 'no PKCE and an empty secret', options: { pkce: false, clientSecret: '' }, says: /pkce.*clientSecret/ },
+  { name: 'no PKCE for a public client', options: { pkce: false, clientAuthentication: 'none' }, says: /pkce/ },
+  {
+    name: 'no PKCE for a public client of any response type',
+    options: { pkce: false, clientAuthentication: 'none', responseType: 'id_token' },
+    says: /pkce/,
+  },
+  { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce is true or false/ },
+  { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce is true or false/ },
   { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
   { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
   { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },
@@ -115,6 +125,17 @@ describe('options', () => {
     )
     assert.equal(routes.callback, '/callback')
     assert.ok(Object.isFrozen(site) && Object.isFrozen(routes), 'not frozen')
+  })
+
+  test('take pkce: false for a client that proves itself, and every other client has PKCE', () => {
+    const key = { method: 'private_key_jwt', key: { kty: 'RSA' } } as const
+    const none = { ...good, clientSecret: undefined }
+    assert.equal(parseOptions({ ...good, pkce: false }, {}).site.pkce, false)
+    assert.equal(parseOptions({ ...good, pkce: false, clientAuthentication: 'client_secret_jwt' }, {}).site.pkce, false)
+    assert.equal(parseOptions({ ...none, pkce: false, clientAuthentication: key }, {}).site.pkce, false)
+    assert.equal(parseOptions({ ...none, pkce: false }, { OIDC_CLIENT_SECRET: 'from elsewhere' }).site.pkce, false)
+    assert.equal(parseOptions({ ...none, pkce: undefined }, {}).site.pkce, true)
+    assert.equal(parseOptions({ ...good, pkce: true }, {}).site.pkce, true)
   })
 
   test('take a response type in any word order, and add openid to a scope once', () => {

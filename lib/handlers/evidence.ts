@@ -119,8 +119,9 @@ async function redeem(
   attempt: Transaction,
   front: IdTokenClaims | undefined,
 ) {
-  const { codeVerifier, redirectUri } = attempt
-  const tokens = await step('code', () => provider.redeemCode({ code, codeVerifier, redirectUri }))
+  const { codeVerifier, redirectUri, pkce = true } = attempt
+  const grant = { code, redirectUri, ...(pkce && { codeVerifier }) }
+  const tokens = await step('code', () => provider.redeemCode(grant))
   const redeemedAt = site.now().getTime() / 1000
   const idToken = tokens.id_token
   if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')

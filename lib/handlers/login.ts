@@ -79,7 +79,7 @@ export async function startLogin(
     scope: transaction.scope,
     state: transaction.state,
     nonce: transaction.nonce,
-    codeChallenge: buildCodeChallenge(transaction.codeVerifier),
+    ...(site.pkce && { codeChallenge: buildCodeChallenge(transaction.codeVerifier) }),
     params,
   })
   transactions.save(req, res, transaction)
@@ -101,6 +101,7 @@ function newBinding({ services: { site, host }, req }: Visit) {
     state: randomToken(),
     nonce: randomToken(),
     codeVerifier: randomToken(),
+    ...(!site.pkce && { pkce: false }),
     redirectUri: redirectUri(site),
     issuer: site.issuer,
     clientId: site.clientId,

@@ -52,6 +52,8 @@ export interface Site {
   readonly routes: Routes
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
+  /** Whether codes are protected by PKCE besides the nonce. */
+  readonly pkce: boolean
   readonly scope: string
   readonly authorizationParams: AuthorizationParams
   readonly userInfo: UserInfoPlan

@@ -23,8 +23,8 @@ export interface AuthorizationRequest {
   readonly scope: string
   readonly state: string
   readonly nonce: string
-  /** Of the method `S256`. Sent wherever there is a code to protect. */
-  readonly codeChallenge: string
+  /** Of the method `S256`. Sent wherever there is a code to protect. Left out: no PKCE. */
+  readonly codeChallenge?: string
   readonly params?: AuthorizationParams
 }
 
@@ -64,11 +64,13 @@ function protocolParams(request: AuthorizationRequest): Record<string, string> {
     scope: withOpenId(request.scope),
     state: request.state,
     nonce: request.nonce,
-    ...(returnsCode(request.responseType) && {
-      code_challenge: request.codeChallenge,
-      code_challenge_method: 'S256',
-    }),
+    ...challengeParams(request),
   }
+}
+
+function challengeParams({ responseType, codeChallenge }: AuthorizationRequest): Record<string, string> {
+  if (codeChallenge === undefined || !returnsCode(responseType)) return {}
+  return { code_challenge: codeChallenge, code_challenge_method: 'S256' }
 }
 
 /** OAuth 2.0 Multiple Response Types 1.0 section 2.1: naming the default mode is not recommended. */

@@ -3,7 +3,8 @@ export interface CodeGrant {
   readonly code: string
   /** The same as in the authorization request. */
   readonly redirectUri: string
-  readonly codeVerifier: string
+  /** Left out: the authorization request had no challenge. */
+  readonly codeVerifier?: string
 }
 
 /** RFC 6749 section 6. */
@@ -17,7 +18,12 @@ export interface RefreshGrant {
 
 /** The form fields that trade a code for tokens. The proof of who asks comes on top. */
 export function buildCodeGrant({ code, redirectUri, codeVerifier }: CodeGrant): Record<string, string> {
-  return { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier }
+  return {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: redirectUri,
+    ...(codeVerifier !== undefined && { code_verifier: codeVerifier }),
+  }
 }
 
 /** The form fields that trade a refresh token for fresh tokens. The proof of who asks comes on top. */

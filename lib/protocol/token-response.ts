@@ -43,6 +43,8 @@ export function parseTokenResponse(json: unknown, expected: { readonly idTokenRe
 export interface TokenErrorContext {
   /** What it means that this kind of grant is invalid. Default: that of a code. */
   readonly invalidGrant?: OidcErrorCode
+  /** A sentence for the operator that goes with it. */
+  readonly invalidGrantMessage?: string
   /** The `Retry-After` header. */
   readonly retryAfter?: string | null | undefined
 }
@@ -55,8 +57,10 @@ export function parseTokenError(status: number, json: unknown, context: TokenErr
   const error = isJsonObject(json) && typeof json.error === 'string' ? printable(json.error) : undefined
   const retryAfter = parseRetryAfter(context.retryAfter)
   const cause = { status, error, ...(retryAfter !== undefined && { retryAfter }) }
-  const code = codeOf(status, error, context.invalidGrant ?? 'ERR_OIDC_CODE_REJECTED')
-  return new OidcError(code, `the token endpoint answered with status ${status}`, { cause })
+  const invalidGrant = context.invalidGrant ?? 'ERR_OIDC_CODE_REJECTED'
+  const code = codeOf(status, error, invalidGrant)
+  const advice = code === invalidGrant && error === 'invalid_grant' ? context.invalidGrantMessage : undefined
+  return new OidcError(code, advice ?? `the token endpoint answered with status ${status}`, { cause })
 }
 
 function codeOf(status: number, error: string | undefined, invalidGrant: OidcErrorCode): OidcErrorCode {

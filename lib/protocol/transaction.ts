@@ -13,6 +13,8 @@ export interface Transaction {
   readonly state: string
   readonly nonce: string
   readonly codeVerifier: string
+  /** Whether the challenge of the verifier was sent. Default `true`. */
+  readonly pkce?: boolean
   /** Local path to land on afterwards. */
   readonly returnTo: string
   readonly redirectUri: string
@@ -89,6 +91,7 @@ function isTransaction(value: unknown): value is Transaction & Record<string, un
     isResponseType(value.responseType) &&
     (value.responseMode === 'form_post' || value.responseMode === 'query') &&
     isNumericDate(value.createdAt) &&
+    isAbsentOr(value.pkce, pkce => typeof pkce === 'boolean') &&
     isAbsentOr(value.sessionId, sessionId => typeof sessionId === 'string') &&
     isAbsentOr(value.maxAge, isCount) &&
     isAbsentOr(value.acrValues, isStringArray) &&

@@ -25,7 +25,8 @@ export interface Grants {
 export function createGrants(metadata: () => Promise<ProviderMetadata>, requestTokens: RequestTokens): Grants {
   return {
     async redeemCode(grant) {
-      return requestTokens(await metadata(), buildCodeGrant(grant), { idTokenRequired: true })
+      const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant) }
+      return requestTokens(await metadata(), buildCodeGrant(grant), expected)
     },
     async refreshTokens(grant) {
       const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED' } as const
@@ -40,4 +41,14 @@ export function createGrants(metadata: () => Promise<ProviderMetadata>, requestT
       return requestTokens(await metadata(), buildExchangeGrant(grant), expected)
     },
   }
+}
+
+/** The provider says `invalid_grant` for a single code that is no longer good, and also for each code of a client it knows otherwise. */
+function describeRefusedCode({ codeVerifier }: CodeGrant): string {
+  const reasons = 'the provider refused the code: it is too old, was used before, or belongs to another redirect URI'
+  const always =
+    codeVerifier === undefined
+      ? 'it may require PKCE for this client: remove pkce: false'
+      : 'it may refuse code_verifier for this client, as IdentityServer3 does with the flows Hybrid and AuthorizationCode: set pkce: false, or register the flow HybridWithProofKey or AuthorizationCodeWithProofKey there'
+  return `${reasons}. If it refuses every code, ${always}`
 }

@@ -14,6 +14,8 @@ export interface TokensExpected {
   readonly idTokenRequired: boolean
   /** What it means that the provider calls the grant invalid. Default: that of a code. */
   readonly invalidGrant?: OidcErrorCode
+  /** A sentence for the operator that goes with it. */
+  readonly invalidGrantMessage?: string
 }
 
 /** One POST per call, whatever happens: a code or a refresh token that may have arrived is never sent again. */
@@ -32,9 +34,8 @@ export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings
     const { headers, body } = await buildProof(metadata)
     const answer = await http.postForm(endpoint, { ...grant, ...body }, headers)
     if (answer.status !== 200) {
-      const { invalidGrant } = expected
       const retryAfter = answer.headers.get('retry-after')
-      throw parseTokenError(answer.status, readError(answer), { retryAfter, ...(invalidGrant && { invalidGrant }) })
+      throw parseTokenError(answer.status, readError(answer), { ...expected, retryAfter })
     }
     return parseTokenResponse(answer.json(), expected)
   }

@@ -501,6 +501,73 @@ describe('starting a sign-in', () => {
   )
 
   attack(
+    'without PKCE a code that was stolen from somebody else signs nobody in, with each response type that has a code',
+    { provider: { pkce: 'refused' }, oidc: { pkce: false } },
+    async ({ provider }) => {
+      const { issuer, clientId, clientSecret } = provider
+      for (const [responseType, code, isSent] of [
+        ['code', 'ERR_OIDC_ID_TOKEN_NONCE', true],
+        ['code token', 'ERR_OIDC_ID_TOKEN_NONCE', true],
+        ['code id_token', 'ERR_OIDC_ID_TOKEN_CODE_HASH', false],
+        ['code id_token token', 'ERR_OIDC_ID_TOKEN_CODE_HASH', false],
+      ] as const) {
+        const site = await startSite({ oidc: { issuer, clientId, clientSecret, responseType, pkce: false } })
+        try {
+          const attacker = createAgent()
+          const stolen = (await startAttempt({ site }, createAgent())).find(([name]) => name === 'code')
+          const fields = await startAttempt({ site }, attacker)
+          const before = [provider.count('token'), provider.count('userinfo')]
+          const changed = fields.map(field => (field[0] === 'code' && stolen ? stolen : field))
+          const page = await attacker.post(`${site.url}/callback`, changed, { from: provider.issuer })
+          assert.equal(site.lastCode(), code, responseType)
+          assert.deepEqual(sessionCookiesSet(page), [], responseType)
+          assert.equal(await whoIs({ site }, attacker), undefined, responseType)
+          const after = [(before[0] ?? 0) + Number(isSent), before[1]]
+          assert.deepEqual([provider.count('token'), provider.count('userinfo')], after, `${responseType}: requests`)
+          const honest = await createAgent().visit(`${site.url}/claims`)
+          assert.equal(honest.status, 200, `${responseType}: ${honest.text.slice(0, 200)}`)
+        } finally {
+          await site.close()
+        }
+      }
+      assert.ok(provider.requestsTo('authorize').every(({ query }) => query.code_challenge === undefined))
+      assert.ok(provider.requestsTo('token').every(({ form }) => form.code_verifier === undefined))
+    },
+  )
+
+  attack(
+    'without PKCE an ID Token of the token endpoint without this nonce, and a first one without c_hash, sign nobody in',
+    { allows: [502], provider: { pkce: 'optional' }, oidc: { responseType: 'code id_token', pkce: false } },
+    async ({ refuses, provider }) => {
+      const nonces = { missing: undefined, empty: '', 'of another kind': 7, 'of somebody else': 'x'.repeat(43) }
+      for (const [what, nonce] of Object.entries(nonces)) {
+        const backIdToken = (claims: object) => ({ ...claims, nonce })
+        await refuses({
+          what: `nonce ${what}`,
+          faults: { backIdToken },
+          code: 'ERR_OIDC_ID_TOKEN_NONCE',
+          tokenRequests: 1,
+        })
+      }
+      for (const [what, c_hash] of Object.entries({
+        missing: undefined,
+        empty: '',
+        'of another code': 'A'.repeat(22),
+      })) {
+        const frontIdToken = (claims: object) => ({ ...claims, c_hash })
+        await refuses({ what: `c_hash ${what}`, faults: { frontIdToken }, code: 'ERR_OIDC_ID_TOKEN_CODE_HASH' })
+      }
+      await refuses({
+        what: 'no ID Token from the token endpoint',
+        faults: { tokenResponse: ({ id_token: _, ...body }) => body },
+        code: 'ERR_OIDC_TOKEN_RESPONSE',
+        tokenRequests: 1,
+      })
+      assert.deepEqual(provider.problems, [])
+    },
+  )
+
+  attack(
     'sixty planted cookies with the names of attempts are cleared away, and the sign-in works all the same',
     {},
     async ({ site, agent, provider }) => {

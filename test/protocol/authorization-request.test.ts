@@ -57,6 +57,18 @@ test('a challenge is sent where there is a code, state and nonce always', () => 
   assert.equal(query({ responseType: 'code' }).get('nonce'), 'the-nonce')
 })
 
+test('without a challenge nothing of PKCE is sent, whatever the response type', () => {
+  const { codeChallenge: _, ...withoutPkce } = request
+  for (const responseType of ['code', 'code id_token', 'code token', 'code id_token token', 'id_token'] as const) {
+    const params = new URL(buildAuthorizationUrl({ ...withoutPkce, responseType })).searchParams
+    assert.deepEqual(
+      [...params.keys()].filter(name => name.startsWith('code_')),
+      [],
+    )
+    assert.equal(params.get('nonce'), 'the-nonce')
+  }
+})
+
 for (const [scope, sent] of [
   ['', 'openid'],
   ['email', 'openid email'],

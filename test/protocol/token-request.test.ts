@@ -18,6 +18,11 @@ test('a code is traded with its verifier and the redirect URI it was asked for w
   })
 })
 
+test('a code that was asked for without a challenge is traded without a verifier', () => {
+  const grant = buildCodeGrant({ code: 'c', redirectUri: 'https://rp.example/callback' })
+  assert.deepEqual(Object.keys(grant), ['grant_type', 'code', 'redirect_uri'])
+})
+
 test('a refresh token is traded for the same again', () => {
   const grant = buildRefreshGrant({ refreshToken: 'r+t' })
   assert.deepEqual(grant, { grant_type: 'refresh_token', refresh_token: 'r+t' })

@@ -101,6 +101,7 @@ const broken: readonly (readonly [string, unknown])[] = [
   ...[undefined, 'fragment', '', 42].map(value => ['responseMode', value] as const),
   ...[undefined, '1750000000', -1, Number.NaN, 1e300].map(value => ['createdAt', value] as const),
   ['sessionId', 42],
+  ...['false', 0, null].map(value => ['pkce', value] as const),
   ...['0', -1, 0.5, null].map(value => ['maxAge', value] as const),
   ...['mfa', [1], {}].map(value => ['acrValues', value] as const),
   ...[42, null, ['openid']].map(value => ['scope', value] as const),

@@ -164,6 +164,21 @@ for (const { name, answer, code } of failures) {
   })
 }
 
+for (const [what, sent, advice] of [
+  ['with PKCE', grant, /code_verifier.*IdentityServer3.*pkce: false.*HybridWithProofKey/],
+  ['without PKCE', { code: grant.code, redirectUri: grant.redirectUri }, /requires? PKCE.*remove pkce: false/],
+] as const) {
+  test(`a code that is refused ${what} says what the operator can try`, async t => {
+    const { provider, server } = await setUp(t)
+    server.on('/token', json({ error: 'invalid_grant' }, 400))
+    const error = await rejected(provider.redeemCode(sent), 'ERR_OIDC_CODE_REJECTED')
+    assert.match(error.message, advice)
+    assert.match(error.message, /too old, was used before/)
+    const refresh = await rejected(provider.refreshTokens({ refreshToken: 'r' }), 'ERR_OIDC_REFRESH_REJECTED')
+    assert.doesNotMatch(refresh.message, /PKCE|pkce|code_verifier/)
+  })
+}
+
 test('a provider that names no token endpoint is not asked for a code, or for anything', async t => {
   const { provider, server } = await setUp(t, {}, { token_endpoint: undefined })
   await rejected(provider.redeemCode(grant), 'ERR_OIDC_UNSUPPORTED')

@@ -21,6 +21,7 @@ export interface EndpointSettings {
   readonly alg: string
   readonly sendsIss: boolean
   readonly metadata: Claims
+  readonly pkce: 'required' | 'optional' | 'refused'
   readonly keys: HostileKeys
   readonly grants: Grants
   readonly faults: () => Faults
@@ -32,6 +33,7 @@ type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<Endp
 /** Every endpoint as the specifications want it, with the faults that change content. */
 export function createEndpoints(settings: EndpointSettings): EndpointTable {
   const { issuer, clientId, alg, sendsIss, metadata, keys, grants, faults, problems } = settings
+  const needsChallenge = settings.pkce === 'required'
   return {
     discovery() {
       const document = { ...buildMetadata(issuer(), alg, sendsIss), ...metadata }
@@ -43,7 +45,7 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
     },
     async authorize({ method, query, form }) {
       const request = method === 'POST' ? form : query
-      const complaint = examine(request, clientId)
+      const complaint = examine(request, clientId, needsChallenge)
       if (complaint) {
         problems.push(`authorization request: ${complaint}`)
         return { status: 400, headers: { 'content-type': 'text/plain' }, body: complaint }
@@ -123,8 +125,8 @@ function buildMetadata(issuer: string, alg: string, sendsIss: boolean): Claims {
   }
 }
 
-/** What is wrong with an authorization request of this package, which always sends state, nonce and PKCE. */
-function examine(request: AuthorizationRequest, clientId: string): string | undefined {
+/** What is wrong with an authorization request of this package, which always sends state and nonce, and PKCE unless it is switched off. */
+function examine(request: AuthorizationRequest, clientId: string, needsChallenge: boolean): string | undefined {
   const words = (request.response_type ?? '').split(' ')
   if (request.client_id !== clientId) return 'another client_id'
   if (!request.redirect_uri) return 'no redirect_uri'
@@ -132,6 +134,7 @@ function examine(request: AuthorizationRequest, clientId: string): string | unde
   if (!words.every(word => ['code', 'id_token', 'token'].includes(word))) return 'unknown response_type'
   if (!request.state) return 'no state'
   if (!request.nonce) return 'no nonce'
+  if (!needsChallenge) return undefined
   if (words.includes('code') && (!request.code_challenge || request.code_challenge_method !== 'S256')) return 'no PKCE'
   return undefined
 }

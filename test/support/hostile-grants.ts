@@ -29,6 +29,7 @@ export interface GrantSettings {
   readonly refreshTokens: 'always' | 'when asked' | 'never'
   readonly rotatesRefreshTokens: boolean
   readonly frontTokenDiesOnRedeem: boolean
+  readonly pkce: 'required' | 'optional' | 'refused'
   readonly keys: HostileKeys
   readonly faults: () => Faults
 }
@@ -86,7 +87,10 @@ export function createGrants(settings: GrantSettings): Grants {
   async function redeemCode(form: Readonly<Record<string, string>>) {
     const grant = codes.get(form.code ?? '')
     if (!grant || grant.isRedeemed || grant.isRevoked) return error('invalid_grant')
-    if (grant.request.redirect_uri !== form.redirect_uri || !fitsChallenge(grant.request, form.code_verifier)) {
+    if (
+      grant.request.redirect_uri !== form.redirect_uri ||
+      !fitsChallenge(settings, grant.request, form.code_verifier)
+    ) {
       return error('invalid_grant')
     }
     grant.isRedeemed = true
@@ -188,7 +192,12 @@ function buildIdTokenClaims(settings: GrantSettings, grant: Grant, code?: string
   }
 }
 
-function fitsChallenge({ code_challenge: challenge }: AuthorizationRequest, verifier: string | undefined): boolean {
+function fitsChallenge(
+  { pkce }: GrantSettings,
+  { code_challenge: challenge }: AuthorizationRequest,
+  verifier: string | undefined,
+): boolean {
+  if (pkce === 'refused') return verifier === undefined
   if (challenge === undefined) return verifier === undefined
   return verifier !== undefined && createHash('sha256').update(verifier).digest('base64url') === challenge
 }

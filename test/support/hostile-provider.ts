@@ -39,6 +39,8 @@ export interface HostileProviderOptions {
   readonly rotatesRefreshTokens?: boolean
   /** Default false. */
   readonly frontTokenDiesOnRedeem?: boolean
+  /** `refused`: the challenge is ignored and a verifier is an invalid grant, as IdentityServer3 does. Default `required`. */
+  readonly pkce?: 'required' | 'optional' | 'refused'
   /** The `iss` field of RFC 9207. Default true. */
   readonly sendsIss?: boolean
   /** Merged over the discovery document for good. */
@@ -93,6 +95,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   const user = options.user ?? ALICE
   if (typeof user.email === 'string') keepPersonal('e-mail address', user.email)
   const sid = options.sid === null ? undefined : (options.sid ?? 'sid-1')
+  const pkce = options.pkce ?? 'required'
   const path = options.issuerPath ?? ''
   const requests: RecordedRequest[] = []
   const problems: string[] = []
@@ -115,6 +118,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     refreshTokens: options.refreshTokens ?? 'when asked',
     rotatesRefreshTokens: options.rotatesRefreshTokens ?? true,
     frontTokenDiesOnRedeem: options.frontTokenDiesOnRedeem ?? false,
+    pkce,
     keys,
     faults: () => faults,
   })
@@ -125,6 +129,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     alg,
     sendsIss: options.sendsIss ?? true,
     metadata: options.metadata ?? {},
+    pkce,
     keys,
     grants,
     faults: () => faults,

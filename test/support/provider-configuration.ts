@@ -46,6 +46,7 @@ export interface ConfigurationSettings {
   readonly accessTokens: 'opaque' | 'jwt'
   readonly resources: readonly string[]
   readonly refreshTokens: boolean
+  readonly pkceRequired: boolean
   /** Seconds. */
   readonly accessTokenLife: number
 }
@@ -71,7 +72,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
       idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
       userinfoSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
     },
-    pkce: { required: () => true },
+    pkce: { required: () => settings.pkceRequired },
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     findAccount: (_ctx: unknown, id: string) => {
       const user = USERS[id as TestUser]

@@ -35,6 +35,8 @@ export interface ProviderOptions {
   readonly resources?: readonly string[]
   /** Default true, whatever scope was asked for. */
   readonly refreshTokens?: boolean
+  /** Default true. */
+  readonly pkceRequired?: boolean
   /** Seconds. Default 3600. */
   readonly accessTokenLife?: number
   /** Changes every `oidc-provider` that is made, before it is used. */
@@ -96,6 +98,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     accessTokens: options.accessTokens ?? 'opaque',
     resources: options.resources ?? ['https://api.example.com/'],
     refreshTokens: options.refreshTokens ?? true,
+    pkceRequired: options.pkceRequired ?? true,
     accessTokenLife: options.accessTokenLife ?? 3600,
   }
   let provider: OidcProvider
