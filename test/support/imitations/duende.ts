@@ -1,0 +1,37 @@
+import { identityServer4 } from './identity-server-4.js'
+import type { Traits } from './traits.js'
+
+export interface DuendeOptions {
+  /** `StrictClientAssertionAudienceValidation`. */
+  readonly strictAudience?: boolean
+  /** `RequirePushedAuthorization`. */
+  readonly requiresPushedRequests?: boolean
+}
+
+/** Duende IdentityServer 7.4. */
+export function duende({ strictAudience = false, requiresPushedRequests = false }: DuendeOptions = {}): Traits {
+  const base = identityServer4()
+  return {
+    ...base,
+    name: 'Duende IdentityServer',
+    metadata: {
+      ...base.metadata,
+      code_challenge_methods_supported: ['plain', 'S256'],
+      authorization_response_iss_parameter_supported: true,
+      require_pushed_authorization_requests: requiresPushedRequests,
+    },
+    issParameter: 'code alone',
+    maxAge: 'once',
+    tokens: { ...base.tokens, scopeTaken: 'invalid_scope' },
+    clients: {
+      refusal: 400,
+      decodesBasic: true,
+      assertion: {
+        audiences: strictAudience ? ['issuer'] : ['issuer', 'token endpoint'],
+        typ: strictAudience ? 'required' : 'strict',
+        remembersIds: true,
+      },
+    },
+    signOut: { ...base.signOut, logoutToken: { typ: 'logout+jwt' } },
+  }
+}

@@ -1,0 +1,7 @@
+export { leaveProvider, type Visitor, visitSigningIn } from './browser.js'
+export { duende } from './duende.js'
+export { identityServer3 } from './identity-server-3.js'
+export { identityServer4, openIdentityServer } from './identity-server-4.js'
+export { type Imitation, type ImitationOptions, startImitation } from './imitation.js'
+export { openIddict } from './open-iddict.js'
+export type { Traits } from './traits.js'
