@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import { buildEndSessionUrl } from '../protocol/end-session.js'
 import { redirect } from './answers.js'
+import { sendToProvider } from './departure.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
 import { landingOf, parseLanding } from './landing.js'
 import { confirmLogout } from './logout-page.js'
@@ -48,8 +49,9 @@ export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<v
   if (site.revokesTokens) revocations.inBackground(ended?.tokens)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(site, 'logout', [ticket])
   const endpoint = options.local ? undefined : await endSessionEndpoint(services)
-  if (endpoint === undefined) redirect(res, returnTo)
-  else redirect(res, providerAddress(visit, endpoint, { ...options, returnTo, idTokenHint }))
+  if (endpoint === undefined) return redirect(res, returnTo)
+  const location = providerAddress(visit, endpoint, { ...options, returnTo, idTokenHint })
+  sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
 }
 
 /** Where to sign out at the provider, and how to come back from there. */

@@ -12,13 +12,17 @@ small { display: block; margin-top: 2rem; opacity: .7 }
 
 const styleHash = createHash('sha256').update(style).digest('base64')
 
-/**
- * Content-Security-Policy of our pages: their own style, nothing else, framed by nobody.
- *
- * @param formAction - where a form may go, redirects included, to which browsers apply `form-action` as well
- */
-export function pagePolicy({ formAction = "'none'" }: { readonly formAction?: string } = {}): string {
-  return `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
+interface PagePolicy {
+  /** Where a form may go, redirects included, to which browsers apply `form-action` as well. Default: nowhere. */
+  readonly formAction?: string
+  /** SHA-256, in base64, of the one script that may run. Default: none. */
+  readonly scriptHash?: string
+}
+
+/** Content-Security-Policy of our pages: their own style, nothing else, framed by nobody. */
+export function pagePolicy({ formAction = "'none'", scriptHash }: PagePolicy = {}): string {
+  const scripts = scriptHash === undefined ? '' : ` script-src 'sha256-${scriptHash}';`
+  return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
 }
 
 /** The few plain pages this package shows by itself. `body` is HTML made of our own text and escaped values. */

@@ -49,6 +49,8 @@ export interface ConfigurationSettings {
   readonly pkceRequired: boolean
   /** Seconds. */
   readonly accessTokenLife: number
+  readonly groups: readonly string[] | undefined
+  readonly takesPost: boolean
 }
 
 /** How `oidc-provider` is set up for the tests: everything this package can use is switched on. */
@@ -59,13 +61,15 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
     adapter: settings.adapter,
     extraClientMetadata: { properties: ['frontchannel_logout_uri'] },
     jwks: { keys: settings.jwks },
-    cookies: { keys: [settings.cookieSecret] },
+    cookies: { keys: [settings.cookieSecret], ...(settings.takesPost && { long: { sameSite: 'none' } }) },
+    ...(settings.takesPost && { enableHttpPostMethods: true }),
+    ...(settings.groups && { conformIdTokenClaims: false }),
     routes: ROUTES,
     responseTypes: ['code', 'id_token', 'code id_token', 'code token', 'code id_token token', 'none'],
     scopes: ['openid', 'offline_access', 'read', 'write'],
     claims: {
       openid: ['sub'],
-      profile: ['name', 'given_name', 'family_name', 'role'],
+      profile: ['name', 'given_name', 'family_name', 'role', 'groups'],
       email: ['email', 'email_verified'],
     },
     enabledJWA: {
@@ -76,7 +80,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     findAccount: (_ctx: unknown, id: string) => {
       const user = USERS[id as TestUser]
-      return user && { accountId: id, claims: () => user }
+      return user && { accountId: id, claims: () => ({ ...user, ...(settings.groups && { groups: settings.groups }) }) }
     },
     issueRefreshToken: () => settings.refreshTokens,
     rotateRefreshToken: true,

@@ -39,6 +39,13 @@ export interface ProviderOptions {
   readonly pkceRequired?: boolean
   /** Seconds. Default 3600. */
   readonly accessTokenLife?: number
+  /** Groups of every user, for an ID Token as large as they are. Default: none, and an ID Token without the claims of userinfo. */
+  readonly groups?: readonly string[]
+  /**
+   * Whether the authorization and the end-session endpoint take POST, which `oidc-provider` does not by itself. It then wants
+   * `SameSite=None`; browsers take that only over https, so the cookies are sent as `Lax`: run it on the same site as the client.
+   */
+  readonly takesPost?: boolean
   /** Changes every `oidc-provider` that is made, before it is used. */
   readonly customise?: (provider: OidcProvider) => void
 }
@@ -100,6 +107,8 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     refreshTokens: options.refreshTokens ?? true,
     pkceRequired: options.pkceRequired ?? true,
     accessTokenLife: options.accessTokenLife ?? 3600,
+    groups: options.groups,
+    takesPost: options.takesPost ?? false,
   }
   let provider: OidcProvider
   let receive: (request: IncomingMessage, response: ServerResponse) => void
@@ -117,6 +126,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     requests.push({ method: request.method ?? '', path, headers: request.headers })
     const wait = delays.get(path) ?? 0
     if (wait > 0) await delay(wait)
+    if (settings.takesPost) sendLaxCookies(response)
     if (path.startsWith('/interaction/')) return signIn(request, response)
     receive(request, response)
   }
@@ -151,6 +161,18 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
   }
   result.register(options.site ?? 'http://localhost:9')
   return result
+}
+
+function sendLaxCookies(response: ServerResponse): void {
+  const setHeader = response.setHeader.bind(response)
+  const laxer = (text: string) => text.replace(/samesite=none/i, 'samesite=lax')
+  response.setHeader = (name, value) => {
+    if (name.toLowerCase() !== 'set-cookie') return setHeader(name, value)
+    return setHeader(
+      name,
+      [value].flat().map(text => laxer(String(text))),
+    )
+  }
 }
 
 function buildClient(clientId: string, clientSecret: string, site: string, more: object): ClientMetadata {

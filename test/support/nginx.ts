@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { findTool } from '../tools/ensure-tools.mjs'
+import { send } from './http-client.js'
+
+export interface Nginx {
+  readonly port: number
+  close(): Promise<void>
+}
+
+export interface NginxOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** The port on 127.0.0.1 that requests go to. */
+  readonly upstream: number
+  /** Directives of the `server` block. Default: none, so that nginx works with its defaults. */
+  readonly directives?: string
+}
+
+/** A real nginx in front of a server, with its own defaults for sizes and buffers. */
+export async function startNginx({ upstream, port, directives = '' }: NginxOptions): Promise<Nginx> {
+  const program = findTool('nginx')
+  if (program === undefined) throw new Error('There is no nginx: node test/tools/ensure-tools.mjs says what to do')
+  const taken = port ?? (await freePort())
+  const folder = mkdtempSync(join(tmpdir(), 'oidc-nginx-'))
+  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, taken, upstream, directives))
+  const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
+  await answering(child, taken)
+  return {
+    port: taken,
+    async close() {
+      const ended = new Promise(resolve => child.once('exit', resolve))
+      if (child.exitCode === null) child.kill('SIGTERM')
+      if (child.exitCode === null) await ended
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+function configuration(folder: string, port: number, upstream: number, directives: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    name => `${name}_temp_path ${join(folder, name)};`,
+  )
+  return `daemon off;
+master_process off;
+pid ${join(folder, 'pid')};
+error_log ${join(folder, 'error.log')};
+events {}
+http {
+  access_log off;
+  ${temporary.join('\n  ')}
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://127.0.0.1:${upstream};
+      proxy_set_header Host $http_host;
+      ${directives}
+    }
+  }
+}
+`
+}
+
+async function answering(child: ChildProcess, port: number): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}`)
+    const answer = await send({ url: `http://127.0.0.1:${port}/` }).catch(() => undefined)
+    if (answer !== undefined) return
+    await wait(50)
+  }
+  throw new Error('nginx does not answer')
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
