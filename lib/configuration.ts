@@ -1,5 +1,5 @@
 import { parseCredentials, parsePkce } from './client-options.js'
-import { createInstants, type Site } from './handlers/site.js'
+import type { Site } from './handlers/site.js'
 import {
   checkNames,
   checkTlsIsVerified,
@@ -110,7 +110,6 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
     session: options.session === false ? false : parseSession(options.session),
     hooks: options.hooks ?? {},
     rememberUserAgent: options.rememberUserAgent ?? false,
-    instant: createInstants(now),
     now,
     log,
   }

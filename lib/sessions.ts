@@ -77,7 +77,7 @@ export function createSessions({ site, state }: { readonly site: Site; readonly 
     async revoke(target) {
       const ended: SessionSummary[] = []
       const onEnded = (summary: SessionSummary) => void ended.push(summary)
-      const options = { onEnded, logout: { at: site.instant() }, remember: attemptsRemembered }
+      const options = { onEnded, logout: {}, remember: attemptsRemembered }
       const count = await revokeAll(target, options)
       await announceSignOut(site, 'revoked', ended)
       return count

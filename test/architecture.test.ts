@@ -19,15 +19,16 @@ const files = readSourceFiles(fileURLToPath(new URL('../lib', import.meta.url)))
 /** Each layer, and what it may import from besides itself. Files directly in lib/ are the surface, apart from errors.ts. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  time: [],
   // Everything but the pure protocol may say what is going on.
-  diagnostics: ['errors'],
+  diagnostics: ['time', 'errors'],
   protocol: ['errors'],
-  provider: ['protocol', 'diagnostics', 'errors'],
-  state: ['protocol', 'diagnostics', 'errors'],
-  handlers: ['provider', 'state', 'protocol', 'diagnostics', 'errors'],
+  provider: ['protocol', 'diagnostics', 'time', 'errors'],
+  state: ['protocol', 'diagnostics', 'time', 'errors'],
+  handlers: ['provider', 'state', 'protocol', 'diagnostics', 'time', 'errors'],
   // A page about sign-ins, made of what the diagnostics say.
-  inspector: ['handlers', 'diagnostics', 'errors'],
-  surface: ['inspector', 'handlers', 'provider', 'state', 'protocol', 'diagnostics', 'errors'],
+  inspector: ['handlers', 'diagnostics', 'time', 'errors'],
+  surface: ['inspector', 'handlers', 'provider', 'state', 'protocol', 'diagnostics', 'time', 'errors'],
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }
@@ -64,7 +65,7 @@ const IMPURE = new Set([
 ])
 
 function layerOf(name: string): string {
-  if (name === 'errors.ts') return 'errors'
+  if (name === 'errors.ts' || name === 'time.ts') return name.slice(0, -3)
   return name.includes('/') ? (name.split('/')[0] ?? '') : 'surface'
 }
 

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHash } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { OidcError } from '../errors.js'
+import { monotonic, monotonicDate } from '../time.js'
 import type { OidcEvent } from './events.js'
 import { type SignInStepKey, signInSteps } from './steps.js'
 
@@ -32,7 +33,7 @@ export function publish(make: () => Unplaced<OidcEvent>): void {
   if (!events.hasSubscribers) return
   const { site, attempt } = callbacks.getStore() ?? {}
   events.publish({
-    at: performance.timeOrigin + performance.now(),
+    at: monotonicDate(),
     ...(site !== undefined && { site }),
     ...(attempt !== undefined && { attempt }),
     ...make(),
@@ -62,12 +63,12 @@ export function observe<T>(
   describe: (timing: Timing, error: unknown, result?: Awaited<T>) => Unplaced<OidcEvent>,
 ): T {
   if (!events.hasSubscribers) return work()
-  const begin = performance.now()
+  const begin = monotonic()
   const pass = (result: Awaited<T>) =>
-    publish(() => describe({ duration: performance.now() - begin, passed: true }, undefined, result))
+    publish(() => describe({ duration: monotonic() - begin, passed: true }, undefined, result))
   const fail = (error: unknown) => {
     const code = error instanceof OidcError ? { code: error.code } : {}
-    publish(() => describe({ duration: performance.now() - begin, passed: false, ...code }, error))
+    publish(() => describe({ duration: monotonic() - begin, passed: false, ...code }, error))
   }
   try {
     const result = work()

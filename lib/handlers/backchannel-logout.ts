@@ -46,11 +46,11 @@ function findLogoutToken(fields: readonly FormField[]): string {
 }
 
 /** `sid` ends that session, `sub` alone every session of the person; never one of a sign-in that is later than the token. */
-async function endSessions({ site, state }: Services, claims: LogoutTokenClaims): Promise<readonly SessionSummary[]> {
+async function endSessions({ state }: Services, claims: LogoutTokenClaims): Promise<readonly SessionSummary[]> {
   const { iss: issuer, sub: subject, sid, iat } = claims
   const ended: SessionSummary[] = []
   const meant = {
-    logout: { at: site.instant(), issuedAt: iat },
+    logout: { issuedAt: iat },
     onEnded: (summary: SessionSummary) => void ended.push(summary),
   }
   const remembered = { ...meant, remember: attemptsRemembered }

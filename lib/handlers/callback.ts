@@ -115,7 +115,7 @@ async function signIn(
   const ticket = buildTicket(site, idTokenClaims, kept, tokens, { sessionState, requestedScope: attempt.scope })
   const earlier = [host.idOf(req), ...transactions.recentSessions(req), attempt.sessionId]
   const previous = [...new Set(earlier.filter(id => id !== undefined))]
-  const moment = { startedAt: Math.round(attempt.createdAt * 1_000_000), grantedAt: evidence.grantedAt }
+  const moment = { startedAt: attempt.startedAt ?? 0, grantedAt: evidence.grantedAt }
   const note = site.rememberUserAgent ? describeBrowser(req) : undefined
   // Whoever comes back from a trip for more scope goes on where they were, unless somebody else has come back.
   const continues = attempt.continues === idTokenClaims.sub

@@ -95,7 +95,7 @@ export async function startLogin(
 }
 
 /** The secrets of an attempt and everything the answer has to agree with. */
-function newBinding({ services: { site, host }, req }: Visit) {
+function newBinding({ services: { site, host, state }, req }: Visit) {
   const sessionId = host.idOf(req)
   return {
     state: randomToken(),
@@ -107,8 +107,8 @@ function newBinding({ services: { site, host }, req }: Visit) {
     clientId: site.clientId,
     responseType: site.responseType,
     responseMode: site.responseMode,
-    // To the microsecond: a logout that comes a moment later has to know that it is the later one.
-    createdAt: site.instant() / 1_000_000,
+    createdAt: site.now().getTime() / 1000,
+    startedAt: state.startTime(),
     ...(sessionId !== undefined && { sessionId }),
   }
 }

@@ -3,6 +3,7 @@ import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
 import type { State } from '../state/state.js'
+import { toEpochSeconds } from '../time.js'
 import type { Hooks } from './hooks.js'
 
 /** The paths this package answers, relative to where it is mounted. `false` leaves one out. */
@@ -76,8 +77,6 @@ export interface Site {
   /** Whether a list of sessions says in which browser each of them began. */
   readonly rememberUserAgent: boolean
   readonly now: () => Date
-  /** Microseconds since the epoch. Every call gives more than the one before, so that of two things in this process it is known which was first. */
-  readonly instant: () => number
   readonly log: (line: string) => void
 }
 
@@ -88,18 +87,9 @@ export interface Services {
   readonly state: State
 }
 
-/** A clock that counts on by itself where `now` stands still or goes back. */
-export function createInstants(now: () => Date): () => number {
-  let last = 0
-  return () => {
-    last = Math.max(now().getTime() * 1000, last + 1)
-    return last
-  }
-}
-
 /** Seconds since the epoch, the unit of every time on the wire and in Redis. */
 export function epochSeconds(site: Pick<Site, 'now'>): number {
-  return Math.floor(site.now().getTime() / 1000)
+  return toEpochSeconds(site.now())
 }
 
 /** The address the provider sends the browser back to. */

@@ -24,6 +24,8 @@ export interface Transaction {
   readonly responseMode: ResponseMode
   /** Seconds since the epoch. */
   readonly createdAt: number
+  /** When the attempt left, on the clock that orders it before or after a logout: microseconds since the epoch. */
+  readonly startedAt?: number
   /** The session of the browser when the attempt began. A sign-in ends it. */
   readonly sessionId?: string
   /** Seconds. What `max_age` asked for; enforced on `auth_time`. */
@@ -92,6 +94,7 @@ function isTransaction(value: unknown): value is Transaction & Record<string, un
     (value.responseMode === 'form_post' || value.responseMode === 'query') &&
     isNumericDate(value.createdAt) &&
     isAbsentOr(value.pkce, pkce => typeof pkce === 'boolean') &&
+    isAbsentOr(value.startedAt, isCount) &&
     isAbsentOr(value.sessionId, sessionId => typeof sessionId === 'string') &&
     isAbsentOr(value.maxAge, isCount) &&
     isAbsentOr(value.acrValues, isStringArray) &&

@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { createElapsed } from '../time.js'
 
 /** Something the provider publishes, kept, and renewed before it is needed. All times are in seconds. */
 export interface CachedSettings<T> {
@@ -32,12 +33,14 @@ export interface CachedStatus {
 
 interface Held<T> {
   readonly value: T
+  /** Elapsed seconds. */
   readonly loadedAt: number
   readonly generation: number
 }
 
 interface Failure {
   readonly error: unknown
+  /** Elapsed seconds. */
   readonly at: number
   /** Failed attempts in a row. */
   readonly count: number
@@ -57,7 +60,9 @@ export function createCached<T>({
   let flight: Promise<T> | undefined
   let started = 0
 
-  const seconds = () => now().getTime() / 1000
+  let checkedAt: number | undefined
+  const elapsed = createElapsed(now)
+  const seconds = () => elapsed() / 1000
 
   async function run(): Promise<T> {
     started += 1
@@ -69,6 +74,8 @@ export function createCached<T>({
     } catch (error) {
       failure = { error, at: seconds(), count: (failure?.count ?? 0) + 1 }
       throw error
+    } finally {
+      checkedAt = now().getTime() / 1000
     }
   }
 
@@ -84,10 +91,8 @@ export function createCached<T>({
     return failure !== undefined && isYoung(failure.at, Math.min(LONGEST_BACK_OFF, 2 ** (failure.count - 1)))
   }
 
-  /** A clock that was set back must not make anything young for longer than it should be. */
   function isYoung(since: number, duration: number): boolean {
-    const age = seconds() - since
-    return age >= 0 && age < duration
+    return seconds() - since < duration
   }
 
   async function getFirst(): Promise<T> {
@@ -117,7 +122,8 @@ export function createCached<T>({
     isLoading: () => flight !== undefined,
     generation: () => ({ held: held?.generation ?? 0, started }),
     status: () => ({
-      ...(failure ? { checkedAt: failure.at, error: failure.error } : held ? { checkedAt: held.loadedAt } : {}),
+      ...(checkedAt !== undefined && { checkedAt }),
+      ...(failure && { error: failure.error }),
     }),
   }
 }

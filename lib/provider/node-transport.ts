@@ -1,6 +1,7 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { monotonic } from '../time.js'
 import { decodeText, tooLarge, unpack } from './body.js'
 import { type AnswerHeaders, type Incoming, isRedirectStatus, type Transport } from './transport.js'
 
@@ -38,12 +39,12 @@ export function createNodeTransport(): Transport {
   }
 }
 
-/** Until when a connection may be used again, on the clock of `performance.now()`. */
+/** Until when a connection may be used again, on the clock of `monotonic()`. */
 const usableUntil = new WeakMap<Duplex, number>()
 
 /** Looked at when a connection is wanted: a timer comes late in a process that was busy, which is when a server has closed it. */
 function dropRested({ freeSockets }: HttpAgent): void {
-  const now = performance.now()
+  const now = monotonic()
   for (const socket of Object.values(freeSockets).flat()) {
     if (socket !== undefined && (usableUntil.get(socket) ?? 0) < now) socket.destroy()
   }
@@ -52,7 +53,7 @@ function dropRested({ freeSockets }: HttpAgent): void {
 function noteRest({ socket, headers }: IncomingMessage): void {
   const announced = /\btimeout=(\d+)/.exec(String(headers['keep-alive'] ?? ''))?.[1]
   const rest = announced === undefined ? LONGEST_REST : Math.min(LONGEST_REST, Number(announced) * 1000 - MARGIN)
-  usableUntil.set(socket, performance.now() + rest)
+  usableUntil.set(socket, monotonic() + rest)
 }
 
 async function receive(response: IncomingMessage, limit: number): Promise<Incoming> {

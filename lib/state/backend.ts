@@ -41,6 +41,8 @@ export interface Backend extends Claims {
   hasMember(key: string, member: string): Promise<boolean>
   /** All keys that are `prefix` and `length` more characters. Walks everything: for administration only. */
   keys(prefix: string, length: number): Promise<readonly string[]>
+  /** The clock of the store, microseconds since the epoch. The same clock whichever key a caller works with. */
+  time(): Promise<number>
   ping(): Promise<void>
   close(): Promise<void>
 }

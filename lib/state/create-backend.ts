@@ -8,13 +8,15 @@ import { reasonOf, withDeadline } from './unavailable.js'
 
 interface BackendSettings {
   readonly redis?: RedisClient | string
+  /** What all keys in Redis begin with. */
+  readonly prefix: string
   /** Milliseconds. */
   readonly timeout: number
   readonly log: (line: string) => void
 }
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function createBackend({ redis, timeout, log }: BackendSettings, now: () => number): Backend {
+export function createBackend({ redis, prefix, timeout, log }: BackendSettings, now: () => number): Backend {
   if (redis === undefined) {
     log(
       'No Redis is set: sessions are kept in the memory of this process, end with it, and are unknown to any other process. ' +
@@ -32,7 +34,8 @@ export function createBackend({ redis, timeout, log }: BackendSettings, now: () 
 
   function connect(client: RedisClient, close: () => Promise<void>): Backend {
     const connection = createConnection(client, { timeout })
-    return warnOfEviction(createRedisBackend(client, connection, close), client, connection, log)
+    const owner = { clockKey: `${prefix}clock`, close }
+    return warnOfEviction(createRedisBackend(client, connection, owner), client, connection, log)
   }
 }
 

@@ -4,12 +4,13 @@ import { isLater, type LogoutMoment } from './moments.js'
 import { FIELD } from './record-fields.js'
 import type { SessionIndex, SessionQuery } from './session-index.js'
 import type { StoreClient } from './store-client.js'
+import type { StoreClock } from './store-clock.js'
 import type { SessionSummary } from './ticket.js'
 
 /** How far the end of several sessions reaches. */
 export interface EndAllOptions {
-  /** When it was decided. Sessions of a later sign-in stay. Left out: all that are there end. */
-  readonly logout?: LogoutMoment
+  /** The logout was decided elsewhere: sessions of a sign-in that is later than it stay. Left out: all that are there end. */
+  readonly logout?: Omit<LogoutMoment, 'at'>
   /** Seconds for which sign-ins that are still on their way, and not later than `logout`, are refused. Default: not at all. */
   readonly remember?: number
   /** Handle of a session that stays. */
@@ -18,6 +19,11 @@ export interface EndAllOptions {
   readonly only?: (summary: SessionSummary) => boolean
   /** Told of every session that ended here, once. */
   readonly onEnded?: (summary: SessionSummary) => void
+}
+
+/** With the time on the clock of the store, which a caller does not know. */
+interface TimedOptions extends Omit<EndAllOptions, 'logout'> {
+  readonly logout?: LogoutMoment | undefined
 }
 
 /** What was there when a record was removed. */
@@ -33,6 +39,7 @@ interface SessionEnderSettings {
   readonly backend: Backend
   readonly index: SessionIndex
   readonly client: Pick<StoreClient, 'handleOf' | 'keyOfHandle'>
+  readonly clock: Pick<StoreClock, 'latest'>
   /** Leaves the entries in the index of `query`, if given, where they are. */
   readonly endRecord: (key: string, query?: SessionQuery) => Promise<EndedRecord>
 }
@@ -51,8 +58,8 @@ export interface SessionEnder {
   ): Promise<number>
 }
 
-export function createSessionEnder({ backend, index, client, endRecord }: SessionEnderSettings): SessionEnder {
-  async function isMeant(key: string, { logout, remember, except, only }: EndAllOptions): Promise<boolean> {
+export function createSessionEnder({ backend, index, client, clock, endRecord }: SessionEnderSettings): SessionEnder {
+  async function isMeant(key: string, { logout, remember, except, only }: TimedOptions): Promise<boolean> {
     if (client.handleOf(key) === except) return false
     // Nothing that is there already began after a logout that is just being decided here.
     if (logout?.issuedAt === undefined && only === undefined) return true
@@ -65,7 +72,7 @@ export function createSessionEnder({ backend, index, client, endRecord }: Sessio
   }
 
   /** Whether it was there, and `undefined` for one that stays. */
-  async function endIfMeant(key: string, options: EndAllOptions, query?: SessionQuery): Promise<boolean | undefined> {
+  async function endIfMeant(key: string, options: TimedOptions, query?: SessionQuery): Promise<boolean | undefined> {
     if (!(await isMeant(key, options))) return undefined
     let { existed, summary } = await endRecord(key, query)
     if (!existed && query !== undefined) {
@@ -79,11 +86,12 @@ export function createSessionEnder({ backend, index, client, endRecord }: Sessio
 
   return {
     async endAll(query, options = {}) {
-      const { logout, remember } = options
+      const { remember } = options
+      const logout = options.logout && { ...options.logout, at: await clock.latest() }
       if (logout !== undefined && remember !== undefined) await index.markLogout(query, logout, remember)
       let count = 0
       for (const keys of batchesOf(await index.find(query))) {
-        const outcomes = await Promise.all(keys.map(key => endIfMeant(key, options, query)))
+        const outcomes = await Promise.all(keys.map(key => endIfMeant(key, { ...options, logout }, query)))
         const ended = keys.filter((_, at) => outcomes[at])
         count += ended.length
         await index.forget(query, ...ended)

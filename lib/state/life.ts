@@ -9,6 +9,9 @@ export interface Life {
 
 const LONGEST_BETWEEN_EXTENSIONS = 300
 
+/** Seconds by which the clocks of two processes may differ without a write for each request that changes the process. */
+const CLOCK_TOLERANCE = 1
+
 export function formatLife({ extendedAt, endsAt }: Life): string {
   return `${extendedAt}:${endsAt}`
 }
@@ -23,7 +26,11 @@ export function ttlOf(endsAt: number, now: number, idle: number): number {
   return Math.min(idle, endsAt - now)
 }
 
-/** Extending at every request would be a write at every request; a tenth of the idle life is accurate enough. */
+/**
+ * Extending at every request would be a write at every request; a tenth of the idle life is accurate enough. A record that was extended in
+ * the future was extended by a clock that was wrong: how long ago that is nobody knows, so that it is due as well.
+ */
 export function isExtensionDue({ extendedAt }: Life, now: number, idle: number): boolean {
-  return now - extendedAt >= Math.min(idle / 10, LONGEST_BETWEEN_EXTENSIONS)
+  const age = now - extendedAt
+  return age < -CLOCK_TOLERANCE || age >= Math.min(idle / 10, LONGEST_BETWEEN_EXTENSIONS)
 }

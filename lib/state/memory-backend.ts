@@ -1,3 +1,4 @@
+import { monotonicDate } from '../time.js'
 import type { Backend } from './backend.js'
 import { createExpiringMap } from './expiring-map.js'
 import { formatLife, parseLife, ttlOf } from './life.js'
@@ -82,6 +83,7 @@ export function createMemoryBackend(now: () => number): Backend {
     hasMember: async (key, member) => sets.get(key)?.value.has(member) ?? false,
     keys: async (prefix, length) =>
       records.keys().filter(key => key.startsWith(prefix) && key.length === prefix.length + length),
+    time: async () => Math.floor(monotonicDate() * 1000),
     ping: async () => {},
     async close() {
       clearInterval(sweep)

@@ -1,6 +1,6 @@
 /** When a logout happened, on both clocks that know about it. */
 export interface LogoutMoment {
-  /** When this site learned of it: our clock, microseconds since the epoch. */
+  /** When this site learned of it: the clock of the store, microseconds since the epoch. */
   readonly at: number
   /** When the provider said so: its clock, seconds since the epoch. Left out where the provider had no part in it. */
   readonly issuedAt?: number
@@ -8,7 +8,7 @@ export interface LogoutMoment {
 
 /** When a sign-in happened, on both clocks. */
 export interface SignInMoment {
-  /** When the attempt left for the provider: our clock, microseconds since the epoch. */
+  /** When the attempt left for the provider: the clock of the store, microseconds since the epoch; `0` where it was not known. */
   readonly startedAt: number
   /** The earliest moment the provider can have granted it: its clock, seconds since the epoch. */
   readonly grantedAt: number

@@ -14,12 +14,17 @@ import {
   runScript,
   type Script,
   SWAP,
+  TIME,
 } from './redis-scripts.js'
 
 const SCAN_COUNT = 500
 
-/** @param close ends the client, where it is ours to end */
-export function createRedisBackend(client: RedisClient, connection: Connection, close: () => Promise<void>): Backend {
+/** @param owner `clockKey` says whose clock counts in a cluster; `close` ends the client, where it is ours to end */
+export function createRedisBackend(
+  client: RedisClient,
+  connection: Connection,
+  { clockKey, close }: { readonly clockKey: string; readonly close: () => Promise<void> },
+): Backend {
   const { run } = connection
 
   function call(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<unknown> {
@@ -53,6 +58,7 @@ export function createRedisBackend(client: RedisClient, connection: Connection, 
     members: (key, now) => run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
     hasMember: async (key, member) => (await run('zscore', client => client.zscore(key, member))) !== null,
     keys: (prefix, length) => scanKeys(client, run, prefix, length),
+    time: async () => parseTime(await call(TIME, clockKey)),
     async ping() {
       await run('ping', client => client.ping())
     },
@@ -65,6 +71,11 @@ export function createRedisBackend(client: RedisClient, connection: Connection, 
 
 function pairsOf(fields: Fields): (string | Buffer)[] {
   return Object.entries(fields).flat()
+}
+
+function parseTime(reply: unknown): number {
+  const [seconds, microseconds] = reply as readonly [Buffer, Buffer]
+  return Number(seconds) * 1_000_000 + Number(microseconds)
 }
 
 function parseSwap(reply: unknown): SwapResult {

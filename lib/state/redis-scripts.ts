@@ -79,6 +79,9 @@ redis.call('SET', KEYS[1], string.format('%.0f:%.0f', at, issued), 'PX', ARGV[3]
 return 1`,
 )
 
+/** The key only says which node of a cluster is asked: there is one clock for all keys. -> {seconds, microseconds} */
+export const TIME = script('time', `return redis.call('TIME')`)
+
 /** Sends the hash of the script, and its text to a Redis that does not know it (yet, or after a restart or fail-over). */
 export async function runScript(
   client: RedisClient,

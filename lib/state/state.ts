@@ -14,6 +14,7 @@ import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createStoreClient } from './store-client.js'
+import { createStoreClock } from './store-clock.js'
 import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
 import { createTokenVault, type TokenVault } from './token-vault.js'
 
@@ -88,6 +89,8 @@ export interface State extends Loader, SessionEnder {
   /** Whether {@link once} was asked less than its `ttl` ago, without asking it. */
   hasHappened(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
+  /** When something starts, to be ordered before or after logouts of other processes: see {@link SignInMoment}. No command. */
+  startTime(): number
   ping(): Promise<void>
   /** Closes the connection if it was made from a URL. */
   close(): Promise<void>
@@ -101,7 +104,8 @@ export function createState(settings: StateSettings): State {
   const now = () => Math.floor(settings.now().getTime() / 1000)
   const sealer = createSealer(secrets, settings.realm)
   const names = createNames(prefix, sealer)
-  const backend = createBackend(settings, now)
+  const backend = createBackend({ ...settings, prefix }, now)
+  const clock = createStoreClock(backend)
   const index = createSessionIndex(backend, names, sealer, now)
 
   async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
@@ -135,10 +139,11 @@ export function createState(settings: StateSettings): State {
     },
     handleOf: id => client.handleOf(names.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
-    ...createSessionEnder({ backend, index, client, endRecord }),
+    ...createSessionEnder({ backend, index, client, clock, endRecord }),
     once: (purpose, value, ttl) => backend.once(names.once(purpose, value), ttl),
     hasHappened: (purpose, value) => backend.hasHappened(names.once(purpose, value)),
     sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
+    startTime: clock.earliest,
     ping: () => backend.ping(),
     close: () => backend.close(),
   }

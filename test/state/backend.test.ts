@@ -26,7 +26,10 @@ function openMemory(): Backend {
 
 function openRedis(): Backend {
   const client = bench.client(server)
-  return createRedisBackend(client, createConnection(client, { timeout: 800 }), async () => {})
+  return createRedisBackend(client, createConnection(client, { timeout: 800 }), {
+    clockKey: 'oidc:clock',
+    close: async () => {},
+  })
 }
 
 const bytes = Buffer.from([0, 255, 128, 13, 10, 0])

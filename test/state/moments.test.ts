@@ -28,7 +28,7 @@ describe('logouts that are remembered', () => {
 
   for (const kind of ['Redis', 'memory']) {
     test(`are merged, each clock by itself, in ${kind}`, async t => {
-      const settings = { timeout: 800, log: () => {}, ...(kind === 'Redis' && { redis: server.url }) }
+      const settings = { timeout: 800, prefix: 'oidc:', log: () => {}, ...(kind === 'Redis' && { redis: server.url }) }
       const backend = createBackend(settings, () => 100)
       t.after(() => backend.close())
       const key = 'oidc:l:x'
@@ -47,7 +47,7 @@ describe('logouts that are remembered', () => {
   }
 
   test('are forgotten by Redis when no attempt from before can be left', async t => {
-    const backend = createBackend({ timeout: 800, log: () => {}, redis: server.url }, () => 100)
+    const backend = createBackend({ timeout: 800, prefix: 'oidc:', log: () => {}, redis: server.url }, () => 100)
     t.after(() => backend.close())
     await backend.markLogout('oidc:l:y', { at: 1 }, 60)
     const ttl = Number(await server.command('TTL', 'oidc:l:y'))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { after, afterEach, before, describe, test } from 'node:test'
 import type { ScriptingClient } from '../../lib/state/redis-client.js'
+import { TIME } from '../../lib/state/redis-scripts.js'
 import { createSessionId, createState, type State } from '../../lib/state/state.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -512,6 +513,7 @@ describe('a logout by the provider while a sign-in is being written', () => {
     const send = client.evalshaBuffer.bind(client)
     let scripts = 0
     client.evalshaBuffer = async (...args) => {
+      if (args[0] === TIME.sha1) return send(...args)
       scripts += 1
       // The first makes room for an id that is given, two more are the index entries, the fourth is the record.
       if (scripts === 4) await other.endAll({ issuer, sid: 'op-session-1' })
@@ -540,6 +542,7 @@ describe('a logout by the provider while a sign-in is being written', () => {
     let ending: Promise<number> | undefined
     let scripts = 0
     client.evalshaBuffer = async (...args) => {
+      if (args[0] === TIME.sha1) return send(...args)
       scripts += 1
       // The first two are the index entries, the third is the record.
       if (scripts === 3) {

@@ -1,0 +1,39 @@
+/**
+ * The three kinds of time, and what each may be used for.
+ *
+ * - A **date** comes from `now()`: what other parties say and read (`exp`, `auth_time`, the end of a session). The clock behind it can be
+ *   wrong, and can jump in either direction. Dates of two machines are compared only with a tolerance.
+ * - A **duration** is measured by {@link Elapsed}: the age of a cache, a pause, a budget, a deadline. It never goes backwards.
+ * - An **order** of events in different processes comes from the clock of the store: see `state/store-clock.ts`.
+ */
+
+/** Milliseconds since an arbitrary moment. A later call never gives less than an earlier one. */
+export type Elapsed = () => number
+
+/** Milliseconds since the process started, from the monotonic clock of the machine. */
+export const monotonic: Elapsed = () => performance.now()
+
+/** Milliseconds since the epoch as they were when the process started, and counted on from there by the monotonic clock. */
+export function monotonicDate(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+/**
+ * Measures durations by `now`, step by step. Where it is set forward, or a suspended machine wakes up, that time counts as passed: what
+ * waits ends. Where it is set back, no time passes in that step, and nothing lasts longer.
+ */
+export function createElapsed(now: () => Date): Elapsed {
+  let elapsed = 0
+  let last = now().getTime()
+  return () => {
+    const current = now().getTime()
+    elapsed += Math.max(0, current - last)
+    last = current
+    return elapsed
+  }
+}
+
+/** Seconds since the epoch, without a fraction: the unit of every date on the wire and in the store. */
+export function toEpochSeconds(date: Date): number {
+  return Math.floor(date.getTime() / 1000)
+}
