@@ -6,21 +6,23 @@ export interface DuendeOptions {
   readonly strictAudience?: boolean
   /** `RequirePushedAuthorization`. */
   readonly requiresPushedRequests?: boolean
+  /** `EmitIssuerIdentificationResponseParameter`. Default true. */
+  readonly emitsIssuer?: boolean
 }
 
 /** Duende IdentityServer 7.4. */
-export function duende({ strictAudience = false, requiresPushedRequests = false }: DuendeOptions = {}): Traits {
+export function duende(options: DuendeOptions = {}): Traits {
+  const { strictAudience = false, requiresPushedRequests = false, emitsIssuer = true } = options
   const base = identityServer4()
   return {
     ...base,
     name: 'Duende IdentityServer',
     metadata: {
       ...base.metadata,
-      code_challenge_methods_supported: ['plain', 'S256'],
-      authorization_response_iss_parameter_supported: true,
+      authorization_response_iss_parameter_supported: emitsIssuer,
       require_pushed_authorization_requests: requiresPushedRequests,
     },
-    issParameter: 'code alone',
+    issParameter: emitsIssuer ? 'code alone' : 'never',
     maxAge: 'once',
     tokens: { ...base.tokens, scopeTaken: 'invalid_scope' },
     clients: {

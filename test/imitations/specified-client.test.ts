@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { OidcOptions, ResponseType } from '../../lib/index.js'
+import { type Agent, createAgent } from '../support/agent.js'
+import {
+  duende,
+  type Imitation,
+  identityServer3,
+  leaveProvider,
+  openIddict,
+  startImitation,
+  type Traits,
+  visitSigningIn,
+} from '../support/imitations/index.js'
+import { type RedisServer, startRedis } from '../support/redis.js'
+import { type Site, startSite } from '../support/site.js'
+
+/** Seconds. */
+const TOKEN_LIFE = 3600
+const SPECIFIED = 'openid email profile read write offline_access'
+
+let redis: RedisServer
+before(async () => {
+  redis = await startRedis()
+})
+after(() => redis.stop())
+
+interface Place {
+  readonly imitation: Imitation
+  readonly site: Site
+  /** Moves the clocks of provider, site and browsers. */
+  advance(seconds: number): void
+  browser(): Agent
+}
+
+async function withPlace(traits: Traits, oidc: OidcOptions, run: (place: Place) => Promise<void>): Promise<void> {
+  let moved = 0
+  const now = () => Date.now() + moved
+  const imitation = await startImitation(traits, { accessTokenLife: TOKEN_LIFE, now })
+  const { issuer, clientId, clientSecret } = imitation
+  const site = await startSite({
+    oidc: {
+      issuer,
+      clientId,
+      clientSecret,
+      scope: SPECIFIED,
+      redis: redis.url,
+      now: () => new Date(now()),
+      ...oidc,
+    },
+  })
+  register({ imitation, site }, {})
+  try {
+    await run({
+      imitation,
+      site,
+      advance(seconds) {
+        moved += seconds * 1000
+      },
+      browser: () => createAgent({ now }),
+    })
+  } finally {
+    await site.close()
+    await imitation.close()
+  }
+}
+
+/** A channel at a time, so that one that does nothing is not covered by the other. */
+function register(
+  { imitation, site: { url } }: Pick<Place, 'imitation' | 'site'>,
+  { frontChannel = false, backChannel = false },
+): void {
+  imitation.register({
+    redirectUris: [`${url}/callback`],
+    postLogoutRedirectUris: [`${url}/logout/callback`],
+    frontChannelLogoutUri: frontChannel ? `${url}/logout/frontchannel` : undefined,
+    backChannelLogoutUri: backChannel ? `${url}/logout/backchannel` : undefined,
+  })
+}
+
+async function signIn({ site, imitation, browser }: Place): Promise<Agent> {
+  const agent = browser()
+  const page = await visitSigningIn(agent, `${site.url}/claims`)
+  assert.equal(page.url, `${site.url}/claims`, `${page.status} ${page.text}\n${imitation.log.join('\n')}`)
+  return agent
+}
+
+async function isSignedIn({ site }: Place, agent: Agent): Promise<boolean> {
+  const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
+  return page.json<{ isAuthenticated: boolean }>().isAuthenticated
+}
+
+async function seesClaims(place: Place, hasUserinfo: boolean): Promise<Agent> {
+  const agent = await signIn(place)
+  const { sub, email, role } = agent.page?.json<Record<string, unknown>>() ?? {}
+  assert.equal(sub, '818727-alice')
+  assert.equal(email, 'alice@idsrv.example')
+  assert.deepEqual(role, ['editor', 'admin'])
+  assert.equal(place.imitation.requestsTo('userinfo').length, hasUserinfo ? 1 : 0)
+  return agent
+}
+
+/** Twenty calls at once when the access token is over: one token request, and the same new token for all. */
+async function refreshesOnce({ imitation, site, advance }: Place, agent: Agent): Promise<void> {
+  const refreshes = () => imitation.requestsTo('token').filter(({ form }) => form.grant_type === 'refresh_token').length
+  advance(TOKEN_LIFE + 60)
+  const earlier = refreshes()
+  const call = () => agent.fetch(`${site.url}/token`, { from: `${site.url}/claims` })
+  const answers = await Promise.all(Array.from({ length: 20 }, call))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    answers.map(() => 200),
+    imitation.log.join('\n'),
+  )
+  assert.equal(new Set(answers.map(answer => answer.json<{ value: string }>().value)).size, 1)
+  assert.equal(refreshes() - earlier, 1)
+}
+
+async function signsOutHere(place: Place, agent: Agent): Promise<void> {
+  const { imitation, site } = place
+  await agent.open(`${site.url}/claims`)
+  const page = await agent.click(`${site.url}/logout`)
+  assert.match(page.text, /You are signed out/, imitation.log.join('\n'))
+  const { back } = await leaveProvider(agent, page)
+  assert.equal(back?.url, `${site.url}/`)
+  assert.deepEqual([await isSignedIn(place, agent), imitation.isSignedIn('alice')], [false, false])
+}
+
+/** The user signs out at the provider, whose page loads a frame of the site. */
+async function signsOutByFrame(place: Place): Promise<void> {
+  const { imitation } = place
+  register(place, { frontChannel: true })
+  const agent = await signIn(place)
+  const page = await agent.post(`${imitation.issuer}/account/logout`, {}, { from: `${imitation.issuer}/` })
+  const { frames } = await leaveProvider(agent, page)
+  const isOffered = imitation.traits.signOut.frame !== undefined
+  assert.deepEqual(
+    frames.map(({ status }) => status),
+    isOffered ? [200] : [],
+  )
+  assert.equal(await isSignedIn(place, agent), !isOffered)
+}
+
+async function signsOutByLogoutToken(place: Place): Promise<void> {
+  const { imitation } = place
+  register(place, { backChannel: true })
+  const agent = await signIn(place)
+  const isOffered = imitation.traits.signOut.logoutToken !== undefined
+  const statuses = await imitation.endSessionsOf('alice')
+  assert.deepEqual(
+    statuses.filter(status => status !== undefined),
+    isOffered ? [200] : [],
+    place.site.log.join('\n'),
+  )
+  assert.equal(await isSignedIn(place, agent), !isOffered)
+}
+
+/** What has to be set for a server, beside issuer, client and secret. */
+interface Candidate {
+  readonly traits: Traits
+  readonly options?: OidcOptions
+  readonly responseTypes: readonly ResponseType[]
+}
+
+const withCode: readonly ResponseType[] = ['code id_token token', 'code id_token', 'code token', 'code']
+const hybrid: readonly ResponseType[] = ['code id_token token', 'code id_token', 'code token']
+
+/** `pkce: false` is the one thing to set for a client that serves Katana as well. */
+const withoutPkce = { pkce: false } as const
+
+const candidates: readonly Candidate[] = [
+  { traits: identityServer3({ flow: 'Hybrid' }), options: withoutPkce, responseTypes: hybrid },
+  { traits: identityServer3({ flow: 'AuthorizationCode' }), options: withoutPkce, responseTypes: ['code'] },
+  { traits: identityServer3({ flow: 'HybridWithProofKey' }), responseTypes: hybrid },
+  { traits: duende(), responseTypes: ['code id_token token', 'code id_token', 'code'] },
+  { traits: duende({ emitsIssuer: false }), responseTypes: ['code token'] },
+  { traits: openIddict(), responseTypes: withCode },
+]
+
+describe('the client of the specification', () => {
+  for (const { traits, options = {}, responseTypes } of candidates) {
+    for (const responseType of responseTypes) {
+      test(`${traits.name}, ${responseType}: signs in, refreshes once for twenty requests, and signs out by every channel`, () =>
+        withPlace(traits, { responseType, responseMode: 'form_post', ...options }, async place => {
+          const agent = await seesClaims(place, true)
+          await refreshesOnce(place, agent)
+          await signsOutHere(place, agent)
+          await signsOutByFrame(place)
+          await signsOutByLogoutToken(place)
+        }))
+    }
+  }
+
+  for (const traits of [identityServer3({ flow: 'Implicit' }), duende(), openIddict()]) {
+    test(`${traits.name}, id_token: signs in by the ID Token alone, and signs out by every channel`, () =>
+      withPlace(traits, { responseType: 'id_token', scope: 'openid email profile' }, async place => {
+        const agent = await seesClaims(place, false)
+        await signsOutHere(place, agent)
+        await signsOutByFrame(place)
+        await signsOutByLogoutToken(place)
+      }))
+  }
+})
