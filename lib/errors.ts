@@ -92,8 +92,11 @@ const ERRORS = {
   // Calls to other services on behalf of the person.
   ERR_OIDC_API_ORIGIN: [500, 'This site is not set up correctly.'],
   ERR_OIDC_API_UNAVAILABLE: [502, 'The service behind this page cannot be reached right now.'],
+  ERR_OIDC_API_BUSY: [503, 'Too much is going on at once. Please try again in a moment.'],
+  ERR_OIDC_API_REQUEST: [400, 'This request is damaged, or could be read in two ways.'],
   ERR_OIDC_API_UPGRADE: [501, 'This address does not take WebSocket connections.'],
   ERR_OIDC_FOREIGN_REQUEST: [403, 'This address can only be used by the pages of this site.'],
+  ERR_OIDC_SESSION_CHANGED: [409, 'You have signed in anew, or another user has. Please reload this page.'],
 } as const satisfies Record<string, readonly [status: number, sentence: string]>
 
 /**

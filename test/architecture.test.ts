@@ -44,7 +44,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   cookie: ['handlers'],
   'on-headers': ['handlers'],
   'raw-body': ['handlers'],
-  httpxy: ['handlers'],
 }
 
 const IMPURE = new Set([

@@ -28,7 +28,7 @@ describe('the quick start of the README', () => {
     }
     const compile = ['-p', 'lib/tsconfig.json', '--outDir', join(packages, 'express-hybrid-oidc', 'dist')]
     execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...compile], { cwd: root })
-    for (const name of ['cookie', 'on-headers', 'raw-body', 'httpxy', 'bytes', 'http-errors', 'iconv-lite', 'unpipe']) {
+    for (const name of ['cookie', 'on-headers', 'raw-body', 'bytes', 'http-errors', 'iconv-lite', 'unpipe']) {
       symlinkSync(join(root, 'node_modules', name), join(packages, name))
     }
     writeFileSync(join(packages, 'express-hybrid-oidc/package.json'), readFileSync(join(root, 'package.json')))

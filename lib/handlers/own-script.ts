@@ -7,6 +7,12 @@ import { OidcError } from '../errors.js'
  */
 export const scriptHeader = 'x-csrf'
 
+/**
+ * The header in which a script may say for which session its page was made: the value of `req.oidc.handle` at that time. The session of
+ * the browser may be another user's by now.
+ */
+export const sessionHeader = 'x-session-handle'
+
 /** What a script has to show. */
 export interface OwnScriptRules {
   /** Also refuses browsers too old to say where a request comes from. For answers that hold a token. */
@@ -30,6 +36,18 @@ export function checkOwnScript({ headers }: IncomingMessage, { strict, baseUrl }
     throw foreign('it does not say that it comes from this origin')
   const destination = headers['sec-fetch-dest']
   if (destination === undefined ? strict : destination !== 'empty') throw foreign('it was not made by a script')
+}
+
+/**
+ * Whether the session of a request is the one its page was made for, where the script says which one that was.
+ *
+ * @param handle - of the session of the request
+ * @throws {OidcError} ERR_OIDC_SESSION_CHANGED
+ */
+export function checkSessionHandle({ headers }: IncomingMessage, handle: string | undefined): void {
+  const expected = headers[sessionHeader]
+  if (expected === undefined || expected === handle) return
+  throw new OidcError('ERR_OIDC_SESSION_CHANGED', `the session is not the one that ${sessionHeader} names`)
 }
 
 function foreign(why: string): OidcError {

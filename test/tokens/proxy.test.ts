@@ -61,7 +61,7 @@ test('the path itself, and nothing beside it, is forwarded', async () => {
 })
 
 test('the API gets no cookie, no header of this connection, and nothing another proxy could have said', async () => {
-  await start()
+  await start({ headers: ['X-Own'] })
   await call('/api/a', {
     headers: {
       connection: 'keep-alive, x-hop',
@@ -302,6 +302,7 @@ test('impossible proxies are refused at start-up', async () => {
     ['/api', 'https://user@api.example.com'],
     ['/api', 'https://api.example.com?x=1'],
     ['/api', 'nonsense'],
+    ['/api/../x', 'https://api.example.com'],
   ] as const) {
     assert.throws(() => oidc.proxy(path, { target }), { code: 'ERR_OIDC_OPTIONS' }, `${path} ${target}`)
   }
