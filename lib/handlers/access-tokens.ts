@@ -1,5 +1,6 @@
 import { observe } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
+import { scopeKey } from '../protocol/granted-scope.js'
 import type { OtherAccessToken, Tokens } from '../state/ticket.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import { failureError, isTemporary } from './back-off.js'
@@ -122,8 +123,7 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
 /** What tells tokens of one session apart: empty for the main one. */
 function purposeOf({ resource, scope }: AccessTokenOptions): string {
   if (resource === undefined && scope === undefined) return ''
-  const words = [...new Set(scope?.split(' ').filter(Boolean))].sort()
-  return JSON.stringify([resource ?? null, ...words])
+  return JSON.stringify([resource ?? null, ...scopeKey(scope)])
 }
 
 function tokenFor(tokens: Tokens | undefined, purpose: string): KeptToken | undefined {

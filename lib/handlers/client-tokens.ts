@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { checkScopeGranted, grantedScope, scopeKey } from '../protocol/granted-scope.js'
 import type { TokenResponse } from '../protocol/wire.js'
 import type { Tokens } from '../state/ticket.js'
 import type { VaultView } from '../state/token-vault.js'
@@ -91,7 +92,9 @@ export function createClientTokens(services: Services, renewals: Renewals): Clie
   }
 
   function build(response: TokenResponse, { scope = '' }: ClientCredentialsOptions): ClientToken {
-    return accessTokenFields(site, response, scope)
+    const granted = grantedScope({ asked: scope, answer: response.scope })
+    checkScopeGranted(scope, granted)
+    return accessTokenFields(site, response, granted)
   }
 
   return { get, settled: flights.settled }
@@ -102,8 +105,7 @@ function isComplete(tokens: Tokens | undefined): tokens is ClientToken {
 }
 
 function purposeOf({ site }: Services, { scope, resource }: ClientCredentialsOptions): string {
-  const words = [...new Set(scope?.split(' ').filter(Boolean))].sort()
-  return JSON.stringify([site.issuer, site.clientId, resource ?? null, ...words])
+  return JSON.stringify([site.issuer, site.clientId, resource ?? null, ...scopeKey(scope)])
 }
 
 function toAccessToken({ accessToken, tokenType = 'Bearer', scope, expiresAt }: ClientToken): AccessToken {

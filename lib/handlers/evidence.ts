@@ -19,6 +19,8 @@ export interface Evidence {
   readonly idToken: string
   readonly tokens: TokenResponse | undefined
   readonly userInfo: UserInfo | undefined
+  /** What the authorization response says was granted. */
+  readonly frontScope?: string | undefined
   /** The earliest moment the provider can have granted this: its clock, seconds since the epoch. */
   readonly grantedAt: number
 }
@@ -48,7 +50,8 @@ export async function gatherEvidence(
   if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
   // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - attempt.createdAt)
-  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, grantedAt }
+  const { scope: frontScope } = response
+  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, frontScope, grantedAt }
 }
 
 /** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */

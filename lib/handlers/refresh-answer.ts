@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { OtherAccessToken, Ticket, Tokens } from '../state/ticket.js'
@@ -66,7 +67,8 @@ export function buildRefreshChange(
     return { tokens: withOther(site, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
   }
   const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
-  const fresh = { ...rest, ...accessTokenFields(site, response, kept.scope) }
+  const scope = grantedScope({ asked: kept.scope, answer: response.scope })
+  const fresh = { ...rest, ...accessTokenFields(site, response, scope) }
   return { tokens: fresh, ...(ticket && { ticket: renewedTicket(ticket, fresh) }) }
 }
 
@@ -77,9 +79,28 @@ export function keepRefreshToken({ refresh_token }: TokenResponse, { tokens }: V
     : { tokens: { ...tokens, refreshToken: refresh_token } }
 }
 
+/**
+ * Whether a token beside the main one has the scope that was asked for, and no more than that.
+ *
+ * @throws {OidcError} ERR_OIDC_TOKEN_DENIED
+ */
+export function checkOtherScope({ scope }: RefreshPurpose, response: TokenResponse, { tokens }: VaultView): void {
+  const granted = otherScope(scope, response, tokens)
+  checkScopeGranted(scope, granted)
+  checkScopeNarrowed(scope, granted)
+}
+
+/** An answer without a scope grants what was asked for, but not what the sign-in was refused. */
+function otherScope(scope: string | undefined, { scope: answer }: TokenResponse, tokens: Tokens | undefined): string {
+  const known = tokens?.scope ?? ''
+  if (scope === undefined || answer !== undefined) return grantedScope({ asked: known, answer })
+  return grantedScope({ asked: scope, front: known })
+}
+
 function withOther(site: Site, tokens: Tokens, response: TokenResponse, { purpose, scope }: RefreshPurpose): Tokens {
   const now = epochSeconds(site)
-  const other: OtherAccessToken = { purpose, ...accessTokenFields(site, response, scope ?? tokens.scope) }
+  const granted = otherScope(scope, response, tokens)
+  const other: OtherAccessToken = { purpose, ...accessTokenFields(site, response, granted) }
   const rest = (tokens.others ?? []).filter(
     ({ purpose: kept, expiresAt = Infinity }) => kept !== purpose && expiresAt > now,
   )

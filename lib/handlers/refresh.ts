@@ -3,7 +3,13 @@ import { OidcError } from '../errors.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import { keepClaims } from './kept-claims.js'
-import { buildRefreshChange, keepRefreshToken, type RefreshPurpose, verifyRefresh } from './refresh-answer.js'
+import {
+  buildRefreshChange,
+  checkOtherScope,
+  keepRefreshToken,
+  type RefreshPurpose,
+  verifyRefresh,
+} from './refresh-answer.js'
 import type { Renewals } from './renewal.js'
 import type { Revocations } from './revocation.js'
 import type { Services } from './site.js'
@@ -45,14 +51,15 @@ export async function refreshTokens(
       const discard = () => revocations.inBackground({ scope: '', refreshToken, ...granted(response) })
       try {
         const idTokenClaims = await inTime(verifyRefresh(services, response, current))
+        checkOtherScope({ purpose, ...(scope !== undefined && { scope }) }, response, current)
         answer = { response, idTokenClaims }
         const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid }
         return { change: now => buildRefreshChange(site, response, wanted, now), discard }
       } catch (error) {
         if (!(error instanceof OidcError)) throw error
         if (error.code === 'ERR_OIDC_REFRESH_REJECTED') discard()
-        if (error.code !== 'ERR_OIDC_PROVIDER_UNAVAILABLE') throw error
-        // The keys could not be fetched. Nothing is believed, but the spent refresh token is replaced.
+        if (error.code === 'ERR_OIDC_REFRESH_REJECTED') throw error
+        // What was sent is not used, but it came for our refresh token, which is spent: the new one takes its place.
         return { change: now => keepRefreshToken(response, now), discard, error }
       }
     },

@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { scopeWords } from '../protocol/granted-scope.js'
 import type { Ticket } from '../state/ticket.js'
 import type { LoginOptions } from './login.js'
 
@@ -75,5 +76,5 @@ export function findMissingScope(ticket: Ticket, required: readonly string[], ma
 }
 
 function wordsOf(scope: string | undefined): ReadonlySet<string> {
-  return new Set(scope?.split(' ').filter(Boolean))
+  return new Set(scopeWords(scope))
 }

@@ -1,3 +1,4 @@
+import { grantedScope } from '../protocol/granted-scope.js'
 import type { Transaction } from '../protocol/transaction.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
@@ -5,12 +6,14 @@ import type { Evidence } from './evidence.js'
 import { epochSeconds, type Site } from './site.js'
 
 /** The tokens as they are kept: those of the token endpoint; an access token of the front channel is not kept. */
-export function buildTokens(site: Site, { idToken, tokens }: Evidence, { scope }: Pick<Transaction, 'scope'>): Tokens {
+export function buildTokens(site: Site, evidence: Evidence, { scope }: Pick<Transaction, 'scope'>): Tokens {
+  const { idToken, tokens, frontScope: front } = evidence
   if (tokens === undefined) return { idToken, scope: '' }
   const { refresh_token } = tokens
+  const granted = grantedScope({ asked: scope ?? site.scope, front, answer: tokens.scope })
   return {
     idToken,
-    ...accessTokenFields(site, tokens, scope ?? site.scope),
+    ...accessTokenFields(site, tokens, granted),
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
   }
 }
@@ -18,18 +21,18 @@ export function buildTokens(site: Site, { idToken, tokens }: Evidence, { scope }
 /**
  * An access token as it is kept. A life of no length is taken for one that is not known: a provider does not hand out what is void.
  *
- * @param asked - the scope that was asked for, which is what was granted where the answer does not say. RFC 6749 section 5.1
+ * @param scope - what was granted, see {@link grantedScope}
  */
 export function accessTokenFields(
   site: Pick<Site, 'now'>,
-  { access_token, token_type, scope, expires_in = 0 }: TokenResponse,
-  asked: string,
+  { access_token, token_type, expires_in = 0 }: TokenResponse,
+  scope: string,
 ) {
   const issuedAt = epochSeconds(site)
   return {
     accessToken: access_token,
     tokenType: token_type,
-    scope: scope ?? asked,
+    scope,
     issuedAt,
     ...(expires_in > 0 && { expiresAt: issuedAt + Math.floor(expires_in) }),
   }

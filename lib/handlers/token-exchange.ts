@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { OidcError } from '../errors.js'
+import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
 import type { AccessToken } from './access-tokens.js'
 import { createSingleFlight } from './single-flight.js'
 import { epochSeconds, type Services } from './site.js'
@@ -37,7 +38,9 @@ export function createTokenExchanges({ site, provider }: Services): TokenExchang
 
   async function ask(subjectToken: string, options: ExchangeOptions): Promise<Exchanged> {
     const response = await provider.exchangeToken({ subjectToken, ...options })
-    const fields = accessTokenFields(site, response, options.scope ?? '')
+    const granted = grantedScope({ asked: options.scope ?? '', answer: response.scope })
+    checkScopeGranted(options.scope, granted)
+    const fields = accessTokenFields(site, response, granted)
     const { accessToken: value, tokenType: type, scope, expiresAt, issuedAt } = fields
     return { value, type, scope, issuedAt, expiresAt } as Exchanged
   }

@@ -13,6 +13,8 @@ export interface AuthorizationSuccess {
   readonly access_token?: string
   readonly token_type?: string
   readonly session_state?: string
+  /** What was granted, where the provider says so here. The browser carries it: it may narrow what else is known, and never widen it. */
+  readonly scope?: string
 }
 
 /** OpenID Connect Core 1.0 section 3.1.2.6. */
@@ -33,6 +35,7 @@ export interface CheckedAuthorizationResponse {
   readonly id_token?: string
   readonly access_token?: string
   readonly session_state?: string
+  readonly scope?: string
 }
 
 export interface ResponseIssuerExpectations {
@@ -59,6 +62,9 @@ const MAX_LENGTHS: ReadonlyMap<string, number> = new Map([
 /** Parameters that are shown or ignored, but never trusted. Two of one name still make an answer ambiguous. */
 const UNTRUSTED: ReadonlySet<string> = new Set(['error', 'error_description', 'error_uri', 'expires_in', 'scope'])
 
+/** Characters. */
+const MAX_SCOPE_LENGTH = 4096
+
 const GRANTED = ['code', 'id_token', 'access_token'] as const
 
 /**
@@ -74,7 +80,9 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
   if (state === undefined) throw malformed('state is missing')
   const error = found.get('error')
   if (error === undefined) {
-    return { kind: 'success', state, ...pick(found, ['iss', ...GRANTED, 'token_type', 'session_state']) }
+    const scope = readScope(found.get('scope'))
+    const picked = pick(found, ['iss', ...GRANTED, 'token_type', 'session_state'])
+    return { kind: 'success', state, ...picked, ...(scope !== undefined && { scope }) }
   }
   if (printable(error) === '') throw malformed('error has no value')
   if (GRANTED.some(name => found.has(name))) throw malformed('the answer is an error and a success at once')
@@ -105,13 +113,14 @@ export function checkAuthorizationResponse(
 ): CheckedAuthorizationResponse {
   checkResponseIssuer(response, expected)
   const { responseType } = expected
-  const { state, session_state } = response
+  const { state, session_state, scope } = response
   return {
     state,
     ...(returnsCode(responseType) && { code: promised(response, 'code') }),
     ...(returnsIdToken(responseType) && { id_token: promised(response, 'id_token') }),
     ...(returnsAccessToken(responseType) && { access_token: promisedBearer(response) }),
     ...(session_state !== undefined && { session_state }),
+    ...(scope !== undefined && { scope }),
   }
 }
 
@@ -132,6 +141,12 @@ function checkValue(name: string, value: string | undefined, maxLength: number):
   if (!/^[\x20-\x7e]+$/.test(value)) {
     throw malformed(`${name} has no value, or one with characters that are not allowed`)
   }
+}
+
+/** Not needed, so nothing in it decides about a sign-in. RFC 6749 section 3.3. */
+function readScope(value: string | undefined): string | undefined {
+  const isScope = value !== undefined && value.length <= MAX_SCOPE_LENGTH && /^[\x20-\x7e]*$/.test(value)
+  return isScope && value.trim() !== '' ? value.trim() : undefined
 }
 
 function promised(response: AuthorizationSuccess, name: (typeof GRANTED)[number]): string {

@@ -14,7 +14,7 @@ const PRINTABLE = /^[\x20-\x7e]+$/
 
 /**
  * Checks the body of a successful token response. RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3. Members this
- * package does not know are left out; an optional member that is `null` is taken as absent.
+ * package does not know are left out. A member that is `null` or empty is absent, and so is one of a wrong type that nothing needs.
  *
  * @throws {OidcError} ERR_OIDC_TOKEN_RESPONSE
  */
@@ -22,9 +22,9 @@ export function parseTokenResponse(json: unknown, expected: { readonly idTokenRe
   if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object')
   const access_token = parseText(json, 'access_token', VISIBLE)
   const token_type = parseText(json, 'token_type', /^bearer$/i)
-  const refresh_token = parseText(json, 'refresh_token', PRINTABLE)
-  const id_token = parseText(json, 'id_token', PRINTABLE)
-  const scope = parseText(json, 'scope', /^[\x20-\x7e]*$/)
+  const refresh_token = readText(json, 'refresh_token', PRINTABLE)
+  const id_token = readText(json, 'id_token', PRINTABLE)
+  const scope = readScope(json.scope)
   const expires_in = parseLifetime(json.expires_in)
   if (access_token === undefined) throw wrongResponse('access_token is missing')
   if (token_type === undefined) throw wrongResponse('token_type is missing')
@@ -80,9 +80,25 @@ function parseRetryAfter(header: string | null | undefined): number | undefined 
 
 function parseText(json: Record<string, unknown>, name: keyof TokenResponse, pattern: RegExp): string | undefined {
   const value = json[name]
-  if (value === undefined || value === null) return undefined
+  if (value === undefined || value === null || value === '') return undefined
   if (typeof value !== 'string' || !pattern.test(value)) throw wrongResponse(`${name} is not what it should be`)
   return value
+}
+
+function readText(json: Record<string, unknown>, name: keyof TokenResponse, pattern: RegExp): string | undefined {
+  const value = json[name]
+  return typeof value === 'string' && pattern.test(value) ? value : undefined
+}
+
+/** Text or, as some providers write it, a list. An empty one grants nothing, and words that RFC 6749 section 3.3 does not allow are left out. */
+function readScope(value: unknown): string | undefined {
+  const texts = Array.isArray(value) ? value.filter(item => typeof item === 'string') : value
+  const text = Array.isArray(texts) ? texts.join(' ') : texts
+  if (typeof text !== 'string') return undefined
+  return text
+    .split(/\s+/)
+    .filter(word => VISIBLE.test(word))
+    .join(' ')
 }
 
 /** Some providers send the number as a string. Nonsense counts as unknown: the member is only a hint. */

@@ -33,6 +33,33 @@ test('optional members that are null are absent', () => {
   assert.deepEqual(parse(json, false), { access_token: valid.access_token, token_type: 'Bearer' })
 })
 
+for (const [name, values] of [
+  ['refresh_token', ['', 42, ['r'], {}, false, 'line\r\nbreak', 'é']],
+  ['id_token', ['', 42, ['t'], {}, true, 'é']],
+  ['scope', [42, {}, true, null]],
+] as const) {
+  for (const value of values) {
+    test(`a ${name} that is ${JSON.stringify(value)} and that nothing needs is absent`, () => {
+      const { [name]: _, ...rest } = valid as Record<string, unknown>
+      assert.deepEqual(parse({ ...valid, [name]: value }, false), rest)
+    })
+  }
+}
+
+for (const [given, kept] of [
+  [['openid', 'email'], 'openid email'],
+  [['openid email', 'read'], 'openid email read'],
+  [['openid', 7, null, 'read'], 'openid read'],
+  [[], ''],
+  ['openid\nemail', 'openid email'],
+  ['  openid   email ', 'openid email'],
+  ['openid \u0000 é email', 'openid email'],
+] as const) {
+  test(`the scope ${JSON.stringify(given)} is read as "${kept}"`, () => {
+    assert.equal(parse({ ...valid, scope: given }).scope, kept)
+  })
+}
+
 test('an empty scope is a scope', () => {
   assert.equal(parse({ ...valid, scope: '' }).scope, '')
 })
@@ -62,9 +89,7 @@ const broken: readonly Record<string, unknown>[] = [
     access_token,
   })),
   ...[undefined, null, '', 'DPoP', 'mac', 'Bearer ', 'xBearer', 42].map(token_type => ({ token_type })),
-  ...['', 42, ['r'], 'line\r\nbreak', 'é'].map(refresh_token => ({ refresh_token })),
   ...[undefined, null, '', 42, {}, 'é'].map(id_token => ({ id_token })),
-  ...[42, ['openid'], 'line\nbreak', {}].map(scope => ({ scope })),
 ]
 
 for (const change of broken) {
