@@ -68,11 +68,7 @@ async function readResponse(visit: Visit): Promise<AuthorizationResponse> {
 }
 
 function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | FormField[] {
-  const method = site.responseMode === 'form_post' ? 'POST' : 'GET'
-  if (req.method !== method) {
-    throw new OidcError('ERR_OIDC_REQUEST_METHOD', `the provider answers by ${method}`, { cause: { allow: method } })
-  }
-  if (method === 'POST') return readFormFields(req)
+  if (site.responseMode === 'form_post') return readFormFields(req)
   return [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
 }
 

@@ -5,7 +5,7 @@ import { answerFailure } from './failure.js'
 import { createLogoutState } from './logout-state.js'
 import { createOwnSession } from './own-session.js'
 import { defineContext, type OidcUser } from './request-context.js'
-import { createRouteTable, providerPaths } from './routes.js'
+import { answerLooker, answerRoute, createRouteTable, type Route } from './routes.js'
 import type { Services } from './site.js'
 import { createSiteSession } from './site-session.js'
 import type { TokenServices } from './token-services.js'
@@ -30,27 +30,28 @@ export function createHttpEdge(services: Services, tokenServices: TokenServices)
     logoutState: createLogoutState(site, state.sealer),
     ...tokenServices,
   }
-  const routes = createRouteTable(site.routes)
-  const askedByProvider = providerPaths(site.routes)
+  const routes = createRouteTable(site)
   const isPolling = policy === false ? () => false : policy.isPolling
 
-  function proceed(req: Request, res: Response, next: NextFunction, record: SessionRecord | undefined): void {
-    const visit = new Visit(edge, req, res, next, record)
+  function proceed(visit: Visit, route: Route | undefined): void {
+    const { req, res, next, record } = visit
     const fail = (error: unknown) => answerFailure(visit, error)
     edge.host.open(req, res, record, fail)
     defineContext(req, visit)
-    const route = routes.get(req.path)
     if (route === undefined) next()
-    else route(visit).catch(fail)
+    else answerRoute(route, visit).catch(next)
   }
 
   return {
     receive(req, res, next) {
-      const fail = (error: unknown) => answerFailure(new Visit(edge, req, res, next, undefined), error)
+      const visitWith = (record: SessionRecord | undefined) => new Visit(edge, req, res, next, record)
+      const fail = (error: unknown) => answerFailure(visitWith(undefined), error)
       try {
-        const id = askedByProvider.has(req.path) ? undefined : edge.host.idOf(req)
-        if (id === undefined) return proceed(req, res, next, undefined)
-        state.load(id, { extend: !isPolling(req) }).then(record => proceed(req, res, next, record), fail)
+        const route = routes.get(req.path)
+        if (route !== undefined && answerLooker(route, { req, res })) return
+        const id = route?.isForProvider ? undefined : edge.host.idOf(req)
+        if (id === undefined) return proceed(visitWith(undefined), route)
+        state.load(id, { extend: !isPolling(req) }).then(record => proceed(visitWith(record), route), fail)
       } catch (error) {
         fail(error)
       }

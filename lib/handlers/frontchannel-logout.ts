@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
 import type { SessionSummary, Ticket } from '../state/ticket.js'
-import { answerProvider, refuseProvider } from './provider-request.js'
+import { answerProvider } from './provider-request.js'
 import { announceSignOut } from './sign-out.js'
 import type { Visit } from './visit.js'
 
@@ -13,11 +13,7 @@ import type { Visit } from './visit.js'
  */
 export async function logoutFrontchannel(visit: Visit): Promise<void> {
   allowFraming(visit.res, visit.services.site.issuer)
-  try {
-    await endNamedSession(visit)
-  } catch (error) {
-    return refuseProvider(visit, error)
-  }
+  await endNamedSession(visit)
   answerProvider(visit.res, 200)
 }
 
@@ -30,9 +26,6 @@ function allowFraming(res: Response, issuer: string): void {
 async function endNamedSession(visit: Visit): Promise<void> {
   const { req, services } = visit
   const { site, state } = services
-  if (req.method !== 'GET') {
-    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'a frame is loaded by GET', { cause: { allow: 'GET' } })
-  }
   const request = parseFrontChannelLogout(req.originalUrl.replace(/^[^?]*/, ''))
   checkFrontChannelIssuer(request, site.issuer)
   const ended: (SessionSummary | Ticket)[] = []

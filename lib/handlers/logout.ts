@@ -1,4 +1,3 @@
-import { OidcError } from '../errors.js'
 import { buildEndSessionUrl } from '../protocol/end-session.js'
 import { redirect } from './answers.js'
 import { sendToProvider } from './departure.js'
@@ -22,12 +21,10 @@ export interface LogoutOptions {
 /**
  * `GET` or `POST /logout`. Another site may not sign people out by a link, a form or an image: it gets a page that asks.
  *
- * @throws {OidcError} ERR_OIDC_REQUEST_METHOD, ERR_OIDC_STORE_UNAVAILABLE
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
  */
 export async function logout(visit: Visit): Promise<void> {
   const { req, services } = visit
-  if (req.method !== 'GET' && req.method !== 'POST')
-    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'sign out by GET or POST')
   const options = readOptions(visit)
   if (isOwnRequest(req, services.site.baseUrl)) await endSignIn(visit, options)
   else confirmLogout(visit, writeOptions(options))

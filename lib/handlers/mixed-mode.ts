@@ -1,4 +1,3 @@
-import { OidcError } from '../errors.js'
 import { setPrivateHeaders } from './answers.js'
 import { checkOwnScript, checkSessionHandle } from './own-script.js'
 import { epochSeconds } from './site.js'
@@ -33,9 +32,6 @@ export async function token(visit: Visit): Promise<void> {
 }
 
 function checkRequest({ req, services: { site } }: Visit, { strict }: { readonly strict: boolean }): void {
-  if (req.method !== 'GET') {
-    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'this route answers GET', { cause: { allow: 'GET' } })
-  }
   checkOwnScript(req, { strict, baseUrl: site.baseUrl })
 }
 

@@ -10,7 +10,7 @@ import type { IncomingMessage } from 'node:http'
  */
 export function isNavigation(req: IncomingMessage): boolean {
   const { headers } = req
-  if (headers['sec-purpose'] !== undefined) return false
+  if (isFetchedAhead(req)) return false
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) {
     return mode === 'navigate' && (isFrame(req) ? headers['sec-fetch-site'] !== 'cross-site' : isPage(req))
@@ -52,8 +52,18 @@ export function isOwnRequest(req: IncomingMessage, baseUrl: string): boolean {
   return method === 'POST' || !isSubresource(req)
 }
 
-function isSubresource({ headers }: IncomingMessage): boolean {
-  return headers['sec-purpose'] !== undefined || (headers['sec-fetch-mode'] ?? 'navigate') !== 'navigate'
+function isSubresource(req: IncomingMessage): boolean {
+  return isFetchedAhead(req) || (req.headers['sec-fetch-mode'] ?? 'navigate') !== 'navigate'
+}
+
+/**
+ * Whether the browser fetches or renders a page before the user asks for it. `Sec-Purpose` is the standard's header (Fetch, section
+ * 2.2.5); the others are of older Chromium and Safari, and of older Firefox.
+ */
+export function isFetchedAhead({ headers }: IncomingMessage): boolean {
+  return [headers['sec-purpose'], headers.purpose, headers['x-purpose'], headers['x-moz']].some(
+    value => typeof value === 'string' && /\b(prefetch|prerender|preview)\b/i.test(value),
+  )
 }
 
 /** Whether the answer should be a page rather than JSON. */

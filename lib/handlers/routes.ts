@@ -1,35 +1,105 @@
+import onHeaders from 'on-headers'
+import { OidcError } from '../errors.js'
+import { setPrivateHeaders } from './answers.js'
 import { logoutBackchannel } from './backchannel-logout.js'
 import { callback } from './callback.js'
+import { answerFailure } from './failure.js'
 import { logoutFrontchannel } from './frontchannel-logout.js'
 import { login } from './login.js'
 import { logout } from './logout.js'
 import { logoutCallback } from './logout-return.js'
 import { token, user } from './mixed-mode.js'
+import { isFetchedAhead } from './navigation.js'
+import { refuseProvider } from './provider-request.js'
 import { checkSession } from './session-management.js'
-import type { Routes } from './site.js'
+import type { Routes, Site } from './site.js'
 import type { Visit } from './visit.js'
 
-type Route = (visit: Visit) => Promise<void>
-
-const handlers: Readonly<Record<keyof Routes, Route>> = {
-  login,
-  callback,
-  logout,
-  logoutCallback,
-  logoutFrontchannel,
-  logoutBackchannel,
-  checkSession,
-  user,
-  token,
+/** One of our own routes. */
+export interface Route {
+  /** Every other method gets 405. HEAD is not among them: a route that acts must not act for a request that only looks. */
+  readonly methods: readonly string[]
+  readonly handle: (visit: Visit) => Promise<void>
+  /** Whether a page that a browser fetches ahead gets 503 at once, because this route changes something. */
+  readonly refusesAhead: boolean
+  /** Whether the provider asks for it: no cookie of the browser counts there, so no session is loaded. */
+  readonly isForProvider: boolean
+  readonly fail: (visit: Visit, error: unknown) => void
+  /** Whether the connection closes after every answer. */
+  readonly closes?: boolean
 }
 
-/** Path to handler. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
-export function createRouteTable(routes: Routes): ReadonlyMap<string, Route> {
-  const entries = Object.entries(routes) as [keyof Routes, string | false][]
-  return new Map(entries.flatMap(([name, path]) => (path === false ? [] : [[path, handlers[name]] as const])))
+/** Path to route. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
+export type RouteTable = ReadonlyMap<string, Route>
+
+const forBrowser = { refusesAhead: true, isForProvider: false, fail: answerFailure }
+const forProvider = { refusesAhead: true, isForProvider: true, fail: refuseProvider }
+
+export function createRouteTable({ routes, responseMode }: Pick<Site, 'routes' | 'responseMode'>): RouteTable {
+  const table: Readonly<Record<keyof Routes, Route>> = {
+    // It refuses everything that is not a page navigation, with 401, as a guarded page does.
+    login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false },
+    callback: { ...forBrowser, methods: [responseMode === 'form_post' ? 'POST' : 'GET'], handle: callback },
+    logout: { ...forBrowser, methods: ['GET', 'POST'], handle: logout },
+    logoutCallback: { ...forBrowser, methods: ['GET'], handle: logoutCallback },
+    logoutFrontchannel: { ...forProvider, methods: ['GET'], handle: logoutFrontchannel },
+    // Keycloak keeps connections in a pool and does not try again: it lost logouts to those that ended when this site started anew.
+    logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
+    checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
+    user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false },
+    token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
+  }
+  const names = Object.keys(table) as (keyof Routes)[]
+  return new Map(
+    names.flatMap(name => {
+      const path = routes[name]
+      return path === false ? [] : [[path, table[name]] as const]
+    }),
+  )
 }
 
-/** Paths that the provider asks for: no cookie of the browser has a say there, so no session is loaded. */
-export function providerPaths({ logoutFrontchannel, logoutBackchannel }: Routes): ReadonlySet<string> {
-  return new Set([logoutFrontchannel, logoutBackchannel].filter(path => path !== false))
+/** Methods that only look. They are answered without a log line, without a session and without the error handler of the site. */
+const looking: readonly string[] = ['HEAD', 'OPTIONS', 'TRACE']
+
+/** Answers what needs no session and changes nothing: a method that only looks, and a page that is fetched ahead. Whether it did. */
+export function answerLooker(
+  { methods, refusesAhead, closes = false }: Route,
+  { req, res }: Pick<Visit, 'req' | 'res'>,
+): boolean {
+  const isAhead = refusesAhead && isFetchedAhead(req)
+  if (!isAhead && !looking.includes(req.method)) return false
+  closeUnlessRead({ req, res }, closes)
+  setPrivateHeaders(res)
+  if (!isAhead) res.setHeader('Allow', methods.join(', '))
+  // A browser throws away what it fetched ahead with an error status, and asks again when the user really goes there.
+  res.statusCode = isAhead ? 503 : 405
+  res.setHeader('Content-Length', '0')
+  res.end()
+  return true
+}
+
+/** Answers a request for one of our routes. */
+export async function answerRoute({ methods, handle, fail, closes = false }: Route, visit: Visit): Promise<void> {
+  closeUnlessRead(visit, closes)
+  try {
+    if (!methods.includes(visit.req.method)) throw wrongMethod(methods)
+    await handle(visit)
+  } catch (error) {
+    fail(visit, error)
+  }
+}
+
+function wrongMethod(methods: readonly string[]): OidcError {
+  const allow = methods.join(', ')
+  return new OidcError('ERR_OIDC_REQUEST_METHOD', `this route answers ${allow}`, { cause: { allow } })
+}
+
+/**
+ * A body that was not read to its end is not read after the answer either: the connection closes. Node would otherwise read on for as
+ * long as the caller sends, to use the connection again.
+ */
+function closeUnlessRead({ req, res }: Pick<Visit, 'req' | 'res'>, closes: boolean): void {
+  onHeaders(res, () => {
+    if (closes || !req.complete) res.setHeader('Connection', 'close')
+  })
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { OidcError } from '../errors.js'
 import { setPrivateHeaders } from './answers.js'
 import { escapeHtml } from './page.js'
 import type { Visit } from './visit.js'
@@ -33,10 +32,8 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
  * watch: nobody is signed in, or the provider takes no part in it. OpenID Connect Session Management 1.0 section 3.
  */
 export async function checkSession(visit: Visit): Promise<void> {
-  const { req, res, services } = visit
+  const { res, services } = visit
   const { site, provider } = services
-  if (req.method !== 'GET')
-    throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'a frame is loaded by GET', { cause: { allow: 'GET' } })
   setPrivateHeaders(res)
   res.setHeader('X-Frame-Options', 'SAMEORIGIN')
   const sessionState = visit.ticket()?.sessionState

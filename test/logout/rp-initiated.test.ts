@@ -389,7 +389,6 @@ describe('somebody else may not sign people out', () => {
   const harmless: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
     ['an image of another site', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }],
     ['an image planted in a page of ours', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'no-cors' }],
-    ['a prefetch', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate', 'sec-purpose': 'prefetch' }],
     ['a browser without Fetch Metadata, from another site', { referer: 'https://evil.example/' }],
     ['a request that says nothing about itself', {}],
   ]
