@@ -110,6 +110,26 @@ export type OidcErrorCode = keyof typeof ERRORS
 export const oidcErrorCodes = Object.keys(ERRORS) as readonly OidcErrorCode[]
 
 /**
+ * What the provider said about a failure, with the names of RFC 6749 section 5.2. Control characters, markup, secrets and e-mail addresses are
+ * taken out, and it is cut. For the log and for decisions of the site's own code, and never for a page: the provider, or whoever sent the answer,
+ * chose the words.
+ */
+export interface ProviderError {
+  /** The code, at most 100 characters. */
+  readonly error: string
+  /** At most 300 characters. */
+  readonly error_description?: string
+  /** The address of a page about it, at most 200 characters. */
+  readonly error_uri?: string
+}
+
+/** What an {@link OidcError} can be given besides its message. */
+export interface OidcErrorOptions extends ErrorOptions {
+  /** Where the provider said something. */
+  readonly providerError?: ProviderError | undefined
+}
+
+/**
  * The one error class of this package. `message` is for the developer and the log and never contains a secret, a token or
  * text chosen by a stranger; `sentence` is for the person in front of the browser; `cause` is the evidence.
  */
@@ -124,15 +144,18 @@ export class OidcError extends Error {
   readonly statusCode: number
   /** One plain sentence that can be shown to anybody. */
   readonly sentence: string
+  /** What the provider said about it, where it said anything. */
+  readonly providerError: ProviderError | undefined
   /** The local page a failed sign-in was on its way to, checked to be one of this site. */
   returnTo: string | undefined
 
-  constructor(code: OidcErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: OidcErrorCode, message: string, options?: OidcErrorOptions) {
     super(message, options)
     const [status, sentence] = ERRORS[code]
     this.code = code
     this.status = status
     this.statusCode = status
     this.sentence = sentence
+    this.providerError = options?.providerError
   }
 }

@@ -13,7 +13,7 @@ export type {
   StoreTrouble,
   TokenRefresh,
 } from './diagnostics/events.js'
-export { OidcError, type OidcErrorCode, oidcErrorCodes } from './errors.js'
+export { OidcError, type OidcErrorCode, type OidcErrorOptions, oidcErrorCodes, type ProviderError } from './errors.js'
 export type { AccessToken, AccessTokenOptions } from './handlers/access-tokens.js'
 export type { ApiFetchOptions } from './handlers/api-fetch.js'
 export type { ClientCredentialsOptions } from './handlers/client-tokens.js'
@@ -29,9 +29,15 @@ export type { AuthenticationRequirement } from './handlers/step-up.js'
 export type { ExchangeOptions } from './handlers/token-exchange.js'
 export type { UserInfoOptions } from './handlers/user-info.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
-export type { OidcOptions, PrivateKeyAuthentication, SessionOptions } from './options.js'
+export type {
+  ClientAssertionOptions,
+  OidcOptions,
+  PrivateKeyAuthentication,
+  SecretAssertionAuthentication,
+  SessionOptions,
+} from './options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
-export type { ClientPrivateKey } from './protocol/client-authentication.js'
+export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type {
   ClientAuthenticationMethod,
   IdTokenClaims,

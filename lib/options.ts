@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Hooks } from './handlers/hooks.js'
 import type { Routes } from './handlers/site.js'
 import type { AuthorizationParams } from './protocol/authorization-request.js'
-import type { ClientPrivateKey } from './protocol/client-authentication.js'
+import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from './protocol/wire.js'
 import type { RedisClient } from './state/redis-client.js'
 
@@ -22,13 +22,32 @@ export interface SessionOptions {
   readonly isPolling?: ((req: IncomingMessage) => boolean) | undefined
 }
 
+/** What a client assertion says besides who the client is. RFC 7523, RFC 10070. */
+export interface ClientAssertionOptions {
+  /**
+   * For whom assertions are made: `issuer`, `token_endpoint`, `endpoint` (the one that is called), a URL, or a list of these.
+   * Default `issuer`.
+   */
+  readonly audience?: AssertionAudience | undefined
+  /** Members of the JOSE header. Default: `typ` is `client-authentication+jwt`, and `kid` that of a JWK. */
+  readonly header?: AssertionHeader | undefined
+}
+
+/** An assertion signed with the client secret: `client_secret_jwt`. OpenID Connect Core 1.0 section 9. */
+export interface SecretAssertionAuthentication extends ClientAssertionOptions {
+  /** The one method that signs with the secret. */
+  readonly method: 'client_secret_jwt'
+  /** What assertions are signed with. Default: the first of these that the provider lists and the secret is long enough for. */
+  readonly algorithm?: 'HS256' | 'HS384' | 'HS512' | undefined
+}
+
 /** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
-export interface PrivateKeyAuthentication {
+export interface PrivateKeyAuthentication extends ClientAssertionOptions {
   /** The one method that goes with a key. OpenID Connect Core 1.0 section 9. */
   readonly method: 'private_key_jwt'
   /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
   readonly key: ClientPrivateKey
-  /** What assertions are signed with. Default: one that fits the key. */
+  /** What assertions are signed with. Default: one that fits the key, and that the provider lists. */
   readonly algorithm?: SigningAlgorithm | undefined
 }
 
@@ -43,7 +62,11 @@ export interface OidcOptions {
   /** Left out for a public client, or with a private key. `OIDC_CLIENT_SECRET`. */
   readonly clientSecret?: string | undefined
   /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
-  readonly clientAuthentication?: ClientAuthenticationMethod | PrivateKeyAuthentication | undefined
+  readonly clientAuthentication?:
+    | ClientAuthenticationMethod
+    | PrivateKeyAuthentication
+    | SecretAssertionAuthentication
+    | undefined
   /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
   readonly baseUrl?: string | undefined
   /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */

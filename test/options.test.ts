@@ -43,6 +43,33 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   },
   { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce is true or false/ },
   { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce is true or false/ },
+  ...[
+    { name: 'a member of clientAuthentication that is not known', change: { aud: 'issuer' }, says: /"aud".*audience/ },
+    { name: 'an audience that is misspelt', change: { audience: 'tokenEndpoint' }, says: /audience.*token_endpoint/ },
+    { name: 'an audience that is no text', change: { audience: 5 }, says: /audience/ },
+    { name: 'an empty audience', change: { audience: [] }, says: /audience/ },
+    { name: 'a list of audiences with a gap', change: { audience: ['issuer', ''] }, says: /audience/ },
+    { name: 'a header member that is not known', change: { header: { alg: 'none' } }, says: /"alg".*x5t#S256/ },
+    { name: 'a header member that is no text', change: { header: { kid: 7 } }, says: /header.kid/ },
+    { name: 'a key name that is left out by false', change: { header: { kid: false } }, says: /header.kid/ },
+    { name: 'a typ with a line break', change: { header: { typ: 'a\nb' } }, says: /header.typ.*false/ },
+    { name: 'no key', change: { key: undefined }, says: /key/ },
+    { name: 'an algorithm of secrets for a key', change: { algorithm: 'HS256' }, says: /client_secret_jwt/ },
+    { name: 'a method that has no members', change: { method: 'client_secret_basic' }, says: /as a string/ },
+  ].map(({ name, change, says }) => {
+    const clientAuthentication = { method: 'private_key_jwt', key: { kty: 'RSA' }, ...change }
+    return { name, options: { clientAuthentication }, says }
+  }),
+  {
+    name: 'a secret that is too short for HS512',
+    options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'HS512' } },
+    says: /HS512.*64 bytes/,
+  },
+  {
+    name: 'an algorithm of keys for a secret',
+    options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'RS256' } },
+    says: /HS256, HS384 or HS512/,
+  },
   { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
   { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
   { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },

@@ -1,4 +1,4 @@
-import type { OidcErrorCode } from '../errors.js'
+import type { OidcErrorCode, ProviderError } from '../errors.js'
 
 /** What every event says. */
 interface EventBase {
@@ -87,6 +87,8 @@ export interface ProviderCall extends EventBase, Timed {
   readonly status?: number
   /** Names of the members of a JSON answer, not their values. */
   readonly members?: readonly string[]
+  /** What the provider said about a failure. */
+  readonly refusal?: ProviderError
 }
 
 /** One command to Redis. */

@@ -35,7 +35,7 @@ function spellWhat(event: OidcEvent): string {
     case 'sign-in-finished':
       return `sign-in over: ${event.outcome}`
     case 'provider-call':
-      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${spellFields(event.fields)}`
+      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${spellFields(event.fields)}${spellFields({ ...event.refusal })}`
     case 'store-command':
       return `Redis ${event.command}`
     case 'store-trouble':

@@ -62,7 +62,7 @@ async function readResponse(visit: Visit): Promise<AuthorizationResponse> {
     type: 'answer-received',
     method: visit.req.method === 'POST' ? 'POST' : 'GET',
     path: visit.req.path,
-    fields: showFields(fields),
+    fields: { ...showFields(fields), ...(response.kind === 'error' && response.providerError) },
   }))
   return response
 }

@@ -11,6 +11,7 @@ import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/res
 import type { Transaction } from '../protocol/transaction.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
+import { refusedSignIn } from './refused-sign-in.js'
 import type { Services } from './site.js'
 
 /** What the provider told us about the person, over both channels, after every check. */
@@ -35,7 +36,7 @@ export async function gatherEvidence(
   answer: AuthorizationResponse,
   attempt: Transaction,
 ): Promise<Evidence> {
-  const response = await step('response', () => checkedResponse(services, answer))
+  const response = await step('response', () => checkedResponse(services, answer, attempt))
   const front = await verifyFrontIdToken(services, response, attempt)
   if (response.code === undefined) {
     if (front === undefined || response.id_token === undefined)
@@ -58,6 +59,7 @@ export async function gatherEvidence(
 async function checkedResponse(
   { site, provider }: Services,
   response: AuthorizationResponse,
+  attempt: Transaction,
 ): Promise<CheckedAuthorizationResponse> {
   const metadata = await provider.metadata()
   // RFC 9207 section 2.4 lets a provider that sends an ID Token along say `iss` there and nowhere else.
@@ -67,8 +69,7 @@ async function checkedResponse(
     return checkAuthorizationResponse(response, { responseType: site.responseType, issuer: site.issuer, issRequired })
   }
   checkResponseIssuer(response, { issuer: site.issuer, issRequired: false })
-  const code = response.error === 'access_denied' ? 'ERR_OIDC_ACCESS_DENIED' : 'ERR_OIDC_AUTHORIZATION_FAILED'
-  throw new OidcError(code, 'the provider answered with an error', { cause: { error: response.error } })
+  throw refusedSignIn(site, response.providerError, attempt)
 }
 
 /** Step 5. */

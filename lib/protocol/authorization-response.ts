@@ -1,5 +1,6 @@
-import { OidcError } from '../errors.js'
-import { evidenceOf, printable } from './evidence.js'
+import { OidcError, type ProviderError } from '../errors.js'
+import { evidenceOf } from './evidence.js'
+import { parseProviderError } from './provider-error.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from './response-type.js'
 import type { ResponseType } from './wire.js'
 
@@ -22,8 +23,8 @@ export interface AuthorizationFailure {
   readonly kind: 'error'
   readonly state: string
   readonly iss?: string
-  /** At most 100 characters of printable ASCII; chosen by whoever sent the answer. */
-  readonly error: string
+  /** Chosen by whoever sent the answer, and made fit for a log. */
+  readonly providerError: ProviderError
 }
 
 export type AuthorizationResponse = AuthorizationSuccess | AuthorizationFailure
@@ -84,9 +85,10 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
     const picked = pick(found, ['iss', ...GRANTED, 'token_type', 'session_state'])
     return { kind: 'success', state, ...picked, ...(scope !== undefined && { scope }) }
   }
-  if (printable(error) === '') throw malformed('error has no value')
+  const providerError = parseProviderError(Object.fromEntries(found))
+  if (providerError === undefined) throw malformed('error has no value')
   if (GRANTED.some(name => found.has(name))) throw malformed('the answer is an error and a success at once')
-  return { kind: 'error', state, error: printable(error, 100), ...pick(found, ['iss']) }
+  return { kind: 'error', state, providerError, ...pick(found, ['iss']) }
 }
 
 /**

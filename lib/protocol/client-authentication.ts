@@ -1,37 +1,34 @@
-import type { KeyObject } from 'node:crypto'
-import type { CryptoKey, JWK } from 'jose'
 import { OidcError } from '../errors.js'
+import {
+  type AssertionHeader,
+  type ClientAssertionContext,
+  type ClientPrivateKey,
+  signAssertion,
+} from './client-assertion.js'
 import type { ClientAuthenticationMethod, SigningAlgorithm } from './wire.js'
-
-/** A private key in any form `jose` takes. A JWK may name itself (`kid`). */
-export type ClientPrivateKey = CryptoKey | KeyObject | JWK
 
 /** How this client proves to the token endpoint who it is. OpenID Connect Core 1.0 section 9. */
 export type ClientAuthentication =
   | { readonly method: 'client_secret_basic' | 'client_secret_post'; readonly clientSecret: string }
-  | { readonly method: 'client_secret_jwt'; readonly clientSecret: string; readonly algorithm: SigningAlgorithm }
+  | {
+      readonly method: 'client_secret_jwt'
+      readonly clientSecret: string
+      readonly algorithm: SigningAlgorithm
+      readonly header?: AssertionHeader
+    }
   | {
       readonly method: 'private_key_jwt'
       readonly key: ClientPrivateKey
       readonly algorithm: SigningAlgorithm
-      /** Names the key to a provider that knows several of ours. */
-      readonly kid?: string
+      readonly header?: AssertionHeader
     }
   | { readonly method: 'none' }
 
 export interface ClientCredentialsAtHand {
   readonly hasSecret: boolean
   readonly hasKey: boolean
-}
-
-export interface ClientAssertionContext {
-  readonly clientId: string
-  /** The issuer. Another name for the provider could be one an attacker's provider shares. */
-  readonly audience: string
-  /** Seconds since the epoch. */
-  readonly now: number
-  /** Never the same twice. */
-  readonly jti: string
+  /** Whether the form encoding of RFC 6749 section 2.3.1 changes the client id or the secret. */
+  readonly isChangedByEncoding?: boolean
 }
 
 /** What goes into the token request: header fields and form fields. */
@@ -39,9 +36,6 @@ export interface ClientAuthenticationParts {
   readonly headers: Record<string, string>
   readonly body: Record<string, string>
 }
-
-/** Seconds an assertion can be used for. */
-const ASSERTION_LIFETIME = 60
 
 /**
  * Decides on one method; a second one is never tried, because a refused attempt may count against the client.
@@ -63,15 +57,19 @@ export function selectClientAuthenticationMethod(
   // Some providers take clients without a secret and do not publish `none`.
   const method = candidates.find(candidate => candidate === 'none' || offered.includes(candidate))
   if (method === undefined) {
-    throw new OidcError('ERR_OIDC_UNSUPPORTED', 'the provider offers no way to use the credentials of this client')
+    const wanted = configured ?? `any of ${candidates.join(', ')}`
+    const message = `the provider does not offer ${wanted} as client authentication; it offers ${offered.join(', ')}: set clientAuthentication, and the credential for it`
+    throw new OidcError('ERR_OIDC_UNSUPPORTED', message)
   }
   return method
 }
 
+/** Some providers do not undo the encoding of Basic credentials. What it changes is safer in the body. */
 function preferredMethods(atHand: ClientCredentialsAtHand): readonly ClientAuthenticationMethod[] {
   if (!atHand.hasKey && !atHand.hasSecret) return ['none']
-  const preferred = ['private_key_jwt', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt'] as const
-  return preferred.filter(method => isPossible(method, atHand))
+  const plain = ['client_secret_basic', 'client_secret_post'] as const
+  const bySecret = atHand.isChangedByEncoding ? plain.toReversed() : plain
+  return (['private_key_jwt', ...bySecret, 'client_secret_jwt'] as const).filter(method => isPossible(method, atHand))
 }
 
 function isPossible(method: ClientAuthenticationMethod, { hasSecret, hasKey }: ClientCredentialsAtHand): boolean {
@@ -95,9 +93,9 @@ export async function buildClientAuthentication(
     case 'client_secret_post':
       return { headers: {}, body: { client_id: clientId, client_secret: auth.clientSecret } }
     case 'client_secret_jwt':
-      return withAssertion(clientId, await signAssertion(Buffer.from(auth.clientSecret), auth, context))
+      return withAssertion(clientId, await signAssertion({ ...auth, key: Buffer.from(auth.clientSecret) }, context))
     case 'private_key_jwt':
-      return withAssertion(clientId, await signAssertion(auth.key, auth, context))
+      return withAssertion(clientId, await signAssertion(auth, context))
     case 'none':
       return { headers: {}, body: { client_id: clientId } }
   }
@@ -109,7 +107,7 @@ function buildBasicCredentials(clientId: string, clientSecret: string): string {
 }
 
 /** RFC 6749 appendix B. */
-function formEncode(text: string): string {
+export function formEncode(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
@@ -120,22 +118,4 @@ function withAssertion(clientId: string, assertion: string): ClientAuthenticatio
     client_assertion: assertion,
   }
   return { headers: {}, body }
-}
-
-/** RFC 7523 section 3. */
-async function signAssertion(
-  key: ClientPrivateKey | Uint8Array,
-  { algorithm, kid }: { readonly algorithm: SigningAlgorithm; readonly kid?: string },
-  { clientId, audience, now, jti }: ClientAssertionContext,
-): Promise<string> {
-  const claims = { iss: clientId, sub: clientId, aud: audience, jti, iat: now, exp: now + ASSERTION_LIFETIME }
-  // Few clients sign, and every site would wait for the library when it starts.
-  const { SignJWT } = await import('jose/jwt/sign')
-  try {
-    return await new SignJWT(claims).setProtectedHeader({ alg: algorithm, ...(kid !== undefined && { kid }) }).sign(key)
-  } catch (cause) {
-    throw new OidcError('ERR_OIDC_OPTIONS', 'the key of this client cannot sign with the configured algorithm', {
-      cause,
-    })
-  }
 }

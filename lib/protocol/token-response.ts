@@ -1,6 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
-import { printable } from './evidence.js'
 import { isJsonObject } from './json.js'
+import { parseProviderError } from './provider-error.js'
+import { adviseOnRefusal, exchangeRefusal, type RefusedRequest } from './token-refusal.js'
 import type { TokenResponse } from './wire.js'
 
 /** Seconds in ten years. A longer life is a mistake, and not knowing the life of a token is safer than believing that. */
@@ -40,7 +41,7 @@ export function parseTokenResponse(json: unknown, expected: { readonly idTokenRe
 }
 
 /** What an unsuccessful token response may say about the moment and about the grant that was sent. */
-export interface TokenErrorContext {
+export interface TokenErrorContext extends Pick<RefusedRequest, 'grantType' | 'clientMethod'> {
   /** What it means that this kind of grant is invalid. Default: that of a code. */
   readonly invalidGrant?: OidcErrorCode
   /** A sentence for the operator that goes with it. */
@@ -54,17 +55,20 @@ export interface TokenErrorContext {
  * anything, so its status comes first: only a provider that is well can take a grant away.
  */
 export function parseTokenError(status: number, json: unknown, context: TokenErrorContext = {}): OidcError {
-  const error = isJsonObject(json) && typeof json.error === 'string' ? printable(json.error) : undefined
+  const providerError = parseProviderError(json)
+  const error = providerError?.error
   const retryAfter = parseRetryAfter(context.retryAfter)
   const cause = { status, error, ...(retryAfter !== undefined && { retryAfter }) }
+  const request = { status, error, grantType: context.grantType, clientMethod: context.clientMethod }
   const invalidGrant = context.invalidGrant ?? 'ERR_OIDC_CODE_REJECTED'
-  const code = codeOf(status, error, invalidGrant)
-  const advice = code === invalidGrant && error === 'invalid_grant' ? context.invalidGrantMessage : undefined
-  return new OidcError(code, advice ?? `the token endpoint answered with status ${status}`, { cause })
+  const isTrouble = status === 429 || status >= 500
+  const code = isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : (exchangeRefusal(request) ?? codeOf(error, invalidGrant))
+  const advice = error === 'invalid_grant' ? context.invalidGrantMessage : adviseOnRefusal(request)
+  const message = (isTrouble ? undefined : advice) ?? `the token endpoint answered with status ${status}`
+  return new OidcError(code, message, { cause, providerError })
 }
 
-function codeOf(status: number, error: string | undefined, invalidGrant: OidcErrorCode): OidcErrorCode {
-  if (status === 429 || status >= 500) return 'ERR_OIDC_PROVIDER_UNAVAILABLE'
+function codeOf(error: string | undefined, invalidGrant: OidcErrorCode): OidcErrorCode {
   if (error === 'invalid_grant') return invalidGrant
   if (error === 'invalid_client' || error === 'unauthorized_client') return 'ERR_OIDC_CLIENT_REJECTED'
   if (error === 'invalid_scope' || error === 'invalid_target' || error === 'access_denied') {

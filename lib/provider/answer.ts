@@ -1,5 +1,6 @@
-import { OidcError, type OidcErrorCode } from '../errors.js'
+import { OidcError, type OidcErrorCode, type ProviderError } from '../errors.js'
 import { printable } from '../protocol/evidence.js'
+import { parseChallenge, parseProviderError } from '../protocol/provider-error.js'
 import type { AnswerHeaders, Incoming } from './transport.js'
 
 /** An answer of the provider that was read to its end. What its status means is for the caller to say. */
@@ -9,6 +10,8 @@ export interface HttpAnswer {
   readonly contentType: string
   readonly headers: AnswerHeaders
   readonly text: string
+  /** What an unsuccessful answer says about itself, in its body or in `WWW-Authenticate`. */
+  readonly providerError?: ProviderError
   /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where the answer does not call itself JSON, or is none. */
   json(): unknown
 }
@@ -18,19 +21,39 @@ export interface HttpAnswer {
  * @throws {OidcError} `code`, or ERR_OIDC_PROVIDER_UNAVAILABLE for 429 and 5xx; the cause carries the status
  */
 export function checkStatus(
-  { status }: HttpAnswer,
+  { status, providerError }: HttpAnswer,
   what: string,
   code: OidcErrorCode = 'ERR_OIDC_PROVIDER_RESPONSE',
 ): void {
   if (status === 200) return
   const isTrouble = status === 429 || status >= 500
   const message = `the provider did not hand out ${what}`
-  throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, { cause: { status } })
+  throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, {
+    cause: { status, ...(providerError && { error: providerError.error }) },
+    providerError,
+  })
 }
 
-export function createAnswer({ status, headers, text }: Incoming): HttpAnswer {
+/** @param sent - secrets of the request */
+export function createAnswer({ status, headers, text }: Incoming, sent: readonly string[] = []): HttpAnswer {
   const contentType = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return { status, contentType, headers, text, json: () => parseJson(contentType, text) }
+  const json = () => parseJson(contentType, text)
+  const providerError = status < 400 ? undefined : readProviderError(json, headers, sent)
+  return { status, contentType, headers, text, json, ...(providerError && { providerError }) }
+}
+
+/** An error page of a proxy in between is no JSON; the header may still say something. */
+function readProviderError(
+  json: () => unknown,
+  headers: AnswerHeaders,
+  sent: readonly string[],
+): ProviderError | undefined {
+  const challenge = () => parseProviderError(parseChallenge(headers.get('www-authenticate')), sent)
+  try {
+    return parseProviderError(json(), sent) ?? challenge()
+  } catch {
+    return challenge()
+  }
 }
 
 function parseJson(contentType: string, text: string): unknown {

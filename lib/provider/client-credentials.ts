@@ -1,9 +1,10 @@
 import { KeyObject } from 'node:crypto'
 import type { CryptoKey, JWK } from 'jose'
 import { OidcError } from '../errors.js'
+import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
 import {
   type ClientAuthentication,
-  type ClientPrivateKey,
+  formEncode,
   selectClientAuthenticationMethod,
 } from '../protocol/client-authentication.js'
 import type { ClientAuthenticationMethod, ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
@@ -15,17 +16,28 @@ export interface ClientCredentials {
   readonly clientKey?: ClientPrivateKey | undefined
   /** Default: what the provider's metadata and the credentials at hand allow, in that order. */
   readonly clientAuthentication?: ClientAuthenticationMethod | undefined
-  /** Default: one that fits the key, or HS256. */
+  /** Default: one that fits the key or the secret, and that the provider lists. */
   readonly clientAssertionAlgorithm?: SigningAlgorithm | undefined
+  /** Default `issuer`. */
+  readonly clientAssertionAudience?: AssertionAudience | undefined
+  readonly clientAssertionHeader?: AssertionHeader | undefined
 }
 
-/** @throws {OidcError} ERR_OIDC_UNSUPPORTED where no method fits, ERR_OIDC_OPTIONS where a credential for it is missing */
+/**
+ * @throws {OidcError} ERR_OIDC_UNSUPPORTED where no method or algorithm fits, ERR_OIDC_OPTIONS where a credential is missing or does not fit
+ */
 export function selectClientAuthentication(
-  credentials: ClientCredentials,
+  credentials: ClientCredentials & { readonly clientId?: string },
   metadata: ProviderMetadata,
 ): ClientAuthentication {
-  const { clientSecret, clientKey, clientAuthentication, clientAssertionAlgorithm } = credentials
-  const atHand = { hasSecret: clientSecret !== undefined, hasKey: clientKey !== undefined }
+  const { clientSecret, clientKey, clientAuthentication, clientAssertionHeader: header = {} } = credentials
+  const atHand = {
+    hasSecret: clientSecret !== undefined,
+    hasKey: clientKey !== undefined,
+    isChangedByEncoding: [credentials.clientId, clientSecret].some(
+      text => text !== undefined && formEncode(text) !== text,
+    ),
+  }
   const supported = metadata.token_endpoint_auth_methods_supported
   const method = selectClientAuthenticationMethod(clientAuthentication, atHand, supported)
   switch (method) {
@@ -33,12 +45,15 @@ export function selectClientAuthentication(
       return { method }
     case 'private_key_jwt': {
       const key = required(clientKey, method)
-      const kid = isJwk(key) ? key.kid : undefined
-      const algorithm = clientAssertionAlgorithm ?? selectAlgorithm(key, metadata)
-      return { method, key, algorithm, ...(kid === undefined ? {} : { kid }) }
+      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, algorithmsOf(key), metadata)
+      const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
+      return { method, key, algorithm, header: { ...kid, ...header } }
     }
-    case 'client_secret_jwt':
-      return { method, clientSecret: required(clientSecret, method), algorithm: clientAssertionAlgorithm ?? 'HS256' }
+    case 'client_secret_jwt': {
+      const secret = required(clientSecret, method)
+      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, macAlgorithms(secret), metadata)
+      return { method, clientSecret: secret, algorithm, header }
+    }
     default:
       return { method, clientSecret: required(clientSecret, method) }
   }
@@ -70,12 +85,33 @@ const ALGORITHMS: Readonly<Record<string, readonly SigningAlgorithm[]>> = {
   ed25519: ['EdDSA', 'Ed25519'],
 }
 
-function selectAlgorithm(key: ClientPrivateKey, metadata: ProviderMetadata): SigningAlgorithm {
-  const fitting = isJwk(key) ? fittingJwk(key) : (ALGORITHMS[kindOf(key)] ?? [])
-  const supported = metadata.token_endpoint_auth_signing_alg_values_supported
-  const selected = fitting.find(algorithm => supported?.includes(algorithm)) ?? fitting[0]
+/**
+ * One algorithm that the provider takes. What the site named is used, or refused here: the provider would refuse every request.
+ * OpenID Connect Discovery 1.0 section 3.
+ */
+function selectAlgorithm(
+  configured: SigningAlgorithm | undefined,
+  fitting: readonly SigningAlgorithm[],
+  { token_endpoint_auth_signing_alg_values_supported: supported }: ProviderMetadata,
+): SigningAlgorithm {
+  const candidates = configured === undefined ? fitting : [configured]
+  if (candidates.length === 0) {
+    throw new OidcError('ERR_OIDC_OPTIONS', 'the client key is of a kind that is not known to sign; name the algorithm')
+  }
+  const selected = supported === undefined ? candidates[0] : candidates.find(candidate => supported.includes(candidate))
   if (selected !== undefined) return selected
-  throw new OidcError('ERR_OIDC_OPTIONS', 'the client key is of a kind that is not known to sign; name the algorithm')
+  const message = `the provider does not take client assertions signed with ${candidates.join(' or ')}; it takes ${supported?.join(', ')}: set clientAuthentication.algorithm, or another key`
+  throw new OidcError('ERR_OIDC_UNSUPPORTED', message)
+}
+
+/** Bytes of a secret, RFC 7518 section 3.2. A shorter one is used with HS256 all the same: many providers take that. */
+function macAlgorithms(clientSecret: string): readonly SigningAlgorithm[] {
+  const length = Buffer.byteLength(clientSecret)
+  return ['HS256', ...(length >= 48 ? (['HS384'] as const) : []), ...(length >= 64 ? (['HS512'] as const) : [])]
+}
+
+function algorithmsOf(key: ClientPrivateKey): readonly SigningAlgorithm[] {
+  return isJwk(key) ? fittingJwk(key) : (ALGORITHMS[kindOf(key)] ?? [])
 }
 
 function isJwk(key: ClientPrivateKey): key is JWK {

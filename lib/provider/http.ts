@@ -50,7 +50,7 @@ export function createHttp(settings: HttpSettings): Http {
     try {
       const incoming = await Promise.race([journey.arrival, deadline.passed])
       checkNotRedirected(incoming)
-      return createAnswer(incoming)
+      return createAnswer(incoming, secretsIn(request))
     } catch (error) {
       journey.cancel()
       throw error instanceof OidcError ? error : unavailable(url, error)
@@ -84,6 +84,25 @@ export function createHttp(settings: HttpSettings): Http {
   }
 }
 
+const SECRET_FIELDS = [
+  'code',
+  'code_verifier',
+  'refresh_token',
+  'client_secret',
+  'client_assertion',
+  'subject_token',
+  'token',
+]
+
+/** What a provider must not get to repeat in a log: credentials and tokens, as they were sent and as they are. */
+function secretsIn({ headers, body }: Omit<Outgoing, 'url' | 'limit'>): readonly string[] {
+  const form = new URLSearchParams(body)
+  const [, credentials = ''] = (headers.authorization ?? '').split(' ')
+  const [, encoded = ''] = Buffer.from(credentials, 'base64').toString().split(':')
+  const secret = new URLSearchParams(`s=${encoded}`).get('s') ?? ''
+  return [...SECRET_FIELDS.map(name => form.get(name) ?? ''), credentials, encoded, secret].filter(Boolean)
+}
+
 function observeCall(
   method: 'GET' | 'POST',
   url: string,
@@ -100,6 +119,7 @@ function observeCall(
       ...timing,
       ...(answer && { status: answer.status }),
       ...(members && { members }),
+      ...(answer?.providerError && { refusal: answer.providerError }),
     }
   })
 }

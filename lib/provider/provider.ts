@@ -23,6 +23,8 @@ import { createHttp } from './http.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
 import { createLogoutTokens } from './logout-tokens.js'
+import { watchReachability } from './reachability.js'
+import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
 import { createSignatures, isAsymmetric } from './signatures.js'
 import { createTokenEndpoint } from './token-endpoint.js'
@@ -94,14 +96,16 @@ export function createProvider(settings: ProviderSettings): Provider {
   const { issuer, clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
   const { fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
-  const http = watchClock(createHttp({ fetch, timeout }), { now, clockTolerance, log })
+  const reachability = watchReachability(createHttp({ fetch, timeout }), now)
+  const http = watchClock(logRefusals(reachability.http, { now, log }), { now, clockTolerance, log })
   const common = { http, now, clientId, clockTolerance }
   const authentication = (metadata: ProviderMetadata) => selectClientAuthentication(settings, metadata)
   const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)
   const discovery = createDiscovery({ ...settings, ...common, overrides: settings.endpoints, check })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
   const verify = createSignatures({ keySet, clientSecret, algorithms })
-  const clientRequests = { ...common, authentication, random: settings.random }
+  const { clientAssertionAudience: audience, random } = settings
+  const clientRequests = { ...common, authentication, audience, random }
   const revoke = createRevocationEndpoint(clientRequests)
   const verifySigned = (token: string) => verify(token, algorithms[1])
   const requestUserInfo = createUserInfoEndpoint({ ...common, signedWith: userInfoAlgorithm, verifySigned })
@@ -142,7 +146,8 @@ export function createProvider(settings: ProviderSettings): Provider {
     },
     callApi: http.stream,
     warm: keepWarm.start,
-    health: () => buildHealth(discovery.peek() !== undefined, [discovery.status(), keySet.status()]),
+    health: () =>
+      buildHealth(discovery.peek() !== undefined, [discovery.status(), keySet.status(), reachability.status()]),
     close: keepWarm.stop,
   }
 }

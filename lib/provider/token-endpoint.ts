@@ -1,7 +1,6 @@
 import type { OidcErrorCode } from '../errors.js'
 import { parseTokenError, parseTokenResponse } from '../protocol/token-response.js'
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
-import type { HttpAnswer } from './answer.js'
 import { type ClientProofSettings, createClientProof } from './client-proof.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
@@ -28,24 +27,17 @@ export type RequestTokens = (
 /** @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
 export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings): RequestTokens {
   const buildProof = createClientProof(settings)
+  const methodFor = (metadata: ProviderMetadata) => settings.authentication(metadata).method
 
   return async function requestTokens(metadata, grant, expected) {
     const endpoint = requiredEndpoint(metadata, 'token_endpoint')
-    const { headers, body } = await buildProof(metadata)
+    const { headers, body } = await buildProof(metadata, endpoint)
     const answer = await http.postForm(endpoint, { ...grant, ...body }, headers)
     if (answer.status !== 200) {
       const retryAfter = answer.headers.get('retry-after')
-      throw parseTokenError(answer.status, readError(answer), { ...expected, retryAfter })
+      const request = { grantType: grant.grant_type, clientMethod: methodFor(metadata) }
+      throw parseTokenError(answer.status, answer.providerError, { ...expected, ...request, retryAfter })
     }
     return parseTokenResponse(answer.json(), expected)
-  }
-}
-
-/** An error page of a proxy in between is no JSON; its status still says something. */
-function readError(answer: HttpAnswer): unknown {
-  try {
-    return answer.json()
-  } catch {
-    return undefined
   }
 }

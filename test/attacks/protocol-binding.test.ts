@@ -285,7 +285,7 @@ describe('an answer that is not whole', () => {
 
 describe('errors of the provider', () => {
   attack(
-    'count only with the state of this browser, use the attempt up, and say nothing of their own',
+    'count only with the state of this browser, use the attempt up, and say nothing of their own on a page',
     { site: { handlesErrors: false } },
     async ({ site, provider }) => {
       const marker = 'MARKER<script>alert(1)</script>'
@@ -312,7 +312,9 @@ describe('errors of the provider', () => {
         assert.equal(provider.count('token') - before, isOver ? 0 : 1, what)
         assert.equal(await whoIs({ site }, agent), isOver ? undefined : 'alice-0001', what)
       }
-      assert.ok(!site.log.join('\n').includes('MARKER'), 'text of the provider in the log')
+      const said = site.log.filter(line => line.includes('MARKER'))
+      assert.equal(said.length, 1, 'the answer with the right state, and no other, is in the log')
+      assert.match(said[0] ?? '', /access_denied "MARKER‹script›alert\(1\)‹\/script›"/)
     },
   )
 

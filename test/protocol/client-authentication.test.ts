@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { compactVerify, decodeJwt, decodeProtectedHeader } from 'jose'
+import { type AssertionHeader, resolveAudience } from '../../lib/protocol/client-assertion.js'
 import {
   buildClientAuthentication,
   type ClientAuthentication,
@@ -15,6 +16,7 @@ const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 20
 const nothing = { hasSecret: false, hasKey: false }
 const secret = { hasSecret: true, hasKey: false }
 const key = { hasSecret: false, hasKey: true }
+const encoded = { ...secret, isChangedByEncoding: true }
 const both = { hasSecret: true, hasKey: true }
 
 for (const [name, configured, atHand, supported, method] of [
@@ -34,6 +36,28 @@ for (const [name, configured, atHand, supported, method] of [
     secret,
     ['client_secret_jwt'],
     'client_secret_jwt',
+  ],
+  [
+    'post is taken before basic for a secret that form encoding changes',
+    undefined,
+    encoded,
+    ['client_secret_basic', 'client_secret_post'],
+    'client_secret_post',
+  ],
+  [
+    'such a secret goes by basic where post is not offered',
+    undefined,
+    encoded,
+    ['client_secret_basic'],
+    'client_secret_basic',
+  ],
+  ['such a secret goes by basic where nothing is published', undefined, encoded, undefined, 'client_secret_basic'],
+  [
+    'such a secret goes by basic where the site chose that',
+    'client_secret_basic',
+    encoded,
+    ['client_secret_basic', 'client_secret_post'],
+    'client_secret_basic',
   ],
   ['a key is taken before a secret', undefined, both, ['client_secret_basic', 'private_key_jwt'], 'private_key_jwt'],
   ['a key that is not offered leaves the secret', undefined, both, ['client_secret_post'], 'client_secret_post'],
@@ -107,18 +131,25 @@ test('a client without credentials says who it is', async () => {
   })
 })
 
+const typ = 'client-authentication+jwt'
+
 const signed: readonly (readonly [string, ClientAuthentication, object, Parameters<typeof compactVerify>[1]])[] = [
   [
     'a secret',
     { method: 'client_secret_jwt', clientSecret, algorithm: 'HS256' },
-    { alg: 'HS256' },
+    { alg: 'HS256', typ: 'client-authentication+jwt' },
     Buffer.from(clientSecret),
   ],
-  ['a key', { method: 'private_key_jwt', key: privateKey, algorithm: 'RS256' }, { alg: 'RS256' }, publicKey],
+  [
+    'a key',
+    { method: 'private_key_jwt', key: privateKey, algorithm: 'RS256' },
+    { alg: 'RS256', typ: 'client-authentication+jwt' },
+    publicKey,
+  ],
   [
     'a named key in JWK form',
-    { method: 'private_key_jwt', key: privateKey.export({ format: 'jwk' }), algorithm: 'PS256', kid: 'k1' },
-    { alg: 'PS256', kid: 'k1' },
+    { method: 'private_key_jwt', key: privateKey.export({ format: 'jwk' }), algorithm: 'PS256', header: { kid: 'k1' } },
+    { alg: 'PS256', kid: 'k1', typ: 'client-authentication+jwt' },
     publicKey,
   ],
 ]
@@ -142,6 +173,59 @@ for (const [name, auth, header, verificationKey] of signed) {
       iat: 1_750_000_000,
       exp: 1_750_000_060,
     })
+  })
+}
+
+const headers: readonly (readonly [string, AssertionHeader, object])[] = [
+  ['of a provider that wants another typ', { typ: 'JWT' }, { typ: 'JWT' }],
+  ['of a provider that wants no typ', { typ: false }, {}],
+  ['with a certificate', { 'x5t#S256': 'dGh1bWI', x5t: 'c2hhMQ' }, { typ, 'x5t#S256': 'dGh1bWI', x5t: 'c2hhMQ' }],
+  ['with names that are left open', { typ: undefined, kid: undefined }, { typ }],
+]
+for (const [name, header, expected] of headers) {
+  test(`the header ${name} has the members that were asked for, and no other`, async () => {
+    for (const auth of [
+      { method: 'private_key_jwt', key: privateKey, algorithm: 'PS256', header },
+      { method: 'client_secret_jwt', clientSecret, algorithm: 'HS512', header },
+    ] as const) {
+      const { body } = await buildClientAuthentication(auth, context)
+      assert.deepEqual(decodeProtectedHeader(body.client_assertion ?? ''), { alg: auth.algorithm, ...expected })
+    }
+  })
+}
+
+test('the header cannot change the algorithm', async () => {
+  const header = { alg: 'none' } as AssertionHeader
+  const { body } = await buildClientAuthentication(
+    { method: 'private_key_jwt', key: privateKey, algorithm: 'RS256', header },
+    context,
+  )
+  assert.equal(decodeProtectedHeader(body.client_assertion ?? '').alg, 'RS256')
+})
+
+const addresses = {
+  issuer: 'https://op.example',
+  token_endpoint: 'https://op.example/t',
+  endpoint: 'https://op.example/r',
+}
+for (const [audience, aud] of [
+  ['issuer', 'https://op.example'],
+  ['token_endpoint', 'https://op.example/t'],
+  ['endpoint', 'https://op.example/r'],
+  ['https://elsewhere.example/as', 'https://elsewhere.example/as'],
+  ['urn:provider', 'urn:provider'],
+  [['issuer'], ['https://op.example']],
+  [
+    ['issuer', 'token_endpoint', 'https://x.example'],
+    ['https://op.example', 'https://op.example/t', 'https://x.example'],
+  ],
+  [['issuer', 'https://op.example'], ['https://op.example']],
+] as const) {
+  test(`the audience ${JSON.stringify(audience)} is sent as ${JSON.stringify(aud)}`, async () => {
+    const resolved = resolveAudience(audience, addresses)
+    const auth = { method: 'client_secret_jwt', clientSecret, algorithm: 'HS256' } as const
+    const { body } = await buildClientAuthentication(auth, { ...context, audience: resolved })
+    assert.deepEqual(decodeJwt(body.client_assertion ?? '').aud, aud)
   })
 }
 

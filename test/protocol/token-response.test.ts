@@ -158,8 +158,12 @@ for (const retryAfter of [undefined, null, '', '100000', '-1', '1.5', 'x1', '1x'
   })
 }
 
-test('what a provider writes reaches neither the message nor the log as it is', () => {
-  const found = parseTokenError(400, { error: `bad\r\n\u001b${'x'.repeat(500)}`, error_description: 'code abc' })
-  assert.deepEqual(found.cause, { status: 400, error: `bad${'x'.repeat(197)}` })
+test('what a provider writes is a typed field, made harmless, and not in the message', () => {
+  const description = `code ${'x1'.repeat(20)} of\r\n\u001b[31m alice@example.com\u202e is unknown`
+  const found = parseTokenError(400, { error: `bad\r\n\u001b${'x'.repeat(500)}`, error_description: description })
+  assert.deepEqual(found.providerError, {
+    error: `bad ${'x'.repeat(96)}`,
+    error_description: 'code … of [31m … is unknown',
+  })
   assert.equal(found.message.includes('bad'), false)
 })

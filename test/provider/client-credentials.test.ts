@@ -6,7 +6,7 @@ import type { ProviderMetadata } from '../../lib/protocol/wire.js'
 import { type ClientCredentials, selectClientAuthentication } from '../../lib/provider/client-credentials.js'
 import { metadataOf, rejected } from './support.js'
 
-const clientSecret = 'not a secret anywhere else'
+const clientSecret = 'not-a-secret-anywhere-else'
 const { privateKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const { privateKey: p256 } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
@@ -25,6 +25,7 @@ test('a secret goes along the way the provider takes it, Basic first', () => {
     method: 'client_secret_jwt',
     clientSecret,
     algorithm: 'HS256',
+    header: {},
   })
 })
 
@@ -40,6 +41,7 @@ test('what the site asks for is what is done', () => {
     method: 'client_secret_jwt',
     clientSecret,
     algorithm: 'HS512',
+    header: {},
   })
 })
 
@@ -85,20 +87,85 @@ for (const [name, clientKey, algorithm] of keys) {
   })
 }
 
-test('an RSA key signs with PS256 where the provider takes only that, and a named algorithm wins', () => {
-  const only = { token_endpoint_auth_signing_alg_values_supported: ['PS256'] }
-  const algorithmOf = (credentials: ClientCredentials) => {
-    const selected = select(credentials, only)
-    return 'algorithm' in selected && selected.algorithm
-  }
-  assert.equal(algorithmOf({ clientKey: rsa }), 'PS256')
+const algorithmOf = (credentials: ClientCredentials, supported?: readonly string[]) => {
+  const selected = select(credentials, {
+    token_endpoint_auth_methods_supported: [credentials.clientAuthentication ?? 'private_key_jwt'],
+    token_endpoint_auth_signing_alg_values_supported: supported,
+  })
+  return 'algorithm' in selected && selected.algorithm
+}
+
+test('an RSA key signs with PS256 where the provider takes only that', () => {
+  assert.equal(algorithmOf({ clientKey: rsa }, ['PS256']), 'PS256')
+  assert.equal(algorithmOf({ clientKey: rsa }, ['PS256', 'RS256']), 'RS256')
   assert.equal(algorithmOf({ clientKey: rsa, clientAssertionAlgorithm: 'RS512' }), 'RS512')
+  assert.equal(algorithmOf({ clientKey: rsa, clientAssertionAlgorithm: 'RS512' }, ['RS256', 'RS512']), 'RS512')
 })
 
-test('the name of a JWK goes along', () => {
-  const selected = select({ clientKey: jwk(rsa, { kid: 'ours' }) })
-  assert.equal('kid' in selected && selected.kid, 'ours')
-  assert.ok(!('kid' in select({ clientKey: rsa })), 'there is a kid')
+const secretOf = (length: number) => ({
+  clientSecret: 's'.repeat(length),
+  clientAuthentication: 'client_secret_jwt' as const,
+})
+for (const [length, supported, algorithm] of [
+  [20, undefined, 'HS256'],
+  [64, undefined, 'HS256'],
+  [20, ['HS256', 'HS512'], 'HS256'],
+  [48, ['RS256', 'HS384'], 'HS384'],
+  [64, ['HS512'], 'HS512'],
+  [64, ['HS512', 'HS384'], 'HS384'],
+] as const) {
+  test(`a secret of ${length} bytes signs with ${algorithm} where the provider lists ${supported ?? 'nothing'}`, () => {
+    assert.equal(algorithmOf(secretOf(length), supported), algorithm)
+  })
+}
+
+for (const [name, credentials, supported] of [
+  ['an algorithm that was asked for', { clientKey: rsa, clientAssertionAlgorithm: 'PS512' }, ['RS256', 'PS256']],
+  ['the algorithm of a curve', { clientKey: p256 }, ['RS256', 'ES384']],
+  ['HS512', { ...secretOf(64), clientAssertionAlgorithm: 'HS512' }, ['RS256', 'HS256']],
+  ['HS512 for a secret that is too short for it', secretOf(40), ['HS512']],
+] as const) {
+  test(`${name} that the provider does not list is found out, and the message names what it lists`, async () => {
+    const error = await rejected((async () => algorithmOf(credentials, supported))(), 'ERR_OIDC_UNSUPPORTED')
+    for (const listed of supported) assert.ok(error.message.includes(listed), error.message)
+    assert.match(error.message, /clientAuthentication\.algorithm/)
+  })
+}
+
+test('the name of a JWK goes along, unless the site names the key itself', () => {
+  const headerOf = (credentials: ClientCredentials) => {
+    const selected = select(credentials)
+    return 'header' in selected ? selected.header : undefined
+  }
+  const clientKey = jwk(rsa, { kid: 'ours' })
+  assert.deepEqual(headerOf({ clientKey }), { kid: 'ours' })
+  assert.deepEqual(headerOf({ clientKey, clientAssertionHeader: { kid: 'theirs', typ: 'JWT' } }), {
+    kid: 'theirs',
+    typ: 'JWT',
+  })
+  assert.deepEqual(headerOf({ clientKey: rsa }), {})
+})
+
+test('a client id or a secret that form encoding changes goes into the body where the provider takes that', () => {
+  const methods = { token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'] }
+  const methodOf = (clientId: string, clientSecret: string, changes: object = methods) =>
+    selectClientAuthentication(
+      { clientId, clientSecret },
+      metadataOf('https://op.test', { ...changes }) as ProviderMetadata,
+    ).method
+  for (const odd of ['a+b', 'a/b', 'a=b', 'a%b', 'a b', 'a:b', 'ä', 'a~b', "a'b", 'a&b']) {
+    assert.equal(methodOf('client', odd), 'client_secret_post', odd)
+    assert.equal(methodOf(odd, 'secret'), 'client_secret_post', odd)
+    assert.equal(
+      methodOf('client', odd, { token_endpoint_auth_methods_supported: undefined }),
+      'client_secret_basic',
+      odd,
+    )
+  }
+  for (const plain of ['secret', 'a-b_c.d*e', 'AZaz09']) {
+    assert.equal(methodOf('client', plain), 'client_secret_basic', plain)
+    assert.equal(methodOf(plain, 'secret'), 'client_secret_basic', plain)
+  }
 })
 
 test('a key that cannot sign is a mistake of the site', async () => {

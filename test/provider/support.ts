@@ -191,7 +191,7 @@ export async function createLocalProvider(t: TestContext, signer: Signer) {
   const settings = {
     issuer,
     clientId: CLIENT_ID,
-    clientSecret: 'a secret that no other test uses',
+    clientSecret: 'a-secret-that-no-other-test-uses',
     responseType: 'code id_token token',
     responseMode: 'form_post',
     fetch,

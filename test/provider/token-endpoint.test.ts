@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
-import { jwtVerify } from 'jose'
+import { decodeJwt, jwtVerify } from 'jose'
 import type { OidcErrorCode } from '../../lib/errors.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
 import { secret } from '../support/secrets.js'
@@ -50,7 +50,8 @@ test('the code goes to the token endpoint with its verifier and redirect URI, an
 test('Basic credentials are form-encoded first, whatever they are made of', async t => {
   const clientId = 'id:with +%&=ü'
   const clientSecret = 'sec:ret +%20&=/"\'ü'
-  const { provider, server } = await setUp(t, { clientId, clientSecret })
+  const clientAuthentication = 'client_secret_basic'
+  const { provider, server } = await setUp(t, { clientId, clientSecret, clientAuthentication })
   await provider.redeemCode(grant)
   const request = server.seen.at(-1)
   const [scheme, credentials = ''] = String(request?.headers.authorization).split(' ')
@@ -115,6 +116,106 @@ test('a secret signs an assertion, named by the source of chance that was given'
     currentDate: clock.now(),
   })
   assert.equal(payload.jti, 'once')
+})
+
+test('a secret that form encoding changes goes into the body, as it is', async t => {
+  const clientSecret = 'sec+ret/with=odd%signs'
+  const { provider, server } = await setUp(t, { clientSecret })
+  await provider.redeemCode(grant)
+  assert.equal(server.seen.at(-1)?.headers.authorization, undefined)
+  assert.equal(formOf(server.seen.at(-1)).client_secret, clientSecret)
+})
+
+for (const [audience, atToken, atRevocation] of [
+  [undefined, '', ''],
+  ['issuer', '', ''],
+  ['token_endpoint', '/token', '/token'],
+  ['endpoint', '/token', '/revoke'],
+  ['https://as.example/', 'https://as.example/', 'https://as.example/'],
+] as const) {
+  test(`with the audience ${audience}, each endpoint gets a new assertion that is made for it`, async t => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const methods = ['private_key_jwt', 'client_secret_jwt']
+    const base = { clientAssertionAudience: audience } as const
+    for (const credentials of [
+      { ...base, clientSecret: undefined, clientKey: privateKey },
+      { ...base, clientSecret: 'x'.repeat(32), clientAuthentication: 'client_secret_jwt' as const },
+    ]) {
+      const { provider, server } = await setUp(t, credentials)
+      const metadata = {
+        token_endpoint_auth_methods_supported: methods,
+        revocation_endpoint: `${server.origin}/revoke`,
+      }
+      server.on('/.well-known/openid-configuration', json(metadataOf(server.origin, metadata)))
+      await provider.redeemCode(grant)
+      server.on('/revoke', text(200, 'text/plain', ''))
+      await provider.revokeToken('rt', 'refresh_token')
+      const payloads = server.seen
+        .filter(({ method }) => method === 'POST')
+        .map(request => decodeJwt(formOf(request).client_assertion ?? ''))
+      const full = (path: string) => (path.startsWith('http') ? path : server.origin + path)
+      assert.deepEqual(
+        payloads.map(({ aud }) => aud),
+        [full(atToken), full(atRevocation)],
+      )
+      assert.equal(new Set(payloads.map(({ jti }) => jti)).size, 2)
+    }
+  })
+}
+
+test('a request that failed and is made again brings another assertion', async t => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { provider, server } = await setUp(t, { clientSecret: undefined, clientKey: privateKey })
+  server.on('/token', json({}, 503))
+  await rejected(provider.refreshTokens({ refreshToken: 'rt' }), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  server.on('/token', json(tokens))
+  await provider.refreshTokens({ refreshToken: 'rt' })
+  const assertions = server.seen.map(formOf).flatMap(({ client_assertion: assertion }) => assertion ?? [])
+  assert.equal(assertions.length, 2)
+  assert.notEqual(decodeJwt(assertions[0] ?? '').jti, decodeJwt(assertions[1] ?? '').jti)
+})
+
+for (const [method, otherWay] of [
+  ['client_secret_basic', /'client_secret_post'.*special characters/],
+  ['client_secret_post', /'client_secret_basic'/],
+  ['client_secret_jwt', /audience: 'token_endpoint'.*typ: 'JWT'/],
+  ['private_key_jwt', /audience: 'token_endpoint'.*typ: 'JWT'/],
+  ['none', /clientSecret/],
+] as const) {
+  test(`a client that is refused by ${method} is told of the other way to try`, async t => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const credentials = { clientAuthentication: method, clientKey: privateKey }
+    const { provider, server } = await setUp(t, credentials, { token_endpoint_auth_methods_supported: [method] })
+    for (const status of [400, 401]) {
+      server.on('/token', json({ error: 'invalid_client' }, status))
+      const error = await rejected(provider.redeemCode(grant), 'ERR_OIDC_CLIENT_REJECTED')
+      assert.match(error.message, otherWay)
+    }
+  })
+}
+
+for (const [what, answer, code, says] of [
+  ['is not switched on', json({ error: 'unauthorized_client' }, 400), 'ERR_OIDC_TOKEN_DENIED', /switched on/],
+  ['is not known', json({ error: 'unsupported_grant_type' }, 400), 'ERR_OIDC_UNSUPPORTED', /token-exchange/],
+  ['has a wrong audience', json({ error: 'invalid_client' }, 400), 'ERR_OIDC_TOKEN_DENIED', /audience/],
+  ['has a wrong target', json({ error: 'invalid_target' }, 400), 'ERR_OIDC_TOKEN_DENIED', /status 400/],
+  ['has a refused token', json({ error: 'invalid_request' }, 400), 'ERR_OIDC_TOKEN_DENIED', /audience/],
+  ['has a refused scope', json({ error: 'invalid_scope' }, 400), 'ERR_OIDC_TOKEN_DENIED', /status 400/],
+  ['comes from another client', json({ error: 'invalid_client' }, 401), 'ERR_OIDC_CLIENT_REJECTED', /clientSecret/],
+] as const) {
+  test(`an exchange that ${what} is ${code}`, async t => {
+    const { provider, server } = await setUp(t)
+    server.on('/token', answer)
+    const error = await rejected(provider.exchangeToken({ subjectToken: 'at', audience: 'orders' }), code)
+    assert.match(error.message, says)
+  })
+}
+
+test('a grant that this client may not use is not called a wrong secret', async t => {
+  const { provider, server } = await setUp(t)
+  server.on('/token', json({ error: 'unauthorized_client' }, 400))
+  const error = await rejected(provider.requestClientTokens({}), 'ERR_OIDC_CLIENT_REJECTED')
+  assert.match(error.message, /client_credentials.*registration/)
 })
 
 const failures: readonly { name: string; answer: Answer; code: OidcErrorCode }[] = [

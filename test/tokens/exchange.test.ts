@@ -95,7 +95,9 @@ for (const [error, code] of [
   ['invalid_grant', 'ERR_OIDC_TOKEN_DENIED'],
   ['invalid_target', 'ERR_OIDC_TOKEN_DENIED'],
   ['unsupported_grant_type', 'ERR_OIDC_UNSUPPORTED'],
-  ['unauthorized_client', 'ERR_OIDC_CLIENT_REJECTED'],
+  ['unauthorized_client', 'ERR_OIDC_TOKEN_DENIED'],
+  ['invalid_client', 'ERR_OIDC_TOKEN_DENIED'],
+  ['invalid_request', 'ERR_OIDC_TOKEN_DENIED'],
 ] as const) {
   test(`${error} for an exchange is ${code}, and the session stays`, async () => {
     const { agent, site, provider } = await signedIn()

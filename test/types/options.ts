@@ -27,6 +27,18 @@ openIdConnect({
   routes: { login: false, user: '/me' },
 })
 
+openIdConnect({
+  clientAuthentication: {
+    method: 'private_key_jwt',
+    key: createPrivateKey('pem'),
+    audience: ['issuer', 'https://as.example'],
+    header: { typ: false, kid: 'k', 'x5t#S256': process.env.THUMBPRINT },
+  },
+})
+openIdConnect({ clientAuthentication: { method: 'client_secret_jwt', algorithm: 'HS512', audience: 'endpoint' } })
+// @ts-expect-error the algorithm is not the header's to say
+openIdConnect({ clientAuthentication: { method: 'client_secret_jwt', header: { alg: 'none' } } })
+
 // @ts-expect-error a misspelt option
 openIdConnect({ clientID: 'x' })
 // @ts-expect-error a fragment is never a way to hand over an answer

@@ -1,0 +1,44 @@
+import { OidcError } from '../errors.js'
+import type { HttpAnswer } from './answer.js'
+import type { CachedStatus } from './cached.js'
+import type { Http } from './http.js'
+
+/** Seconds for which a failure counts where nothing was sent there since. */
+const MEMORY = 60
+
+/** Remembers, for each host of the provider, whether the last request to it was answered. */
+export interface Reachability {
+  readonly http: Http
+  /** A failure that nothing has contradicted yet. */
+  status(): CachedStatus
+}
+
+export function watchReachability(http: Http, now: () => Date): Reachability {
+  const failures = new Map<string, { readonly error: OidcError; readonly at: number }>()
+  const seconds = () => now().getTime() / 1000
+
+  async function watch(url: string, request: Promise<HttpAnswer>): Promise<HttpAnswer> {
+    const host = URL.canParse(url) ? new URL(url).host : ''
+    try {
+      const answer = await request
+      failures.delete(host)
+      return answer
+    } catch (error) {
+      const isAway = error instanceof OidcError && error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE'
+      if (isAway) failures.set(host, { error, at: seconds() })
+      throw error
+    }
+  }
+
+  return {
+    http: {
+      ...http,
+      getJson: (url, options) => watch(url, http.getJson(url, options)),
+      postForm: (url, body, headers) => watch(url, http.postForm(url, body, headers)),
+    },
+    status() {
+      const recent = [...failures.values()].find(({ at }) => Math.abs(seconds() - at) < MEMORY)
+      return recent === undefined ? {} : { checkedAt: recent.at, error: recent.error }
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { describe, test } from 'node:test'
+import type { JWK } from 'jose'
+import type { PrivateKeyAuthentication } from '../../lib/index.js'
+import { createAgent } from '../support/agent.js'
+import {
+  duende,
+  identityServer3,
+  identityServer4,
+  openIddict,
+  openIdentityServer,
+  startImitation,
+  type Traits,
+  visitSigningIn,
+} from '../support/imitations/index.js'
+import { startSite } from '../support/site.js'
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const publicJwk = { ...publicKey.export({ format: 'jwk' }), kid: 'ours', use: 'sig' } as JWK
+
+const byDefault = {}
+const tokenEndpoint = { audience: 'token_endpoint' } as const
+const untyped = { header: { typ: false } } as const
+
+/** What each of them takes. */
+const servers: readonly [Traits, assertion: Partial<PrivateKeyAuthentication>, taken: boolean][] = [
+  [identityServer3({ flow: 'Hybrid' }), byDefault, false],
+  [identityServer3({ flow: 'Hybrid' }), tokenEndpoint, true],
+  [identityServer4(), byDefault, false],
+  [identityServer4(), tokenEndpoint, true],
+  [openIdentityServer(), byDefault, false],
+  [openIdentityServer(), tokenEndpoint, true],
+  [duende(), byDefault, true],
+  [duende(), tokenEndpoint, false],
+  [duende(), { ...tokenEndpoint, ...untyped }, true],
+  [duende({ strictAudience: true }), byDefault, true],
+  [duende({ strictAudience: true }), { audience: ['issuer'] }, false],
+  [openIddict(), byDefault, true],
+  [openIddict(), untyped, false],
+]
+
+describe('private_key_jwt', () => {
+  for (const [traits, assertion, taken] of servers) {
+    const outcome = taken ? 'signs in' : 'is refused, and the log says what to try'
+    test(`at ${traits.name} with ${JSON.stringify(assertion)} ${outcome}`, async () => {
+      const imitation = await startImitation(traits, { clientJwks: [publicJwk], asksConsent: false })
+      const { issuer, clientId } = imitation
+      const clientAuthentication = { method: 'private_key_jwt', key: privateKey, ...assertion } as const
+      const metadata = {
+        ...((await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as object),
+        token_endpoint_auth_methods_supported: ['private_key_jwt'],
+      }
+      const site = await startSite({
+        oidc: { issuer, clientId, clientAuthentication, metadata, pkce: traits.pkce !== 'ignored', scope: 'openid' },
+        handlesErrors: false,
+      })
+      imitation.register({ redirectUris: [`${site.url}/callback`], postLogoutRedirectUris: [] })
+      try {
+        const page = await visitSigningIn(createAgent(), `${site.url}/claims`)
+        assert.equal(page.status, taken ? 200 : 502, `${page.text} ${imitation.log.join()}`)
+        if (!taken) assert.match(site.log.join('\n'), /invalid_client[\s\S]*audience: 'token_endpoint'/)
+      } finally {
+        await site.close()
+        await imitation.close()
+      }
+    })
+  }
+})
