@@ -70,7 +70,7 @@ describe('the signature', () => {
   )
 
   attack(
-    'CVE-2015-9235 CVE-2022-29217 CVE-2024-33663 CVE-2024-37568 CVE-2023-48223 CVE-2025-65945: a public key is no secret, in whatever form it signs an HS256 token',
+    'CVE-2015-9235 CVE-2022-29217 CVE-2024-33663 CVE-2024-37568 CVE-2023-48223 CVE-2025-65945 CVE-2026-34950: a public key is no secret, in whatever form it signs an HS256 token',
     { oidc: hybrid },
     async bench => {
       for (const [form, key] of publicKeyForms(bench)) {
@@ -114,7 +114,7 @@ describe('the signature', () => {
   )
 
   attack(
-    'another algorithm than the one of the site is refused, although the provider publishes its key and signs rightly',
+    'CVE-2026-28498: another algorithm than the one of the site is refused, although the provider publishes its key and signs rightly',
     { oidc: hybrid },
     async bench => {
       const [rsa] = bench.provider.keys.published
@@ -423,7 +423,7 @@ describe('the claims', () => {
   )
 
   attack(
-    'GHSA-wxg7-w2v3-w38g: an ID Token that is over, not yet valid, from the future or from long ago is refused',
+    'GHSA-wxg7-w2v3-w38g CVE-2026-22748: an ID Token that is over, not yet valid, from the future or from long ago is refused',
     { oidc: hybrid },
     async bench => {
       const odd = [undefined, null, '', `${now() + 300}`, 'tomorrow', -1, true, [now() + 300], {}]
@@ -669,6 +669,11 @@ function pemForms(jwk: JWK): [string, string | Uint8Array][] {
       [`PEM ${type}`, pem],
       [`PEM ${type} without the last newline`, pem.trimEnd()],
       [`PEM ${type} in CRLF`, pem.replaceAll('\n', '\r\n')],
+      [`PEM ${type} behind a blank`, ` ${pem}`],
+      [`PEM ${type} behind line breaks`, `\r\n\n${pem}`],
+      [`PEM ${type} behind a byte order mark`, `\ufeff${pem}`],
+      [`PEM ${type} between tabs and zeros`, `\t\0${pem}\0\t`],
+      [`PEM ${type} behind other text`, `Bag Attributes\n${pem}`],
       [`DER ${type}`, key.export({ type, format: 'der' })],
     ]
   })

@@ -15,7 +15,7 @@ const form = 'application/x-www-form-urlencoded'
 
 describe('an answer that was not asked for by this browser', () => {
   attack(
-    "CVE-2017-1000069 CVE-2023-27490 CVE-2023-31999 CVE-2025-68158 CVE-2026-33757: an attacker's own answer does nothing in the browser of a victim",
+    "CVE-2017-1000069 CVE-2023-27490 CVE-2023-31999 CVE-2025-68158 CVE-2026-33757 CVE-2025-65107 CVE-2025-14546 CVE-2025-68481: an attacker's own answer does nothing in the browser of a victim",
     {},
     async ({ victim, provider, site, evil, ...scene }) => {
       const attacker = createAgent()

@@ -356,7 +356,7 @@ describe('what is protected', () => {
   }
 
   attack(
-    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg: no header, no query, no fragment and no spelling of a path opens a protected page',
+    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg CVE-2026-22753 CVE-2026-22754: no header, no query, no fragment and no spelling of a path opens a protected page',
     { site: { routes } },
     async ({ site }) => {
       const { host } = new URL(site.url)
