@@ -1,26 +1,15 @@
-import { parseCredentials, parsePkce } from './client-options.js'
-import type { Site } from './handlers/site.js'
-import {
-  checkNames,
-  checkTlsIsVerified,
-  parseApis,
-  parseRedis,
-  parseResponseMode,
-  parseRoutes,
-  parseScope,
-  parseSecrets,
-  parseSession,
-  parseUrl,
-  parseUserInfoPlan,
-  required,
-  seconds,
-  warnOfLoopback,
-} from './option-checks.js'
+import { createClock, createLog, createPollingCheck } from './checked-functions.js'
+import { parseCredentials } from './client-options.js'
+import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
+import type { Routes, SessionPolicy, Site } from './handlers/site.js'
+import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
+import { optionsRule, type ReadOptions } from './option-descriptions.js'
+import { scope } from './option-rules.js'
 import type { OidcOptions } from './options.js'
 import { defaultProtocolClaims } from './protocol/claims.js'
-import { parseResponseType } from './protocol/response-type.js'
 import type { ProviderSettings } from './provider/provider.js'
 import type { StateSettings } from './state/state.js'
+import type { Environment } from './validation/place.js'
 
 /** The options, complete, each part for the layer that needs it. */
 export interface Configuration {
@@ -29,118 +18,119 @@ export interface Configuration {
   readonly state: StateSettings
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+const DAY = 24 * 60 * 60
+const DEFAULT_IDLE = DAY
+const DEFAULT_ABSOLUTE = 7 * DAY
 
-const day = 24 * 60 * 60
-
-const knownOptions: Record<keyof OidcOptions, true> = {
-  issuer: true,
-  clientId: true,
-  clientSecret: true,
-  clientAuthentication: true,
-  baseUrl: true,
-  responseType: true,
-  responseMode: true,
-  pkce: true,
-  scope: true,
-  authorizationParams: true,
-  secret: true,
-  redis: true,
-  redisPrefix: true,
-  session: true,
-  routes: true,
-  userInfo: true,
-  protocolClaims: true,
-  hooks: true,
-  rememberUserAgent: true,
-  idTokenAlgorithm: true,
-  metadata: true,
-  metadataUrl: true,
-  endpoints: true,
-  fetch: true,
-  now: true,
-  clockTolerance: true,
-  timeouts: true,
-  log: true,
-  apis: true,
-  revokeTokens: true,
+const defaultRoutes: Routes = {
+  login: '/login',
+  callback: '/callback',
+  logout: '/logout',
+  logoutCallback: '/logout/callback',
+  logoutFrontchannel: '/logout/frontchannel',
+  logoutBackchannel: '/logout/backchannel',
+  checkSession: false,
+  user: false,
+  token: false,
 }
 
 /**
- * Checks every option once, at start-up, fills in the defaults and freezes the result.
+ * Checks every option once, at start-up, fills in the defaults and freezes the result. What is done to the given object afterwards has
+ * no effect.
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS with a sentence that says what to do
  */
 export function parseOptions(options: OidcOptions, environment: Environment): Configuration {
-  const production = environment.NODE_ENV === 'production'
-  checkNames('option', options, knownOptions)
-  const issuer = parseUrl('issuer', options.issuer ?? environment.OIDC_ISSUER, { keep: true })
-  const clientId = required('clientId', options.clientId ?? environment.OIDC_CLIENT_ID, 'OIDC_CLIENT_ID')
-  const baseUrl = parseUrl('baseUrl', options.baseUrl ?? environment.OIDC_BASE_URL, { keep: false })
-  const responseType = parseResponseType(options.responseType ?? 'code id_token')
-  const responseMode = parseResponseMode(options.responseMode ?? 'form_post', responseType)
-  const log = options.log ?? ((line: string) => console.error(`express-hybrid-oidc: ${line}`))
-  const now = options.now ?? (() => new Date())
-  const idle = seconds('session.idle', options.session ? options.session.idle : undefined, day)
-  const absolute = seconds('session.absolute', options.session ? options.session.absolute : undefined, 7 * day)
-  const { timeouts = {} } = options
-  const credentials = parseCredentials(options, environment.OIDC_CLIENT_SECRET)
-  checkTlsIsVerified(environment, log, production)
-  if (production) warnOfLoopback(baseUrl, log)
+  const given = optionsRule.read(options, { path: '', environment })
+  checkConflicts(given)
+  checkRedisIsThere(given.redis, isProduction(environment))
+  const site = buildSite(given)
+  checkTlsIsVerified(environment, site.log)
+  if (isProduction(environment)) warnOfLoopback(site.baseUrl, site.log)
+  return Object.freeze({
+    site: Object.freeze(site),
+    provider: Object.freeze(buildProviderSettings(given, site)),
+    state: Object.freeze(buildStateSettings(given, site)),
+  })
+}
 
-  const site: Site = {
+function buildSite(given: ReadOptions): Site {
+  const { issuer, clientId, baseUrl } = given
+  const log = createLog(given.log)
+  const now = createClock(given.now)
+  const { absolute = DEFAULT_ABSOLUTE, idle = Math.min(DEFAULT_IDLE, absolute) } = given.session || {}
+  checkDurations(idle, absolute)
+  const routes = Object.freeze({ ...defaultRoutes, ...given.routes })
+  checkRoutes(routes)
+  return {
     issuer,
     clientId,
     baseUrl,
     secure: baseUrl.startsWith('https:'),
-    routes: parseRoutes(options.routes),
-    responseType,
-    responseMode,
-    pkce: parsePkce(options.pkce, credentials),
-    scope: parseScope(options.scope ?? 'openid profile email'),
-    authorizationParams: options.authorizationParams ?? {},
-    userInfo: parseUserInfoPlan(options.userInfo),
-    protocolClaims: options.protocolClaims ?? defaultProtocolClaims,
+    routes,
+    responseType: given.responseType ?? 'code id_token',
+    responseMode: given.responseMode ?? 'form_post',
+    pkce: given.pkce ?? true,
+    scope: given.scope ?? scope.read('openid profile email', { path: 'scope' }),
+    authorizationParams: given.authorizationParams ?? {},
+    userInfo: userInfoPlan(given.userInfo),
+    protocolClaims: given.protocolClaims ?? defaultProtocolClaims,
     lifetime: absolute,
     idle,
-    apis: parseApis(options.apis),
-    revokesTokens: options.revokeTokens ?? true,
-    clockTolerance: options.clockTolerance ?? 30,
-    timeouts: { provider: timeouts.provider ?? 10_000, redis: timeouts.redis ?? 800 },
-    session: options.session === false ? false : parseSession(options.session),
-    hooks: options.hooks ?? {},
-    rememberUserAgent: options.rememberUserAgent ?? false,
+    apis: given.apis ?? [],
+    revokesTokens: given.revokeTokens ?? true,
+    clockTolerance: given.clockTolerance ?? 30,
+    timeouts: { provider: 10_000, redis: 800, ...given.timeouts },
+    session: given.session === false ? false : buildSessionPolicy(given.session, log),
+    hooks: given.hooks ?? {},
+    rememberUserAgent: given.rememberUserAgent ?? false,
     now,
     log,
   }
-  const provider: ProviderSettings = {
-    issuer,
-    clientId,
-    ...credentials,
-    metadata: options.metadata,
-    metadataUrl: options.metadataUrl,
-    endpoints: options.endpoints,
-    idTokenAlgorithm: options.idTokenAlgorithm,
-    userInfoAlgorithm: typeof options.userInfo === 'object' ? options.userInfo.algorithm : undefined,
+}
+
+function userInfoPlan(given: ReadOptions['userInfo'] = true): Site['userInfo'] {
+  if (given === false) return 'off'
+  return given === true ? 'front-channel' : (given.token ?? 'front-channel')
+}
+
+function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: Site['log']): SessionPolicy {
+  const { name = 'sid', persistent = false, keep = [], isPolling } = given ?? {}
+  return Object.freeze({ cookieName: name, persistent, keep, isPolling: createPollingCheck(isPolling, log) })
+}
+
+function buildProviderSettings(given: ReadOptions, site: Site): ProviderSettings {
+  const { userInfo } = given
+  return {
+    issuer: site.issuer,
+    clientId: site.clientId,
+    ...parseCredentials(given),
+    metadata: given.metadata,
+    metadataUrl: given.metadataUrl,
+    endpoints: given.endpoints,
+    idTokenAlgorithm: given.idTokenAlgorithm,
+    userInfoAlgorithm: typeof userInfo === 'object' ? userInfo.algorithm : undefined,
     clockTolerance: site.clockTolerance,
-    responseType,
-    responseMode,
-    fetch: options.fetch,
+    responseType: site.responseType,
+    responseMode: site.responseMode,
+    fetch: given.fetch,
     timeout: site.timeouts.provider,
-    now,
-    log,
+    now: site.now,
+    log: site.log,
   }
-  const state: StateSettings = {
-    ...parseRedis(options.redis ?? environment.REDIS_URL, production),
-    secrets: parseSecrets(options.secret ?? environment.SESSION_SECRET?.split(',')),
+}
+
+function buildStateSettings(given: ReadOptions, site: Site): StateSettings {
+  return {
+    ...(given.redis !== undefined && { redis: given.redis }),
+    secrets: given.secret,
     // A sign-in at one provider, or to one client, is none at another.
-    realm: JSON.stringify([issuer, clientId]),
-    prefix: options.redisPrefix ?? 'oidc:',
-    idle,
-    absolute,
+    realm: JSON.stringify([site.issuer, site.clientId]),
+    prefix: given.redisPrefix ?? 'oidc:',
+    idle: site.idle,
+    absolute: site.lifetime,
     timeout: site.timeouts.redis,
-    now,
-    log,
+    now: site.now,
+    log: site.log,
   }
-  return Object.freeze({ site: Object.freeze(site), provider: Object.freeze(provider), state: Object.freeze(state) })
 }

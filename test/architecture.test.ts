@@ -23,12 +23,14 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // Everything but the pure protocol may say what is going on.
   diagnostics: ['time', 'errors'],
   protocol: ['errors'],
+  // How options and arguments are read.
+  validation: ['protocol', 'errors'],
   provider: ['protocol', 'diagnostics', 'time', 'errors'],
   state: ['protocol', 'diagnostics', 'time', 'errors'],
-  handlers: ['provider', 'state', 'protocol', 'diagnostics', 'time', 'errors'],
+  handlers: ['provider', 'state', 'validation', 'protocol', 'diagnostics', 'time', 'errors'],
   // A page about sign-ins, made of what the diagnostics say.
   inspector: ['handlers', 'diagnostics', 'time', 'errors'],
-  surface: ['inspector', 'handlers', 'provider', 'state', 'protocol', 'diagnostics', 'time', 'errors'],
+  surface: ['inspector', 'handlers', 'provider', 'state', 'validation', 'protocol', 'diagnostics', 'time', 'errors'],
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }

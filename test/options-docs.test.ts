@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import ts from 'typescript'
 import { parseOptions } from '../lib/configuration.js'
-import { parseRoutes, parseSession } from '../lib/option-checks.js'
 import { codeIn, readPage, root, rowsOf, sectionOf } from './tools/documentation.js'
+import { optionEntries, withTable } from './tools/option-tables.js'
 import { nodesOf, parseSourceFile } from './tools/source-file.js'
 
 const readme = readPage('README.md')
@@ -62,11 +62,12 @@ const defaults: Readonly<Record<string, unknown>> = {
   clockTolerance,
   idTokenAlgorithm,
 }
+assert.ok(site.session !== false)
 const sessionDefaults: Readonly<Record<string, unknown>> = {
-  name: parseSession().cookieName,
+  name: site.session.cookieName,
   idle: site.idle,
   absolute: site.lifetime,
-  persistent: parseSession().persistent,
+  persistent: site.session.persistent,
 }
 
 /** The entries below a heading of docs/options.md, with what each says its default is. */
@@ -101,7 +102,7 @@ describe('docs/options.md', () => {
   test('names the defaults that are in force', () => {
     assertDefaults(entriesOf('## Options'), defaults)
     assertDefaults(entriesOf('## Session'), sessionDefaults)
-    assertDefaults(entriesOf('## Routes'), { ...parseRoutes() })
+    assertDefaults(entriesOf('## Routes'), { ...site.routes })
     assert.deepEqual(codeIn(entriesOf('## Options').get('protocolClaims') ?? ''), site.protocolClaims)
     assert.deepEqual(codeIn(entriesOf('## Options').get('timeouts') ?? ''), [
       `{ provider: ${site.timeouts.provider}, redis: ${site.timeouts.redis} }`,
@@ -109,32 +110,45 @@ describe('docs/options.md', () => {
   })
 })
 
-describe('the table of options in the README', () => {
-  const rows = rowsOf(sectionOf(readme, '## Options'))
-  const rowOf = (name: string) => rows.find(([names = '']) => codeIn(names).includes(name)) ?? []
+describe('the description of the options', () => {
+  const described = new Map(optionEntries.map(entry => [entry.path, entry]))
+  const namesBelow = (parent: string) =>
+    optionEntries.filter(({ path, name }) => path === `${parent}.${name}`).map(({ name }) => name)
 
-  test('names every option, and nothing else', () => {
-    assert.deepEqual(rows.flatMap(([names = '']) => codeIn(names)).sort(), [...types.OidcOptions].sort())
+  test('is what the tables of docs/options.md and of the README say (npx tsx test/tools/option-tables.ts writes them)', () => {
+    for (const name of ['README.md', 'docs/options.md'] as const)
+      assert.equal(readPage(name).text, withTable(name), name)
+    for (const table of [reference, readme]) {
+      const rows = rowsOf(table.text.slice(table.text.indexOf('<!-- option table')))
+      assert.ok(rows.length >= types.OidcOptions.length, table.name)
+    }
+  })
+
+  test('has each member of the types, and no other', () => {
+    const named = optionEntries.filter(({ path, name }) => path === name).map(({ name }) => name)
+    assert.deepEqual(named.sort(), [...types.OidcOptions].sort())
+    assert.deepEqual(namesBelow('session').sort(), [...types.SessionOptions].sort())
+    assert.deepEqual(namesBelow('routes').sort(), [...types.Routes].sort())
+    assert.deepEqual(namesBelow('hooks').sort(), [...types.Hooks].sort())
+  })
+
+  test('has a sentence for each option', () => {
+    for (const { path, description } of optionEntries) assert.ok((description.text ?? '').length > 5, path)
   })
 
   test('names the defaults that are in force', () => {
-    assertDefaults(new Map(types.OidcOptions.map(name => [name, rowOf(name)[1] ?? ''])), defaults)
-    assert.deepEqual(rowOf('protocolClaims')[1]?.split(', '), site.protocolClaims)
-    assert.deepEqual(codeIn(rowOf('timeouts')[1] ?? ''), [
-      `{ provider: ${site.timeouts.provider}, redis: ${site.timeouts.redis} }`,
-    ])
-  })
-
-  test('names the session options and the hooks', () => {
-    const said = (name: string) => rowOf(name).join(' ')
-    for (const name of types.SessionOptions) assert.match(said('session'), new RegExp(`\\b${name}\\b`))
-    for (const name of types.Hooks) assert.match(said('hooks'), new RegExp(`\\b${name}\\b`))
-  })
-
-  test('names the routes that are on by themselves, with their paths, and those that are not', () => {
-    for (const [name, path] of Object.entries(parseRoutes())) {
-      const wanted = path === false ? `\`${name}\`` : `${name}: '${path}'`
-      assert.ok(rowOf('routes').join(' ').includes(wanted), wanted)
+    const inForce = {
+      ...defaults,
+      ...prefixed('session', sessionDefaults),
+      ...prefixed('routes', site.routes),
+      ...prefixed('timeouts', site.timeouts),
     }
+    for (const [path, value] of Object.entries(inForce))
+      assert.equal(described.get(path)?.description.default, `\`${value}\``, path)
+    assert.deepEqual(codeIn(described.get('protocolClaims')?.description.default ?? ''), site.protocolClaims)
   })
 })
+
+function prefixed(parent: string, members: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).map(([name, value]) => [`${parent}.${name}`, value]))
+}

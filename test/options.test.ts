@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { parseOptions } from '../lib/configuration.js'
 import type { OidcOptions } from '../lib/index.js'
@@ -12,6 +13,8 @@ const good: OidcOptions = {
   redis: 'redis://127.0.0.1:1',
   log: () => {},
 }
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
 /** What must not start, whatever types say. */
 const refused: { readonly name: string; readonly options: Record<string, unknown>; readonly says: RegExp }[] = [
@@ -32,24 +35,28 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   { name: 'a misspelt session option', options: { session: { maxAge: 1 } }, says: /maxAge/ },
   { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },
   { name: 'query for tokens', options: { responseType: 'code id_token', responseMode: 'query' }, says: /form_post/ },
-  { name: 'fragment', options: { responseMode: 'fragment' }, says: /form_post or query/ },
+  { name: 'fragment', options: { responseMode: 'fragment' }, says: /"form_post" or "query"/ },
   { name: 'no PKCE and no credentials', options: { pkce: false, clientSecret: undefined }, says: /pkce.*clientSecret/ },
-  { name: 'no PKCE and an empty secret', options: { pkce: false, clientSecret: '' }, says: /pkce.*clientSecret/ },
+  { name: 'no PKCE and an empty secret', options: { pkce: false, clientSecret: '' }, says: /clientSecret/ },
   { name: 'no PKCE for a public client', options: { pkce: false, clientAuthentication: 'none' }, says: /pkce/ },
   {
     name: 'no PKCE for a public client of any response type',
     options: { pkce: false, clientAuthentication: 'none', responseType: 'id_token' },
     says: /pkce/,
   },
-  { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce is true or false/ },
-  { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce is true or false/ },
+  { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce must be true or false/ },
+  { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce must be true or false/ },
   ...[
-    { name: 'a member of clientAuthentication that is not known', change: { aud: 'issuer' }, says: /"aud".*audience/ },
+    {
+      name: 'a member of clientAuthentication that is not known',
+      change: { aud: 'issuer' },
+      says: /clientAuthentication.aud".*audience/,
+    },
     { name: 'an audience that is misspelt', change: { audience: 'tokenEndpoint' }, says: /audience.*token_endpoint/ },
     { name: 'an audience that is no text', change: { audience: 5 }, says: /audience/ },
     { name: 'an empty audience', change: { audience: [] }, says: /audience/ },
     { name: 'a list of audiences with a gap', change: { audience: ['issuer', ''] }, says: /audience/ },
-    { name: 'a header member that is not known', change: { header: { alg: 'none' } }, says: /"alg".*x5t#S256/ },
+    { name: 'a header member that is not known', change: { header: { alg: 'none' } }, says: /header.alg".*x5t#S256/ },
     { name: 'a header member that is no text', change: { header: { kid: 7 } }, says: /header.kid/ },
     { name: 'a key name that is left out by false', change: { header: { kid: false } }, says: /header.kid/ },
     { name: 'a typ with a line break', change: { header: { typ: 'a\nb' } }, says: /header.typ.*false/ },
@@ -57,7 +64,7 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
     { name: 'an algorithm of secrets for a key', change: { algorithm: 'HS256' }, says: /client_secret_jwt/ },
     { name: 'a method that has no members', change: { method: 'client_secret_basic' }, says: /as a string/ },
   ].map(({ name, change, says }) => {
-    const clientAuthentication = { method: 'private_key_jwt', key: { kty: 'RSA' }, ...change }
+    const clientAuthentication = { method: 'private_key_jwt', key: privateKey, ...change }
     return { name, options: { clientAuthentication }, says }
   }),
   {
@@ -68,7 +75,7 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   {
     name: 'an algorithm of keys for a secret',
     options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'RS256' } },
-    says: /HS256, HS384 or HS512/,
+    says: /"HS256", "HS384" or "HS512"/,
   },
   { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
   { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
@@ -155,7 +162,7 @@ describe('options', () => {
   })
 
   test('take pkce: false for a client that proves itself, and every other client has PKCE', () => {
-    const key = { method: 'private_key_jwt', key: { kty: 'RSA' } } as const
+    const key = { method: 'private_key_jwt', key: privateKey } as const
     const none = { ...good, clientSecret: undefined }
     assert.equal(parseOptions({ ...good, pkce: false }, {}).site.pkce, false)
     assert.equal(parseOptions({ ...good, pkce: false, clientAuthentication: 'client_secret_jwt' }, {}).site.pkce, false)

@@ -29,7 +29,7 @@ export interface AuthorizationRequest {
 }
 
 /** What the protocol itself says in a request; `request` and `request_uri` could say all of it again. */
-const RESERVED = [
+export const RESERVED = [
   'client_id',
   'redirect_uri',
   'response_type',

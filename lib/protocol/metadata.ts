@@ -5,7 +5,8 @@ import { hasResponseType, returnsCode } from './response-type.js'
 import { isSecureUrl } from './url.js'
 import type { ProviderMetadata, ResponseMode, ResponseType, SigningAlgorithm } from './wire.js'
 
-const ENDPOINTS = [
+/** Endpoints this package uses, by their metadata names. */
+export const ENDPOINTS = [
   'authorization_endpoint',
   'token_endpoint',
   'userinfo_endpoint',
@@ -15,7 +16,8 @@ const ENDPOINTS = [
   'check_session_iframe',
 ] as const
 
-const LISTS = [
+/** Lists it looks at. */
+export const LISTS = [
   'scopes_supported',
   'response_types_supported',
   'response_modes_supported',
