@@ -27,6 +27,8 @@ export interface Route {
   readonly fail: (visit: Visit, error: unknown) => void
   /** Whether the connection closes after every answer. */
   readonly closes?: boolean
+  /** What an operator can do about a wrong method. */
+  readonly advice?: string
 }
 
 /** Path to route. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
@@ -39,7 +41,7 @@ export function createRouteTable({ routes, responseMode }: Pick<Site, 'routes' |
   const table: Readonly<Record<keyof Routes, Route>> = {
     // It refuses everything that is not a page navigation, with 401, as a guarded page does.
     login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false },
-    callback: { ...forBrowser, methods: [responseMode === 'form_post' ? 'POST' : 'GET'], handle: callback },
+    callback: { ...forBrowser, handle: callback, ...callbackMethod(responseMode) },
     logout: { ...forBrowser, methods: ['GET', 'POST'], handle: logout },
     logoutCallback: { ...forBrowser, methods: ['GET'], handle: logoutCallback },
     logoutFrontchannel: { ...forProvider, methods: ['GET'], handle: logoutFrontchannel },
@@ -56,6 +58,13 @@ export function createRouteTable({ routes, responseMode }: Pick<Site, 'routes' |
       return path === false ? [] : [[path, table[name]] as const]
     }),
   )
+}
+
+/** A provider that ignores `form_post` sends the code in the address. */
+function callbackMethod(responseMode: Site['responseMode']): Pick<Route, 'methods' | 'advice'> {
+  if (responseMode === 'query') return { methods: ['GET'] }
+  const advice = "if the provider itself sends users there with GET, set responseType: 'code' and responseMode: 'query'"
+  return { methods: ['POST'], advice }
 }
 
 /** Methods that only look. They are answered without a log line, without a session and without the error handler of the site. */
@@ -79,19 +88,21 @@ export function answerLooker(
 }
 
 /** Answers a request for one of our routes. */
-export async function answerRoute({ methods, handle, fail, closes = false }: Route, visit: Visit): Promise<void> {
+export async function answerRoute(route: Route, visit: Visit): Promise<void> {
+  const { methods, handle, fail, closes = false } = route
   closeUnlessRead(visit, closes)
   try {
-    if (!methods.includes(visit.req.method)) throw wrongMethod(methods)
+    if (!methods.includes(visit.req.method)) throw wrongMethod(route)
     await handle(visit)
   } catch (error) {
     fail(visit, error)
   }
 }
 
-function wrongMethod(methods: readonly string[]): OidcError {
+function wrongMethod({ methods, advice }: Route): OidcError {
   const allow = methods.join(', ')
-  return new OidcError('ERR_OIDC_REQUEST_METHOD', `this route answers ${allow}`, { cause: { allow } })
+  const message = `this route answers ${allow}${advice === undefined ? '' : `; ${advice}`}`
+  return new OidcError('ERR_OIDC_REQUEST_METHOD', message, { cause: { allow } })
 }
 
 /**

@@ -2,7 +2,7 @@ import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { evidenceOf } from './evidence.js'
 import { audiencesOf, isSubject } from './identifiers.js'
-import { isNumericDate } from './time.js'
+import { describeOffset, isNumericDate } from './time.js'
 import type { IdTokenClaims } from './wire.js'
 
 export { checkTokenHashes, type RequiredTokenHashes, type TokenHashSubjects } from './token-hash.js'
@@ -79,21 +79,24 @@ function checkSubject({ sub }: Claims): void {
 }
 
 function checkExpiry({ exp }: Claims, { now, clockTolerance }: StandingExpectations): void {
-  if (!isNumericDate(exp) || now >= exp + clockTolerance) {
-    throw wrong('ERR_OIDC_ID_TOKEN_EXPIRED', 'exp is not in the future', exp, now)
+  if (!isNumericDate(exp)) throw wrong('ERR_OIDC_ID_TOKEN_EXPIRED', 'exp is not a time', exp, now)
+  if (now >= exp + clockTolerance) {
+    throw wrong('ERR_OIDC_ID_TOKEN_EXPIRED', `exp is ${describeOffset(exp, now)}`, exp, now)
   }
 }
 
 function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: StandingExpectations): void {
-  if (!isNumericDate(iat) || iat > now + clockTolerance || iat < now - MAX_AGE_OF_TOKEN - clockTolerance) {
-    throw wrong('ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat is not within the last ten minutes', iat, now)
+  if (!isNumericDate(iat)) throw wrong('ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat is not a time', iat, now)
+  if (iat > now + clockTolerance || iat < now - MAX_AGE_OF_TOKEN - clockTolerance) {
+    throw wrong('ERR_OIDC_ID_TOKEN_ISSUED_AT', `iat is ${describeOffset(iat, now)}`, iat, now)
   }
 }
 
 function checkNotBefore({ nbf }: Claims, { now, clockTolerance }: StandingExpectations): void {
   if (nbf === undefined) return
-  if (!isNumericDate(nbf) || nbf > now + clockTolerance) {
-    throw wrong('ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf is in the future', nbf, now)
+  if (!isNumericDate(nbf)) throw wrong('ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf is not a time', nbf, now)
+  if (nbf > now + clockTolerance) {
+    throw wrong('ERR_OIDC_ID_TOKEN_NOT_BEFORE', `nbf is ${describeOffset(nbf, now)}`, nbf, now)
   }
 }
 
@@ -116,7 +119,7 @@ function checkAuthenticationTime({ auth_time }: Claims, { maxAge, now, clockTole
   if (!isNumericDate(auth_time)) throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is not a time', auth_time)
   if (maxAge === undefined) return
   if (auth_time > now + clockTolerance) {
-    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is in the future', auth_time, now)
+    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', `auth_time is ${describeOffset(auth_time, now)}`, auth_time, now)
   }
   if (now - auth_time > maxAge + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is too long ago', auth_time, now)

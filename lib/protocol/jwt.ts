@@ -51,10 +51,19 @@ function isPlainJwt(typ: string | undefined): boolean {
   return typ === undefined || /^(application\/)?jwt$/i.test(typ)
 }
 
-/** JWS Compact Serialization, RFC 7515 section 7.1. Five parts would be an encrypted token. */
+/** JWS Compact Serialization, RFC 7515 section 7.1. */
 function checkShape(token: string, maxLength: number): void {
   if (token.length > maxLength) throw malformed('it is too long')
+  if (isEncrypted(token))
+    throw malformed(
+      'it is encrypted, and no token is decrypted here: switch encryption off for this client at the provider',
+    )
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) throw malformed('it is not a signed JWT')
+}
+
+/** JWE Compact Serialization, RFC 7516 section 7.1: the key may be empty, and so may the other parts. */
+export function isEncrypted(token: string): boolean {
+  return /^[\w-]+(?:\.[\w-]*){4}$/.test(token)
 }
 
 function parseHeader(token: string): JwtHeader {

@@ -16,7 +16,9 @@ const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
 export function parseProviderError(source: unknown, sent: readonly string[] = []): ProviderError | undefined {
   if (!isRecord(source)) return undefined
   // A code has printable ASCII only. RFC 6749 appendix A.7.
-  const error = harmless(source.error, LONGEST.error, sent)?.replace(/[^\x20-\x7e]/g, '')
+  const error = harmless(source.error, LONGEST.error, sent)
+    ?.replace(/[^\x21-\x7e]+/g, ' ')
+    .trim()
   if (error === undefined || error === '') return undefined
   const error_description = harmless(source.error_description, LONGEST.error_description, sent)
   const error_uri = harmless(source.error_uri, LONGEST.error_uri, sent)
@@ -51,13 +53,19 @@ function harmless(value: unknown, longest: number, sent: readonly string[]): str
     .reduce((rest, secret) => rest.replaceAll(secret, '…'), value.slice(0, 8192))
     .replace(/[\p{C}\p{Z}\s]+/gu, ' ')
     .replace(/[<>]/g, bracket => (bracket === '<' ? '‹' : '›'))
-    .replace(/[^\s@<>"'(),;:]+@[^\s@<>"'(),;:]+/g, '…')
-    .replace(/[\w~+=%-]{20,}/g, word => (looksRandom(word) ? '…' : word))
+    .replace(/[^\s"'(),;:]+/g, word => (word.includes('@') ? '…' : word))
+    .replace(/\beyJ[\w.-]{8,}/g, '…')
+    .replace(/[\w~+=%-]{16,}/g, word => (looksRandom(word) ? '…' : word))
     .trim()
-  return text === '' ? undefined : text.length > longest ? `${text.slice(0, longest)}…` : text
+  if (text.length <= longest) return text === '' ? undefined : text
+  return `${text.slice(0, longest).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
-/** Names that a provider gives to a request, to be asked about it later, are UUIDs. */
+/** Letters and digits, or letters of both kinds, without the look of words. Names of requests, to ask the provider about them, are UUIDs. */
 function looksRandom(word: string): boolean {
-  return /\d/.test(word) && /[a-z]/i.test(word) && !UUID.test(word)
+  if (UUID.test(word)) return false
+  const count = (pattern: RegExp) => word.match(pattern)?.length ?? 0
+  const [upper, lower, digits] = [count(/[A-Z]/g), count(/[a-z]/g), count(/\d/g)]
+  // Words in camel case have few capitals.
+  return digits > 0 ? upper + lower > 0 : Math.min(upper, lower) > word.length / 4
 }

@@ -5,3 +5,11 @@ const LAST_SECOND = 8.64e12
 export function isNumericDate(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= LAST_SECOND
 }
+
+/** How far a time of the provider lies ahead of the clock here, or behind it, and what that says about the clocks. Both in seconds since the epoch. */
+export function describeOffset(time: number, now: number): string {
+  const seconds = Math.abs(Math.round(time - now))
+  return time > now
+    ? `${seconds} seconds ahead of the clock of this site: this clock is slow, or the provider's is fast`
+    : `${seconds} seconds behind the clock of this site: this clock is fast, the provider's is slow, or the answer was on its way for long`
+}

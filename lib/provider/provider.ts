@@ -2,7 +2,7 @@ import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
-import { checkProviderSupports } from '../protocol/metadata.js'
+import { checkProviderSupports, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
 import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
 import { checkTokenHashes } from '../protocol/token-hash.js'
@@ -112,13 +112,21 @@ export function createProvider(settings: ProviderSettings): Provider {
   const keepWarm = createKeepWarm(warmUp)
 
   async function warmUp(): Promise<void> {
-    await (discovery.peek() === undefined ? discovery.reload() : discovery.get())
+    await (discovery.peek() === undefined ? discovery.reload() : metadataToSignIn())
     if (algorithms.some(isAsymmetric)) await keySet.warm()
+  }
+
+  /** Old metadata goes on being used when new metadata is faulty, but not when the provider says that such a sign-in can no longer succeed. */
+  async function metadataToSignIn(): Promise<ProviderMetadata> {
+    const metadata = await discovery.get()
+    const { error } = discovery.status()
+    if (isUnmetRequirement(error)) throw error
+    return metadata
   }
 
   return {
     async metadata() {
-      const metadata = await discovery.get()
+      const metadata = await metadataToSignIn()
       // A sign-in begins: the keys are looked after while the person is at the provider.
       warmUp().catch(() => undefined)
       return metadata
@@ -154,13 +162,17 @@ export function createProvider(settings: ProviderSettings): Provider {
 
 /** What the site needs of the provider is asked once per metadata, not once per sign-in. */
 function createMetadataCheck(
-  { responseType, responseMode }: ProviderSettings,
+  { responseType, responseMode, log = () => {} }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
   authentication: (metadata: ProviderMetadata) => ClientAuthentication,
 ): (metadata: ProviderMetadata) => void {
+  let isSaid = false
   return function checkUsable(metadata) {
     checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm })
     if (returnsCode(responseType)) authentication(metadata)
+    const doubt = isSaid ? undefined : findDoubt(metadata, { responseMode })
+    if (doubt !== undefined) log(doubt)
+    isSaid = true
   }
 }
 

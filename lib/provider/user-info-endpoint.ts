@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import type { VerifiedJwt } from '../protocol/jwt.js'
+import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
 import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
 import { checkStatus, type HttpAnswer } from './answer.js'
@@ -18,13 +18,18 @@ export interface UserInfoEndpointSettings {
 
 export type FetchUserInfo = (metadata: ProviderMetadata, accessToken: string) => Promise<UserInfo>
 
+const ENCRYPTED =
+  'the userinfo answer is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
+
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
   const { clientId, signedWith, verifySigned, clockTolerance, http, now } = settings
   const accept = signedWith === undefined ? 'application/json' : 'application/jwt'
 
   async function readSigned(answer: HttpAnswer, issuer: string): Promise<UserInfo> {
-    const { claims } = await verifySigned(answer.text.trim()).catch(refuseSignature)
+    const token = answer.text.trim()
+    if (isEncrypted(token)) throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', ENCRYPTED)
+    const { claims } = await verifySigned(token).catch(refuseSignature)
     return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
   }
 

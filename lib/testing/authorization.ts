@@ -22,7 +22,7 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
     sid: randomUUID(),
     nonce: params.get('nonce') ?? undefined,
     redirectUri,
-    codeChallenge: parts.includes('code') ? required(params, 'code_challenge') : undefined,
+    codeChallenge: params.has('code_challenge') ? required(params, 'code_challenge') : undefined,
   }
   const code = parts.includes('code') ? book.issueCode(grant) : undefined
   const accessToken = parts.includes('token') ? book.issueAccessToken(grant) : undefined

@@ -53,11 +53,15 @@ function redeemCode({ book }: FakeEndpoints, params: URLSearchParams): FakeGrant
   if (grant === undefined) throw new RefusedRequest('invalid_grant', 'the code is unknown or was used before')
   if (grant.redirectUri !== params.get('redirect_uri'))
     throw new RefusedRequest('invalid_grant', 'redirect_uri differs')
-  const challenge = createHash('sha256')
-    .update(params.get('code_verifier') ?? '')
-    .digest('base64url')
-  if (grant.codeChallenge !== challenge) throw new RefusedRequest('invalid_grant', 'code_verifier does not fit')
+  if (!fitsChallenge(grant.codeChallenge, params.get('code_verifier')))
+    throw new RefusedRequest('invalid_grant', 'code_verifier does not fit')
   return grant
+}
+
+/** A site with `pkce: false` sends neither of the two. RFC 9700 section 4.8.2: a verifier without a challenge is refused. */
+function fitsChallenge(challenge: string | undefined, verifier: string | null): boolean {
+  if (challenge === undefined || verifier === null) return challenge === undefined && verifier === null
+  return createHash('sha256').update(verifier).digest('base64url') === challenge
 }
 
 async function tokensFor({ book, signer, expiresIn }: FakeEndpoints, grant: FakeGrant): Promise<Answer> {

@@ -103,7 +103,7 @@ describe('what comes in does not come out', () => {
       assert.ok(!/[<>]/.test(log.replaceAll(/\(\{.*\}\)/g, '')), log)
       assert.match(log, /refused a sign-in: access_denied "MARKER‹script›/)
       assert.match(log, /\(authorization_code\): 400 invalid_grant "MARKER‹script›/)
-      assert.match(log, /userinfo: 403 MARKERscript/)
+      assert.match(log, /userinfo: 403 MARKER script alert/)
       assert.ok(!log.includes('\u001b'), 'a colour code in the log')
       assert.ok(
         site.log.every(line => line.length < 2000 && !/[\r\n]/.test(line)),

@@ -66,7 +66,7 @@ test('an error is cut to 100 characters of printable ASCII', () => {
   assert.deepEqual(answer, {
     kind: 'error',
     state: 's',
-    providerError: { error: `a [31m bc${'d'.repeat(88)}` },
+    providerError: { error: `a [31m b c ${'d'.repeat(88)}` },
   })
 })
 

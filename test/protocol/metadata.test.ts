@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkProviderSupports, type ProviderNeeds, parseProviderMetadata } from '../../lib/protocol/metadata.js'
+import {
+  checkProviderSupports,
+  findDoubt,
+  type ProviderNeeds,
+  parseProviderMetadata,
+} from '../../lib/protocol/metadata.js'
 
 const issuer = 'https://op.example/'
 
@@ -125,16 +130,87 @@ test('lists that are not published are not held against a provider', () => {
 })
 
 const lacking = [
-  { name: 'the response type', metadata: { response_types_supported: ['code', 'id_token token'] } },
-  { name: 'the response mode', metadata: { response_modes_supported: ['query', 'fragment'] } },
-  { name: 'the algorithm', metadata: { id_token_signing_alg_values_supported: ['none', 'ES256'] } },
+  {
+    name: 'the response type',
+    metadata: { response_types_supported: ['code', 'id_token token'] },
+    says: /"code id_token"; it offers "code", "id_token token": set responseType/,
+  },
+  {
+    name: 'the response mode',
+    metadata: { response_modes_supported: ['query', 'fragment'] },
+    says: /"form_post"; it offers "query", "fragment": set responseMode/,
+  },
+  {
+    name: 'the algorithm',
+    metadata: { id_token_signing_alg_values_supported: ['none', 'ES256'] },
+    says: /"RS256"; it offers "none", "ES256": set idTokenAlgorithm/,
+  },
+  {
+    name: 'any algorithm',
+    metadata: { id_token_signing_alg_values_supported: [] },
+    says: /"RS256"; it offers none: set idTokenAlgorithm/,
+  },
 ]
 
-for (const { name, metadata } of lacking) {
-  test(`a provider that does not offer ${name} is found out`, () => {
-    assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, needs), { code: 'ERR_OIDC_UNSUPPORTED' })
+for (const { name, metadata, says } of lacking) {
+  test(`a provider that does not offer ${name} is found out, and the message names what it offers and the option`, () => {
+    const code = 'ERR_OIDC_UNSUPPORTED'
+    assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, needs), { code, message: says })
   })
 }
+
+test('a list of a provider stays short and harmless in the message', () => {
+  const types = Array.from({ length: 500 }, (_, at) => `type${at}\n\u001b[31m${'x'.repeat(300)}`)
+  const found = () => checkProviderSupports({ ...valid, response_types_supported: types }, needs)
+  assert.throws(found, (error: Error) => error.message.length < 2000 && !/[^\x20-\x7e]/.test(error.message))
+})
+
+for (const [name, says] of [
+  ['require_pushed_authorization_requests', /PAR, RFC 9126.*require_pushed_authorization_requests/],
+  ['require_signed_request_object', /JAR, RFC 9101.*require_signed_request_object/],
+] as const) {
+  test(`a provider with ${name} is refused, and one that says false is not`, () => {
+    const code = 'ERR_OIDC_UNSUPPORTED'
+    assert.throws(() => checkProviderSupports({ ...valid, [name]: true }, needs), { code, message: says })
+    checkProviderSupports({ ...valid, [name]: false }, needs)
+    for (const value of ['true', 1, null, []]) {
+      assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
+    }
+  })
+}
+
+for (const [actual, expected, says] of [
+  [
+    'https://op.example/',
+    'https://op.example',
+    /'https:\/\/op.example\/'.*lacks a slash.*set issuer to 'https:\/\/op.example\/'/,
+  ],
+  ['https://op.example', 'https://op.example/', /has a slash too many.*set issuer to 'https:\/\/op.example'$/],
+  ['https://op.example/t', 'https://op.example/t//', /has a slash too many.*set issuer to 'https:\/\/op.example\/t'$/],
+  [
+    'https://OP.example',
+    'https://op.example',
+    /'https:\/\/OP.example'.*'https:\/\/op.example': they have to be the same/,
+  ],
+  [
+    'https://else.example',
+    'https://op.example',
+    /'https:\/\/else.example'.*'https:\/\/op.example': they have to be the same/,
+  ],
+  [undefined, 'https://op.example', /no issuer.*'https:\/\/op.example'/],
+] as const) {
+  test(`the message names both issuers: ${actual} for ${expected}`, () => {
+    const code = 'ERR_OIDC_METADATA_ISSUER'
+    assert.throws(() => parseProviderMetadata({ ...valid, issuer: actual }, expected), { code, message: says })
+  })
+}
+
+test('a provider that lists no response modes leaves a doubt where form_post is asked for, and nowhere else', () => {
+  const { response_modes_supported: _, ...without } = valid
+  assert.match(findDoubt(without, needs) ?? '', /response_modes_supported.*405.*responseMode: 'query'/)
+  assert.equal(findDoubt(without, { responseMode: 'query' }), undefined)
+  assert.equal(findDoubt(valid, needs), undefined)
+})
 
 test('a code needs a token endpoint', () => {
   const { token_endpoint: _, ...without } = valid

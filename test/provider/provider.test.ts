@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
 import { SignJWT, UnsecuredJWT } from 'jose'
-import type { OidcErrorCode } from '../../lib/errors.js'
+import type { OidcError, OidcErrorCode } from '../../lib/errors.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
 import { secret } from '../support/secrets.js'
 import {
@@ -277,6 +278,150 @@ test('a provider that cannot do what the site needs is refused before the browse
     publishMetadata(metadata)
     await rejected(provider.metadata(), 'ERR_OIDC_UNSUPPORTED')
   }
+})
+
+for (const name of ['require_pushed_authorization_requests', 'require_signed_request_object']) {
+  test(`${name} ends sign-ins with a sentence: at the start, in static metadata, and when it comes later`, async t => {
+    const atStart = await setUp(t)
+    atStart.publishMetadata({ [name]: true })
+    await rejected(atStart.provider.warm(), 'ERR_OIDC_UNSUPPORTED')
+    const error = await rejected(atStart.provider.metadata(), 'ERR_OIDC_UNSUPPORTED')
+    assert.match(error.message, new RegExp(name))
+    const metadata = metadataOf(atStart.settings.issuer, { [name]: true })
+    assert.throws(() => createProvider({ ...atStart.settings, metadata }), { code: 'ERR_OIDC_UNSUPPORTED' })
+
+    const { provider, publishMetadata, clock, fetches } = await setUp(t)
+    await provider.warm()
+    publishMetadata({ [name]: true })
+    clock.advance(HOUR)
+    await provider.metadata()
+    await until(() => fetches().metadata === 2 && provider.health().error !== undefined)
+    await rejected(provider.metadata(), 'ERR_OIDC_UNSUPPORTED')
+    await rejected(provider.warm(), 'ERR_OIDC_UNSUPPORTED')
+    publishMetadata({})
+    clock.advance(MINUTE)
+    await provider.metadata().catch(() => undefined)
+    await until(() => provider.health().error === undefined)
+    await provider.metadata()
+  })
+}
+
+test('a provider that does not list its response modes is named once in the log', async t => {
+  const log: string[] = []
+  const { provider, publishMetadata, clock, fetches } = await setUp(t, { log: line => void log.push(line) })
+  publishMetadata({ response_modes_supported: undefined })
+  await provider.warm()
+  clock.advance(HOUR)
+  await provider.metadata()
+  await until(() => fetches().metadata === 2)
+  assert.equal(log.filter(line => line.includes("responseMode: 'query'")).length, 1)
+})
+
+test('what the provider says at each endpoint is a field of the error and one line in the log', async t => {
+  const log: string[] = []
+  const { provider, server, publishMetadata } = await setUp(t, { log: line => void log.push(line) })
+  publishMetadata({ revocation_endpoint: `${server.origin}/revoke`, userinfo_endpoint: `${server.origin}/userinfo` })
+  const said = { error: 'access_denied', error_description: 'Client requires DPoP' }
+  server.on('/token', json(said, 400))
+  server.on('/revoke', json(said, 403))
+  server.on(
+    '/userinfo',
+    (_, res) =>
+      void res
+        .writeHead(403, {
+          'www-authenticate': 'Bearer error="access_denied", error_description="Client requires DPoP"',
+        })
+        .end(),
+  )
+  const errors = [
+    await rejected(provider.refreshTokens({ refreshToken: 'rt' }), 'ERR_OIDC_TOKEN_DENIED'),
+    await rejected(provider.revokeToken('rt', 'refresh_token'), 'ERR_OIDC_PROVIDER_RESPONSE'),
+    await rejected(provider.fetchUserInfo('at'), 'ERR_OIDC_USER_INFO_RESPONSE'),
+  ]
+  for (const error of errors) {
+    assert.deepEqual((error as OidcError).providerError, said)
+    assert.ok(!error.message.includes('DPoP'))
+  }
+  assert.deepEqual(
+    log.filter(line => !line.includes('clock')).map(line => line.replace(server.origin, '')),
+    [
+      'the provider refused a request to /token (refresh_token): 400 access_denied "Client requires DPoP"',
+      'the provider refused a request to /revoke: 403 access_denied "Client requires DPoP"',
+      'the provider refused a request to /userinfo: 403 access_denied "Client requires DPoP"',
+    ],
+  )
+})
+
+test('an access token that userinfo no longer takes is no line in the log, and a provider that refuses everything does not fill it', async t => {
+  const lines: string[] = []
+  const { provider, server, publishMetadata, clock } = await setUp(t, { log: line => void lines.push(line) })
+  publishMetadata({ userinfo_endpoint: `${server.origin}/userinfo` })
+  server.on('/userinfo', json({ error: 'invalid_token' }, 401))
+  await rejected(provider.fetchUserInfo('at'), 'ERR_OIDC_USER_INFO_RESPONSE')
+  const refusals = () => lines.filter(line => line.includes('refused'))
+  assert.deepEqual(refusals(), [])
+  server.on('/token', json({ error: 'invalid_grant' }, 400))
+  const refuse = () => provider.refreshTokens({ refreshToken: 'rt' }).catch(() => undefined)
+  for (let i = 0; i < 100; i += 1) await refuse()
+  const atOnce = refusals().length
+  assert.ok(atOnce >= 10 && atOnce <= 30, `${atOnce} lines`)
+  clock.advance(MINUTE)
+  await refuse()
+  assert.equal(refusals().length, atOnce + 1)
+})
+
+test('a secret that a provider repeats is neither in the error nor in the log', async t => {
+  const log: string[] = []
+  const clientSecret = 'secret words of a site'
+  for (const clientAuthentication of ['client_secret_basic', 'client_secret_post'] as const) {
+    const { provider, server } = await setUp(t, {
+      clientSecret,
+      clientAuthentication,
+      log: line => void log.push(line),
+    })
+    server.on('/token', (request, res) => {
+      const form = Object.fromEntries(new URLSearchParams(request.body))
+      const error_description = `${request.headers.authorization} ${clientSecret} ${JSON.stringify(form)}`
+      res
+        .writeHead(400, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ error: 'invalid_grant', error_description }))
+    })
+    const error = await rejected(
+      provider.redeemCode({
+        code: 'plain code words',
+        codeVerifier: 'plain verifier words',
+        redirectUri: 'https://rp.example/',
+      }),
+      'ERR_OIDC_CODE_REJECTED',
+    )
+    const shown = inspect(error, { depth: 10, showHidden: true }) + log.join('\n')
+    for (const hidden of [
+      clientSecret,
+      'plain code words',
+      'plain verifier words',
+      Buffer.from(clientSecret).toString('base64'),
+    ])
+      assert.ok(!shown.includes(hidden), `${hidden} in ${shown}`)
+    assert.match(shown, /rp\.example/)
+  }
+})
+
+test('health does not call a provider reachable right after a connection to it was refused, and does when it answers again', async t => {
+  const { provider, server, clock } = await setUp(t)
+  await provider.warm()
+  assert.equal(provider.health().reachable, true)
+  await server.stop()
+  await rejected(provider.refreshTokens({ refreshToken: 'rt' }), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  const { reachable, error } = provider.health()
+  assert.deepEqual({ reachable, error }, { reachable: false, error: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
+  await server.start()
+  await rejected(provider.refreshTokens({ refreshToken: 'rt' }), 'ERR_OIDC_TOKEN_RESPONSE')
+  assert.equal(provider.health().reachable, true)
+  await server.stop()
+  await rejected(provider.fetchUserInfo('at'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal(provider.health().reachable, false)
+  clock.advance(MINUTE)
+  assert.equal(provider.health().reachable, true, 'nothing was sent there since')
 })
 
 test('a provider that comes to name another issuer is not followed', async t => {

@@ -75,6 +75,12 @@ describe('a fake provider', () => {
     })
   }
 
+  test('signs in to a site without PKCE', async () => {
+    const site = createSite(provider, { pkce: false })
+    assert.equal((await claimsOf(site, await provider.signIn(site.app))).sub, 'alice')
+    await site.oidc.close()
+  })
+
   test('answers in the query where the site wants that', async () => {
     const site = createSite(provider, { responseType: 'code', responseMode: 'query' })
     assert.equal((await claimsOf(site, await provider.signIn(site.app))).sub, 'alice')
