@@ -1,9 +1,10 @@
 import { observe } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import { scopeKey } from '../protocol/granted-scope.js'
+import { failureKey } from '../state/renewal-failure.js'
 import type { OtherAccessToken, Tokens } from '../state/ticket.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
-import { failureError, isTemporary } from './back-off.js'
+import { failureError, pauseOf } from './back-off.js'
 import { refreshTokens } from './refresh.js'
 import type { Renewals } from './renewal.js'
 import type { Revocations } from './revocation.js'
@@ -72,24 +73,41 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
     const forceRefresh =
       options.forceRefresh === true && (options.refused === undefined || options.refused === current?.accessToken)
     const canRefresh = view.tokens?.refreshToken !== undefined
-    const isResting = view.failure !== undefined && view.failure.retryAt > now
+    const pause = pauseOf(view, failureKey(purposeOf(options)), now)
     if (current !== undefined && !forceRefresh && isFresh(current, minValidity, now)) {
       const seed = `${id} ${current.expiresAt}`
-      if (canRefresh && !isResting && isDue(current, minValidity, now, seed))
+      if (canRefresh && pause === undefined && isDue(current, minValidity, now, seed))
         refresh(id, vault, view, options).catch(() => {})
       return toAccessToken(current)
     }
     try {
       if (!canRefresh) throw expired(current !== undefined)
-      if (isResting && view.failure !== undefined) throw failureError(view.failure, now)
+      if (pause !== undefined) throw failureError(pause, now)
       return toAccessToken(await refresh(id, vault, view, options))
     } catch (error) {
       // What is left of the old token is better than an error, where the failure is not about the session.
       const isGoodEnough = current !== undefined && !forceRefresh && isUsable(current, epochSeconds(site))
-      if (isGoodEnough && isTemporary(error) && error.status >= 500) return toAccessToken(current)
-      if (isGoodEnough && !canRefresh) return toAccessToken(current)
+      if (isGoodEnough && !isOver(error)) return toAccessToken(current)
+      if (isDenied(error) && isMainExpired(view, now)) await checkRefreshToken(id, vault)
       throw error
     }
+  }
+
+  /**
+   * `invalid_grant` for a token beside the main one may be about that token, or about the refresh token. Where the main token has to be
+   * refreshed as well, the answer to that tells. @throws {OidcError} ERR_OIDC_REFRESH_REJECTED when the session ends with this
+   */
+  async function checkRefreshToken(id: string, vault: TokenVault): Promise<void> {
+    const view = await vault.open()
+    if (view === undefined || pauseOf(view, failureKey(''), epochSeconds(site)) !== undefined) return
+    await refresh(id, vault, view, {}).catch(error => {
+      if (isOver(error)) throw error
+    })
+  }
+
+  function isMainExpired({ tokens }: VaultView, now: number): boolean {
+    const main = tokenFor(tokens, '')
+    return main === undefined || !isUsable(main, now)
   }
 
   /** Shared by everybody in this process who saw the same token and wants the same. */
@@ -97,7 +115,7 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
     id: string,
     vault: TokenVault,
     view: VaultView,
-    options: AccessTokenOptions,
+    options: AccessTokenRequest,
   ): Promise<KeptToken> {
     const purpose = purposeOf(options)
     const seen = tokenFor(view.tokens, purpose)
@@ -134,6 +152,19 @@ function tokenFor(tokens: Tokens | undefined, purpose: string): KeptToken | unde
 
 function toAccessToken({ accessToken, tokenType, scope, expiresAt }: KeptToken): AccessToken {
   return { value: accessToken, type: tokenType, scope, expiresAt }
+}
+
+/** Whether the session has ended. */
+function isOver(error: unknown): boolean {
+  return (
+    error instanceof OidcError &&
+    (error.code === 'ERR_OIDC_LOGIN_REQUIRED' || error.code === 'ERR_OIDC_REFRESH_REJECTED')
+  )
+}
+
+function isDenied(error: unknown): boolean {
+  const isTokenDenied = error instanceof OidcError && error.code === 'ERR_OIDC_TOKEN_DENIED'
+  return isTokenDenied && (error.cause as { error?: unknown } | undefined)?.error === 'invalid_grant'
 }
 
 function expired(hasToken: boolean): OidcError {

@@ -4,7 +4,7 @@ import type { TokenResponse } from '../protocol/wire.js'
 import type { Tokens } from '../state/ticket.js'
 import type { VaultView } from '../state/token-vault.js'
 import type { AccessToken } from './access-tokens.js'
-import { failureError, isTemporary } from './back-off.js'
+import { failureError, pauseOf } from './back-off.js'
 import type { Renewals } from './renewal.js'
 import { isStoreAway } from './renewal-save.js'
 import { createSingleFlight } from './single-flight.js'
@@ -50,7 +50,7 @@ export function createClientTokens(services: Services, renewals: Renewals): Clie
     try {
       return toAccessToken(await renew(purpose, options))
     } catch (error) {
-      if (known !== undefined && isTemporary(error) && isUsable(known, now)) return toAccessToken(known)
+      if (known !== undefined && isUsable(known, now)) return toAccessToken(known)
       throw error
     }
   }
@@ -75,13 +75,13 @@ export function createClientTokens(services: Services, renewals: Renewals): Clie
     const isSettled = ({ tokens }: VaultView) =>
       isComplete(tokens) && isFresh(tokens, MIN_VALIDITY, epochSeconds(site)) && tokens.accessToken !== own?.accessToken
     if (isSettled(view) && isComplete(view.tokens)) return view.tokens
-    if (view.failure !== undefined && view.failure.retryAt > epochSeconds(site)) {
-      throw failureError(view.failure, epochSeconds(site))
-    }
+    const pause = pauseOf(view, undefined, epochSeconds(site))
+    if (pause !== undefined) throw failureError(pause, epochSeconds(site))
     const renewed = await renewals.renew({
       vault,
       view,
       isSettled,
+      judge: error => ({ error, endsSession: false, pauses: 'session', isLogged: false }),
       async request() {
         const tokens = build(await provider.requestClientTokens(options), options)
         return { change: () => ({ tokens }), discard() {} }

@@ -72,11 +72,9 @@ export function buildRefreshChange(
   return { tokens: fresh, ...(ticket && { ticket: renewedTicket(ticket, fresh) }) }
 }
 
-/** Only the refresh token of an answer that could not be judged yet: it came for ours, and ours is spent. */
-export function keepRefreshToken({ refresh_token }: TokenResponse, { tokens }: VaultView): VaultChange {
-  return refresh_token === undefined || tokens === undefined
-    ? {}
-    : { tokens: { ...tokens, refreshToken: refresh_token } }
+/** Only the refresh token of an answer that cannot be used: it came for ours, and ours is spent. */
+export function keepRefreshToken(refreshToken: string | undefined, { tokens }: VaultView): VaultChange {
+  return refreshToken === undefined || tokens === undefined ? {} : { tokens: { ...tokens, refreshToken } }
 }
 
 /**

@@ -1,6 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
+import { judgeRefusedRefresh, type RefreshVerdict } from '../protocol/refused-refresh.js'
+import { replacementOf } from '../protocol/token-response.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import { failureKey } from '../state/renewal-failure.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import { keepClaims } from './kept-claims.js'
 import {
@@ -10,15 +13,19 @@ import {
   type RefreshPurpose,
   verifyRefresh,
 } from './refresh-answer.js'
+import { logRefusal } from './refusal-log.js'
 import type { Renewals } from './renewal.js'
 import type { Revocations } from './revocation.js'
-import type { Services } from './site.js'
+import { epochSeconds, type Services } from './site.js'
+import { isUsable } from './token-freshness.js'
 
 /** One refresh of the tokens of a session. */
 export interface Refresh extends RefreshPurpose {
   readonly resource?: string
   readonly vault: TokenVault
   readonly view: VaultView
+  /** The access token that an API has refused. */
+  readonly refused?: string
   isSettled(view: VaultView): boolean
 }
 
@@ -39,14 +46,15 @@ export async function refreshTokens(
     vault,
     view,
     isSettled,
+    token: failureKey(purpose),
+    judge: error => judge(services, refresh, error),
     async request(current) {
       const refreshToken = current.tokens?.refreshToken
       if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
-      const response = await services.provider.refreshTokens({
-        refreshToken,
-        ...(scope !== undefined && { scope }),
-        ...(resource !== undefined && { resource }),
-      })
+      const grant = { refreshToken, ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
+      const received = await services.provider.refreshTokens(grant).catch(readUnusable)
+      if ('error' in received) return received
+      const response = received
       // Nobody is left to give these tokens to: they go back. Where the provider sent no new refresh token, ours goes.
       const discard = () => revocations.inBackground({ scope: '', refreshToken, ...granted(response) })
       try {
@@ -60,7 +68,7 @@ export async function refreshTokens(
         if (error.code === 'ERR_OIDC_REFRESH_REJECTED') discard()
         if (error.code === 'ERR_OIDC_REFRESH_REJECTED') throw error
         // What was sent is not used, but it came for our refresh token, which is spent: the new one takes its place.
-        return { change: now => keepRefreshToken(response, now), discard, error }
+        return { change: now => keepRefreshToken(response.refresh_token, now), discard, error }
       }
     },
   })
@@ -70,6 +78,23 @@ export async function refreshTokens(
     await keepClaims(services, vault, safe, { idTokenClaims: answer.idTokenClaims, userInfo: undefined })
   }
   return kept
+}
+
+/** An answer that cannot be used may still bring the refresh token that takes the place of ours. */
+function readUnusable(error: unknown) {
+  const refreshToken = replacementOf(error)
+  if (!(error instanceof OidcError) || refreshToken === undefined) throw error
+  return { change: (now: VaultView) => keepRefreshToken(refreshToken, now), discard() {}, error }
+}
+
+/** What a failed refresh means, told to the operator where it is not a matter of course. */
+function judge({ site }: Services, { purpose, view, refused }: Refresh, failure: OidcError): RefreshVerdict {
+  const { tokens } = view
+  const isExpired =
+    tokens?.accessToken === undefined || tokens.accessToken === refused || !isUsable(tokens, epochSeconds(site))
+  const verdict = judgeRefusedRefresh(failure, { isMain: purpose === '', isExpired })
+  if (verdict.isLogged) logRefusal(site, purpose, failure, verdict)
+  return verdict
 }
 
 function granted({ access_token, refresh_token }: TokenResponse) {

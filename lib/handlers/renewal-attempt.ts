@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { RenewalFailure } from '../state/renewal-failure.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import { backOff, isTemporary } from './back-off.js'
@@ -12,6 +13,10 @@ export interface Renewal {
   readonly view: VaultView
   /** Whether what is there now is what was wanted: somebody else was faster. */
   isSettled(view: VaultView): boolean
+  /** The `failureKey` of the one token it is for; left out: there is only one. */
+  readonly token?: string
+  /** What a failure means. Left out: a rejection ends the session, and only what may pass by itself is noted. */
+  judge?(error: OidcError): RefreshVerdict
   /** Asks the provider, once. What it throws is published, so that nobody else asks for a while. */
   request(view: VaultView): Promise<Renewed & { readonly error?: OidcError }>
 }
@@ -65,16 +70,18 @@ export function createRenewalAttempts({ gate, now, log, savePatience }: AttemptS
       const { vault } = renewal
       const asked = await ask(renewal, view)
       if ('failed' in asked) {
-        if (isRejected(asked.failed)) return endOrFind(renewal, view, asked.failed)
-        // Where this fails too, the claim runs out by itself.
-        await vault.settle(owner, view, noteOf(view, asked.failed, now)).catch(() => {})
-        throw asked.failed
+        const verdict = judge(renewal, asked.failed)
+        if (verdict?.endsSession === true) return endOrFind(renewal, view, verdict.error)
+        // Where this fails too, the lease expires by itself.
+        await vault.settle(owner, view, noteOf(renewal, view, verdict, now)).catch(() => {})
+        throw verdict?.error ?? asked.failed
       }
       const { renewed } = asked
-      const note = renewed.error === undefined ? {} : noteOf(view, renewed.error, now)
+      const failed = renewed.error && judge(renewal, renewed.error)
+      const note = renewed.error === undefined ? renewedNote(renewal) : noteOf(renewal, view, failed, now)
       const noted = { discard: renewed.discard, change: (seen: VaultView) => ({ ...renewed.change(seen), ...note }) }
       const kept = await save({ vault, owner, view, renewed: noted })
-      if (renewed.error !== undefined) throw renewed.error
+      if (renewed.error !== undefined) throw failed?.error ?? renewed.error
       if (kept === undefined) throw ended()
       return kept
     },
@@ -93,15 +100,31 @@ async function endOrFind(renewal: Renewal, view: VaultView, rejection: OidcError
   throw rejection
 }
 
-function isRejected(error: unknown): error is OidcError {
-  return error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED'
+/** `undefined`: nothing follows for other requests. */
+function judge(renewal: Renewal, error: unknown): RefreshVerdict | undefined {
+  if (!(error instanceof OidcError)) return undefined
+  if (renewal.judge !== undefined) return renewal.judge(error)
+  const endsSession = error.code === 'ERR_OIDC_REFRESH_REJECTED'
+  return endsSession || isTemporary(error) ? { error, endsSession, pauses: 'session', isLogged: false } : undefined
 }
 
-/** What others shall know of a failure: not to try again for a while. */
-function noteOf(view: VaultView, error: unknown, now: () => Date): { readonly failure?: RenewalFailure } {
-  if (!isTemporary(error)) return {}
-  const count = (view.failure?.count ?? 0) + 1
-  return { failure: { code: error.code, count, retryAt: now().getTime() / 1000 + backOff(count, error) } }
+/** What other processes have to know of a failure: not to try again for a while. */
+function noteOf(
+  { token }: Renewal,
+  { failures = [] }: VaultView,
+  verdict: RefreshVerdict | undefined,
+  now: () => Date,
+): { readonly failure?: RenewalFailure } {
+  if (verdict === undefined) return {}
+  const { error, pauses } = verdict
+  const about = pauses === 'token' ? token : undefined
+  const count = (failures.find(note => note.token === about)?.count ?? 0) + 1
+  const retryAt = now().getTime() / 1000 + backOff(count, error)
+  return { failure: { code: error.code, count, retryAt, ...(about !== undefined && { token: about }) } }
+}
+
+function renewedNote({ token }: Renewal): { readonly renewed?: string } {
+  return token === undefined ? {} : { renewed: token }
 }
 
 export function ended(): OidcError {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
 import type { VaultView } from '../state/token-vault.js'
-import { failureError } from './back-off.js'
+import { failureError, pauseOf } from './back-off.js'
 import { createRenewalAttempts, ended, type Renewal } from './renewal-attempt.js'
 import type { Site } from './site.js'
 import type { TokenGate } from './token-gate.js'
@@ -53,8 +53,9 @@ export function createRenewals(site: Pick<Site, 'timeouts' | 'now' | 'log'>, gat
       await wait(pause * (0.5 + Math.random() / 2))
       view = await look(renewal)
       if (renewal.isSettled(view)) return view
-      if (view.failure !== undefined && view.seen.failure !== renewal.view.seen.failure) {
-        throw failureError(view.failure, now().getTime() / 1000)
+      if (view.seen.failure !== renewal.view.seen.failure) {
+        const failure = pauseOf(view, renewal.token, now().getTime() / 1000)
+        if (failure !== undefined) throw failureError(failure, now().getTime() / 1000)
       }
     }
   }

@@ -20,6 +20,24 @@ const PRINTABLE = /^[\x20-\x7e]+$/
  * @throws {OidcError} ERR_OIDC_TOKEN_RESPONSE
  */
 export function parseTokenResponse(json: unknown, expected: { readonly idTokenRequired: boolean }): TokenResponse {
+  try {
+    return parse(json, expected)
+  } catch (error) {
+    const replacement = isJsonObject(json) ? readText(json, 'refresh_token', PRINTABLE) : undefined
+    if (error instanceof OidcError && replacement !== undefined) replacements.set(error, replacement)
+    throw error
+  }
+}
+
+/** Kept beside the errors, so that no log shows it. */
+const replacements = new WeakMap<OidcError, string>()
+
+/** The refresh token of an answer that {@link parseTokenResponse} refused with this error: it may take the place of one that is spent. */
+export function replacementOf(error: unknown): string | undefined {
+  return error instanceof OidcError ? replacements.get(error) : undefined
+}
+
+function parse(json: unknown, expected: { readonly idTokenRequired: boolean }): TokenResponse {
   if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object')
   const access_token = parseText(json, 'access_token', VISIBLE)
   const token_type = parseText(json, 'token_type', /^bearer$/i)

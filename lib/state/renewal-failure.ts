@@ -1,4 +1,6 @@
-/** The note of a renewal that failed. Whoever reads it does not try again before `retryAt`. */
+import { hash } from 'node:crypto'
+
+/** The note of a refresh that failed. A process that reads it does not try again before `retryAt`. */
 export interface RenewalFailure {
   /** Code of the error. */
   readonly code: string
@@ -6,15 +8,47 @@ export interface RenewalFailure {
   readonly retryAt: number
   /** Failures in a row. */
   readonly count: number
+  /** The only token it is about, see {@link failureKey}; left out: all tokens of the session. */
+  readonly token?: string
 }
 
-export function formatFailure({ code, retryAt, count }: RenewalFailure): string {
-  return `${count}:${retryAt.toFixed(3)}:${code}`
+/** Notes of one session that are kept, at most. */
+const MOST_NOTES = 10
+
+/** Stands for the purpose of a token in a note: the note is not sealed. */
+export function failureKey(purpose: string): string {
+  return hash('sha256', purpose).slice(0, 16)
 }
 
-/** `undefined` for anything {@link formatFailure} did not write. */
-export function parseFailure(text: string): RenewalFailure | undefined {
-  const match = /^(\d{1,6}):(\d{1,12}\.\d{3}):([A-Z_]{1,60})$/.exec(text)
+/** The notes with this one in place of an earlier one about the same token. */
+export function addFailure(notes: readonly RenewalFailure[], note: RenewalFailure): readonly RenewalFailure[] {
+  return [note, ...withoutFailure(notes, note.token)].slice(0, MOST_NOTES)
+}
+
+/** The notes without the one about this token. */
+export function withoutFailure(notes: readonly RenewalFailure[], token: string | undefined): readonly RenewalFailure[] {
+  return notes.filter(note => note.token !== token)
+}
+
+export function formatFailures(notes: readonly RenewalFailure[]): string {
+  return notes.map(formatFailure).join(';')
+}
+
+function formatFailure({ code, retryAt, count, token }: RenewalFailure): string {
+  return `${count}:${retryAt.toFixed(3)}:${code}${token === undefined ? '' : `:${token}`}`
+}
+
+/** Anything {@link formatFailures} did not write is left out. */
+export function parseFailures(text: string): readonly RenewalFailure[] {
+  return text
+    .split(';')
+    .map(parseFailure)
+    .filter(note => note !== undefined)
+}
+
+function parseFailure(text: string): RenewalFailure | undefined {
+  const match = /^(\d{1,6}):(\d{1,12}\.\d{3}):([A-Z_0-9]{1,60})(?::([0-9a-f]{16}))?$/.exec(text)
   if (match === null) return undefined
-  return { count: Number(match[1]), retryAt: Number(match[2]), code: match[3] ?? '' }
+  const [, count, retryAt, code = '', token] = match
+  return { count: Number(count), retryAt: Number(retryAt), code, ...(token !== undefined && { token }) }
 }

@@ -2,7 +2,7 @@ import type { Backend } from './backend.js'
 import { type ClaimOutcome, fingerprint, parseHold, type SettleOutcome } from './claims.js'
 import { parseLife } from './life.js'
 import { FIELD, type Fields } from './record-fields.js'
-import { formatFailure, parseFailure, type RenewalFailure } from './renewal-failure.js'
+import { addFailure, formatFailures, parseFailures, type RenewalFailure, withoutFailure } from './renewal-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
 import { parseTicket, parseTokens, type Ticket, type Tokens } from './ticket.js'
 
@@ -10,18 +10,23 @@ import { parseTicket, parseTokens, type Ticket, type Tokens } from './ticket.js'
 export interface VaultView {
   readonly tokens: Tokens | undefined
   readonly ticket: Ticket | undefined
+  /** The note of a failure that is about all of them. */
   readonly failure: RenewalFailure | undefined
+  /** All notes of failures, also those about one token. */
+  readonly failures?: readonly RenewalFailure[]
   /** Until when somebody claims the right to renew, in ms since the epoch on the clock of the store; 0 for nobody. */
   readonly heldUntil: number
   /** What tells this moment from another. */
   readonly seen: { readonly tokens: string; readonly ticket: string; readonly failure: string }
 }
 
-/** What is written; what is left out stays. A failure is forgotten unless a new one is written. */
+/** What is written; what is left out stays. With tokens, the failure that is about all of them is forgotten unless a new one is written. */
 export interface VaultChange {
   readonly tokens?: Tokens
   readonly ticket?: Ticket
   readonly failure?: RenewalFailure
+  /** The token that was renewed: the note of an earlier failure of it is forgotten. */
+  readonly renewed?: string
 }
 
 /**
@@ -72,18 +77,27 @@ export function createTokenVault(settings: VaultSettings): TokenVault {
   const sealed = (change: VaultChange): Fields => ({
     ...(change.tokens && { [FIELD.tokens]: sealer.seal(purpose, context, JSON.stringify(change.tokens)) }),
     ...(change.ticket && { [FIELD.ticket]: sealer.seal('ticket', context, JSON.stringify(change.ticket)) }),
-    ...(change.failure && { [FIELD.failure]: formatFailure(change.failure) }),
   })
+
+  /** The note that is written; `undefined` for none. */
+  function notesOf({ failures = [] }: VaultView, { tokens, failure, renewed }: VaultChange): string | undefined {
+    const current = tokens === undefined ? failures : withoutFailure(failures, undefined)
+    const others = renewed === undefined ? current : withoutFailure(current, renewed)
+    const notes = failure === undefined ? others : addFailure(others, failure)
+    return notes.length === 0 || notes === failures ? undefined : formatFailures(notes)
+  }
 
   return {
     async open() {
       const [tokens = null, ticket = null, failure, hold, life] = await backend.read(key, OPEN_FIELDS)
       const endsAt = life ? (parseLife(life.toString())?.endsAt ?? 0) : 0
       if (isSession && (!ticket || endsAt <= now())) return undefined
+      const failures = parseFailures(String(failure ?? ''))
       return {
         tokens: tokens ? parseTokens(sealer.open(purpose, context, tokens)) : undefined,
         ticket: ticket ? parseTicket(sealer.open('ticket', context, ticket)) : undefined,
-        failure: parseFailure(String(failure ?? '')),
+        failure: failures.find(({ token }) => token === undefined),
+        failures,
         heldUntil: parseHold(String(hold ?? '')).endsAt,
         seen: { tokens: fingerprint(tokens), ticket: fingerprint(ticket), failure: String(failure ?? '') },
       }
@@ -96,16 +110,18 @@ export function createTokenVault(settings: VaultSettings): TokenVault {
         failureSeen: seen.failure,
         needsTicket: isSession,
       }),
-    settle(owner, { seen, ticket }, change) {
+    settle(owner, view, change) {
+      const { seen, ticket } = view
+      const notes = notesOf(view, change)
       const write = (more: Fields) =>
         backend.settle(key, {
           owner,
           needsTicket: isSession,
           ...(change.tokens && { tokensSeen: seen.tokens }),
           ...(change.ticket && { ticketSeen: seen.ticket }),
-          clearsFailure: change.tokens !== undefined && change.failure === undefined,
+          clearsFailure: change.tokens !== undefined && notes === undefined,
           ...ttlOf(change),
-          fields: { ...sealed(change), ...more },
+          fields: { ...sealed(change), ...(notes !== undefined && { [FIELD.failure]: notes }), ...more },
         })
       const sid = change.ticket?.sid
       return sid === undefined || sid === ticket?.sid ? write({}) : rename(sid, write)
