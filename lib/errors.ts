@@ -6,6 +6,7 @@ const ERRORS = {
   // Misuse, found at start-up or at the first request.
   ERR_OIDC_OPTIONS: [500, 'This site is not set up correctly.'],
   ERR_OIDC_NOT_MOUNTED: [500, 'This site is not set up correctly.'],
+  ERR_OIDC_SEVERAL_INSTANCES: [500, 'This site is not set up correctly.'],
 
   // The provider and its answers.
   ERR_OIDC_PROVIDER_UNAVAILABLE: [

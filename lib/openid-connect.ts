@@ -5,6 +5,7 @@ import { startReadableLog } from './diagnostics/readable-log.js'
 import type { AccessToken } from './handlers/access-tokens.js'
 import type { ClientCredentialsOptions } from './handlers/client-tokens.js'
 import { createHttpEdge } from './handlers/edge.js'
+import { createGuards, type Guards } from './handlers/guards.js'
 import { createProxy } from './handlers/proxy.js'
 import type { ProxyOptions } from './handlers/proxy-options.js'
 import type { OidcUser } from './handlers/request-context.js'
@@ -34,7 +35,7 @@ export interface Health {
 }
 
 /** The Express handler, and what can be asked of it. */
-export interface OpenIdConnect {
+export interface OpenIdConnect extends Guards {
   (req: Request, res: Response, next: NextFunction): void
   /**
    * Resolves when the store answers and the provider's metadata and keys are known.
@@ -110,6 +111,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
       provider.close()
       await state.close()
     },
+    ...createGuards(site),
     authenticate: edge.authenticate,
     clientCredentials: tokens.clientTokens.get,
     proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(site, path, proxyOptions),

@@ -1,9 +1,11 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../errors.js'
 import type { Ticket } from '../state/ticket.js'
+import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-rules.js'
 import type { LoginOptions } from './login.js'
 import { isNavigation } from './navigation.js'
 import { contextOf, type RequestContext } from './request-context.js'
+import type { Site } from './site.js'
 import { type AuthenticationRequirement, findMissingScope, findWeakness, type Lack, tripFor } from './step-up.js'
 
 /** Decides about a signed-in request: nothing, or what is lacking. */
@@ -15,52 +17,96 @@ export interface ScopeRequirement {
   readonly ask?: boolean
 }
 
+/** The guards of one instance of the middleware: `oidc.requiresAuth()` and its kin. */
+export interface Guards {
+  /**
+   * Lets signed-in users pass. Signed out, a page navigation goes to the provider and comes back to where it was; anything else gets
+   * 401 with the sign-in address.
+   *
+   * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; a user whose sign-in is not makes one more trip.
+   *
+   * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES,
+   * and those of starting a sign-in.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a requirement that is not understood
+   */
+  requiresAuth(requirement?: AuthenticationRequirement): RequestHandler
+  /**
+   * Lets users pass whose claim has the value, or, where the claim is a list, contains it. Of several values one is enough. Values are
+   * compared exactly: `"true"` is not `true`. `name` is the name of a claim, and a dot in it is a dot. Signed in without it: 403, never
+   * another sign-in.
+   *
+   * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_CLAIM_REQUIRED (403).
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
+   */
+  requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler
+  /**
+   * Lets users pass whose access token was granted every one of the scopes (space-separated). Signed in without: 403, or, with `ask`, one
+   * trip to the provider to be asked for them.
+   *
+   * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SCOPE_REQUIRED (403).
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed
+   */
+  requiresScope(scope: string, options?: ScopeRequirement): RequestHandler
+}
+
+/** @param site - of the instance the guards belong to. Left out: the one instance that a request has passed. */
+export function createGuards(site?: Site): Guards {
+  return {
+    requiresAuth(given = {}) {
+      const requirement = readRequirement(given)
+      const check: Check = ({ time }, ticket) => findWeakness(ticket, requirement, time)
+      return guard(site, check, tripFor(requirement))
+    },
+    requiresClaim(givenName, givenValue) {
+      const { name, values } = readClaim(givenName, givenValue)
+      return guard(site, ({ user }) => {
+        const claim = user !== undefined && Object.hasOwn(user, name) ? user[name] : undefined
+        const found: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
+        if (values.some(value => found.includes(value))) return undefined
+        const message = `the claim "${name}" does not have the value this route requires`
+        return { error: new OidcError('ERR_OIDC_CLAIM_REQUIRED', message) }
+      })
+    },
+    requiresScope(scope, options = {}) {
+      const { words, ask } = readScope(scope, options)
+      const check: Check = (_context, ticket) => findMissingScope(ticket, words, ask)
+      return guard(site, check, ask ? { scope: words.join(' ') } : {})
+    },
+  }
+}
+
+const guards = createGuards()
+
 /**
- * Lets signed-in people pass. Signed out, a page navigation goes to the provider and comes back to where it was; anything else gets
- * 401 with the sign-in address.
- *
- * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; a person whose sign-in is not makes one more trip.
- *
- * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_NOT_MOUNTED, and those of starting a
- * sign-in.
+ * The guard {@link Guards.requiresAuth} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a requirement that is not understood
  */
-export function requiresAuth(requirement: AuthenticationRequirement = {}): RequestHandler {
-  return guard(({ time }, ticket) => findWeakness(ticket, requirement, time), tripFor(requirement))
+export function requiresAuth(requirement?: AuthenticationRequirement): RequestHandler {
+  return guards.requiresAuth(requirement)
 }
 
 /**
- * Lets people pass whose claim has the value, or, where the claim is a list, contains it. Values are compared exactly: `"true"` is
- * not `true`. Signed in without it: 403, never another sign-in.
- *
- * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_CLAIM_REQUIRED (403).
+ * The guard {@link Guards.requiresClaim} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
  */
-export function requiresClaim(name: string, value: string | number | boolean): RequestHandler {
-  return guard(({ user }) => {
-    const claim = user !== undefined && Object.hasOwn(user, name) ? user[name] : undefined
-    if (claim === value || (Array.isArray(claim) && claim.includes(value))) return undefined
-    const message = `the claim "${name}" does not have the value this route requires`
-    return { error: new OidcError('ERR_OIDC_CLAIM_REQUIRED', message) }
-  })
+export function requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler {
+  return guards.requiresClaim(name, value)
 }
 
 /**
- * Lets people pass whose access token was granted every one of the scopes (space-separated). Signed in without: 403, or, with `ask`, one
- * trip to the provider to be asked for them.
- *
- * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SCOPE_REQUIRED (403).
+ * The guard {@link Guards.requiresScope} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed
  */
-export function requiresScope(scope: string, { ask = false }: ScopeRequirement = {}): RequestHandler {
-  const required = scope.split(' ').filter(Boolean)
-  if (required.length === 0) throw new OidcError('ERR_OIDC_OPTIONS', 'requiresScope needs at least one scope')
-  return guard((_context, ticket) => findMissingScope(ticket, required, ask), ask ? { scope } : {})
+export function requiresScope(scope: string, options?: ScopeRequirement): RequestHandler {
+  return guards.requiresScope(scope, options)
 }
 
-/** @param first - what a person who is not signed in at all is asked for */
-function guard(check: Check, first: LoginOptions = {}): RequestHandler {
+/** @param first - what a user who is not signed in at all is asked for */
+function guard(site: Site | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
   return function requireSignIn(req: Request, _res: Response, next: NextFunction) {
     let context: RequestContext
     try {
-      context = contextOf(req)
+      context = contextOf(req, site)
     } catch (error) {
       return next(error)
     }

@@ -43,7 +43,7 @@ export function createProxy(site: Site, path: string, options: ProxyOptions): Re
     if (req.path !== prefix && !req.path.startsWith(`${prefix}/`)) return next()
     let context: RequestContext
     try {
-      context = contextOf(req)
+      context = contextOf(req, site)
     } catch (error) {
       return next(error)
     }

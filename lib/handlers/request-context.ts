@@ -10,7 +10,7 @@ import { type LoginOptions, startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
 import { notesOf, notesOn } from './request-notes.js'
 import { createRequestProperties } from './request-properties.js'
-import { epochSeconds } from './site.js'
+import { epochSeconds, type Site } from './site.js'
 import type { SiteTime } from './step-up.js'
 import type { ExchangeOptions } from './token-exchange.js'
 import { fetchUserInfo, type UserInfoOptions } from './user-info.js'
@@ -181,8 +181,25 @@ export class RequestContext implements OidcRequestContext {
   }
 }
 
-/** The context of a request, as the guards see it. @throws {OidcError} ERR_OIDC_NOT_MOUNTED */
-export function contextOf(req: Request): RequestContext {
+/**
+ * The context of a request, as the guards see it.
+ *
+ * @param site - of the instance that is meant. Left out: the one instance the request has passed
+ * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES
+ */
+export function contextOf(req: Request, site?: Site): RequestContext {
+  const notes = notesOf(req)
+  if (site !== undefined) {
+    const visit = [notes?.visit, ...(notes?.others ?? [])].find(candidate => candidate?.services.site === site)
+    if (visit !== undefined && visit !== notes?.visit) return new RequestContext(visit)
+    if (visit === undefined)
+      throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount the instance a guard belongs to before the routes it protects')
+  } else if (notes?.others !== undefined) {
+    throw new OidcError(
+      'ERR_OIDC_SEVERAL_INSTANCES',
+      'this request has passed two instances of openIdConnect: use the guards of one, such as oidc.requiresAuth()',
+    )
+  }
   const context: unknown = req.oidc
   if (context instanceof RequestContext) return context
   throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount openIdConnect with app.use() before the routes it protects')
@@ -203,6 +220,9 @@ const defineAccessor = createRequestProperties({
 export function defineContext(req: Request, visit: Visit): void {
   defineAccessor(req)
   const notes = notesOn(req)
+  const { visit: earlier, others = [] } = notes
+  // `req.oidc` is that of the instance that came last; guards of an earlier one still find theirs.
+  if (earlier !== undefined && earlier.services.site !== visit.services.site) notes.others = [...others, earlier]
   notes.visit = visit
   notes.context = undefined
 }

@@ -7,6 +7,8 @@ import type { Visit } from './visit.js'
  */
 export class RequestNotes {
   visit: Visit | undefined
+  /** Of other instances of the middleware that this request has passed before. */
+  others: readonly Visit[] | undefined
   /** `req.oidc`, once somebody has read it. */
   context: unknown
   /** Brings the session about; waits for somebody who wants it. */

@@ -21,8 +21,17 @@ const UNSAFE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'p
 /** References to claims kept elsewhere (OpenID Connect Core 1.0 section 5.6.2). They are not followed, so they prove nothing. */
 const REFERENCES: readonly string[] = ['_claim_names', '_claim_sources']
 
-/** What only the ID Token can say, because userinfo need not be signed or made for this client. */
-const ID_TOKEN_ONLY: readonly string[] = [...defaultProtocolClaims, 'sub', 'sid']
+/** What only the ID Token can say (how and when the user signed in are among it), because userinfo need not be signed or made for this client. */
+const ID_TOKEN_ONLY: readonly string[] = [
+  ...defaultProtocolClaims,
+  'sub',
+  'sid',
+  'acr',
+  'amr',
+  'auth_time',
+  'jti',
+  'cnf',
+]
 
 /**
  * The claims a site sees as its user: those of the ID Token, and over them those of userinfo, without the protocol's own.

@@ -25,3 +25,8 @@ requiresScope(['orders.read'])
 requiresAuth({ maxAge: '5m' })
 // @ts-expect-error a guard is made by a call
 app.get('/forgotten', requiresAuth, (_req, res) => res.end())
+
+app.get('/any', requiresClaim('role', ['admin', 'editor']), (_req, res) => res.end())
+app.get('/staff', oidc.requiresAuth({ acr: 'mfa' }), oidc.requiresScope('orders'), oidc.requiresClaim('role', 'admin'))
+// @ts-expect-error no value is no requirement
+requiresClaim('role', undefined)
