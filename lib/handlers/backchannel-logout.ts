@@ -22,7 +22,8 @@ export async function logoutBackchannel(visit: Visit): Promise<void> {
 
 async function endByLogoutToken({ req, services }: Visit): Promise<void> {
   const { site, provider, state } = services
-  const claims = await provider.verifyLogoutToken(findLogoutToken(await readFormFields(req)))
+  const token = findLogoutToken(await readFormFields(req))
+  const claims = await provider.verifyLogoutToken(token, claims => isLiving(services, claims))
   const name = JSON.stringify([claims.iss, claims.jti])
   // The token came before and was obeyed; the provider may not have heard the answer.
   if (await state.hasHappened('logout token', name)) return
@@ -30,6 +31,12 @@ async function endByLogoutToken({ req, services }: Visit): Promise<void> {
   // Marked after the effect: what failed half-way can be done again with the same token.
   await state.once('logout token', name, tokensRemembered)
   await announceSignOut(site, 'back-channel', ended)
+}
+
+/** Whether the session that a token names, or one of the user it names, is here. */
+async function isLiving({ state }: Services, { iss: issuer, sub: subject, sid }: LogoutTokenClaims): Promise<boolean> {
+  if (sid !== undefined && (await state.list({ issuer, sid })).length > 0) return true
+  return subject !== undefined && (await state.list({ issuer, subject })).length > 0
 }
 
 function findLogoutToken(fields: readonly FormField[]): string {
@@ -47,7 +54,10 @@ async function endSessions({ state }: Services, claims: LogoutTokenClaims): Prom
     onEnded: (summary: SessionSummary) => void ended.push(summary),
   }
   const remembered = { ...meant, remember: attemptsRemembered }
-  if (sid !== undefined) await state.endAll({ issuer, sid }, remembered)
+  // Both have to fit: a token that names the session of another user means neither.
+  const isTheirs = (summary: SessionSummary) => summary.subject === subject
+  if (sid !== undefined)
+    await state.endAll({ issuer, sid }, { ...remembered, ...(subject !== undefined && { only: isTheirs }) })
   else if (subject !== undefined) await state.endAll({ issuer, subject }, remembered)
   // A session whose ID Token named no session at the provider may well be the one that is meant.
   const isNameless = (summary: SessionSummary) => summary.sid === undefined

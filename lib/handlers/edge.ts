@@ -4,6 +4,7 @@ import type { SessionRecord } from '../state/state.js'
 import { answerFailure } from './failure.js'
 import { createLogoutState } from './logout-state.js'
 import { createOwnSession } from './own-session.js'
+import { createRareLog } from './rare-log.js'
 import { defineContext, type OidcUser } from './request-context.js'
 import { answerLooker, answerRoute, createRouteTable, type Route } from './routes.js'
 import type { Services } from './site.js'
@@ -28,6 +29,7 @@ export function createHttpEdge(services: Services, tokenServices: TokenServices)
     host: policy === false ? createSiteSession(state) : createOwnSession(site, policy, state),
     transactions: createTransactionCookies(site, state.sealer),
     logoutState: createLogoutState(site, state.sealer),
+    rareLog: createRareLog(site.log),
     ...tokenServices,
   }
   const routes = createRouteTable(site)

@@ -9,10 +9,11 @@ import type { Visit } from './visit.js'
  */
 export async function logoutCallback(visit: Visit): Promise<void> {
   const { req, res, services } = visit
-  const { site, logoutState } = services
+  const { site, logoutState, rareLog } = services
   const returnTo = logoutState.take(req, res)
   if (returnTo !== undefined) return redirect(res, returnTo)
-  site.log(
+  rareLog(
+    'return from a sign-out',
     `a sign-out came back with ${req.query.state === undefined ? 'no state' : 'another state than it left with'}`,
   )
   // Nobody may be told that they are signed out while they are not: another page led here.

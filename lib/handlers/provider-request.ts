@@ -24,11 +24,16 @@ export function answerProvider(res: Response, status: number, body?: object): vo
  * A request that has to be refused, or could not be done: 400 where it is the request's fault (405 and 413 where they say more), 5xx
  * where it is ours, so that the provider tries again. OpenID Connect Back-Channel Logout 1.0 section 2.8.
  */
-export function refuseProvider({ req, res, services: { site } }: Visit, error: unknown): void {
+export function refuseProvider({ req, res, services: { rareLog } }: Visit, error: unknown): void {
   if (!(error instanceof OidcError)) throw error
-  const isSpecial = error.status >= 500 || error.status === 405 || error.status === 413
   if (error.status === 405) res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'POST')
-  site.log(`${error.code} ${req.method} ${req.path}: ${error.message}`)
+  rareLog(`${error.code} ${req.method} ${req.path}`, `${error.code} ${req.method} ${req.path}: ${error.message}`)
   const body = { error: error.status >= 500 ? 'server_error' : 'invalid_request', error_description: error.code }
-  answerProvider(res, isSpecial ? error.status : 400, body)
+  answerProvider(res, statusFor(error), body)
+}
+
+/** What the provider's own trouble makes impossible now may work later; a mistake in the options will not. */
+function statusFor({ status }: OidcError): number {
+  if (status === 405 || status === 413 || status === 500) return status
+  return status > 500 ? 503 : 400
 }

@@ -4,6 +4,7 @@ import type { EndedSession, SessionRecord } from '../state/state.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessTokens } from './access-tokens.js'
 import type { LogoutState } from './logout-state.js'
+import type { RareLog } from './rare-log.js'
 import type { Revocations } from './revocation.js'
 import type { SessionHost } from './session-host.js'
 import type { Services } from './site.js'
@@ -15,6 +16,7 @@ export interface Edge extends Services {
   readonly host: SessionHost
   readonly transactions: TransactionCookies
   readonly logoutState: LogoutState
+  readonly rareLog: RareLog
   readonly accessTokens: AccessTokens
   readonly exchanges: TokenExchanges
   readonly revocations: Revocations

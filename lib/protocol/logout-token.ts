@@ -10,8 +10,8 @@ export interface LogoutTokenClaims {
   readonly aud: string | readonly string[]
   /** Seconds since the epoch. */
   readonly iat: number
-  /** Seconds since the epoch. */
-  readonly exp: number
+  /** Seconds since the epoch. Left out by providers that follow an earlier draft; `iat` then bounds the age alone. */
+  readonly exp?: number
   readonly jti: string
   /** The person; alone: every session of theirs. */
   readonly sub?: string
@@ -37,16 +37,41 @@ const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 type Claims = Readonly<Record<string, unknown>>
 
-/** `typ` values a logout token may have: its own, or, from providers older than the final specification, none or that of any JWT. */
+/**
+ * `typ` values a logout token may have: its own; from providers older than the final specification none, or that of any JWT; and that of
+ * an access token, which IdentityServer4 and its forks send. What tells it from an access token is then in its claims.
+ */
 export function isLogoutTokenType(typ: string | undefined): boolean {
-  return typ === undefined || /^(application\/)?(logout\+)?jwt$/i.test(typ)
+  return typ === undefined || /^(application\/)?((logout|at)\+)?jwt$/i.test(typ)
 }
+
+/**
+ * Claims of tokens that the provider signs with the same keys for other purposes: ID Tokens (OpenID Connect Core 1.0 sections 2 and
+ * 3.3.2.11), access tokens (RFC 9068 section 2.2, and those of other formats), answers of introspection (RFC 9701 section 5). A user may
+ * be able to put a claim of their own into such a token, `events` among them, and can hardly keep all of these out.
+ */
+const FOREIGN_CLAIMS = [
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'auth_time',
+  'client_id',
+  'scope',
+  'scp',
+  'cnf',
+  'token_use',
+  'token_introspection',
+]
+
+/** What Keycloak calls its other tokens in the claim `typ`. Its logout tokens say `Logout`. */
+const FOREIGN_TYPES = /^(id|bearer|dpop|refresh|offline|serialized-id|at\+jwt)$/i
 
 /**
  * Checks the claims of a logout token whose signature has been verified. OpenID Connect Back-Channel Logout 1.0 section 2.6.
  * Claims nobody knows are ignored. Whether its `jti` was seen before is for the caller to find out.
  *
- * @throws {OidcError} ERR_OIDC_LOGOUT_TOKEN_ISSUER, …_AUDIENCE, …_ISSUED_AT, …_EXPIRED, …_ID, …_SUBJECT, …_EVENTS, …_NONCE
+ * @throws {OidcError} ERR_OIDC_LOGOUT_TOKEN_ISSUER, …_AUDIENCE, …_ISSUED_AT, …_EXPIRED, …_ID, …_SUBJECT, …_EVENTS, …_NONCE,
+ *   …_MALFORMED
  */
 export function checkLogoutTokenClaims(claims: Claims, expected: LogoutTokenExpectations): LogoutTokenClaims {
   checkIssuer(claims, expected)
@@ -58,6 +83,7 @@ export function checkLogoutTokenClaims(claims: Claims, expected: LogoutTokenExpe
   checkSubjectOrSession(claims)
   checkEvents(claims)
   checkNonce(claims)
+  checkPurpose(claims)
   return claims as LogoutTokenClaims
 }
 
@@ -82,7 +108,7 @@ function checkIssuedAt({ iat }: Claims, { now, clockTolerance }: LogoutTokenExpe
 }
 
 function checkExpiry({ exp }: Claims, { now, clockTolerance }: LogoutTokenExpectations): void {
-  if (isNumericDate(exp) && now < exp + clockTolerance) return
+  if (exp === undefined || (isNumericDate(exp) && now < exp + clockTolerance)) return
   throw wrong('ERR_OIDC_LOGOUT_TOKEN_EXPIRED', 'exp is not in the future', exp, now)
 }
 
@@ -109,6 +135,14 @@ function checkEvents({ events }: Claims): void {
 function checkNonce(claims: Claims): void {
   if (Object.hasOwn(claims, 'nonce'))
     throw wrong('ERR_OIDC_LOGOUT_TOKEN_NONCE', 'there is a nonce', typeof claims.nonce)
+}
+
+function checkPurpose(claims: Claims): void {
+  const foreign = FOREIGN_CLAIMS.find(name => Object.hasOwn(claims, name))
+  if (foreign !== undefined)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', `it was made for another purpose: there is a ${foreign}`, undefined)
+  if (typeof claims.typ === 'string' && FOREIGN_TYPES.test(claims.typ))
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'it was made for another purpose', claims.typ)
 }
 
 function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {

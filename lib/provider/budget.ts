@@ -4,6 +4,8 @@ import { createElapsed } from '../time.js'
 export interface Budget {
   /** Whether there was one left to take. */
   take(): boolean
+  /** What was taken was well spent: it counts as not taken. */
+  giveBack(): void
 }
 
 /** @param interval seconds until one more can be taken, up to `burst` */
@@ -24,6 +26,9 @@ export function createBudget({ burst, interval, now }: { burst: number; interval
       if (left === 0) return false
       left -= 1
       return true
+    },
+    giveBack() {
+      left = Math.min(burst, left + 1)
     },
   }
 }

@@ -3,7 +3,7 @@ import { OidcError } from '../errors.js'
 import { isJsonObject, isRecord } from '../protocol/json.js'
 import { type KeyHint, selectKeys } from '../protocol/key-selection.js'
 import { checkStatus } from './answer.js'
-import { createBudget } from './budget.js'
+import { type Budget, createBudget } from './budget.js'
 import { type CachedStatus, createCached } from './cached.js'
 import type { Http } from './http.js'
 import { createKeyImports } from './key-imports.js'
@@ -20,11 +20,16 @@ export interface KeySet {
   /**
    * The keys a signature with this header may be made with; none where the provider has none.
    *
-   * @throws {OidcError} where the keys are not known and cannot be fetched
+   * @param budget - what pays for fetching the keys once more. Default: that of ID Tokens
+   * @throws {OidcError} where the keys are not known and cannot be fetched; ERR_OIDC_PROVIDER_UNAVAILABLE where `budget` is given and spent
    */
-  keysFor(header: KeyHint): Promise<readonly CryptoKey[]>
-  /** For a signature that fits no key it should fit: fetches once more, and says whether the keys are others now. */
-  renew(): Promise<boolean>
+  keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]>
+  /**
+   * For a signature that fits no key it should fit: fetches once more, and says whether the keys are others now.
+   *
+   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE where `budget` is given and spent
+   */
+  renew(budget?: () => Promise<Budget>): Promise<boolean>
   /** Fetches the keys if they are not known, and starts a renewal of those that have aged. */
   warm(): Promise<void>
   status(): CachedStatus
@@ -44,7 +49,7 @@ const MAX_KEYS = 1000
 const MAX_CANDIDATES = 100
 
 export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
-  const budget = createBudget({ ...EXTRA_FETCHES, now })
+  const forIdTokens = createBudget({ ...EXTRA_FETCHES, now })
   const imports = createKeyImports()
   const cached = createCached({ ...LIFE, now, load })
 
@@ -52,29 +57,43 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
     return imports.keepKnown(await fetchKeys(http, await jwksUri()))
   }
 
-  /** A load that is under way costs nothing more. */
-  async function reloadWithinBudget(): Promise<boolean> {
-    if (!cached.isLoading() && !budget.take()) return false
-    await cached.reload()
+  /** A load that is under way costs nothing more, and one that brought what was wanted costs nothing. Whether there was a load. */
+  async function reloadWithinBudget(
+    budgetOf: (() => Promise<Budget>) | undefined,
+    isGood: (keys: readonly JWK[]) => boolean,
+  ): Promise<boolean> {
+    const budget = await (budgetOf?.() ?? forIdTokens)
+    const isPaid = !cached.isLoading()
+    if (isPaid && !budget.take()) {
+      if (budgetOf === undefined) return false
+      throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider were fetched too often just now')
+    }
+    const keys = await cached.reload()
+    if (isPaid && isGood(keys)) budget.giveBack()
     return true
   }
 
-  async function keysFor(header: KeyHint): Promise<readonly CryptoKey[]> {
+  async function keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]> {
     const { started } = cached.generation()
     let candidates = selectKeys(await cached.get(), header)
     // The load that was joined may have begun before the key was published: only one begun after the question settles it.
     while (candidates.length === 0 && cached.generation().held <= started) {
-      if (!(await reloadWithinBudget())) break
+      if (!(await reloadWithinBudget(budget, keys => selectKeys(keys, header).length > 0))) break
       candidates = selectKeys(await cached.get(), header)
     }
     return imports.importAll(candidates.slice(0, MAX_CANDIDATES), header.alg)
   }
 
-  async function renew(): Promise<boolean> {
+  async function renew(budget?: () => Promise<Budget>): Promise<boolean> {
     const before = cached.peek() ?? []
-    await reloadWithinBudget().catch(() => false)
-    const after = cached.peek() ?? []
-    return after.length !== before.length || after.some(key => !before.includes(key))
+    const isChanged = (keys: readonly JWK[]) => keys.length !== before.length || keys.some(key => !before.includes(key))
+    try {
+      await reloadWithinBudget(budget, isChanged)
+    } catch (error) {
+      // Whether the signature is good cannot be known now.
+      if (budget !== undefined) throw error
+    }
+    return isChanged(cached.peek() ?? [])
   }
 
   return {

@@ -1,7 +1,8 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
-import type { VerifiedJwt } from '../protocol/jwt.js'
+import { readClaimsUnverified, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkLogoutTokenClaims, isLogoutTokenType, type LogoutTokenClaims } from '../protocol/logout-token.js'
-import type { SigningAlgorithm } from '../protocol/wire.js'
+import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
+import { type Budget, createBudget } from './budget.js'
 import type { VerifySignature } from './signatures.js'
 
 interface LogoutTokenSettings {
@@ -11,9 +12,13 @@ interface LogoutTokenSettings {
   readonly clockTolerance: number
   readonly now: () => Date
   readonly verify: VerifySignature
+  readonly metadata: () => Promise<ProviderMetadata>
   /** That of ID Tokens: a logout token is signed like one. OpenID Connect Back-Channel Logout 1.0 section 2.4. */
   readonly algorithm: SigningAlgorithm
 }
+
+/** Whether there is a session that a token means, as far as it can be believed before it is verified. */
+export type IsLiving = (claims: LogoutTokenClaims) => Promise<boolean>
 
 /** What is wrong with any JWT has codes of its own where the JWT is a logout token. */
 const CODES: Readonly<Record<string, OidcErrorCode>> = {
@@ -23,11 +28,79 @@ const CODES: Readonly<Record<string, OidcErrorCode>> = {
   ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_LOGOUT_TOKEN_SIGNATURE',
 }
 
+const ASYMMETRIC = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+
+/** What tokens that name no living session may spend on fetching keys. Anybody can send those. */
+const FOR_STRANGERS = { burst: 3, interval: 10 }
+/** What the tokens of one session may spend. Who knows its name is the provider, or the user whose session it is. */
+const FOR_ONE_SESSION = { burst: 2, interval: 10 }
+const MOST_SESSIONS = 1000
+
+/**
+ * Algorithms that a logout token may be signed with: that of ID Tokens, and every asymmetric one the provider lists, because many sign
+ * logout tokens with their default key whatever the client asked for. A shared secret counts only where ID Tokens are signed with it.
+ */
+export function logoutTokenAlgorithms(
+  { id_token_signing_alg_values_supported: listed = ASYMMETRIC }: ProviderMetadata,
+  algorithm: SigningAlgorithm,
+): readonly SigningAlgorithm[] {
+  // RS256 is what every provider has to offer. OpenID Connect Discovery 1.0 section 3.
+  return [...new Set([algorithm, 'RS256' as const, ...ASYMMETRIC.filter(name => listed.includes(name))])]
+}
+
+function createBudgets(now: () => Date): { readonly strangers: Budget; of(name: string): Budget } {
+  const bySession = new Map<string, Budget>()
+  return {
+    strangers: createBudget({ ...FOR_STRANGERS, now }),
+    of(name) {
+      const budget = bySession.get(name) ?? createBudget({ ...FOR_ONE_SESSION, now })
+      bySession.delete(name)
+      bySession.set(name, budget)
+      const [oldest] = bySession.keys()
+      if (bySession.size > MOST_SESSIONS && oldest !== undefined) bySession.delete(oldest)
+      return budget
+    },
+  }
+}
+
 /** Verifies logout tokens: signature first, then what they say. */
-export function createLogoutTokens({ verify, algorithm, now, ...expected }: LogoutTokenSettings) {
-  async function verifySignature(logoutToken: string): Promise<VerifiedJwt> {
+export function createLogoutTokens(settings: LogoutTokenSettings) {
+  const { verify, metadata, algorithm, now, ...expected } = settings
+  const budgets = createBudgets(now)
+  const check = (claims: Readonly<Record<string, unknown>>) =>
+    checkLogoutTokenClaims(claims, { ...expected, now: now().getTime() / 1000 })
+
+  /**
+   * What pays for fetching keys: a flood of forged tokens must not spend what a genuine one needs. A token that would be refused in any
+   * case, or that names no living session, spends the budget of strangers.
+   */
+  async function budgetFor(logoutToken: string, isLiving: IsLiving): Promise<Budget> {
+    let claims: LogoutTokenClaims
     try {
-      return await verify(logoutToken, algorithm, { typ: isLogoutTokenType })
+      claims = check(readClaimsUnverified(logoutToken))
+    } catch {
+      return budgets.strangers
+    }
+    return (await isLiving(claims)) ? budgets.of(JSON.stringify([claims.sub, claims.sid])) : budgets.strangers
+  }
+
+  async function verifySignature(logoutToken: string, isLiving: IsLiving): Promise<VerifiedJwt> {
+    const algorithms = logoutTokenAlgorithms(await metadata(), algorithm)
+    const budget = () => budgetFor(logoutToken, isLiving)
+    try {
+      return await verify(logoutToken, algorithms, { typ: isLogoutTokenType, budget })
     } catch (error) {
       const code = error instanceof OidcError ? CODES[error.code] : undefined
       if (code === undefined) throw error
@@ -35,8 +108,8 @@ export function createLogoutTokens({ verify, algorithm, now, ...expected }: Logo
     }
   }
 
-  return async function verifyLogoutToken(logoutToken: string): Promise<LogoutTokenClaims> {
-    const { claims } = await verifySignature(logoutToken)
-    return checkLogoutTokenClaims(claims, { ...expected, now: now().getTime() / 1000 })
+  return async function verifyLogoutToken(logoutToken: string, isLiving: IsLiving): Promise<LogoutTokenClaims> {
+    const { claims } = await verifySignature(logoutToken, isLiving)
+    return check(claims)
   }
 }

@@ -22,7 +22,7 @@ import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
-import { createLogoutTokens } from './logout-tokens.js'
+import { createLogoutTokens, type IsLiving } from './logout-tokens.js'
 import { watchReachability } from './reachability.js'
 import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
@@ -66,8 +66,12 @@ export interface Provider extends Grants {
   /** Whose userinfo it is, is for the caller to compare. A 401 has the cause `{ status: 401 }`. */
   fetchUserInfo(accessToken: string): Promise<UserInfo>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
-  /** A logout token of the back channel, with every check but that of its `jti`. */
-  verifyLogoutToken(logoutToken: string): Promise<LogoutTokenClaims>
+  /**
+   * A logout token of the back channel, with every check but that of its `jti`.
+   *
+   * @param isLiving - asked only where a token needs keys that are not known: it decides what may be spent on them
+   */
+  verifyLogoutToken(logoutToken: string, isLiving: IsLiving): Promise<LogoutTokenClaims>
   /** An ID Token that came with refreshed tokens, compared with that of the sign-in and with the access token beside it. */
   verifyRefreshedIdToken(idToken: string, original: OriginalClaims, accessToken: string): Promise<IdTokenClaims>
   /** @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider takes no tokens back */
@@ -141,7 +145,13 @@ export function createProvider(settings: ProviderSettings): Provider {
       const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
       return { claims: checkIdTokenClaims(claims, { ...expected, ...context }), alg: header.alg }
     },
-    verifyLogoutToken: createLogoutTokens({ ...common, issuer, verify, algorithm: idTokenAlgorithm }),
+    verifyLogoutToken: createLogoutTokens({
+      ...common,
+      issuer,
+      verify,
+      metadata: async () => discovery.peek() ?? discovery.get(),
+      algorithm: idTokenAlgorithm,
+    }),
     async verifyRefreshedIdToken(idToken, original, accessToken) {
       const { header, claims } = await verify(idToken, idTokenAlgorithm)
       const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }

@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import { type JwtExpectations, type KeysFor, type VerifiedJwt, verifyJwt } from '../protocol/jwt.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
+import type { Budget } from './budget.js'
 import type { KeySet } from './key-set.js'
 
 export interface SignaturesSettings {
@@ -12,15 +13,15 @@ export interface SignaturesSettings {
 
 export type VerifySignature = (
   token: string,
-  algorithm: SigningAlgorithm,
-  /** For a token that is no ID Token and names its purpose in its header. */
-  options?: Pick<JwtExpectations, 'typ'>,
+  algorithms: SigningAlgorithm | readonly SigningAlgorithm[],
+  /** For a token that is not an ID Token: its `typ`, and what pays for fetching keys once more. */
+  options?: Pick<JwtExpectations, 'typ'> & { readonly budget?: () => Promise<Budget> },
 ) => Promise<VerifiedJwt>
 
 /** Bytes of a secret, RFC 7518 section 3.2: a key as long as the hash, or longer. */
 const SECRET_LENGTHS: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
 
-export function isAsymmetric(algorithm: SigningAlgorithm): boolean {
+export function isAsymmetric(algorithm: string): boolean {
   return !(algorithm in SECRET_LENGTHS)
 }
 
@@ -32,17 +33,20 @@ export function isAsymmetric(algorithm: SigningAlgorithm): boolean {
 export function createSignatures({ keySet, clientSecret, algorithms }: SignaturesSettings): VerifySignature {
   const secret = Buffer.from(clientSecret ?? '')
   for (const algorithm of algorithms) checkSecretLength(secret, algorithm)
-  const secretFor: KeysFor = async () => [secret]
 
-  return async function verify(token, algorithm, options) {
-    const expected = { ...options, algorithm }
-    if (!isAsymmetric(algorithm)) return verifyJwt(token, secretFor, expected)
+  return async function verify(token, algorithms, { budget, ...options } = {}) {
+    const expected = { ...options, algorithm: algorithms }
+    let isBySecret = false
+    const keysFor: KeysFor = async header => {
+      isBySecret = !isAsymmetric(header.alg)
+      return isBySecret ? [secret] : keySet.keysFor(header, budget)
+    }
     try {
-      return await verifyJwt(token, keySet.keysFor, expected)
+      return await verifyJwt(token, keysFor, expected)
     } catch (error) {
       // Without a `kid`, or with one that was used again, a new key looks like a bad signature.
-      if (!isSignatureFailure(error) || !(await keySet.renew())) throw error
-      return verifyJwt(token, keySet.keysFor, expected)
+      if (isBySecret || !isSignatureFailure(error) || !(await keySet.renew(budget))) throw error
+      return verifyJwt(token, keysFor, expected)
     }
   }
 }

@@ -50,7 +50,6 @@ class Refusals {
 
   async check(expected: number, request: (scene: LogoutScene) => Promise<RawAnswer>, code?: string): Promise<void> {
     const scene = this.#scene as LogoutScene
-    const lines = scene.site.log.length
     const { status, headers, setCookies, text } = await request(scene)
     assert.equal(status, expected, text)
     assert.equal(headers['cache-control'], 'no-store')
@@ -62,8 +61,10 @@ class Refusals {
     assert.equal(await isSignedIn(scene, scene.agent), true, 'still signed in')
     assert.deepEqual(scene.signedOut, [])
     assert.deepEqual(scene.site.errors, [], 'the error handler of the site is for people')
-    assert.equal(scene.site.log.length, lines + 1)
-    assert.ok(scene.site.log.at(-1)?.includes(found), scene.site.log.at(-1))
+    assert.ok(
+      scene.site.log.some(line => line.includes(found)),
+      found,
+    )
   }
 }
 
@@ -125,7 +126,12 @@ const badTokens: readonly (readonly [OidcErrorCode, string, Claims, JwtFault])[]
   ['ERR_OIDC_LOGOUT_TOKEN_SIGNATURE', 'a foreign key', {}, { key: 'foreign' }],
   ['ERR_OIDC_LOGOUT_TOKEN_SIGNATURE', 'a damaged signature', {}, { signature: bytes => bytes.fill(0, 0, 9) }],
   ['ERR_OIDC_LOGOUT_TOKEN_KEY', 'a kid nobody published', {}, { header: header => ({ ...header, kid: 'unknown' }) }],
-  ['ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'the typ of an access token', {}, { header: h => ({ ...h, typ: 'at+jwt' }) }],
+  [
+    'ERR_OIDC_LOGOUT_TOKEN_MALFORMED',
+    'the typ and the claims of an access token',
+    { client_id: 'client', scope: 'openid' },
+    { header: h => ({ ...h, typ: 'at+jwt' }) },
+  ],
   ['ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'a critical extension', {}, { header: h => ({ ...h, crit: ['x'], x: 1 }) }],
   ['ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'text behind it', {}, { token: token => `${token}.x.y` }],
   ['ERR_OIDC_LOGOUT_TOKEN_ISSUER', 'another iss', { iss: 'https://evil.example' }, {}],
@@ -133,7 +139,8 @@ const badTokens: readonly (readonly [OidcErrorCode, string, Claims, JwtFault])[]
   ['ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT', 'no iat', { iat: undefined }, {}],
   ['ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT', 'an iat an hour old', { iat: now() - 3600 }, {}],
   ['ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT', 'an iat to come', { iat: now() + 3600 }, {}],
-  ['ERR_OIDC_LOGOUT_TOKEN_EXPIRED', 'no exp', { exp: undefined }, {}],
+  ['ERR_OIDC_LOGOUT_TOKEN_EXPIRED', 'an exp that is not a time', { exp: '1' }, {}],
+  ['ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT', 'no exp and an old iat', { exp: undefined, iat: now() - 700 }, {}],
   ['ERR_OIDC_LOGOUT_TOKEN_EXPIRED', 'an exp gone by', { exp: now() - 60 }, {}],
   ['ERR_OIDC_LOGOUT_TOKEN_ID', 'no jti', { jti: undefined }, {}],
   ['ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'neither sub nor sid', { sub: undefined, sid: undefined }, {}],

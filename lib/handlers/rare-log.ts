@@ -1,0 +1,43 @@
+/** Writes what anybody can cause: lines of one kind are counted, not repeated. */
+export type RareLog = (kind: string, line: string) => void
+
+/** Milliseconds after which a kind that has not occurred again is forgotten. */
+const period = 60_000
+/** Kinds that are counted at a time; more cannot be told apart. */
+const mostKinds = 100
+
+interface Counter {
+  count: number
+  reported: number
+}
+
+/**
+ * The first line of a kind is written at once; after that one line when ten, a hundred, a thousand, ... of it have come within a minute,
+ * and one with the number at the end of the minute. So a flood of requests that are refused writes a few lines, and none is unknown.
+ */
+export function createRareLog(log: (line: string) => void): RareLog {
+  const counters = new Map<string, Counter>()
+
+  function report(kind: string, counter: Counter): void {
+    counter.reported = counter.count
+    log(`${kind}: ${counter.count} times within a minute`)
+  }
+
+  function startCounting(kind: string): Counter {
+    const counter: Counter = { count: 0, reported: 1 }
+    counters.set(kind, counter)
+    setTimeout(() => {
+      counters.delete(kind)
+      if (counter.count > counter.reported) report(kind, counter)
+    }, period).unref()
+    return counter
+  }
+
+  return function logRarely(wanted, line) {
+    const kind = counters.has(wanted) || counters.size < mostKinds ? wanted : 'other refusals'
+    const counter = counters.get(kind) ?? startCounting(kind)
+    counter.count += 1
+    if (counter.count === 1) log(line)
+    else if (/^10+$/.test(String(counter.count))) report(kind, counter)
+  }
+}

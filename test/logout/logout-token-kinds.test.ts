@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Claims } from '../support/hostile-provider.js'
+import {
+  assertObeyed,
+  inLogoutScene,
+  isSignedIn,
+  type LogoutScene,
+  linesOf,
+  openLogoutScene,
+  postLogoutToken,
+  signedInAgent,
+  signIn,
+} from './support.js'
+
+const event = 'http://schemas.openid.net/event/backchannel-logout'
+const anyCase = (text: string) =>
+  fc
+    .array(fc.boolean(), { minLength: text.length, maxLength: text.length })
+    .map(upper => [...text].map((letter, at) => (upper[at] ? letter.toUpperCase() : letter)).join(''))
+const types = ['logout+jwt', 'at+jwt', 'JWT', 'application/logout+jwt', 'application/at+jwt', 'application/jwt']
+const type = fc.oneof(fc.constant(undefined), fc.constantFrom(...types).chain(anyCase))
+const listed = ['RS256', 'PS256', 'ES256', 'EdDSA']
+
+function fault(typ: string | undefined, alg: string, more: Claims = {}) {
+  return {
+    alg,
+    ...more,
+    header: ({ typ: _, ...header }: Claims) => ({ ...header, ...(typ !== undefined && { typ }) }),
+  }
+}
+
+describe('a logout token as providers send it', () => {
+  let scene: LogoutScene
+  before(async () => {
+    scene = await openLogoutScene({
+      provider: { metadata: { id_token_signing_alg_values_supported: [...listed, 'HS256', 'none'] } },
+    })
+  })
+  after(() => scene?.close())
+
+  test('ends the session with every usual typ, every listed asymmetric algorithm, with and without exp', async () => {
+    const property = fc.asyncProperty(type, fc.constantFrom(...listed), fc.boolean(), async (typ, alg, hasExp) => {
+      const agent = await signedInAgent(scene)
+      const claims = hasExp ? {} : { exp: undefined }
+      await assertObeyed(
+        postLogoutToken(scene.site.url, await scene.provider.createLogoutToken(claims, fault(typ, alg))),
+      )
+      assert.equal(await isSignedIn(scene, agent), false)
+    })
+    await fc.assert(property, { numRuns: 25 })
+  })
+
+  const client = 'client'
+  const others: Readonly<Record<string, Claims>> = {
+    'an access token of RFC 9068': { client_id: client, scope: 'openid' },
+    'an access token without scope': { client_id: client },
+    'an access token with a list of scopes': { scp: ['openid'] },
+    'a bound access token': { cnf: { jkt: 'x' } },
+    'an access token of Keycloak': { typ: 'Bearer' },
+    'an access token of Cognito': { token_use: 'access' },
+    'an ID Token': { nonce: 'n', auth_time: 1 },
+    'a refreshed ID Token': { auth_time: 1, at_hash: 'x' },
+    'a refreshed ID Token with at_hash alone': { at_hash: 'x' },
+    'an ID Token of Keycloak': { typ: 'ID' },
+    'a userinfo answer': { jti: undefined, iat: undefined },
+    'an introspection answer': { token_introspection: { active: true } },
+    'a token of another client': { aud: 'other' },
+    'a token made for this client by another one': { azp: 'other' },
+    'a token whose claim events is text': { events: JSON.stringify({ [event]: {} }) },
+  }
+  test('is never another token by the same keys, whatever its typ and algorithm, with an event that a user put into it', async () => {
+    const agent = await signedInAgent(scene)
+    const property = fc.asyncProperty(
+      fc.constantFrom(...Object.entries(others)),
+      type,
+      fc.constantFrom(...listed),
+      async ([what, claims], typ, alg) => {
+        const token = await scene.provider.createLogoutToken(claims, fault(typ, alg))
+        const { status } = await postLogoutToken(scene.site.url, token)
+        assert.equal(status, 400, `${what} ${typ} ${alg}`)
+        assert.equal(await isSignedIn(scene, agent), true)
+      },
+    )
+    await fc.assert(property, { numRuns: 60 })
+  })
+
+  test('is never signed by a shared secret, by nothing, by an algorithm that is not listed or by a foreign key', async () => {
+    const agent = await signedInAgent(scene)
+    for (const typ of [undefined, ...types]) {
+      for (const more of [
+        fault(typ, 'HS256'),
+        fault(typ, 'none'),
+        fault(typ, 'ES384'),
+        fault(typ, 'RS256', { key: 'foreign' }),
+      ]) {
+        const { status } = await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({}, more))
+        assert.ok(status === 400 || status === 503, `${typ} ${more.alg}: ${status}`)
+      }
+    }
+    for (const typ of ['secevent+jwt', 'token-introspection+jwt', 'dpop+jwt', 'x+jwt', 'at+jwt2'])
+      assert.equal(
+        (await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({}, fault(typ, 'RS256')))).status,
+        400,
+      )
+    assert.equal(await isSignedIn(scene, agent), true)
+  })
+
+  test('that names a sub and a sid that do not belong together ends nothing', async () => {
+    const agent = await signedInAgent(scene)
+    for (const claims of [{ sub: 'mallory' }, { sub: 'alice-0001 ' }, { sid: 'another' }])
+      await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken(claims))
+    assert.equal(await isSignedIn(scene, agent), true)
+  })
+})
+
+describe('a flood of forged logout tokens', () => {
+  const forge = ({ provider }: LogoutScene, at: number, claims: Claims = {}) =>
+    provider.createLogoutToken(claims, { key: 'foreign', header: header => ({ ...header, kid: `unknown-${at}` }) })
+
+  for (const [what, claims] of [
+    ['that name nobody who is signed in', { sub: 'mallory', sid: 'unknown' }],
+    ['that name another user who is signed in, who may have sent them', { sub: 'bob', sid: 'sid-of-bob' }],
+    ['that would be refused in any case', { aud: 'other' }],
+  ] as const) {
+    test(
+      `${what} does not keep a genuine one under a new key from being obeyed, and fetches few keys`,
+      inLogoutScene({}, async scene => {
+        const { site, provider, agent } = scene
+        await signIn(scene, agent)
+        const before = provider.count('jwks')
+        for (let at = 0; at < 40; at += 1) {
+          const { status, headers } = await postLogoutToken(site.url, await forge(scene, at, claims))
+          assert.ok(status === 400 || (status === 503 && headers['retry-after'] !== undefined), String(status))
+        }
+        assert.ok(provider.count('jwks') - before <= 5, 'few keys are fetched')
+        assert.ok(linesOf(scene).length <= 8, linesOf(scene).join('\n'))
+        assert.ok(
+          linesOf(scene).some(line => line.includes('10 times')),
+          linesOf(scene).join('\n'),
+        )
+        await provider.keys.rotate()
+        await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken()))
+        assert.equal(await isSignedIn(scene, agent), false)
+        await signIn(scene, agent)
+      }),
+    )
+  }
+
+  test(
+    'for the same session: a genuine one whose key cannot be fetched now gets 503 and Retry-After, not 400',
+    inLogoutScene({}, async scene => {
+      const { site, provider, agent } = scene
+      await signIn(scene, agent)
+      for (let at = 0; at < 10; at += 1) await postLogoutToken(site.url, await forge(scene, at))
+      await provider.keys.rotate()
+      const later = await postLogoutToken(site.url, await provider.createLogoutToken())
+      assert.equal(later.status, 503)
+      assert.ok(Number(later.headers['retry-after']) > 0)
+    }),
+  )
+
+  for (const [what, answer] of [
+    ['is away', { status: 503 }],
+    ['answers 404', { status: 404 }],
+    ['answers nonsense', { body: 'nonsense' }],
+  ] as const) {
+    test(
+      `a genuine one under a new key gets 503 while the key endpoint ${what}`,
+      inLogoutScene({}, async scene => {
+        await signIn(scene, scene.agent)
+        await scene.provider.keys.rotate()
+        scene.provider.break({ jwks: answer })
+        const later = await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken())
+        assert.equal(later.status, 503)
+        assert.ok(Number(later.headers['retry-after']) > 0)
+        assert.equal(await isSignedIn(scene, scene.agent), true)
+      }),
+    )
+  }
+})
