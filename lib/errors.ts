@@ -26,9 +26,16 @@ const ERRORS = {
   ERR_OIDC_REQUEST_MALFORMED: [400, 'The answer of the sign-in service is incomplete or damaged.'],
 
   // The transaction: one attempt to sign in, bound to one browser.
-  ERR_OIDC_TRANSACTION_MISSING: [400, 'This sign-in was not started in this browser, or it was finished before.'],
+  ERR_OIDC_TRANSACTION_MISSING: [
+    400,
+    'This sign-in was not started in this browser, or the browser did not keep the cookies of this site. Please allow cookies for this site, and start again.',
+  ],
   ERR_OIDC_TRANSACTION_MISMATCH: [400, 'This sign-in does not belong to this site.'],
   ERR_OIDC_TRANSACTION_EXPIRED: [400, 'This sign-in took too long.'],
+  ERR_OIDC_COOKIE_NOT_KEPT: [
+    400,
+    'Your browser does not send the cookies of this site back, so you cannot be signed in. Please allow cookies for this site, and try again.',
+  ],
 
   // The authorization response.
   ERR_OIDC_ACCESS_DENIED: [403, 'The sign-in was cancelled or not allowed.'],
@@ -78,7 +85,7 @@ const ERRORS = {
   ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service answered for somebody else.'],
 
   // What is kept.
-  ERR_OIDC_SIGN_IN_ENDED: [400, 'You were signed out while you were signing in.'],
+  ERR_OIDC_SIGN_IN_ENDED: [400, 'You were signed out after this sign-in had begun.'],
   ERR_OIDC_STORE_UNAVAILABLE: [503, 'This site cannot reach its memory right now. Please try again in a moment.'],
   ERR_OIDC_SESSIONS_SEALED: [500, 'This site is not set up correctly.'],
   ERR_OIDC_SESSION_TOO_LATE: [500, 'This page could not be completed.'],

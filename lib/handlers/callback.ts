@@ -2,17 +2,17 @@ import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/
 import { showFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
-import { buildClaims } from '../protocol/claims.js'
 import { checkTransaction, type Transaction } from '../protocol/transaction.js'
+import { answerOf, giveUpAnswer, takeAnswer } from './answer-use.js'
 import { redirect } from './answers.js'
-import { type Evidence, gatherEvidence } from './evidence.js'
+import { type Arrival, completeSignIn } from './complete-sign-in.js'
+import { checkedResponse } from './evidence.js'
 import { type FormField, readFormFields } from './form-body.js'
 import { landingOf } from './landing.js'
-import { startLogin } from './login.js'
-import { describeBrowser } from './session-note.js'
-import { epochSeconds, redirectUri, type Services } from './site.js'
-import { buildTicket, buildTokens } from './ticket.js'
-import { type Attempt, isFinished, transactionLifetime } from './transaction-cookie.js'
+import { restartLogin } from './login.js'
+import { callbackMethods, wrongMethod } from './route-methods.js'
+import { epochSeconds } from './site.js'
+import { type BrowserBinding, type FoundBinding, transactionLifetime } from './transaction-cookie.js'
 import type { Visit } from './visit.js'
 
 /** The provider's answer. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
@@ -21,41 +21,89 @@ export function callback(visit: Visit): Promise<void> {
 }
 
 async function answer(visit: Visit): Promise<void> {
-  const { services, res } = visit
-  const response = await step('parse', () => readResponse(visit)) // 1
-  const attempt = step('attempt', () => findAttempt(visit, response.state)) // 2
-  // Checked again when used, although the cookie was sealed: the rules may have changed since.
-  const landing = landingOf(services.site, attempt.returnTo)
+  const { services, req, res } = visit
+  const fields = await readFields(visit)
+  const transaction = await openState(visit, fields)
   try {
-    if (!isFinished(attempt)) {
-      if (step('binding', () => isLate(services, attempt, response.state))) return await restart(visit, attempt)
-      await finish(visit, attempt, response) // 3 to 10
-    }
-    redirect(res, landing) // 11
+    const response = step('parse', () => readResponse(visit, fields, transaction)) // 1
+    const found = services.transactionCookie.read(req, res)
+    const [attempt, binding] = step('attempt', () => identify(transaction, found)) // 2
+    const verdict = step('binding', () => judge(visit, attempt, binding))
+    if (verdict === 'restart') return await restartLogin(visit, attempt)
+    const landing = await finish(visit, { transaction: attempt, binding, response }) // 3 to 10
+    if (landing !== undefined) redirect(res, landing) // 11
   } catch (error) {
-    if (error instanceof OidcError) error.returnTo = landing
+    if (error instanceof OidcError && transaction !== undefined) {
+      error.returnTo = landingOf(services.site, transaction.returnTo)
+    }
     throw error
   }
 }
 
-function restart(visit: Visit, { returnTo, scope, continues }: Transaction): Promise<void> {
-  const options = { returnTo, ...(scope !== undefined && { scope }) }
-  return startLogin(visit, options, { restarts: 1, ...(continues !== undefined && { continues }) })
+interface Received {
+  readonly transaction: Transaction
+  readonly binding: BrowserBinding
+  readonly response: AuthorizationResponse
 }
 
-/** An answer that comes again finds its state used, and nothing left to do. */
-async function finish(visit: Visit, attempt: Transaction, response: AuthorizationResponse): Promise<void> {
+/** Where to land; `undefined` where the browser is on its way to the provider again. */
+async function finish(visit: Visit, { transaction, binding, response: answer }: Received): Promise<string | undefined> {
   const { services } = visit
-  const isFirst = await step('once', () => services.state.once('state', attempt.state, transactionLifetime)) // 3
-  if (!isFirst) return
-  const evidence = await gatherEvidence(services, response, attempt) // 4 to 8
-  // Nobody is there any more to take the cookie: the session would belong to nobody.
-  if (visit.res.closed) return
-  await signIn(visit, attempt, response, evidence) // 9, 10
+  const attempt = services.transactions.activate(transaction, answer.state, binding)
+  // Checked again when used, although it was sealed: the rules may have changed since.
+  const landing = landingOf(services.site, attempt.returnTo)
+  const response = await step('response', () => checkedResponse(services, answer, attempt)) // 3
+  const arrival: Arrival = { attempt, response, binding, landing }
+  const issued = answerOf(response)
+  const turn = await step('once', () => takeAnswer(visit, attempt, issued)) // 4
+  if (turn.kind === 'finished') {
+    await resumeSession(visit, arrival, turn.sessionId)
+    return landing
+  }
+  if (turn.kind !== 'first') {
+    await startAnother(visit, transaction)
+    return undefined
+  }
+  try {
+    return await completeSignIn(visit, arrival) // 5 to 10
+  } catch (error) {
+    await giveUpAnswer(visit, attempt, issued, error)
+    throw error
+  }
 }
 
-async function readResponse(visit: Visit): Promise<AuthorizationResponse> {
-  const fields = await readFields(visit)
+/** Another answer to an attempt that was used, or the same one that got lost on the way: the sign-in is begun anew, once. */
+function startAnother(visit: Visit, transaction: Transaction): Promise<void> {
+  if ((transaction.restarts ?? 0) === 0) return restartLogin(visit, transaction)
+  throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another answer to this sign-in was used before')
+}
+
+/**
+ * The same answer again: the browser gets the session that it has brought, in case the response was lost. Not a session that has ended, and
+ * not in place of one that the browser got by another sign-in.
+ */
+async function resumeSession(visit: Visit, { binding }: Arrival, id: string): Promise<void> {
+  const { services, req, res } = visit
+  const isAlive = async (sessionId: string) =>
+    (await services.state.load(sessionId, { extend: false }))?.ticket() !== undefined
+  if (!(await isAlive(id))) return
+  const { sessionId: latest } = binding
+  if (latest !== undefined && latest !== id && (await isAlive(latest))) return
+  await services.host.resume(req, res, id)
+  services.transactionCookie.remember(res, binding, { id, rounds: binding.rounds ?? 0 })
+}
+
+async function openState({ services }: Visit, fields: readonly FormField[]): Promise<Transaction | undefined> {
+  const [state, ...others] = fields.filter(([name]) => name === 'state').map(([, value]) => value)
+  return state === undefined || others.length > 0 ? undefined : services.transactions.open(state)
+}
+
+function readResponse(
+  visit: Visit,
+  fields: readonly FormField[],
+  transaction: Transaction | undefined,
+): AuthorizationResponse {
+  checkMethod(visit, transaction)
   const response = parseAuthorizationResponse(fields)
   identifyAttempt(response.state)
   publish(() => ({
@@ -67,55 +115,49 @@ async function readResponse(visit: Visit): Promise<AuthorizationResponse> {
   return response
 }
 
-function readFields({ req, services: { site } }: Visit): Promise<FormField[]> | FormField[] {
-  if (site.responseMode === 'form_post') return readFormFields(req)
-  return [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
+/** An answer comes by another method than today's where the response mode has changed since the sign-in began, and not otherwise. */
+async function readFields(visit: Visit): Promise<FormField[]> {
+  const { req, services } = visit
+  const isPost = req.method === 'POST'
+  if (!isPost && services.site.responseMode === 'form_post' && !/[?&]state=/.test(req.originalUrl))
+    throw wrongMethod(callbackMethods(visit.services.site.responseMode))
+  return isPost ? readFormFields(req) : [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
 }
 
-/** The attempt of this browser that the answer belongs to. */
-function findAttempt({ req, services }: Visit, state: string): Attempt {
-  const attempt = services.transactions.find(req, state)
-  if (attempt !== undefined) return attempt
-  throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'no cookie of this browser belongs to the state of this answer')
+function checkMethod(visit: Visit, transaction: Transaction | undefined): void {
+  const { site, transactions } = visit.services
+  const isExpected = visit.req.method === (site.responseMode === 'form_post' ? 'POST' : 'GET')
+  if (!isExpected && (transaction === undefined || transaction.settings === transactions.settings))
+    throw wrongMethod(callbackMethods(visit.services.site.responseMode))
 }
 
-/** An answer that took too long starts the sign-in anew, once; a second time it is an error, as everything else that does not fit is. */
-function isLate({ site }: Services, attempt: Transaction, state: string): boolean {
-  const { issuer, clientId, responseType, responseMode } = site
-  const binding = { state, issuer, clientId, redirectUri: redirectUri(site), responseType, responseMode }
-  try {
-    checkTransaction(attempt, { ...binding, now: epochSeconds(site), lifetime: transactionLifetime })
-    return false
-  } catch (error) {
-    const isExpired = error instanceof OidcError && error.code === 'ERR_OIDC_TRANSACTION_EXPIRED'
-    if (isExpired && attempt.restarts === undefined) return true
-    throw error
+function judge({ services }: Visit, transaction: Transaction, browser: BrowserBinding): 'valid' | 'restart' {
+  const { settings } = services.transactions
+  return checkTransaction(transaction, {
+    browser,
+    settings,
+    now: epochSeconds(services.site),
+    lifetime: transactionLifetime,
+  })
+}
+
+/** The attempt an answer belongs to and the browser it came from; what is missing is named. */
+function identify(transaction: Transaction | undefined, found: FoundBinding): [Transaction, BrowserBinding] {
+  if (transaction !== undefined && typeof found === 'object') return [transaction, found]
+  throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', describeMissing(transaction, found))
+}
+
+const SECRETS =
+  'all processes of a site need the same "secret", and an old one has to stay in the list while it is replaced'
+
+function describeMissing(transaction: Transaction | undefined, found: FoundBinding): string {
+  if (transaction === undefined && found === 'unreadable') {
+    return `neither "state" nor the cookie can be opened: they were made with another "secret", or by another site; ${SECRETS}`
   }
-}
-
-/** Steps 9 and 10: what is kept, and under which id. */
-async function signIn(
-  visit: Visit,
-  attempt: Transaction,
-  response: AuthorizationResponse,
-  evidence: Evidence,
-): Promise<void> {
-  const { req, res, services } = visit
-  const { site, host, transactions } = services
-  const { idTokenClaims, userInfo } = evidence
-  const tokens = buildTokens(site, evidence, attempt)
-  const claims = buildClaims(idTokenClaims, userInfo, site.protocolClaims)
-  const decide = async () => (await site.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
-  const kept = await step('claims', decide)
-  const sessionState = response.kind === 'success' ? response.session_state : undefined
-  const ticket = buildTicket(site, idTokenClaims, kept, tokens, { sessionState, requestedScope: attempt.scope })
-  const earlier = [host.idOf(req), ...transactions.recentSessions(req), attempt.sessionId]
-  const previous = [...new Set(earlier.filter(id => id !== undefined))]
-  const moment = { startedAt: attempt.startedAt ?? 0, grantedAt: evidence.grantedAt }
-  const note = site.rememberUserAgent ? describeBrowser(req) : undefined
-  // Whoever comes back from a trip for more scope goes on where they were, unless somebody else has come back.
-  const continues = attempt.continues === idTokenClaims.sub
-  const kind = { ticket, tokens, previous, moment, continues, ...(note && { note }) }
-  const id = await step('session', () => host.signIn(req, res, kind))
-  transactions.finish(res, attempt, id)
+  if (transaction === undefined) {
+    return `"state" cannot be opened: it is not of this site, it was changed, or it was made with another "secret"; ${SECRETS}`
+  }
+  if (found === 'unreadable')
+    return `the cookie of this sign-in cannot be opened: it was made with another "secret"; ${SECRETS}`
+  return 'the cookie that binds a sign-in to its browser did not come along: another browser, or one that keeps no cookies of this site'
 }

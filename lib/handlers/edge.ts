@@ -10,7 +10,8 @@ import { answerLooker, answerRoute, createRouteTable, type Route } from './route
 import type { Services } from './site.js'
 import { createSiteSession } from './site-session.js'
 import type { TokenServices } from './token-services.js'
-import { createTransactionCookies } from './transaction-cookie.js'
+import { createTransactionCookie } from './transaction-cookie.js'
+import { createTransactions } from './transaction-state.js'
 import { type Edge, Visit } from './visit.js'
 
 /** The HTTP edge: how a request comes in, and how one without a response is looked at. */
@@ -24,10 +25,12 @@ export interface HttpEdge {
 export function createHttpEdge(services: Services, tokenServices: TokenServices): HttpEdge {
   const { site, state } = services
   const { session: policy } = site
+  const transactionCookie = createTransactionCookie(site, state)
   const edge: Edge = {
     ...services,
-    host: policy === false ? createSiteSession(state) : createOwnSession(site, policy, state),
-    transactions: createTransactionCookies(site, state.sealer),
+    host: policy === false ? createSiteSession(state) : createOwnSession(site, policy, state, transactionCookie),
+    transactions: createTransactions(services),
+    transactionCookie,
     logoutState: createLogoutState(site, state.sealer),
     rareLog: createRareLog(site.log),
     ...tokenServices,

@@ -8,11 +8,11 @@ import {
 } from '../protocol/authorization-response.js'
 import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
-import type { Transaction } from '../protocol/transaction.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
 import { refusedSignIn } from './refused-sign-in.js'
 import type { Services } from './site.js'
+import type { ActiveTransaction } from './transaction-state.js'
 
 /** What the provider told us about the person, over both channels, after every check. */
 export interface Evidence {
@@ -26,18 +26,25 @@ export interface Evidence {
   readonly grantedAt: number
 }
 
+/** What the provider has said over the front channel. */
+export interface Asserted {
+  readonly response: CheckedAuthorizationResponse
+  readonly attempt: ActiveTransaction
+  /** The claims of the ID Token of the front channel, after every check. */
+  readonly front: IdTokenClaims | undefined
+}
+
 /**
- * Steps 4 to 8 of a sign-in: everything the provider says, over both channels, believed only as far as it was checked.
+ * Steps 6 to 8 of a sign-in: everything the provider says, over both channels, believed only as far as it was checked.
  *
- * @throws {OidcError} every code of the authorization response, the ID Token, the token endpoint and userinfo
+ * @param onTokens - told of what the token endpoint has issued, whatever comes of it
+ * @throws {OidcError} every code of the ID Token, the token endpoint and userinfo
  */
 export async function gatherEvidence(
   services: Services,
-  answer: AuthorizationResponse,
-  attempt: Transaction,
+  { response, attempt, front }: Asserted,
+  onTokens: (tokens: TokenResponse) => void,
 ): Promise<Evidence> {
-  const response = await step('response', () => checkedResponse(services, answer, attempt))
-  const front = await verifyFrontIdToken(services, response, attempt)
   if (response.code === undefined) {
     if (front === undefined || response.id_token === undefined)
       throw new TypeError('a response without code has an ID Token')
@@ -45,7 +52,7 @@ export async function gatherEvidence(
     return { idTokenClaims: front, idToken, tokens: undefined, userInfo: undefined, grantedAt: front.iat }
   }
   const early = fetchEarlyUserInfo(services, front, response)
-  const redeemed = redeem(services, response.code, attempt, front)
+  const redeemed = redeem(services, response.code, { attempt, front, onTokens })
   const [{ tokens, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
   const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
   if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
@@ -56,10 +63,10 @@ export async function gatherEvidence(
 }
 
 /** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
-async function checkedResponse(
+export async function checkedResponse(
   { site, provider }: Services,
   response: AuthorizationResponse,
-  attempt: Transaction,
+  attempt: ActiveTransaction,
 ): Promise<CheckedAuthorizationResponse> {
   const metadata = await provider.metadata()
   // RFC 9207 section 2.4 lets a provider that sends an ID Token along say `iss` there and nowhere else.
@@ -72,11 +79,11 @@ async function checkedResponse(
   throw refusedSignIn(site, response.providerError, attempt)
 }
 
-/** Step 5. */
-async function verifyFrontIdToken(
+/** Step 5. `undefined`: the response type promises none. */
+export async function verifyFrontIdToken(
   { site, provider }: Services,
   response: CheckedAuthorizationResponse,
-  attempt: Transaction,
+  attempt: ActiveTransaction,
 ): Promise<IdTokenClaims | undefined> {
   if (!returnsIdToken(site.responseType) || response.id_token === undefined) return undefined
   const { code, access_token: accessToken, id_token: idToken } = response
@@ -120,12 +127,12 @@ export function isTokenRefused(error: unknown): boolean {
 async function redeem(
   { site, provider }: Services,
   code: string,
-  attempt: Transaction,
-  front: IdTokenClaims | undefined,
+  { attempt, front, onTokens }: Omit<Asserted, 'response'> & { onTokens: (tokens: TokenResponse) => void },
 ) {
-  const { codeVerifier, redirectUri, pkce = true } = attempt
+  const { codeVerifier, redirectUri, pkce } = attempt
   const grant = { code, redirectUri, ...(pkce && { codeVerifier }) }
   const tokens = await step('code', () => provider.redeemCode(grant))
+  onTokens(tokens)
   const redeemedAt = site.now().getTime() / 1000
   const idToken = tokens.id_token
   if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')

@@ -2,14 +2,21 @@ import { randomUUID } from 'node:crypto'
 import type { NextFunction } from 'express'
 import { OidcError } from '../errors.js'
 import { setPrivateHeaders } from './answers.js'
+import { landingOf } from './landing.js'
 import { pageAskedFor } from './login.js'
-import { prefersHtml } from './navigation.js'
+import { isFrame, prefersHtml } from './navigation.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
 /** Seconds after which a client may try again when a service is away. */
 const retryAfter = 5
+
+/** Characters of an address in a header. */
+const longestHeaderAddress = 1000
+
+/** Failures after which the sign-in looks first whether the browser keeps cookies. */
+const cookieCodes: readonly string[] = ['ERR_OIDC_TRANSACTION_MISSING', 'ERR_OIDC_COOKIE_NOT_KEPT']
 
 /** What an unfinished answer may have announced about a body that will not come. */
 const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'ETag', 'Last-Modified', 'Location']
@@ -28,15 +35,16 @@ export function answerFailure(visit: Visit, error: unknown, next: NextFunction =
 
 /** Headers that belong to the failure, whoever writes its body. */
 function announceFailure(visit: Visit, error: OidcError): void {
-  const { res } = visit
+  const { req, res } = visit
   for (const name of contentHeaders) res.removeHeader(name)
   setPrivateHeaders(res)
+  if (isOwnFrame(req)) res.setHeader('X-Frame-Options', 'SAMEORIGIN')
   if (error.status === 503) res.setHeader('Retry-After', String(retryAfter))
   if (error.status === 405)
     res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'GET, POST')
   if (error.status === 401) {
     res.setHeader('WWW-Authenticate', [
-      `OpenIdConnect login_url="${signInAddress(visit, error) ?? ''}"`,
+      `OpenIdConnect login_url="${shortSignInAddress(visit, error)}"`,
       ...stepUp(error),
     ])
   }
@@ -59,9 +67,9 @@ function showFailure(visit: Visit, error: OidcError): void {
     services.site.log(`[${id}] ${error.code} ${req.method} ${req.path}: ${error.message}${describeCause(error.cause)}`)
   res.statusCode = error.status
   if (prefersHtml(req)) {
-    res.setHeader('Content-Security-Policy', pagePolicy())
+    res.setHeader('Content-Security-Policy', pagePolicy(isOwnFrame(req) ? { frameAncestors: "'self'" } : {}))
     res.setHeader('Content-Type', 'text/html; charset=utf-8')
-    res.end(buildFailurePage(error, id, signIn))
+    res.end(buildFailurePage(error, { id, signIn, inFrame: isFrame(req) }))
   } else {
     const body = { error: error.code, message: error.sentence, id, ...(signIn !== undefined && { login_url: signIn }) }
     res.setHeader('Content-Type', 'application/json')
@@ -69,9 +77,19 @@ function showFailure(visit: Visit, error: OidcError): void {
   }
 }
 
-function buildFailurePage({ status, sentence }: OidcError, id: string, signIn: string | undefined): string {
+interface FailurePage {
+  readonly id: string
+  readonly signIn: string | undefined
+  readonly inFrame: boolean
+}
+
+function buildFailurePage({ status, sentence }: OidcError, { id, signIn, inFrame }: FailurePage): string {
+  // Providers show their pages in no frame.
+  const target = inFrame ? ' target="_top"' : ''
   const link =
-    signIn === undefined ? '<a href="/">Back to the start page</a>' : `<a href="${escapeHtml(signIn)}">Start again</a>`
+    signIn === undefined
+      ? `<a href="/"${target}>Back to the start page</a>`
+      : `<a href="${escapeHtml(signIn)}"${target}>Start again</a>`
   return buildPage({
     title: status === 403 ? 'Not allowed' : 'That did not work',
     body: `<p>${escapeHtml(sentence)}</p>\n${link}\n<small>If you report this, please give the number ${id}.</small>`,
@@ -82,8 +100,22 @@ function buildFailurePage({ status, sentence }: OidcError, id: string, signIn: s
 function signInAddress(visit: Visit, error: OidcError): string | undefined {
   const { site } = visit.services
   if (site.routes.login === false || error.status === 403) return undefined
-  const returnTo = error.returnTo ?? pageAskedFor(visit)
-  return `${publicPath(site, site.routes.login)}?${new URLSearchParams({ returnTo })}`
+  // A page within a frame has to be come back to by way of the page around it.
+  const wanted = isFrame(visit.req) ? landingOf(site, visit.req.headers.referer) : pageAskedFor(visit)
+  const retry = cookieCodes.includes(error.code) && { retry: '1' }
+  const query = new URLSearchParams({ returnTo: error.returnTo ?? wanted, ...retry })
+  return `${publicPath(site, site.routes.login)}?${query}`
+}
+
+/** The same for a header. A long one would not fit into the head of an answer, which proxies limit: the query of the page is left out. */
+function shortSignInAddress(visit: Visit, error: OidcError): string {
+  const address = signInAddress(visit, error) ?? ''
+  return address.length <= longestHeaderAddress ? address : (address.split('%3F', 1)[0] ?? '')
+}
+
+/** Whether a page of this very origin shows the answer in a frame. */
+function isOwnFrame(req: Visit['req']): boolean {
+  return isFrame(req) && req.headers['sec-fetch-site'] === 'same-origin'
 }
 
 interface Layer {

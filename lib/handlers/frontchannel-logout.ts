@@ -32,6 +32,7 @@ async function endNamedSession(visit: Visit): Promise<void> {
   const onEnded = (summary: SessionSummary) => void ended.push(summary)
   for (const sid of request.sids) await state.endAll({ issuer: site.issuer, sid }, { onEnded })
   if (request.sids.length === 0) ended.push(...(await endNamelessSession(visit, req)))
+  if (ended.length > 0) services.transactionCookie.signOut(req, visit.res)
   await announceSignOut(site, 'front-channel', ended)
 }
 

@@ -33,9 +33,10 @@ export interface RefreshContext {
 
 /**
  * Why a session ended: the person signed out here (`logout`), the provider's page said so (`front-channel`), the provider itself said so
- * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`).
+ * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`), or another user signed in
+ * in the same browser (`replaced`).
  */
-export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked'
+export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'
 
 /** A session that has ended. */
 export interface SignedOut {

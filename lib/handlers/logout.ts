@@ -42,6 +42,7 @@ export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<v
   const returnTo = landingOf(site, options.returnTo)
   const ticket = visit.ticket()
   const ended = await visit.end()
+  services.transactionCookie.signOut(visit.req, res)
   const idTokenHint = ended?.tokens?.idToken
   if (site.revokesTokens) revocations.inBackground(ended?.tokens)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(site, 'logout', [ticket])

@@ -5,27 +5,28 @@ import type { IncomingMessage } from 'node:http'
  * prefetch or a program. Only such a request may be sent to the provider. Fetch Metadata says it plainly; without it (old
  * browsers, plain http on a foreign host) `X-Requested-With` and `Accept` have to do.
  *
- * A frame that another site fills counts as a script: browsers keep the session cookie out of it, so that a sign-in there begins again
- * and again, and many hidden frames could fill the browser with cookies of attempts.
+ * A frame counts as a script: providers show their sign-in page in no frame, and a page of thirty frames would start thirty sign-ins.
  */
 export function isNavigation(req: IncomingMessage): boolean {
   const { headers } = req
   if (isFetchedAhead(req)) return false
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) {
-    return mode === 'navigate' && (isFrame(req) ? headers['sec-fetch-site'] !== 'cross-site' : isPage(req))
+    return mode === 'navigate' && isPage(req)
   }
   if (headers['x-requested-with'] !== undefined) return false
   return headers.accept?.includes('text/html') ?? false
 }
 
-/** `object` and `embed` navigate too, for plug-ins. */
 function isPage({ headers }: IncomingMessage): boolean {
   return headers['sec-fetch-dest'] === undefined || headers['sec-fetch-dest'] === 'document'
 }
 
-function isFrame({ headers }: IncomingMessage): boolean {
-  return headers['sec-fetch-dest'] === 'iframe' || headers['sec-fetch-dest'] === 'frame'
+const frames: ReadonlySet<string> = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe'])
+
+/** Whether the answer is shown within another page. */
+export function isFrame({ headers }: IncomingMessage): boolean {
+  return frames.has(String(headers['sec-fetch-dest']))
 }
 
 /**

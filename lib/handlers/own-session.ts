@@ -8,26 +8,35 @@ import { createRequestProperties, defineOwn } from './request-properties.js'
 import { createSessionCookie, type SessionCookie } from './session-cookie.js'
 import type { SessionHost } from './session-host.js'
 import type { SessionPolicy, Site } from './site.js'
+import type { TransactionCookie } from './transaction-cookie.js'
 
 /**
  * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a life cycle
  * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the answer
  * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
  */
-export function createOwnSession(site: Site, policy: SessionPolicy, state: State): SessionHost {
+export function createOwnSession(
+  site: Site,
+  policy: SessionPolicy,
+  state: State,
+  transactionCookie: TransactionCookie,
+): SessionHost {
   const cookie = createSessionCookie(site, policy, state.sealer)
   return {
     idOf: req => cookie.read(req),
     open(req, res, record, fail) {
       defineLazySession(req, () => {
         state.sessions.attach(req, record)
-        watchAnswer(req, res, { state, cookie, cameWithId: record?.id, fail })
+        watchAnswer(req, res, { state, cookie, transactionCookie, cameWithId: record?.id, fail })
       })
     },
     async signIn(_req, res, signIn) {
       const id = await state.signIn({ ...signIn, keep: policy.keep })
       cookie.write(res, id)
       return id
+    },
+    async resume(_req, res, id) {
+      cookie.write(res, id)
     },
     async end(_req, res, id) {
       const ended = id === undefined ? undefined : await state.end(id)
@@ -85,19 +94,23 @@ function settle(req: Request): boolean {
 interface Watch {
   readonly state: State
   readonly cookie: SessionCookie
+  readonly transactionCookie: TransactionCookie
   readonly cameWithId: string | undefined
   readonly fail: (error: unknown) => void
 }
 
 /** Saves before the answer ends and sets the cookie before the headers leave. */
-function watchAnswer(req: Request, res: Response, { state, cookie, cameWithId, fail }: Watch): void {
+function watchAnswer(req: Request, res: Response, { state, cookie, transactionCookie, cameWithId, fail }: Watch): void {
   const { sessions } = state
   let cookieSent = false
   let saveFailed = false
   varyByCookie(res)
   onHeaders(res, () => {
     if (!req.session) {
-      if (cameWithId !== undefined && !Object.hasOwn(req, 'session')) cookie.clear(res)
+      if (cameWithId !== undefined && !Object.hasOwn(req, 'session')) {
+        cookie.clear(res)
+        transactionCookie.signOut(req, res)
+      }
     } else if (!saveFailed && sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
       cookie.write(res, req.sessionID)
       cookieSent = true

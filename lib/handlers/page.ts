@@ -17,12 +17,14 @@ interface PagePolicy {
   readonly formAction?: string
   /** SHA-256, in base64, of the one script that may run. Default: none. */
   readonly scriptHash?: string
+  /** Who may show the page in a frame. Default: no page. */
+  readonly frameAncestors?: string
 }
 
 /** Content-Security-Policy of our pages: their own style, nothing else, framed by nobody. */
-export function pagePolicy({ formAction = "'none'", scriptHash }: PagePolicy = {}): string {
+export function pagePolicy({ formAction = "'none'", scriptHash, frameAncestors = "'none'" }: PagePolicy = {}): string {
   const scripts = scriptHash === undefined ? '' : ` script-src 'sha256-${scriptHash}';`
-  return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
+  return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors ${frameAncestors}`
 }
 
 /** The few plain pages this package shows by itself. `body` is HTML made of our own text and escaped values. */

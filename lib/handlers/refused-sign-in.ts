@@ -1,13 +1,17 @@
 import { OidcError, type ProviderError } from '../errors.js'
 import { spellProviderError } from '../protocol/provider-error.js'
-import type { Transaction } from '../protocol/transaction.js'
 import type { Site } from './site.js'
+import type { ActiveTransaction } from './transaction-state.js'
 
 /** Answers to `prompt=none`, which a site asks for in order to get them. OpenID Connect Core 1.0 section 3.1.2.6. */
 const expected = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
 
 /** The error of an answer that is none of a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
-export function refusedSignIn(site: Site, providerError: ProviderError, attempt: Transaction): OidcError {
+export function refusedSignIn(
+  site: Site,
+  providerError: ProviderError,
+  attempt: Pick<ActiveTransaction, 'scope'>,
+): OidcError {
   const { error } = providerError
   if (!expected.includes(error)) site.log(`the provider refused a sign-in: ${spellProviderError(providerError)}`)
   const options = { cause: { error }, providerError }

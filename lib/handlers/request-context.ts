@@ -4,9 +4,11 @@ import type { UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from './access-tokens.js'
 import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
+import type { LoginOptions } from './asked-params.js'
 import { varyByCookie } from './cookies.js'
 import { answerFailure } from './failure.js'
-import { type LoginOptions, startLogin } from './login.js'
+import { withHint } from './hint.js'
+import { startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
 import { notesOf, notesOn } from './request-notes.js'
 import { createRequestProperties } from './request-properties.js'
@@ -118,9 +120,8 @@ export class RequestContext implements OidcRequestContext {
   }
 
   /** @internal Sends the person who is signed in to the provider for more, and back. */
-  goOn(options: LoginOptions): Promise<void> {
-    const { ticket } = this.#visit.signedIn()
-    return startLogin(this.#visit, options, { continues: ticket.subject })
+  async goOn(options: LoginOptions): Promise<void> {
+    return startLogin(this.#visit, await withHint(this.#visit, options))
   }
 
   accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {

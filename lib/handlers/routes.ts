@@ -1,5 +1,4 @@
 import onHeaders from 'on-headers'
-import { OidcError } from '../errors.js'
 import { setPrivateHeaders } from './answers.js'
 import { logoutBackchannel } from './backchannel-logout.js'
 import { callback } from './callback.js'
@@ -11,14 +10,15 @@ import { logoutCallback } from './logout-return.js'
 import { token, user } from './mixed-mode.js'
 import { isFetchedAhead } from './navigation.js'
 import { refuseProvider } from './provider-request.js'
+import { callbackMethods, type RouteMethods, wrongMethod } from './route-methods.js'
 import { checkSession } from './session-management.js'
 import type { Routes, Site } from './site.js'
 import type { Visit } from './visit.js'
 
 /** One of our own routes. */
-export interface Route {
-  /** Every other method gets 405. HEAD is not among them: a route that acts must not act for a request that only looks. */
-  readonly methods: readonly string[]
+export interface Route extends RouteMethods {
+  /** Methods it decides about itself. */
+  readonly otherMethods?: readonly string[]
   readonly handle: (visit: Visit) => Promise<void>
   /** Whether a page that a browser fetches ahead gets 503 at once, because this route changes something. */
   readonly refusesAhead: boolean
@@ -27,8 +27,6 @@ export interface Route {
   readonly fail: (visit: Visit, error: unknown) => void
   /** Whether the connection closes after every answer. */
   readonly closes?: boolean
-  /** What an operator can do about a wrong method. */
-  readonly advice?: string
 }
 
 /** Path to route. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
@@ -41,7 +39,7 @@ export function createRouteTable({ routes, responseMode }: Pick<Site, 'routes' |
   const table: Readonly<Record<keyof Routes, Route>> = {
     // It refuses everything that is not a page navigation, with 401, as a guarded page does.
     login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false },
-    callback: { ...forBrowser, handle: callback, ...callbackMethod(responseMode) },
+    callback: { ...forBrowser, handle: callback, ...callbackMethods(responseMode), otherMethods: ['GET', 'POST'] },
     logout: { ...forBrowser, methods: ['GET', 'POST'], handle: logout },
     logoutCallback: { ...forBrowser, methods: ['GET'], handle: logoutCallback },
     logoutFrontchannel: { ...forProvider, methods: ['GET'], handle: logoutFrontchannel },
@@ -58,13 +56,6 @@ export function createRouteTable({ routes, responseMode }: Pick<Site, 'routes' |
       return path === false ? [] : [[path, table[name]] as const]
     }),
   )
-}
-
-/** A provider that ignores `form_post` sends the code in the address. */
-function callbackMethod(responseMode: Site['responseMode']): Pick<Route, 'methods' | 'advice'> {
-  if (responseMode === 'query') return { methods: ['GET'] }
-  const advice = "if the provider itself sends users there with GET, set responseType: 'code' and responseMode: 'query'"
-  return { methods: ['POST'], advice }
 }
 
 /** Methods that only look. They are answered without a log line, without a session and without the error handler of the site. */
@@ -89,20 +80,14 @@ export function answerLooker(
 
 /** Answers a request for one of our routes. */
 export async function answerRoute(route: Route, visit: Visit): Promise<void> {
-  const { methods, handle, fail, closes = false } = route
+  const { methods, otherMethods = [], handle, fail, closes = false } = route
   closeUnlessRead(visit, closes)
   try {
-    if (!methods.includes(visit.req.method)) throw wrongMethod(route)
+    if (![...methods, ...otherMethods].includes(visit.req.method)) throw wrongMethod(route)
     await handle(visit)
   } catch (error) {
     fail(visit, error)
   }
-}
-
-function wrongMethod({ methods, advice }: Route): OidcError {
-  const allow = methods.join(', ')
-  const message = `this route answers ${allow}${advice === undefined ? '' : `; ${advice}`}`
-  return new OidcError('ERR_OIDC_REQUEST_METHOD', message, { cause: { allow } })
 }
 
 /**

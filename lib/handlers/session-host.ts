@@ -9,8 +9,10 @@ export interface SignIn {
   /** Sessions this browser had before, newest first. All of them end. */
   readonly previous: readonly string[]
   readonly moment: SignInMoment
-  /** Whether the same person goes on, with more scope or a stronger sign-in, and keeps all of the site's data. */
-  readonly continues: boolean
+  /** Told of every session among `previous` that ended. */
+  readonly onEnded?: (summary: SessionSummary) => void
+  /** Runs when the session is written; the sign-in fails with it. */
+  readonly onCreated?: (id: string) => Promise<void>
   /** What a list of sessions says about this one besides the times. */
   readonly note?: Exclude<SessionSummary['note'], undefined>
 }
@@ -26,6 +28,8 @@ export interface SessionHost {
   open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
   /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
   signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
+  /** Gives the browser the cookie of a signed-in session that it got before and may have lost. */
+  resume(req: Request, res: Response, id: string): Promise<void>
   /** Ends the session of a request, everywhere, and takes its cookie away, even one that cannot be read. `undefined`: there was none. */
   end(req: Request, res: Response, id: string | undefined): Promise<EndedSession | undefined>
 }

@@ -17,14 +17,22 @@ export function createSiteSession(state: State): SessionHost {
     idOf: req => mounted(req).sessionID,
     open: () => {},
     async signIn(req, _res, signIn) {
-      const { ticket, previous, continues } = signIn
-      const kept = continues ? await findData(mounted(req).sessionStore, state, signIn) : {}
+      const { ticket, previous } = signIn
+      const kept = await findData(mounted(req).sessionStore, state, signIn)
       await done(callback => mounted(req).session.regenerate(callback))
       Object.assign(req.session, kept, { [marker]: { signedInAt: ticket.signedInAt } })
       const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [] })
       await done(callback => req.session.save(callback))
       for (const earlier of previous) await done(callback => req.sessionStore.destroy(earlier, callback))
       return id
+    },
+    async resume(req, _res, id) {
+      const { sessionStore } = mounted(req)
+      const data = await findSession(sessionStore, id)
+      if (!data) return
+      // express-session sends the cookie of the session that the request has at its end.
+      req.sessionID = id
+      sessionStore.createSession(req, data)
     },
     async end(req, _res, id) {
       const ended = id === undefined ? undefined : await state.end(id)
@@ -39,14 +47,19 @@ async function findData(store: Store, state: State, { previous, ticket }: SignIn
   for (const id of previous) {
     const earlier = (await state.load(id, { extend: false }))?.ticket()
     if (earlier === undefined) continue
-    const data = await new Promise<SessionData | null | undefined>((resolve, reject) => {
-      store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
-    })
+    if (!isSamePerson(earlier, ticket)) return {}
+    const data = await findSession(store, id)
     if (!data) continue
     const { cookie: _, ...kept } = data
-    return isSamePerson(earlier, ticket) ? kept : {}
+    return kept
   }
   return {}
+}
+
+function findSession(store: Store, id: string): Promise<SessionData | null | undefined> {
+  return new Promise((resolve, reject) => {
+    store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
+  })
 }
 
 /** @throws {OidcError} ERR_OIDC_NOT_MOUNTED */

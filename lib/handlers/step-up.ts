@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 import { scopeWords } from '../protocol/granted-scope.js'
 import type { Ticket } from '../state/ticket.js'
-import type { LoginOptions } from './login.js'
+import type { LoginOptions } from './asked-params.js'
 
 /** How strong and how fresh a sign-in has to be. */
 export interface AuthenticationRequirement {

@@ -1,16 +1,16 @@
 import { grantedScope } from '../protocol/granted-scope.js'
-import type { Transaction } from '../protocol/transaction.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { Evidence } from './evidence.js'
 import { epochSeconds, type Site } from './site.js'
+import type { ActiveTransaction } from './transaction-state.js'
 
 /** The tokens as they are kept: those of the token endpoint; an access token of the front channel is not kept. */
-export function buildTokens(site: Site, evidence: Evidence, { scope }: Pick<Transaction, 'scope'>): Tokens {
+export function buildTokens(site: Site, evidence: Evidence, { scope }: Pick<ActiveTransaction, 'scope'>): Tokens {
   const { idToken, tokens, frontScope: front } = evidence
   if (tokens === undefined) return { idToken, scope: '' }
   const { refresh_token } = tokens
-  const granted = grantedScope({ asked: scope ?? site.scope, front, answer: tokens.scope })
+  const granted = grantedScope({ asked: scope, front, answer: tokens.scope })
   return {
     idToken,
     ...accessTokenFields(site, tokens, granted),

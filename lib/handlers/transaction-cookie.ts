@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { parseTransaction, type Transaction } from '../protocol/transaction.js'
-import type { Sealer } from '../state/seal.js'
-import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
+import { isNumericDate } from '../protocol/time.js'
+import { type BoundBrowser, fingerprint } from '../protocol/transaction.js'
+import type { State } from '../state/state.js'
+import { type CookieAttributes, hostCookieName, readCookies, setCookie } from './cookies.js'
 import { epochSeconds, type Site } from './site.js'
 
 /** Seconds an attempt to sign in may take. */
@@ -11,99 +12,108 @@ export const transactionLifetime = 15 * 60
 /** Seconds after which no attempt is left that began before: clocks differ a little, and the last steps of a sign-in take a moment. */
 export const attemptsRemembered = transactionLifetime + 2 * 60
 
-/** The cookie lives a little longer than the attempt, so that a late answer is recognised and started anew instead of refused. */
-const cookieLifetime = 4 * transactionLifetime
+/** Seconds the browser keeps the cookie. */
+const LIFETIME = 24 * 60 * 60
 
-/** More attempts than this at once are not a person's doing; the oldest go. */
-const maxTransactions = 7
+/** Seconds after which the start of a sign-in sets the cookie anew, so that it does not expire while the user is at the provider. */
+const RENEWED_AFTER = LIFETIME / 2
+
+/** Microseconds by which a sign-out counts as later than it was: clocks differ, and in doubt the sign-out wins. */
+const DOUBT = 1_000_000
+
+/** Characters of the longest session id that is remembered. Ours have 43. */
+const LONGEST_SESSION_ID = 128
+
+/** What the cookie says: which browser this is, and which session it got last. */
+export interface BrowserBinding extends BoundBrowser {
+  /** When the cookie was set, in seconds since the epoch. */
+  readonly setAt: number
+  /** The session the last sign-in of this browser has brought. */
+  readonly sessionId?: string
+  /** When that was, in seconds since the epoch. */
+  readonly signedInAt?: number
+  /** How many sign-ins in a row ended without a session in the next request. */
+  readonly rounds?: number
+}
+
+/** `unreadable`: the request has the cookie, and none of our secrets opens it. */
+export type FoundBinding = BrowserBinding | 'unreadable' | undefined
 
 /**
- * Characters of the cookies of all attempts together. A server answers 431 to every request whose headers are longer than it reads
- * (16 KiB in Node), so that a few attempts with long return addresses would lock a browser out of the whole site.
+ * The one cookie that binds all attempts of a browser to it. The attempts themselves travel in `state`. It is the only cookie of ours that
+ * comes along on the provider's cross-site POST, and so it also says which session the browser has.
  */
-const maxCharacters = 8 * 1024
-
-/** What stays of a finished attempt: enough to answer a reload, and to find the session this browser got. */
-interface FinishedTransaction {
-  readonly finished: true
-  readonly returnTo: string
-  readonly sessionId: string
-  readonly createdAt: number
+export interface TransactionCookie {
+  /** What the browser holds, as far as this request and its own answer know. */
+  read(req: IncomingMessage, res: ServerResponse): FoundBinding
+  /** The same, and a new one where there is none that can be read. */
+  ensure(req: IncomingMessage, res: ServerResponse): BrowserBinding
+  /** Keeps which session the browser gets with this answer. */
+  remember(
+    res: ServerResponse,
+    binding: BrowserBinding,
+    session: { readonly id: string; readonly rounds: number },
+  ): void
+  /**
+   * Call this where the user of a browser signs out, whatever the way. What was begun before cannot be finished after it, and an answer to
+   * it says so. Without the cookie there is nothing to be finished.
+   */
+  signOut(req: IncomingMessage, res: ServerResponse): void
 }
 
-/** An attempt to sign in, under way or finished. */
-export type Attempt = Transaction | FinishedTransaction
-
-interface AttemptCookie {
-  readonly name: string
-  readonly value: Attempt
-  /** Characters in the Cookie header. */
-  readonly size: number
-}
-
-/**
- * The cookies that bind an attempt to sign in to the browser it was started in: one per attempt, named after its state, sealed.
- * They are the only cookies of ours that come along on the provider's cross-site POST.
- */
-export interface TransactionCookies {
-  /** Adds the cookie of a new attempt and removes what is stale, unreadable or too much. */
-  save(req: IncomingMessage, res: ServerResponse, transaction: Transaction): void
-  /** The attempt a state belongs to in this browser. */
-  find(req: IncomingMessage, state: string): Attempt | undefined
-  /** Turns the cookie of an attempt into a note of how it ended. */
-  finish(res: ServerResponse, transaction: Transaction, sessionId: string): void
-  /** Session ids this browser got from attempts that finished a short while ago, newest first. */
-  recentSessions(req: IncomingMessage): string[]
-}
-
-export function isFinished(attempt: Attempt): attempt is FinishedTransaction {
-  return 'finished' in attempt
-}
-
-export function createTransactionCookies(site: Site, sealer: Sealer): TransactionCookies {
+export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' | 'startTime'>): TransactionCookie {
+  const { sealer, startTime } = state
   const attributes = cookieAttributes(site)
-  const prefix = hostCookieName(`oidc.${fingerprint(`${site.issuer}\n${site.clientId}`, 6)}.`, attributes.secure)
-  const nameOf = (state: string) => prefix + fingerprint(state, 16)
+  // Two sites on one host share their cookies, whatever their ports and paths.
+  const identity = fingerprint([site.issuer, site.clientId, site.baseUrl].join('\n'), 10)
+  const name = hostCookieName(`oidc.${identity}`, attributes.secure)
+  const pending = new WeakMap<ServerResponse, BrowserBinding>()
 
-  const seal = (name: string, value: Attempt) =>
-    sealer.seal('transaction', name, JSON.stringify(value)).toString('base64url')
-  const read = (name: string, sealed: string | undefined): Attempt | undefined => {
-    const opened = sealed === undefined ? undefined : sealer.open('transaction', name, Buffer.from(sealed, 'base64url'))
-    return opened === undefined ? undefined : parseAttempt(JSON.parse(opened.toString()))
+  function open(value: string): BrowserBinding | undefined {
+    const opened = sealer.open('binding', name, Buffer.from(value, 'base64url'))
+    return opened === undefined ? undefined : parseBinding(opened.toString())
   }
-  const attempts = (req: IncomingMessage): { name: string; value: Attempt | undefined; size: number }[] =>
-    Object.entries(readCookies(req))
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, sealed = '']) => ({ name, value: read(name, sealed), size: sizeOf(name, sealed) }))
+
+  function read(req: IncomingMessage, res: ServerResponse): FoundBinding {
+    const set = pending.get(res)
+    if (set !== undefined) return set
+    const value = readCookies(req)[name]
+    return value === undefined ? undefined : (open(value) ?? 'unreadable')
+  }
+
+  function write(res: ServerResponse, binding: BrowserBinding): BrowserBinding {
+    pending.set(res, binding)
+    withdraw(res, name)
+    const sealed = sealer.seal('binding', name, formatBinding(binding)).toString('base64url')
+    setCookie(res, name, sealed, attributes)
+    return binding
+  }
 
   return {
-    save(req, res, transaction) {
-      const oldestUseful = transaction.createdAt - cookieLifetime
-      const [live, stale] = partition(attempts(req), (attempt): attempt is AttemptCookie => {
-        return attempt.value !== undefined && attempt.value.createdAt > oldestUseful
+    read,
+    ensure(req, res) {
+      const now = epochSeconds(site)
+      const found = read(req, res)
+      if (found === undefined || found === 'unreadable') {
+        return write(res, { id: randomId(), createdAt: now, setAt: now })
+      }
+      return found.setAt + RENEWED_AFTER < now ? write(res, { ...found, setAt: now }) : found
+    },
+    remember(res, { id, createdAt, signedOutAt }, session) {
+      const now = epochSeconds(site)
+      write(res, {
+        id,
+        createdAt,
+        setAt: now,
+        ...(signedOutAt !== undefined && { signedOutAt }),
+        ...(session.id.length <= LONGEST_SESSION_ID && { sessionId: session.id, signedInAt: now }),
+        ...(session.rounds > 0 && { rounds: session.rounds }),
       })
-      const name = nameOf(transaction.state)
-      const sealed = seal(name, transaction)
-      const evicted = tooMany(newestFirst(live), maxCharacters - sizeOf(name, sealed))
-      for (const old of [...stale, ...evicted]) clearCookie(res, old.name, attributes)
-      setCookie(res, name, sealed, { ...attributes, maxAge: cookieLifetime })
     },
-    find(req, state) {
-      const name = nameOf(state)
-      return read(name, readCookies(req)[name])
-    },
-    finish(res, { state, returnTo }, sessionId) {
-      // No attempt of another tab outlives this note, and a reload after that long starts anew.
-      const note = { finished: true, returnTo, sessionId, createdAt: epochSeconds(site) } as const
-      const name = nameOf(state)
-      setCookie(res, name, seal(name, note), { ...attributes, maxAge: transactionLifetime })
-    },
-    recentSessions(req) {
-      return attempts(req)
-        .map(({ value }) => value)
-        .filter(value => value !== undefined && isFinished(value))
-        .sort((a, b) => b.createdAt - a.createdAt)
-        .map(({ sessionId }) => sessionId)
+    signOut(req, res) {
+      if (res.headersSent || typeof read(req, res) !== 'object') return
+      const now = epochSeconds(site)
+      write(res, { id: randomId(), createdAt: now, setAt: now, signedOutAt: startTime() + DOUBT })
     },
   }
 }
@@ -111,38 +121,42 @@ export function createTransactionCookies(site: Site, sealer: Sealer): Transactio
 /** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */
 function cookieAttributes(site: Site): CookieAttributes {
   const crossSitePost = site.responseMode === 'form_post'
-  return { secure: site.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: cookieLifetime }
+  return { secure: site.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: LIFETIME }
 }
 
-function parseAttempt(value: unknown): Attempt | undefined {
-  if (typeof value === 'object' && value !== null && 'finished' in value) return value as FinishedTransaction
-  return parseTransaction(value)
+/** 128 bits. */
+function randomId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
-/** Browsers send older cookies first, which decides between attempts of the same second. */
-function newestFirst(attempts: readonly AttemptCookie[]): AttemptCookie[] {
-  return [...attempts].reverse().sort((a, b) => b.value.createdAt - a.value.createdAt)
+/** Takes back what this answer was about to set under a name. */
+function withdraw(res: ServerResponse, name: string): void {
+  const cookies = [res.getHeader('Set-Cookie') ?? []].flat().map(String)
+  const others = cookies.filter(cookie => !cookie.startsWith(`${name}=`))
+  if (others.length === cookies.length) return
+  if (others.length === 0) res.removeHeader('Set-Cookie')
+  else res.setHeader('Set-Cookie', others)
 }
 
-/** What does not fit in beside a new attempt, from the first that does not. */
-function tooMany(attempts: readonly AttemptCookie[], room: number): readonly AttemptCookie[] {
-  let left = room
-  const first = attempts.findIndex(({ size }, index) => {
-    left -= size
-    return index === maxTransactions - 1 || left < 0
-  })
-  return first === -1 ? [] : attempts.slice(first)
+/** A list, because names would make the cookie longer. */
+function formatBinding(binding: BrowserBinding): string {
+  const { id, createdAt, setAt, signedOutAt = 0, sessionId = '', signedInAt = 0, rounds = 0 } = binding
+  return JSON.stringify([id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds])
 }
 
-/** With the `=` and the separator. */
-function sizeOf(name: string, sealed: string): number {
-  return name.length + sealed.length + 3
-}
-
-function partition<T, U extends T>(items: readonly T[], isWanted: (item: T) => item is U): [U[], T[]] {
-  return [items.filter(isWanted), items.filter(item => !isWanted(item))]
-}
-
-function fingerprint(text: string, length: number): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, length)
+function parseBinding(text: string): BrowserBinding | undefined {
+  const value: unknown = JSON.parse(text)
+  if (!Array.isArray(value)) return undefined
+  const [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds] = value as readonly unknown[]
+  const numbers = [createdAt, setAt, signedInAt, rounds]
+  if (typeof id !== 'string' || typeof sessionId !== 'string' || !numbers.every(isNumericDate)) return undefined
+  if (!Number.isSafeInteger(signedOutAt)) return undefined
+  return {
+    id,
+    createdAt: Number(createdAt),
+    setAt: Number(setAt),
+    ...(signedOutAt !== 0 && { signedOutAt: Number(signedOutAt) }),
+    ...(sessionId !== '' && { sessionId, signedInAt: Number(signedInAt) }),
+    ...(rounds !== 0 && { rounds: Number(rounds) }),
+  }
 }

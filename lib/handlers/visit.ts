@@ -9,12 +9,14 @@ import type { Revocations } from './revocation.js'
 import type { SessionHost } from './session-host.js'
 import type { Services } from './site.js'
 import type { TokenExchanges } from './token-exchange.js'
-import type { TransactionCookies } from './transaction-cookie.js'
+import type { TransactionCookie } from './transaction-cookie.js'
+import type { Transactions } from './transaction-state.js'
 
 /** What the edge is made of; the same for every request. */
 export interface Edge extends Services {
   readonly host: SessionHost
-  readonly transactions: TransactionCookies
+  readonly transactions: Transactions
+  readonly transactionCookie: TransactionCookie
   readonly logoutState: LogoutState
   readonly rareLog: RareLog
   readonly accessTokens: AccessTokens

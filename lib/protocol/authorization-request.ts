@@ -43,6 +43,11 @@ export const RESERVED = [
   'request_uri',
 ]
 
+/** @throws {OidcError} ERR_OIDC_OPTIONS for a parameter that would replace one of the protocol, or has no form on the wire */
+export function checkAuthorizationParams(params: AuthorizationParams): void {
+  setParams(new URLSearchParams(), params, RESERVED)
+}
+
 /**
  * Where to send the browser to sign in.
  *

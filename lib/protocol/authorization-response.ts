@@ -51,7 +51,7 @@ export interface AuthorizationResponseExpectations extends ResponseIssuerExpecta
 
 /** Parameters that are used, and the longest value each may have, in characters. An ID Token may list hundreds of groups. */
 const MAX_LENGTHS: ReadonlyMap<string, number> = new Map([
-  ['state', 512],
+  ['state', 2048],
   ['iss', 2048],
   ['code', 4096],
   ['id_token', 65_536],

@@ -16,8 +16,12 @@ export interface IdTokenExpectations {
   readonly now: number
   /** Seconds two clocks may be apart. */
   readonly clockTolerance: number
-  /** Seconds. What `max_age` asked for, `0` included. */
+  /** Seconds before the start of the sign-in within which the user must have authenticated, `0` included. `auth_time` is required then. */
   readonly maxAge?: number
+  /** A new authentication was asked for by `prompt=login`. Compared with `auth_time` where there is one. */
+  readonly freshLogin?: boolean
+  /** When the sign-in started, in seconds since the epoch. Default: now. */
+  readonly createdAt?: number
   /** The `acr` values that were asked for as essential. An empty list asks for any. */
   readonly acrValues?: readonly string[]
 }
@@ -113,16 +117,21 @@ function checkAuthenticationContext({ acr }: Claims, { acrValues }: IdTokenExpec
   throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not one that was asked for', acr, acrValues)
 }
 
-/** Core section 3.1.2.1: whoever sends `max_age` gets `auth_time`, and has to check it. */
-function checkAuthenticationTime({ auth_time }: Claims, { maxAge, now, clockTolerance }: IdTokenExpectations): void {
+/**
+ * Core section 3.1.2.1: a client that sends `max_age` gets `auth_time`, and has to check it. The age is counted back from the start of the
+ * sign-in, so that the time the user takes for it makes no `max_age` impossible.
+ */
+function checkAuthenticationTime({ auth_time }: Claims, expected: IdTokenExpectations): void {
+  const { maxAge, freshLogin = false, now, createdAt = now, clockTolerance } = expected
   if (auth_time === undefined && maxAge === undefined) return
   if (!isNumericDate(auth_time)) throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is not a time', auth_time)
-  if (maxAge === undefined) return
+  if (maxAge === undefined && !freshLogin) return
   if (auth_time > now + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', `auth_time is ${describeOffset(auth_time, now)}`, auth_time, now)
   }
-  if (now - auth_time > maxAge + clockTolerance) {
-    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is too long ago', auth_time, now)
+  const earliest = Math.floor(createdAt) - (freshLogin ? 0 : (maxAge ?? 0))
+  if (auth_time < earliest - clockTolerance) {
+    throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is too long ago', auth_time, earliest)
   }
 }
 

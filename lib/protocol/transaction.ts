@@ -1,106 +1,196 @@
+import { createHash, createHmac } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { isRecord, isStringArray } from './json.js'
-import { isResponseType } from './response-type.js'
 import { isNumericDate } from './time.js'
-import type { ResponseMode, ResponseType } from './wire.js'
 
-/** Seconds another machine's clock may be ahead of ours when it wrote the transaction. */
+/** Seconds the clocks of two processes of one site may differ. */
 const CLOCK_TOLERANCE = 30
 
-/** One attempt to sign in: what has to survive the browser's round trip to the provider. */
+/**
+ * Seconds by which the binding of a browser may be older than a transaction that does not know it. Tabs that are restored together ask
+ * without the cookie that the first answer brings, and some of these requests wait in the browser for a free connection.
+ */
+const REBINDING_WINDOW = 60
+
+/** How often a transaction is restarted before it is an error. Thirty tabs that start together settle after one or two. */
+const MAX_RESTARTS = 3
+
+/** Parameters of an authorization request, by their names on the wire. */
+export type AskedParams = Readonly<Record<string, unknown>>
+
+/** One attempt to sign in. It travels in `state`, sealed, so that the browser keeps nothing for it. */
 export interface Transaction {
-  readonly state: string
-  readonly nonce: string
-  readonly codeVerifier: string
-  /** Whether the challenge of the verifier was sent. Default `true`. */
-  readonly pkce?: boolean
-  /** Local path to land on afterwards. */
+  /** Its public name, the beginning of `state`. */
+  readonly id: string
+  /** Random; nonce and verifier are derived from it and from the binding of the browser. */
+  readonly seed: string
+  /** Fingerprint of the binding of the browser that began it. */
+  readonly binding: string
+  /** Fingerprint of the options an answer depends on. */
+  readonly settings: string
+  /** When it left for the provider, in seconds since the epoch. */
+  readonly createdAt: number
+  /** The same on the clock that orders it before or after a logout: microseconds since the epoch, and 0 where that is not known. */
+  readonly startedAt: number
+  /** `createdAt` of the first attempt, where this one is a restart. */
+  readonly begunAt?: number
+  /** Local path to land on. */
   readonly returnTo: string
-  readonly redirectUri: string
-  readonly issuer: string
-  readonly clientId: string
-  readonly responseType: ResponseType
-  readonly responseMode: ResponseMode
+  /** The session the browser presented at the start. */
+  readonly sessionId?: string
+  /** Who was signed in at the start: {@link fingerprint} of the `sub`. */
+  readonly subject?: string
+  /** Seconds before the start in which the user must have authenticated; `auth_time` is required then. */
+  readonly maxAge?: number
+  /** A new authentication was asked for (`prompt=login`); enforced where `auth_time` comes. */
+  readonly freshLogin?: boolean
+  /** The `acr` values of which one is required. */
+  readonly acrValues?: readonly string[]
+  /** Scope beyond that of the options. */
+  readonly extraScope?: string
+  /** Parameters beyond those of the options. */
+  readonly params?: AskedParams
+  /** `false`: no challenge of a verifier was sent. */
+  readonly pkce?: boolean
+  /** How often it was begun anew without the user asking for it. */
+  readonly restarts?: number
+  /** How many sign-ins in a row ended without a session in the next request. */
+  readonly rounds?: number
+}
+
+/** The binding of a browser, as far as a transaction depends on it. */
+export interface BoundBrowser {
+  readonly id: string
   /** Seconds since the epoch. */
   readonly createdAt: number
-  /** When the attempt left, on the clock that orders it before or after a logout: microseconds since the epoch. */
-  readonly startedAt?: number
-  /** The session of the browser when the attempt began. A sign-in ends it. */
-  readonly sessionId?: string
-  /** Seconds. What `max_age` asked for; enforced on `auth_time`. */
-  readonly maxAge?: number
-  /** The `acr` values that were asked for as essential; enforced on `acr`. */
-  readonly acrValues?: readonly string[]
-  /** The scope that was asked for, which is what was granted where the provider does not say. RFC 6749 section 5.1. */
-  readonly scope?: string
-  /** The `sub` of a person who is signed in and goes on, with more scope or a stronger sign-in, in the same session. */
-  readonly continues?: string
-  /** How often this attempt was begun anew without the person asking for it. */
-  readonly restarts?: number
+  /** When this browser last signed out: as {@link Transaction.startedAt}. */
+  readonly signedOutAt?: number
 }
 
 /** What a transaction has to agree with when its answer comes in. */
 export interface TransactionExpectations {
-  /** The `state` of the answer. */
-  readonly state: string
-  readonly issuer: string
-  readonly clientId: string
-  readonly redirectUri: string
-  readonly responseType: ResponseType
-  readonly responseMode: ResponseMode
+  readonly browser: BoundBrowser
+  /** {@link Transaction.settings} of today. */
+  readonly settings: string
   /** Seconds since the epoch. */
   readonly now: number
   /** Seconds. */
   readonly lifetime: number
 }
 
-const BINDINGS = ['issuer', 'clientId', 'redirectUri', 'responseType', 'responseMode'] as const
-
-/**
- * Checks that an answer belongs to an attempt of this site with its present settings, and is not too late.
- * OpenID Connect Core 1.0 section 3.1.2.7, RFC 9700 sections 4.4.2 and 4.7.
- *
- * @throws {OidcError} ERR_OIDC_TRANSACTION_MISMATCH, ERR_OIDC_TRANSACTION_EXPIRED
- */
-export function checkTransaction(transaction: Transaction, expected: TransactionExpectations): void {
-  if (!isSameSecret(transaction.state, expected.state)) {
-    throw new OidcError('ERR_OIDC_TRANSACTION_MISMATCH', 'the state of the answer is not the state of this attempt')
-  }
-  for (const name of BINDINGS) {
-    if (transaction[name] === expected[name]) continue
-    const cause = { expected: expected[name], actual: transaction[name] }
-    throw new OidcError('ERR_OIDC_TRANSACTION_MISMATCH', `this attempt was begun with another ${name}`, { cause })
-  }
-  const age = expected.now - transaction.createdAt
-  if (age > expected.lifetime || age < -CLOCK_TOLERANCE) {
-    const cause = { age, lifetime: expected.lifetime }
-    throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'this attempt is too old, or from the future', { cause })
-  }
+/** A short name for a value, for comparison inside sealed values. */
+export function fingerprint(text: string, length = 16): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, length)
 }
 
-/** Reads what an unsealed cookie held. `undefined`: it was written by another version, or is no transaction at all. */
-export function parseTransaction(value: unknown): Transaction | undefined {
+/** The secrets of a transaction. Without the cookie of the browser that began it, they cannot be derived. RFC 7636 section 4.1. */
+export function deriveSecrets({ seed, id }: Pick<Transaction, 'seed' | 'id'>, bindingId: string) {
+  const derive = (purpose: string) =>
+    createHmac('sha256', `${seed}.${bindingId}`).update(`${purpose} ${id}`).digest('base64url')
+  return { nonce: derive('nonce'), codeVerifier: derive('code verifier') }
+}
+
+/**
+ * Decides about an answer: `valid` for one that belongs to an attempt of this browser with the settings of today, `restart` for one whose
+ * sign-in has to be begun anew (and can be: this many times). OpenID Connect Core 1.0 section 3.1.2.7, RFC 9700 sections 4.4.2 and 4.7.
+ *
+ * @throws {OidcError} ERR_OIDC_TRANSACTION_MISSING, ERR_OIDC_TRANSACTION_MISMATCH, ERR_OIDC_TRANSACTION_EXPIRED, ERR_OIDC_SIGN_IN_ENDED
+ */
+export function checkTransaction(transaction: Transaction, expected: TransactionExpectations): 'valid' | 'restart' {
+  const { restarts = 0 } = transaction
+  const { browser, now, lifetime } = expected
+  if (!isSameSecret(transaction.binding, fingerprint(browser.id))) {
+    checkRebinding(transaction, browser)
+    return 'restart'
+  }
+  if (transaction.settings !== expected.settings) {
+    if (restarts < MAX_RESTARTS) return 'restart'
+    throw new OidcError(
+      'ERR_OIDC_TRANSACTION_MISMATCH',
+      'this sign-in was begun with another redirectUri, responseType, responseMode or scope; do all processes have the same options?',
+    )
+  }
+  const age = now - transaction.createdAt
+  if (age <= lifetime && age >= -CLOCK_TOLERANCE) return 'valid'
+  if (restarts === 0) return 'restart'
+  const cause = { age, lifetime }
+  throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'this sign-in is too old, or from the future', { cause })
+}
+
+/** Whether a transaction of another binding may have been begun in this browser, before its cookie was replaced. */
+function checkRebinding({ createdAt, startedAt, restarts = 0 }: Transaction, browser: BoundBrowser): void {
+  if (browser.signedOutAt !== undefined && startedAt <= browser.signedOutAt) {
+    throw new OidcError('ERR_OIDC_SIGN_IN_ENDED', 'the user signed out of this site after this sign-in had begun')
+  }
+  if (browser.createdAt + REBINDING_WINDOW < createdAt) {
+    throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'this sign-in was begun in another browser')
+  }
+  if (restarts < MAX_RESTARTS) return
+  throw new OidcError(
+    'ERR_OIDC_TRANSACTION_MISSING',
+    `the cookie that binds a sign-in to its browser changed between the start and the answer, ${restarts + 1} times in a row`,
+  )
+}
+
+/** Names in the sealed text; every character of `state` counts. `rest` may be kept elsewhere. */
+const CORE = {
+  seed: 'a',
+  binding: 'b',
+  settings: 'c',
+  createdAt: 'd',
+  begunAt: 'e',
+  startedAt: 'l',
+  sessionId: 'f',
+  subject: 'g',
+  maxAge: 'h',
+  freshLogin: 'i',
+  restarts: 'j',
+  rounds: 'k',
+  pkce: 'm',
+} as const satisfies Partial<Record<keyof Transaction, string>>
+
+const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's' } as const satisfies Partial<
+  Record<keyof Transaction, string>
+>
+
+/** The two parts of a transaction as records with short names: what is always in `state`, and what may be long. */
+export function splitTransaction(transaction: Transaction): {
+  readonly core: Record<string, unknown>
+  readonly rest: Record<string, unknown>
+} {
+  return { core: shorten(transaction, CORE), rest: shorten(transaction, REST) }
+}
+
+/** Puts the parts together again. `undefined`: another version wrote them, or they are no transaction at all. */
+export function joinTransaction(id: string, core: unknown, rest: unknown): Transaction | undefined {
+  if (!isRecord(core) || !isRecord(rest)) return undefined
+  const value = { id, ...lengthen(core, CORE), ...lengthen(rest, REST) }
   return isTransaction(value) ? value : undefined
 }
 
-const TEXTS = ['state', 'nonce', 'codeVerifier', 'returnTo', 'redirectUri', 'issuer', 'clientId'] as const
+function shorten(transaction: Transaction, names: Readonly<Record<string, string>>): Record<string, unknown> {
+  const given = Object.entries(transaction).filter(([name, value]) => name in names && value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [names[name], value]))
+}
 
-function isTransaction(value: unknown): value is Transaction & Record<string, unknown> {
+function lengthen(record: Record<string, unknown>, names: Readonly<Record<string, string>>): Record<string, unknown> {
+  const given = Object.entries(names).filter(([, short]) => record[short] !== undefined)
+  return Object.fromEntries(given.map(([name, short]) => [name, record[short]]))
+}
+
+function isTransaction(value: Record<string, unknown>): value is Transaction & Record<string, unknown> {
   return (
-    isRecord(value) &&
-    TEXTS.every(name => typeof value[name] === 'string' && value[name] !== '') &&
-    isResponseType(value.responseType) &&
-    (value.responseMode === 'form_post' || value.responseMode === 'query') &&
+    ['id', 'seed', 'binding', 'settings', 'returnTo'].every(name => typeof value[name] === 'string' && value[name]) &&
     isNumericDate(value.createdAt) &&
-    isAbsentOr(value.pkce, pkce => typeof pkce === 'boolean') &&
-    isAbsentOr(value.startedAt, isCount) &&
-    isAbsentOr(value.sessionId, sessionId => typeof sessionId === 'string') &&
-    isAbsentOr(value.maxAge, isCount) &&
+    isAbsentOr(value.begunAt, isNumericDate) &&
+    isCount(value.startedAt) &&
+    ['sessionId', 'subject', 'extraScope'].every(name => isAbsentOr(value[name], text => typeof text === 'string')) &&
+    ['maxAge', 'restarts', 'rounds'].every(name => isAbsentOr(value[name], isCount)) &&
+    isAbsentOr(value.freshLogin, flag => flag === true) &&
+    isAbsentOr(value.pkce, flag => flag === false) &&
     isAbsentOr(value.acrValues, isStringArray) &&
-    isAbsentOr(value.scope, scope => typeof scope === 'string') &&
-    isAbsentOr(value.continues, sub => typeof sub === 'string') &&
-    isAbsentOr(value.restarts, isCount)
+    isAbsentOr(value.params, isRecord)
   )
 }
 

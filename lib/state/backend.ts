@@ -26,8 +26,12 @@ export interface Backend extends Claims {
   /** Only if present. The record then lives `idle` seconds from `now` (epoch s), but never past its end. */
   extend(key: string, now: number, idle: number): Promise<boolean>
   remove(key: string): Promise<RemoveResult>
-  /** True the first time within `ttl` seconds. */
-  once(key: string, ttl: number): Promise<boolean>
+  /** True the first time within `ttl` seconds, and `value` is kept then. Default: a value that says nothing. */
+  once(key: string, ttl: number, value?: string): Promise<boolean>
+  /** What {@link once} or {@link writeMark} has kept. */
+  readMark(key: string): Promise<string | undefined>
+  writeMark(key: string, value: string, ttl: number): Promise<void>
+  removeMark(key: string): Promise<void>
   /** Whether {@link once} was asked, less than `ttl` seconds ago. */
   hasHappened(key: string): Promise<boolean>
   /** Remembers a logout for `ttl` seconds; of two, what is later. */

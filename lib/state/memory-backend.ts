@@ -1,6 +1,6 @@
 import { monotonicDate } from '../time.js'
 import type { Backend } from './backend.js'
-import { createExpiringMap } from './expiring-map.js'
+import { createExpiringMap, type ExpiringMap } from './expiring-map.js'
 import { formatLife, parseLife, ttlOf } from './life.js'
 import { createMemoryClaims } from './memory-claims.js'
 import { formatMoment, laterOf, parseMoment } from './moments.js'
@@ -57,11 +57,7 @@ export function createMemoryBackend(now: () => number): Backend {
       records.delete(key)
       return { existed: record !== undefined, summary: record?.get(FIELD.summary), tokens: record?.get(FIELD.tokens) }
     },
-    async once(key, ttl) {
-      if (marks.get(key) !== undefined) return false
-      marks.set(key, '1', now() + ttl)
-      return true
-    },
+    ...createMemoryMarks(marks, now),
     hasHappened: async key => marks.get(key) !== undefined,
     async markLogout(key, logout, ttl) {
       const earlier = parseMoment(marks.get(key)?.value ?? null)
@@ -87,6 +83,26 @@ export function createMemoryBackend(now: () => number): Backend {
     ping: async () => {},
     async close() {
       clearInterval(sweep)
+    },
+  }
+}
+
+function createMemoryMarks(
+  marks: ExpiringMap<string>,
+  now: () => number,
+): Pick<Backend, 'once' | 'readMark' | 'writeMark' | 'removeMark'> {
+  return {
+    async once(key, ttl, value = '1') {
+      if (marks.get(key) !== undefined) return false
+      marks.set(key, value, now() + ttl)
+      return true
+    },
+    readMark: async key => marks.get(key)?.value,
+    async writeMark(key, value, ttl) {
+      marks.set(key, value, now() + ttl)
+    },
+    async removeMark(key) {
+      marks.delete(key)
     },
   }
 }

@@ -10,11 +10,13 @@ import {
   EXTEND,
   MARK_LOGOUT,
   REMOVE,
+  REMOVE_MARK,
   REPLACE,
   runScript,
   type Script,
   SWAP,
   TIME,
+  WRITE_MARK,
 } from './redis-scripts.js'
 
 const SCAN_COUNT = 500
@@ -43,7 +45,15 @@ export function createRedisBackend(
     swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     remove: async key => parseRemove(await call(REMOVE, key)),
-    once: async (key, ttl) => (await run('set', client => client.set(key, '1', 'PX', ttl * 1000, 'NX'))) !== null,
+    once: async (key, ttl, value = '1') =>
+      (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
+    readMark: async key => (await run('get', client => client.get(key))) ?? undefined,
+    async writeMark(key, value, ttl) {
+      await call(WRITE_MARK, key, value, ttl * 1000)
+    },
+    async removeMark(key) {
+      await call(REMOVE_MARK, key)
+    },
     hasHappened: async key => (await run('get', client => client.get(key))) !== null,
     async markLogout(key, logout, ttl) {
       await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)

@@ -81,6 +81,14 @@ return 1`,
 
 /** The key only says which node of a cluster is asked: there is one clock for all keys. -> {seconds, microseconds} */
 export const TIME = script('time', `return redis.call('TIME')`)
+/** ARGV: value, life in ms. What a mark says, whatever it said before. */
+export const WRITE_MARK = script(
+  'write mark',
+  `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`,
+)
+
+export const REMOVE_MARK = script('remove mark', `return redis.call('DEL', KEYS[1])`)
 
 /** Sends the hash of the script, and its text to a Redis that does not know it (yet, or after a restart or fail-over). */
 export async function runScript(

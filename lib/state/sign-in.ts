@@ -18,10 +18,15 @@ export interface SignInInput {
   readonly tokens: Tokens
   /** Ids of sessions that this one takes the place of, newest first. All of them end. */
   readonly previous: readonly string[]
-  /** Top-level keys of the site's session data that are carried over from the first of `previous` that lives. */
+  /**
+   * Top-level keys of the site's session data that are carried over from the first of `previous` that lives, if nobody was signed in there.
+   * The same user goes on with all of it, and another user starts clean.
+   */
   readonly keep: readonly string[]
-  /** The same person goes on: from a session that is theirs, all of the site's data is carried over. */
-  readonly continues?: boolean
+  /** Told of every session among `previous` that ended. */
+  readonly onEnded?: (summary: SessionSummary) => void
+  /** Runs when the session is written, together with the last look at it; the sign-in fails with it. */
+  readonly onCreated?: (id: string) => Promise<void>
   /** The id to use, where somebody else made one. Whatever is there ends. */
   readonly id?: string
   /** When it happened. Left out: it is not later than any logout that is remembered. */
@@ -56,23 +61,26 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
   const { backend, sealer, names, index, idle, absolute, now, load, endRecord } = settings
 
   async function carryOver(input: SignInInput): Promise<string | undefined> {
-    const { previous, keep, continues = false } = input
-    if (keep.length === 0 && !continues) return undefined
-    for (const id of previous) {
+    for (const id of input.previous) {
       const record = await load(id, { extend: false })
+      const ticket = record?.ticket()
+      if (ticket !== undefined && !isSamePerson(ticket, input.ticket)) return undefined
       const text = record?.sessionText()
       if (text === undefined) continue
-      const isTheirs = continues && isSamePerson(record?.ticket(), input.ticket)
-      const kept = isTheirs ? text : pickSession(text, keep)
+      const kept = ticket === undefined ? pickSession(text, input.keep) : text
       return kept === '{}' ? undefined : kept
     }
     return undefined
   }
 
   /** Whether it is this sign-in that made the record. */
-  async function create(id: string, input: SignInInput, summary: SessionSummary): Promise<boolean> {
+  async function create(
+    id: string,
+    input: SignInInput,
+    summary: SessionSummary,
+    kept: string | undefined,
+  ): Promise<boolean> {
     const key = names.record(id)
-    const kept = await carryOver(input)
     const extendedAt = now()
     const endsAt = Math.min(Math.floor(input.ticket.expiresAt), extendedAt + absolute)
     const fields: Fields = {
@@ -102,11 +110,12 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
-      await index.add(key, summary)
-      isOurs = await create(id, input, summary)
+      const [kept] = await Promise.all([carryOver(input), index.add(key, summary)])
+      isOurs = await create(id, input, summary, kept)
       if (!isOurs) throw unavailable('create', 'another sign-in took this id')
-      await checkNotEnded(key, summary)
-      await Promise.all(previous.map(earlier => endRecord(names.record(earlier))))
+      await Promise.all([checkNotEnded(key, summary), input.onCreated?.(id)])
+      const ended = await Promise.all(previous.map(earlier => endRecord(names.record(earlier))))
+      for (const { existed, summary: earlier } of ended) if (existed && earlier !== undefined) input.onEnded?.(earlier)
     } catch (error) {
       if (isOurs) void Promise.allSettled([backend.remove(key), index.remove(key, summary)])
       throw error

@@ -1,10 +1,12 @@
 import type { CookieOptions } from 'express-session'
+import { type AnswerMarks, createAnswerMarks } from './answer-marks.js'
 import { mapInBatches } from './batches.js'
 import { createBackend } from './create-backend.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-all.js'
 import { parseLife } from './life.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createNames } from './names.js'
+import { createParking, type Parking } from './parking.js'
 import { FIELD } from './record-fields.js'
 import type { RedisClient } from './redis-client.js'
 import { createRename } from './rename.js'
@@ -86,6 +88,9 @@ export interface State extends Loader, SessionEnder {
   list(query: SessionQuery): Promise<readonly ListedSession[]>
   /** True the first time within `ttl` seconds, in whichever process that is. */
   once(purpose: string, value: string, ttl: number): Promise<boolean>
+  /** Which answers of the provider were used. */
+  readonly answers: AnswerMarks
+  readonly parking: Parking
   /** Whether {@link once} was asked less than its `ttl` ago, without asking it. */
   hasHappened(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
@@ -142,6 +147,8 @@ export function createState(settings: StateSettings): State {
     ...createSessionEnder({ backend, index, client, clock, endRecord }),
     once: (purpose, value, ttl) => backend.once(names.once(purpose, value), ttl),
     hasHappened: (purpose, value) => backend.hasHappened(names.once(purpose, value)),
+    answers: createAnswerMarks(backend, names, sealer),
+    parking: createParking(backend, names, sealer, now),
     sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
     startTime: clock.earliest,
     ping: () => backend.ping(),

@@ -313,7 +313,7 @@ describe('cookies on https', () => {
         assert.match(cookie, /; Secure(;|$)/)
         assert.match(cookie, /; HttpOnly(;|$)/)
         assert.doesNotMatch(cookie, /; Domain=/i)
-        const sameSite = /^__Host-oidc\.[\w-]{6}\./.test(cookie) ? 'None' : 'Lax'
+        const sameSite = /^__Host-oidc\.[\w-]{10}=/.test(cookie) ? 'None' : 'Lax'
         assert.match(cookie, new RegExp(`; SameSite=${sameSite}(;|$)`), cookie)
       }
       const gone = cookies.find(cookie => cookie.startsWith('__Host-sid=;'))

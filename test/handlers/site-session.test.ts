@@ -61,14 +61,18 @@ describe("over the site's own express-session", () => {
   })
 
   test(
-    'a step-up keeps what the site remembered, and another sign-in does not',
-    inScene(withOwnSession(), async ({ agent, site }) => {
+    'a step-up and another sign-in of the same user keep what the site remembered, and the sign-in of another user does not',
+    inScene(withOwnSession(), async ({ agent, site, provider }) => {
+      const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 'bob' })
       const cart = async () => (await agent.fetch(`${site.url}/session`)).json<{ cart?: string }>().cart
       await agent.visit(`${site.url}/claims`)
       await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
       const page = await agent.visit(`${site.url}/strong`)
       assert.deepEqual([page.status, page.url], [200, `${site.url}/strong`], page.text)
       assert.equal(await cart(), 'apples')
+      await agent.visit(`${site.url}/login`)
+      assert.equal(await cart(), 'apples')
+      provider.break({ frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob })
       await agent.visit(`${site.url}/login`)
       assert.equal(await cart(), undefined)
     }),

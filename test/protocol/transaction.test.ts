@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { OidcError } from '../../lib/errors.js'
 import {
   checkTransaction,
-  parseTransaction,
+  deriveSecrets,
+  fingerprint,
+  joinTransaction,
+  splitTransaction,
   type Transaction,
   type TransactionExpectations,
 } from '../../lib/protocol/transaction.js'
@@ -10,113 +15,146 @@ import {
 const now = 1_750_000_000
 
 const transaction: Transaction = {
-  state: 'state-of-this-attempt',
-  nonce: 'nonce-of-this-attempt',
-  codeVerifier: 'verifier-of-this-attempt',
+  id: 'id-of-this-12',
+  seed: 'seed-of-this-attempt',
+  binding: fingerprint('this browser'),
+  settings: 'settings',
   returnTo: '/claims',
-  redirectUri: 'https://rp.example/callback',
-  issuer: 'https://op.example',
-  clientId: 'client',
-  responseType: 'code id_token',
-  responseMode: 'form_post',
   createdAt: now - 60,
+  startedAt: (now - 60) * 1_000_000,
 }
 
 const expected: TransactionExpectations = {
-  state: transaction.state,
-  issuer: transaction.issuer,
-  clientId: transaction.clientId,
-  redirectUri: transaction.redirectUri,
-  responseType: transaction.responseType,
-  responseMode: transaction.responseMode,
+  browser: { id: 'this browser', createdAt: now - 3600 },
+  settings: 'settings',
   now,
   lifetime: 900,
 }
 
-test('an answer to this attempt is taken', () => {
-  checkTransaction(transaction, expected)
-})
-
-const mismatches: readonly { name: string; change: Partial<TransactionExpectations> }[] = [
-  { name: 'another state', change: { state: 'state-of-that-attempt' } },
-  { name: 'a state that is the beginning of the right one', change: { state: 'state' } },
-  { name: 'a state that goes on after the right one', change: { state: `${transaction.state}x` } },
-  { name: 'an empty state', change: { state: '' } },
-  { name: 'another issuer', change: { issuer: 'https://op.example/' } },
-  { name: 'another client', change: { clientId: 'Client' } },
-  { name: 'another redirect URI', change: { redirectUri: 'https://rp.example/callback/' } },
-  { name: 'another response type', change: { responseType: 'code' } },
-  { name: 'another response mode', change: { responseMode: 'query' } },
-]
-
-for (const { name, change } of mismatches) {
-  test(`an answer with ${name} does not belong to this attempt`, () => {
-    assert.throws(() => checkTransaction(transaction, { ...expected, ...change }), {
-      code: 'ERR_OIDC_TRANSACTION_MISMATCH',
-    })
-  })
-}
-
-const times = [
-  { name: 'at the last second', createdAt: now - 900, isAccepted: true },
-  { name: 'one second too late', createdAt: now - 901, isAccepted: false },
-  { name: 'from a clock 30 seconds ahead', createdAt: now + 30, isAccepted: true },
-  { name: 'from the future', createdAt: now + 31, isAccepted: false },
-]
-
-for (const { name, createdAt, isAccepted } of times) {
-  test(`an answer ${name} is ${isAccepted ? 'taken' : 'refused'}`, () => {
-    const check = () => checkTransaction({ ...transaction, createdAt }, expected)
-    if (isAccepted) check()
-    else assert.throws(check, { code: 'ERR_OIDC_TRANSACTION_EXPIRED' })
-  })
-}
-
-test('what a cookie held is read as a transaction', () => {
-  assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(transaction))), transaction)
-})
-
-test('what a cookie held of an attempt by query is read', () => {
-  const byQuery: Transaction = { ...transaction, responseType: 'code', responseMode: 'query' }
-  assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(byQuery))), byQuery)
-})
-
-test('what a cookie held is read with every optional member', () => {
-  const whole: Transaction = {
-    ...transaction,
-    sessionId: 'id',
-    maxAge: 0,
-    acrValues: ['mfa'],
-    scope: '',
-    continues: 'user',
-    restarts: 1,
+/** What comes of an answer: the verdict, or the code of the error. */
+function outcome(changes: Partial<Transaction>, expectations: Partial<TransactionExpectations> = {}): string {
+  try {
+    return checkTransaction({ ...transaction, ...changes }, { ...expected, ...expectations })
+  } catch (error) {
+    assert.ok(error instanceof OidcError)
+    return error.code.replace('ERR_OIDC_', '')
   }
-  assert.deepEqual(parseTransaction(JSON.parse(JSON.stringify(whole))), whole)
+}
+
+describe('an answer of the browser that asked', () => {
+  test('is valid for as long as a sign-in may take', () => {
+    assert.equal(outcome({}), 'valid')
+    assert.equal(outcome({ createdAt: now - 900 }), 'valid')
+    assert.equal(outcome({ createdAt: now + 30 }), 'valid')
+  })
+
+  test('that is late, or from the future, starts anew once', () => {
+    for (const createdAt of [now - 901, now - 1e6, now + 31]) {
+      assert.equal(outcome({ createdAt }), 'restart')
+      assert.equal(outcome({ createdAt, restarts: 1 }), 'TRANSACTION_EXPIRED')
+    }
+  })
+
+  test('to a request with other settings starts anew three times', () => {
+    const settings = 'after the deployment'
+    for (const restarts of [0, 1, 2]) assert.equal(outcome({ restarts }, { settings }), 'restart')
+    assert.equal(outcome({ restarts: 3 }, { settings }), 'TRANSACTION_MISMATCH')
+  })
 })
 
-const texts = ['state', 'nonce', 'codeVerifier', 'returnTo', 'redirectUri', 'issuer', 'clientId']
-const broken: readonly (readonly [string, unknown])[] = [
-  ...texts.flatMap(name => [undefined, '', 42, null, ['x']].map(value => [name, value] as const)),
-  ...[undefined, 'id_token code', 'token', 42].map(value => ['responseType', value] as const),
-  ...[undefined, 'fragment', '', 42].map(value => ['responseMode', value] as const),
-  ...[undefined, '1750000000', -1, Number.NaN, 1e300].map(value => ['createdAt', value] as const),
-  ['sessionId', 42],
-  ...['false', 0, null].map(value => ['pkce', value] as const),
-  ...['0', -1, 0.5, null].map(value => ['maxAge', value] as const),
-  ...['mfa', [1], {}].map(value => ['acrValues', value] as const),
-  ...[42, null, ['openid']].map(value => ['scope', value] as const),
-  ...[42, null, ['user']].map(value => ['continues', value] as const),
-  ...['0', -1, 0.5].map(value => ['restarts', value] as const),
-]
+describe('an answer of a browser with another binding', () => {
+  const replaced = { id: 'another binding', createdAt: now - 61 }
 
-for (const [name, value] of broken) {
-  test(`a cookie whose ${name} is ${JSON.stringify(value)} holds no transaction`, () => {
-    assert.equal(parseTransaction({ ...transaction, [name]: value }), undefined)
+  test('starts anew where the binding may have been replaced since: three times, then it is an error', () => {
+    for (const createdAt of [now - 120, now - 61, now]) {
+      const browser = { ...replaced, createdAt }
+      for (const restarts of [0, 1, 2]) assert.equal(outcome({ restarts }, { browser }), 'restart')
+      assert.equal(outcome({ restarts: 3 }, { browser }), 'TRANSACTION_MISSING')
+    }
   })
-}
 
-for (const value of [undefined, null, 'text', 42, [], [transaction]]) {
-  test(`a cookie with ${JSON.stringify(value)?.slice(0, 20)} holds no transaction`, () => {
-    assert.equal(parseTransaction(value), undefined)
+  test('is refused where the browser had its binding before the sign-in began', () => {
+    const browser = { ...replaced, createdAt: now - 121 }
+    assert.equal(outcome({}, { browser }), 'TRANSACTION_MISSING')
   })
-}
+
+  test('is refused where the user has signed out since the sign-in began, and starts anew where it began later', () => {
+    const { startedAt } = transaction
+    const outcomeAfter = (signedOutAt: number) => outcome({}, { browser: { ...replaced, signedOutAt } })
+    assert.equal(outcomeAfter(startedAt), 'SIGN_IN_ENDED')
+    assert.equal(outcomeAfter(startedAt + 1), 'SIGN_IN_ENDED')
+    assert.equal(outcomeAfter(startedAt - 1), 'restart')
+  })
+})
+
+describe('nonce and verifier', () => {
+  const secrets = (changes: Partial<Transaction> = {}, binding = 'this browser') => {
+    const { nonce, codeVerifier } = deriveSecrets({ ...transaction, ...changes }, binding)
+    return [nonce, codeVerifier]
+  }
+
+  test('are the same whenever they are derived, and have 43 URL-safe characters', () => {
+    assert.deepEqual(secrets(), secrets())
+    for (const value of secrets()) assert.match(value, /^[\w-]{43}$/)
+  })
+
+  test('differ from each other, and with every part they hang on', () => {
+    const all = [secrets(), secrets({ id: 'x' }), secrets({ seed: 'x' }), secrets({}, 'x')].flat()
+    assert.equal(new Set(all).size, 8)
+  })
+})
+
+describe('what is sealed', () => {
+  const text = fc.string({ minLength: 1 })
+  const count = fc.nat()
+  const some = fc.record(
+    {
+      id: text,
+      seed: text,
+      binding: text,
+      settings: text,
+      returnTo: text,
+      createdAt: fc.integer({ min: 0, max: 4e9 }),
+      startedAt: count,
+      begunAt: count,
+      sessionId: text,
+      subject: text,
+      maxAge: count,
+      freshLogin: fc.constant(true),
+      pkce: fc.constant(false),
+      acrValues: fc.array(text),
+      extraScope: text,
+      params: fc.dictionary(text, fc.string()),
+      restarts: count,
+      rounds: count,
+    },
+    { requiredKeys: ['id', 'seed', 'binding', 'settings', 'returnTo', 'createdAt', 'startedAt'] },
+  )
+
+  test('comes back as it was, whatever it holds', () => {
+    fc.assert(
+      fc.property(some, value => {
+        const { core, rest } = JSON.parse(JSON.stringify(splitTransaction(value as Transaction)))
+        const joined = joinTransaction(value.id, core, rest)
+        assert.equal(
+          JSON.stringify(joined, Object.keys(value).sort()),
+          JSON.stringify(value, Object.keys(value).sort()),
+        )
+      }),
+    )
+  })
+
+  test('is refused with a part that is missing or of another kind', () => {
+    const { core, rest } = splitTransaction({ ...transaction, restarts: 1, maxAge: 0, pkce: false })
+    assert.ok(joinTransaction('id', core, rest))
+    for (const name of Object.keys(core)) {
+      for (const value of [null, {}, -1, '']) {
+        assert.equal(joinTransaction('id', { ...core, [name]: value }, rest), undefined, `${name}: ${value}`)
+      }
+    }
+    for (const other of [undefined, null, 'text', [], 5]) {
+      assert.equal(joinTransaction('id', other, rest), undefined)
+      assert.equal(joinTransaction('id', core, other), undefined)
+    }
+  })
+})

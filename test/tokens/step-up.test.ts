@@ -70,7 +70,7 @@ test('maxAge 0 asks for a new sign-in, which counts for the page it was made for
   const { agent, site, provider, signIn, advance } = await start({ maxAge: 0 })
   await signIn()
   assert.equal((await agent.visit(`${site.url}/vault`)).status, 200)
-  assert.equal(provider.requestsTo('authorize')[1]?.query.max_age, '0')
+  assert.equal(provider.requestsTo('authorize')[1]?.query.prompt, 'login')
   advance(60 + 60 + 1)
   assert.equal((await agent.visit(`${site.url}/vault`)).status, 200)
   assert.equal(provider.count('authorize'), 3)
