@@ -43,7 +43,7 @@ export const scope: Rule<string> = {
   expected: 'a string of scopes, separated by spaces',
   read(value, place) {
     const { expected } = scope
-    if (Array.isArray(value))
+    if (guarded(place, () => Array.isArray(value)))
       return refuse(`${nameOf(place)} must be ${expected}, but it is an array: write "openid profile"`)
     if (typeof value !== 'string') return refuseValue(value, expected, place)
     const words = ['openid', ...value.split(' ').filter(Boolean)]
