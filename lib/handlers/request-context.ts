@@ -4,6 +4,7 @@ import type { UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from './access-tokens.js'
 import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
+import { checkArguments } from './argument-rules.js'
 import type { LoginOptions } from './asked-params.js'
 import { varyByCookie } from './cookies.js'
 import { answerFailure } from './failure.js'
@@ -124,7 +125,8 @@ export class RequestContext implements OidcRequestContext {
     return startLogin(this.#visit, await withHint(this.#visit, options))
   }
 
-  accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
+  async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
+    checkArguments('accessToken', options)
     return this.#accessToken(options)
   }
 
@@ -152,7 +154,8 @@ export class RequestContext implements OidcRequestContext {
     return (await this.#tokens()).idToken
   }
 
-  userInfo(options: UserInfoOptions = {}): Promise<UserInfo> {
+  async userInfo(options: UserInfoOptions = {}): Promise<UserInfo> {
+    checkArguments('userInfo', options)
     return fetchUserInfo(this.#visit, options)
   }
 
@@ -160,7 +163,8 @@ export class RequestContext implements OidcRequestContext {
     return startLogin(this.#visit, options)
   }
 
-  logout(options: LogoutOptions = {}): Promise<void> {
+  async logout(options: LogoutOptions = {}): Promise<void> {
+    checkArguments('logout', options)
     return endSignIn(this.#visit, options)
   }
 
