@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import type { SessionSummary } from '../state/ticket.js'
+import { ifThereIsRoom } from '../state/unavailable.js'
 import { type FormField, readFormFields } from './form-body.js'
 import { answerProvider } from './provider-request.js'
 import { announceSignOut } from './sign-out.js'
@@ -29,7 +30,8 @@ async function endByLogoutToken({ req, services }: Visit): Promise<void> {
   if (await state.hasHappened('logout token', name)) return
   const ended = await endSessions(services, claims)
   // Marked after the effect: what failed half-way can be done again with the same token.
-  await state.once('logout token', name, tokensRemembered)
+  // Where Redis is full it is not marked: a token that comes again ends nothing that is later than the token.
+  await ifThereIsRoom(() => state.once('logout token', name, tokensRemembered))
   await announceSignOut(site, 'back-channel', ended)
 }
 

@@ -23,9 +23,22 @@ function allowFraming(res: Response, issuer: string): void {
   res.setHeader('Content-Security-Policy', `default-src 'none'; frame-ancestors ${new URL(issuer).origin}`)
 }
 
+/**
+ * A front-channel logout is loaded in a frame: never by a link, an image, a script or a style sheet. Browsers without Fetch Metadata do
+ * not say what loads it.
+ *
+ * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
+ */
+function checkFrame({ headers }: Request): void {
+  const destination = headers['sec-fetch-dest']
+  if (destination === undefined || destination === 'iframe' || destination === 'frame') return
+  throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: the request does not come from a frame')
+}
+
 async function endNamedSession(visit: Visit): Promise<void> {
   const { req, services } = visit
   const { site, state } = services
+  checkFrame(req)
   const request = parseFrontChannelLogout(req.originalUrl.replace(/^[^?]*/, ''))
   checkFrontChannelIssuer(request, site.issuer)
   const ended: (SessionSummary | Ticket)[] = []

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isSameSecret } from '../protocol/constant-time.js'
 import type { Sealer } from '../state/seal.js'
@@ -18,7 +18,9 @@ export interface LogoutState {
 }
 
 export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
-  const name = hostCookieName('oidc.logout', site.secure)
+  // Sites on other ports and paths of this host share its cookies: each has a name of its own.
+  const realm = hash('sha256', JSON.stringify([site.issuer, site.clientId, site.baseUrl]), 'base64url').slice(0, 10)
+  const name = hostCookieName(`oidc.logout.${realm}`, site.secure)
   const attributes: CookieAttributes = { secure: site.secure, sameSite: 'lax', maxAge: lifetime }
   return {
     save(res, returnTo) {

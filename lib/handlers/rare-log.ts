@@ -6,13 +6,16 @@ const period = 60_000
 /** Kinds that are counted at a time; more cannot be told apart. */
 const mostKinds = 100
 
+/** Lines of one kind that are written as they are. */
+const inFull = 3
+
 interface Counter {
   count: number
   reported: number
 }
 
 /**
- * The first line of a kind is written at once; after that one line when ten, a hundred, a thousand, ... of it have come within a minute,
+ * The first three lines of a kind are written at once; after that one line when ten, a hundred, a thousand, ... of it have come within a minute,
  * and one with the number at the end of the minute. So a flood of requests that are refused writes a few lines, and none is unknown.
  */
 export function createRareLog(log: (line: string) => void): RareLog {
@@ -24,7 +27,7 @@ export function createRareLog(log: (line: string) => void): RareLog {
   }
 
   function startCounting(kind: string): Counter {
-    const counter: Counter = { count: 0, reported: 1 }
+    const counter: Counter = { count: 0, reported: inFull }
     counters.set(kind, counter)
     setTimeout(() => {
       counters.delete(kind)
@@ -37,7 +40,7 @@ export function createRareLog(log: (line: string) => void): RareLog {
     const kind = counters.has(wanted) || counters.size < mostKinds ? wanted : 'other refusals'
     const counter = counters.get(kind) ?? startCounting(kind)
     counter.count += 1
-    if (counter.count === 1) log(line)
+    if (counter.count <= inFull) log(line)
     else if (/^10+$/.test(String(counter.count))) report(kind, counter)
   }
 }

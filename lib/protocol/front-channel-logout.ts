@@ -16,12 +16,15 @@ export interface FrontChannelLogout {
 const MAX_LENGTH = 4096
 
 /**
- * Reads the query of a front-channel logout. Parameters nobody knows are ignored.
+ * Reads the query of a front-channel logout. Unknown parameters are ignored. `&amp;` before `iss` and `sid`, which a page that escapes
+ * an address twice makes of `&`, is read as `&`.
  *
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
  */
 export function parseFrontChannelLogout(query: string): FrontChannelLogout {
   if (query.length > MAX_LENGTH) throw malformed('the query is too long')
+  const unescaped = query.replace(/&amp;(?=(?:iss|sid)=)/g, '&')
+  if (unescaped !== query) return parseFrontChannelLogout(unescaped)
   const fields = new URLSearchParams(query)
   const [iss, sid] = [single(fields, 'iss'), single(fields, 'sid')]
   if (sid === undefined && iss !== undefined) throw malformed('there is an iss and no sid')

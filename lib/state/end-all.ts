@@ -6,6 +6,7 @@ import type { SessionIndex, SessionQuery } from './session-index.js'
 import type { StoreClient } from './store-client.js'
 import type { StoreClock } from './store-clock.js'
 import type { SessionSummary } from './ticket.js'
+import { ifThereIsRoom } from './unavailable.js'
 
 /** How far the end of several sessions reaches. */
 export interface EndAllOptions {
@@ -84,19 +85,29 @@ export function createSessionEnder({ backend, index, client, clock, endRecord }:
     return existed
   }
 
+  async function endFound(query: SessionQuery, options: TimedOptions): Promise<number> {
+    let count = 0
+    for (const keys of batchesOf(await index.find(query))) {
+      const outcomes = await Promise.all(keys.map(key => endIfMeant(key, options, query)))
+      const ended = keys.filter((_, at) => outcomes[at])
+      count += ended.length
+      await index.forget(query, ...ended)
+    }
+    return count
+  }
+
   return {
     async endAll(query, options = {}) {
       const { remember } = options
       const logout = options.logout && { ...options.logout, at: await clock.latest() }
-      if (logout !== undefined && remember !== undefined) await index.markLogout(query, logout, remember)
-      let count = 0
-      for (const keys of batchesOf(await index.find(query))) {
-        const outcomes = await Promise.all(keys.map(key => endIfMeant(key, { ...options, logout }, query)))
-        const ended = keys.filter((_, at) => outcomes[at])
-        count += ended.length
-        await index.forget(query, ...ended)
-      }
-      return count
+      const mark = () =>
+        logout === undefined || remember === undefined
+          ? Promise.resolve(true)
+          : ifThereIsRoom(() => index.markLogout(query, logout, remember))
+      const isMarked = await mark()
+      const count = await endFound(query, { ...options, logout })
+      // Redis was full. Ending needs no room, and has made some: what came in between ends now. A sign-in needs room as well.
+      return !isMarked && (await mark()) ? count + (await endFound(query, { ...options, logout })) : count
     },
     async endOne(handle, options) {
       const key = client.keyOfHandle(handle)

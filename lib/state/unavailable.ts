@@ -20,6 +20,22 @@ export function reasonOf(error: unknown): string {
   return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
 }
 
+/** Whether Redis refused a write because its memory is full (`maxmemory` with `noeviction`). It still deletes. */
+export function isFull(error: unknown): boolean {
+  return error instanceof OidcError && (error.cause as { reason?: string } | undefined)?.reason === 'OOM'
+}
+
+/** Does what needs room, where it can be left out. Whether there was room. */
+export async function ifThereIsRoom(write: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await write()
+    return true
+  } catch (error) {
+    if (isFull(error)) return false
+    throw error
+  }
+}
+
 /** Settles like `work`, or fails after `milliseconds`; `isLate` tells the work that nobody waits for it any more. */
 export function withDeadline<T>(
   command: string,
