@@ -63,8 +63,9 @@ async function isSignedInAlready(visit: Visit, { attempt, binding }: Arrival, su
   const { state, site } = visit.services
   const { createdAt, begunAt = createdAt, params, extraScope } = attempt
   const asksForMore = attempt.subject !== undefined || params !== undefined || extraScope !== undefined
+  const isCircle = (attempt.rounds ?? 0) > 0
   const { sessionId, signedInAt = 0 } = binding
-  if (asksForMore || sessionId === undefined || signedInAt < Math.floor(begunAt)) return false
+  if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
   const ticket = (await state.load(sessionId, { extend: false }))?.ticket()
   return ticket !== undefined && ticket.subject === subject && ticket.issuer === site.issuer
 }

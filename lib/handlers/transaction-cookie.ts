@@ -106,7 +106,10 @@ export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' 
         createdAt,
         setAt: now,
         ...(signedOutAt !== undefined && { signedOutAt }),
-        ...(session.id.length <= LONGEST_SESSION_ID && { sessionId: session.id, signedInAt: now }),
+        ...(session.id.length <= LONGEST_SESSION_ID && {
+          sessionId: session.id,
+          signedInAt: site.now().getTime() / 1000,
+        }),
         ...(session.rounds > 0 && { rounds: session.rounds }),
       })
     },
