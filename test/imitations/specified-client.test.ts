@@ -1,94 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { OidcOptions, ResponseType } from '../../lib/index.js'
-import { type Agent, createAgent } from '../support/agent.js'
-import {
-  duende,
-  type Imitation,
-  identityServer3,
-  leaveProvider,
-  openIddict,
-  startImitation,
-  type Traits,
-  visitSigningIn,
-} from '../support/imitations/index.js'
+import type { Agent } from '../support/agent.js'
+import { duende, identityServer3, leaveProvider, openIddict, type Traits } from '../support/imitations/index.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { type Site, startSite } from '../support/site.js'
-
-/** Seconds. */
-const TOKEN_LIFE = 3600
-const SPECIFIED = 'openid email profile read write offline_access'
+import { isSignedIn, type Place, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
 
 let redis: RedisServer
 before(async () => {
   redis = await startRedis()
 })
 after(() => redis.stop())
-
-interface Place {
-  readonly imitation: Imitation
-  readonly site: Site
-  /** Moves the clocks of provider, site and browsers. */
-  advance(seconds: number): void
-  browser(): Agent
-}
-
-async function withPlace(traits: Traits, oidc: OidcOptions, run: (place: Place) => Promise<void>): Promise<void> {
-  let moved = 0
-  const now = () => Date.now() + moved
-  const imitation = await startImitation(traits, { accessTokenLife: TOKEN_LIFE, now })
-  const { issuer, clientId, clientSecret } = imitation
-  const site = await startSite({
-    oidc: {
-      issuer,
-      clientId,
-      clientSecret,
-      scope: SPECIFIED,
-      redis: redis.url,
-      now: () => new Date(now()),
-      ...oidc,
-    },
-  })
-  register({ imitation, site }, {})
-  try {
-    await run({
-      imitation,
-      site,
-      advance(seconds) {
-        moved += seconds * 1000
-      },
-      browser: () => createAgent({ now }),
-    })
-  } finally {
-    await site.close()
-    await imitation.close()
-  }
-}
-
-/** A channel at a time, so that one that does nothing is not covered by the other. */
-function register(
-  { imitation, site: { url } }: Pick<Place, 'imitation' | 'site'>,
-  { frontChannel = false, backChannel = false },
-): void {
-  imitation.register({
-    redirectUris: [`${url}/callback`],
-    postLogoutRedirectUris: [`${url}/logout/callback`],
-    frontChannelLogoutUri: frontChannel ? `${url}/logout/frontchannel` : undefined,
-    backChannelLogoutUri: backChannel ? `${url}/logout/backchannel` : undefined,
-  })
-}
-
-async function signIn({ site, imitation, browser }: Place): Promise<Agent> {
-  const agent = browser()
-  const page = await visitSigningIn(agent, `${site.url}/claims`)
-  assert.equal(page.url, `${site.url}/claims`, `${page.status} ${page.text}\n${imitation.log.join('\n')}`)
-  return agent
-}
-
-async function isSignedIn({ site }: Place, agent: Agent): Promise<boolean> {
-  const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
-  return page.json<{ isAuthenticated: boolean }>().isAuthenticated
-}
 
 async function seesClaims(place: Place, hasUserinfo: boolean): Promise<Agent> {
   const agent = await signIn(place)
@@ -181,23 +103,31 @@ describe('the client of the specification', () => {
   for (const { traits, options = {}, responseTypes } of candidates) {
     for (const responseType of responseTypes) {
       test(`${traits.name}, ${responseType}: signs in, refreshes once for twenty requests, and signs out by every channel`, () =>
-        withPlace(traits, { responseType, responseMode: 'form_post', ...options }, async place => {
-          const agent = await seesClaims(place, true)
-          await refreshesOnce(place, agent)
-          await signsOutHere(place, agent)
-          await signsOutByFrame(place)
-          await signsOutByLogoutToken(place)
-        }))
+        withPlace(
+          traits,
+          { oidc: { responseType, responseMode: 'form_post', redis: redis.url, ...options } },
+          async place => {
+            const agent = await seesClaims(place, true)
+            await refreshesOnce(place, agent)
+            await signsOutHere(place, agent)
+            await signsOutByFrame(place)
+            await signsOutByLogoutToken(place)
+          },
+        ))
     }
   }
 
   for (const traits of [identityServer3({ flow: 'Implicit' }), duende(), openIddict()]) {
     test(`${traits.name}, id_token: signs in by the ID Token alone, and signs out by every channel`, () =>
-      withPlace(traits, { responseType: 'id_token', scope: 'openid email profile' }, async place => {
-        const agent = await seesClaims(place, false)
-        await signsOutHere(place, agent)
-        await signsOutByFrame(place)
-        await signsOutByLogoutToken(place)
-      }))
+      withPlace(
+        traits,
+        { oidc: { responseType: 'id_token', scope: 'openid email profile', redis: redis.url } },
+        async place => {
+          const agent = await seesClaims(place, false)
+          await signsOutHere(place, agent)
+          await signsOutByFrame(place)
+          await signsOutByLogoutToken(place)
+        },
+      ))
   }
 })

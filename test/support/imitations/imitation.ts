@@ -159,7 +159,7 @@ function answerUserInfo({ book }: Setting, { headers }: RecordedRequest): Endpoi
 }
 
 function buildMetadata(setting: Setting): Readonly<Record<string, unknown>> {
-  const { issuer, traits, scopes, defaultKey, idTokenKey } = setting
+  const { issuer, traits, scopes, defaultKey, idTokenKey, clientJwks } = setting
   return {
     issuer,
     jwks_uri: addressOf(setting, 'jwks'),
@@ -175,5 +175,15 @@ function buildMetadata(setting: Setting): Readonly<Record<string, unknown>> {
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [...new Set([defaultKey.alg, idTokenKey.alg])],
     ...traits.metadata,
+    // IdentityServer3 always lists the same two methods, whatever it takes.
+    ...(clientJwks.length > 0 &&
+      !traits.name.startsWith('IdentityServer3') && {
+        token_endpoint_auth_methods_supported: ['private_key_jwt', ...methodsOf(traits)],
+      }),
   }
+}
+
+function methodsOf({ metadata }: Traits): readonly unknown[] {
+  const methods = metadata.token_endpoint_auth_methods_supported
+  return Array.isArray(methods) ? methods : []
 }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Express } from 'express'
+import { type ClientAssertionOptions, type OidcOptions, requiresScope } from '../../lib/index.js'
+import {
+  duende,
+  identityServer3,
+  identityServer4,
+  leaveProvider,
+  openIddict,
+  openIdentityServer,
+  type Traits,
+  visitSigningIn,
+} from '../support/imitations/index.js'
+import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
+import { isSignedIn, signIn, TOKEN_LIFE, withPlace } from './place.js'
+
+const hybrid3 = identityServer3({ flow: 'Hybrid' })
+const pkceOf = (traits: Traits): OidcOptions => (traits.pkce === 'ignored' ? { pkce: false } : {})
+const all = [hybrid3, identityServer4(), openIdentityServer(), duende(), openIddict()]
+
+function addNarrow(app: Express): void {
+  app.get('/narrow', (req, res, next) => {
+    req.oidc.accessToken({ scope: 'read' }).then(token => res.json(token), next)
+  })
+}
+
+function addScoped(app: Express): void {
+  app.get('/write', requiresScope('write'), (_req, res) => void res.send('written'))
+  app.get('/read', requiresScope('read'), (_req, res) => void res.send('read'))
+}
+
+describe('a client with a private key', () => {
+  const tokenEndpoint = { audience: 'token_endpoint' } as const
+  const rows: readonly (readonly [Traits, Partial<ClientAssertionOptions>])[] = [
+    [identityServer4(), tokenEndpoint],
+    [openIdentityServer(), tokenEndpoint],
+    [duende(), {}],
+    [duende({ strictAudience: true }), {}],
+    [openIddict(), {}],
+  ]
+  for (const [traits, assertion] of rows) {
+    const how = 'audience' in assertion ? 'with the token endpoint as audience' : 'with the defaults'
+    const strict = traits.clients.assertion.typ === 'required' ? ', which takes one typ alone,' : ''
+    test(`signs in at ${traits.name}${strict} ${how}`, async () => {
+      const key = await createSigningKey('ES256')
+      const clientAuthentication = {
+        method: 'private_key_jwt',
+        key: exportPrivateJwk(key),
+        algorithm: 'ES256',
+        ...assertion,
+      } as const
+      const oidc = {
+        clientAuthentication,
+        ...pkceOf(traits),
+      }
+      await withPlace(traits, { oidc, imitation: { clientJwks: [key.publicJwk] } }, async place => {
+        await signIn(place)
+        const [request] = place.imitation.requestsTo('token')
+        assert.ok(request?.form.client_assertion)
+      })
+    })
+  }
+})
+
+for (const traits of all) {
+  test(`${traits.name}: a secret that form encoding changes signs in, without an option`, () =>
+    withPlace(traits, { oidc: pkceOf(traits), imitation: { clientSecret: 'a+secret/with=signs%' } }, async place => {
+      await signIn(place)
+    }))
+}
+
+for (const responseType of ['code id_token token', 'code token'] as const) {
+  test(`IdentityServer3, ${responseType}: a scope that the user unticks is not granted`, () =>
+    withPlace(hybrid3, { oidc: { responseType, pkce: false }, routes: addScoped }, async place => {
+      const agent = await signIn(place, { refuses: ['write'] })
+      const [read, write] = [await agent.open(`${place.site.url}/read`), await agent.open(`${place.site.url}/write`)]
+      assert.deepEqual([read.status, write.status], [200, 403])
+    }))
+}
+
+for (const traits of all) {
+  test(`${traits.name}: a user whose ID Token is long is signed out there as well`, () =>
+    withPlace(traits, { oidc: pkceOf(traits), imitation: { longestTarget: 1800 } }, async place => {
+      const agent = await signIn(place)
+      const page = await agent.click(`${place.site.url}/logout`)
+      const there = page.forms[0]?.isAutomatic ? await agent.submitForm() : page
+      assert.match(there.text, /You are signed out/, place.imitation.log.join('\n'))
+      const { back } = await leaveProvider(agent, there)
+      assert.equal(back?.url, `${place.site.url}/`)
+      assert.deepEqual([await isSignedIn(place, agent), place.imitation.isSignedIn('alice')], [false, false])
+    }))
+}
+
+for (const traits of [identityServer4(), openIdentityServer(), duende()]) {
+  test(`${traits.name}: a token for a narrower scope is refused, because the server ignores the scope of a refresh`, () =>
+    withPlace(traits, { routes: addNarrow }, async place => {
+      const agent = await signIn(place)
+      const page = await agent.fetch(`${place.site.url}/narrow`, { from: `${place.site.url}/claims` })
+      assert.equal(page.status, 403, page.text)
+      assert.match(page.text, /ERR_OIDC_TOKEN_DENIED/)
+      assert.equal(await isSignedIn(place, agent), true)
+    }))
+}
+
+test('a user who signs in as another one at the provider is that one here', () =>
+  withPlace(identityServer4(), {}, async place => {
+    const agent = await signIn(place, { user: 'bob' })
+    assert.equal(agent.page?.json<{ sub: string }>().sub, '818727-bob')
+    await visitSigningIn(agent, `${place.site.url}/claims`)
+    place.advance(TOKEN_LIFE)
+    assert.equal(await isSignedIn(place, agent), true)
+  }))
