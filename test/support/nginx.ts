@@ -19,15 +19,17 @@ export interface NginxOptions {
   readonly upstream: number
   /** Directives of the `server` block. Default: none, so that nginx works with its defaults. */
   readonly directives?: string
+  /** Directives beside `location`, such as another `listen`. Default: none. */
+  readonly server?: string
 }
 
 /** A real nginx in front of a server, with its own defaults for sizes and buffers. */
-export async function startNginx({ upstream, port, directives = '' }: NginxOptions): Promise<Nginx> {
+export async function startNginx({ upstream, port, directives = '', server = '' }: NginxOptions): Promise<Nginx> {
   const program = findTool('nginx')
   if (program === undefined) throw new Error('There is no nginx: node test/tools/ensure-tools.mjs says what to do')
   const taken = port ?? (await freePort())
   const folder = mkdtempSync(join(tmpdir(), 'oidc-nginx-'))
-  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, taken, upstream, directives))
+  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, { port: taken, upstream, directives, server }))
   const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
   await answering(child, taken)
   return {
@@ -41,7 +43,7 @@ export async function startNginx({ upstream, port, directives = '' }: NginxOptio
   }
 }
 
-function configuration(folder: string, port: number, upstream: number, directives: string): string {
+function configuration(folder: string, { port, upstream, directives, server }: Required<NginxOptions>): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     name => `${name}_temp_path ${join(folder, name)};`,
   )
@@ -55,6 +57,7 @@ http {
   ${temporary.join('\n  ')}
   server {
     listen 127.0.0.1:${port};
+    ${server}
     location / {
       proxy_pass http://127.0.0.1:${upstream};
       proxy_set_header Host $http_host;
