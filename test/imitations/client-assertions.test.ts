@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { JWK } from 'jose'
 import type { PrivateKeyAuthentication } from '../../lib/index.js'
@@ -14,6 +14,7 @@ import {
   type Traits,
   visitSigningIn,
 } from '../support/imitations/index.js'
+import { keepSecret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -60,6 +61,30 @@ describe('private_key_jwt', () => {
         const page = await visitSigningIn(createAgent(), `${site.url}/claims`)
         assert.equal(page.status, taken ? 200 : 502, `${page.text} ${imitation.log.join()}`)
         if (!taken) assert.match(site.log.join('\n'), /invalid_client[\s\S]*audience: 'token_endpoint'/)
+      } finally {
+        await site.close()
+        await imitation.close()
+      }
+    })
+  }
+})
+
+describe('a secret that form encoding changes', () => {
+  for (const [what, clientAuthentication, status] of [
+    ['goes into the body by itself, and signs in', undefined, 200],
+    ['is refused where the site chose Basic, and the log names the other way', 'client_secret_basic', 502],
+  ] as const) {
+    test(`at a server that does not decode Basic credentials: it ${what}`, async () => {
+      const clientSecret = keepSecret('odd client secret', `s3+cr/3t=%20-${randomBytes(12).toString('hex')}`)
+      const imitation = await startImitation(identityServer3(), { clientSecret, asksConsent: false })
+      const { issuer, clientId } = imitation
+      const oidc = { issuer, clientId, clientSecret, clientAuthentication, pkce: false, scope: 'openid' }
+      const site = await startSite({ oidc, handlesErrors: false })
+      imitation.register({ redirectUris: [`${site.url}/callback`], postLogoutRedirectUris: [] })
+      try {
+        const page = await visitSigningIn(createAgent(), `${site.url}/claims`)
+        assert.equal(page.status, status, `${page.text} ${imitation.log.join()}`)
+        if (status === 502) assert.match(site.log.join('\n'), /CLIENT_REJECTED.*'client_secret_post'/)
       } finally {
         await site.close()
         await imitation.close()
