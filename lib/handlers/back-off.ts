@@ -5,6 +5,9 @@ import type { VaultView } from '../state/token-vault.js'
 /** Seconds. Nothing that a provider asks for or another process has written binds for longer. */
 const LONGEST = 60
 
+/** Seconds. A provider that was away is noticed soon when it is back; that it is not asked too often, the limit of the process sees to. */
+const LONGEST_OUTAGE = 5
+
 /** Seconds after which a token that was denied is asked for again. */
 const DENIAL = 30
 
@@ -16,9 +19,10 @@ export function isTemporary(error: unknown): error is OidcError {
   return error instanceof OidcError && !NOT_TEMPORARY.includes(error.code)
 }
 
-/** Seconds to wait after so many failures in a row: 1, 2, 4 … 60, of which up to a half is chance; at least what the provider said, up to 60. */
+/** Seconds to wait after so many failures in a row: 1, 2, 4 … 60 (5 for a provider that is away), of which up to a half is chance; at least what the provider said, up to 60. */
 export function backOff(count: number, error: OidcError): number {
-  const longest = Math.min(LONGEST, 2 ** (count - 1))
+  const most = error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE' ? LONGEST_OUTAGE : LONGEST
+  const longest = Math.min(most, 2 ** (count - 1))
   const least = error.code === 'ERR_OIDC_TOKEN_DENIED' ? DENIAL : (retryAfterOf(error) ?? 0)
   return Math.min(LONGEST, Math.max(least, longest * (0.5 + Math.random() / 2)))
 }
@@ -45,6 +49,8 @@ export function failureError({ code, retryAt }: RenewalFailure, now: number): Oi
   return new OidcError(known, 'the provider failed a moment ago, and is not asked again yet', { cause: { retryAfter } })
 }
 
-function retryAfterOf({ cause }: OidcError): number | undefined {
-  return (cause as { retryAfter?: number } | undefined)?.retryAfter
+/** What the provider asked for, in seconds, up to 60. */
+export function retryAfterOf({ cause }: OidcError): number | undefined {
+  const { retryAfter } = (cause ?? {}) as { retryAfter?: number }
+  return retryAfter === undefined ? undefined : Math.min(LONGEST, retryAfter)
 }

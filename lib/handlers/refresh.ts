@@ -14,7 +14,7 @@ import {
   verifyRefresh,
 } from './refresh-answer.js'
 import { logRefusal } from './refusal-log.js'
-import type { Renewals } from './renewal.js'
+import { type Renewals, SLACK } from './renewal.js'
 import type { Revocations } from './revocation.js'
 import { epochSeconds, type Services } from './site.js'
 import { isUsable } from './token-freshness.js'
@@ -40,6 +40,8 @@ export async function refreshTokens(
   const { vault, view, isSettled, purpose, scope, resource } = refresh
   // What the provider is, has to be known before the right to refresh is claimed: the claim covers one exchange.
   await services.provider.metadata()
+  // The caller gets an error earlier. The request goes on within two leases, of which the end is for verifying and saving.
+  const latest = 2 * site.timeouts.provider + SLACK - VERIFY_PATIENCE
   let answer: { readonly response: TokenResponse; readonly idTokenClaims: IdTokenClaims | undefined } | undefined
 
   const kept = await renewals.renew({
@@ -52,7 +54,7 @@ export async function refreshTokens(
       const refreshToken = current.tokens?.refreshToken
       if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
       const grant = { refreshToken, ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
-      const received = await services.provider.refreshTokens(grant).catch(readUnusable)
+      const received = await services.provider.refreshTokens(grant, latest).catch(readUnusable)
       if ('error' in received) return received
       const response = received
       // Nobody is left to give these tokens to: they go back. Where the provider sent no new refresh token, ours goes.

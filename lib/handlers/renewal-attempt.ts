@@ -3,7 +3,7 @@ import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { RenewalFailure } from '../state/renewal-failure.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import { backOff, isTemporary } from './back-off.js'
-import { isStoreAway, keepSaving, type Renewed, type Save, saveRenewal } from './renewal-save.js'
+import { giveBack, isStoreAway, keepSaving, type Renewed, type Save, saveRenewal } from './renewal-save.js'
 import type { TokenGate } from './token-gate.js'
 
 /** Tokens that have to be renewed, and by what. */
@@ -25,31 +25,30 @@ export interface Renewal {
 export interface RenewalAttempts {
   /** @returns what is kept afterwards @throws {OidcError} as {@link Renewals.renew} in `renewal.ts` */
   make(renewal: Renewal, owner: string, view: VaultView): Promise<VaultView>
-  /** Resolves when nothing is waiting to be written any more. */
+  /** Gives back a lease that may or may not be held, in the background. */
+  release(vault: TokenVault, owner: string, view: VaultView): void
+  /** Resolves when no request is under way and nothing is waiting to be written any more. */
   settled(): Promise<void>
 }
+
+/** What came of a request. */
+type Asked = { readonly renewed: Renewed & { readonly error?: OidcError } } | { readonly failed: unknown }
 
 interface AttemptSettings {
   readonly gate: TokenGate
   readonly now: () => Date
   readonly log: (line: string) => void
+  /** Milliseconds a lease lasts. */
+  readonly life: number
+  /** Milliseconds after which the caller gets an error while the request goes on. */
+  readonly deadline: number
   /** Milliseconds for which a renewal is tried to be written. */
   readonly savePatience: number
 }
 
-export function createRenewalAttempts({ gate, now, log, savePatience }: AttemptSettings): RenewalAttempts {
-  const saves = new Set<Promise<void>>()
-
-  async function ask(renewal: Renewal, view: VaultView) {
-    try {
-      const renewed = await renewal.request(view)
-      gate.report(renewed.error)
-      return { renewed }
-    } catch (failed) {
-      gate.report(failed)
-      return { failed }
-    }
-  }
+export function createRenewalAttempts(settings: AttemptSettings): RenewalAttempts {
+  const { gate, now, log, life, deadline, savePatience } = settings
+  const background = createBackground()
 
   async function save(what: Save): Promise<VaultView | undefined> {
     try {
@@ -59,36 +58,104 @@ export function createRenewalAttempts({ gate, now, log, savePatience }: AttemptS
       const saving = keepSaving(what, savePatience).catch(() => {
         log('refreshed tokens could not be written, because Redis stayed away; that session will have to sign in again')
       })
-      saves.add(saving)
-      void saving.then(() => saves.delete(saving))
+      background.add(saving)
       throw error
     }
   }
 
+  /** Writes down what came of the request. */
+  async function conclude(renewal: Renewal, owner: string, view: VaultView, asked: Asked): Promise<VaultView> {
+    const { vault } = renewal
+    if ('failed' in asked) {
+      const verdict = judge(renewal, asked.failed)
+      if (verdict?.endsSession === true) return endOrFind(renewal, view, verdict.error)
+      // Where this fails too, the lease expires by itself.
+      await vault.settle(owner, view, noteOf(renewal, view, verdict, now)).catch(() => {})
+      throw verdict?.error ?? asked.failed
+    }
+    const { renewed } = asked
+    const failed = renewed.error && judge(renewal, renewed.error)
+    const note = renewed.error === undefined ? renewedNote(renewal) : noteOf(renewal, view, failed, now)
+    const noted = { discard: renewed.discard, change: (seen: VaultView) => ({ ...renewed.change(seen), ...note }) }
+    const kept = await save({ vault, owner, view, renewed: noted })
+    if (renewed.error !== undefined) throw failed?.error ?? renewed.error
+    if (kept === undefined) throw ended()
+    return kept
+  }
+
+  /** The provider may have replaced the refresh token: the request goes on under a longer lease, and what it brings is kept. */
+  async function goOn(renewal: Renewal, owner: string, view: VaultView, asking: Promise<Asked>): Promise<never> {
+    const { vault } = renewal
+    const error = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not answer in time')
+    const finish = async (asked: Asked): Promise<unknown> =>
+      isOutage(asked) ? vault.settle(owner, view, {}) : conclude(renewal, owner, view, asked)
+    background.add(asking.then(finish))
+    await vault.claim(owner, view, life).catch(() => {})
+    // The lease stays: it is another owner's as far as this write is concerned.
+    await vault.settle('', view, noteOf(renewal, view, judge(renewal, error), now)).catch(() => {})
+    throw error
+  }
+
   return {
     async make(renewal, owner, view) {
-      const { vault } = renewal
-      const asked = await ask(renewal, view)
-      if ('failed' in asked) {
-        const verdict = judge(renewal, asked.failed)
-        if (verdict?.endsSession === true) return endOrFind(renewal, view, verdict.error)
-        // Where this fails too, the lease expires by itself.
-        await vault.settle(owner, view, noteOf(renewal, view, verdict, now)).catch(() => {})
-        throw verdict?.error ?? asked.failed
-      }
-      const { renewed } = asked
-      const failed = renewed.error && judge(renewal, renewed.error)
-      const note = renewed.error === undefined ? renewedNote(renewal) : noteOf(renewal, view, failed, now)
-      const noted = { discard: renewed.discard, change: (seen: VaultView) => ({ ...renewed.change(seen), ...note }) }
-      const kept = await save({ vault, owner, view, renewed: noted })
-      if (renewed.error !== undefined) throw failed?.error ?? renewed.error
-      if (kept === undefined) throw ended()
-      return kept
+      const began = gate.begin()
+      const asking = ask(gate, renewal, view, began)
+      const asked = await withinDeadline(asking, deadline)
+      if (asked !== undefined) return conclude(renewal, owner, view, asked)
+      gate.report(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not answer in time'), began)
+      return goOn(renewal, owner, view, asking)
+    },
+    release(vault, owner, view) {
+      background.add(giveBack(vault, owner, view, savePatience))
     },
     async settled() {
-      await Promise.allSettled(saves)
+      await background.settled()
     },
   }
+}
+
+/** Nothing came in the end. That was noted when the deadline passed. */
+function isOutage(asked: Asked): boolean {
+  const error = 'failed' in asked ? asked.failed : undefined
+  return error instanceof OidcError && error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE'
+}
+
+async function ask(gate: TokenGate, renewal: Renewal, view: VaultView, began: number): Promise<Asked> {
+  try {
+    const renewed = await renewal.request(view)
+    gate.report(renewed.error, began)
+    return { renewed }
+  } catch (failed) {
+    gate.report(failed, began)
+    return { failed }
+  }
+}
+
+/** Work that no caller waits for. */
+function createBackground(): { add(work: Promise<unknown>): void; settled(): Promise<void> } {
+  const underWay = new Set<Promise<void>>()
+  return {
+    add(work) {
+      const ended = work.then(
+        () => {},
+        () => {},
+      )
+      underWay.add(ended)
+      void ended.then(() => underWay.delete(ended))
+    },
+    async settled() {
+      while (underWay.size > 0) await Promise.all(underWay)
+    },
+  }
+}
+
+/** `undefined`: it takes longer. */
+async function withinDeadline<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>(resolve => {
+    timer = setTimeout(() => resolve(undefined), milliseconds)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** Unless another process has put a newer token there, the newest is void, and nothing will make it good again. */

@@ -66,6 +66,19 @@ export async function keepSaving(save: Save, patience: number): Promise<void> {
   }
 }
 
+/** Gives back a lease, as soon as the store answers. After `patience` milliseconds it has expired by itself. */
+export async function giveBack(vault: TokenVault, owner: string, view: VaultView, patience: number): Promise<void> {
+  const until = performance.now() + patience
+  while (performance.now() < until) {
+    await wait(PAUSE)
+    const isDone = await vault.settle(owner, view, {}).then(
+      () => true,
+      error => !isStoreAway(error),
+    )
+    if (isDone) return
+  }
+}
+
 export function isStoreAway(error: unknown): boolean {
   return error instanceof OidcError && error.code === 'ERR_OIDC_STORE_UNAVAILABLE'
 }

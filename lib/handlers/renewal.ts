@@ -4,6 +4,7 @@ import { OidcError } from '../errors.js'
 import type { VaultView } from '../state/token-vault.js'
 import { failureError, pauseOf } from './back-off.js'
 import { createRenewalAttempts, ended, type Renewal } from './renewal-attempt.js'
+import { isStoreAway } from './renewal-save.js'
 import type { Site } from './site.js'
 import type { TokenGate } from './token-gate.js'
 
@@ -23,7 +24,7 @@ export interface Renewals {
 }
 
 /** Milliseconds beyond the deadlines of everything that happens within a claim. */
-const SLACK = 4_000
+export const SLACK = 4_000
 
 /** Milliseconds for which a renewal is tried to be written, at least. */
 const SAVE_PATIENCE = 30_000
@@ -34,7 +35,14 @@ const LONGEST_PAUSE = 250
 export function createRenewals(site: Pick<Site, 'timeouts' | 'now' | 'log'>, gate: TokenGate): Renewals {
   const { timeouts, now, log } = site
   const life = timeouts.provider + 2 * timeouts.redis + SLACK
-  const attempts = createRenewalAttempts({ gate, now, log, savePatience: Math.max(life, SAVE_PATIENCE) })
+  const attempts = createRenewalAttempts({
+    gate,
+    now,
+    log,
+    life,
+    deadline: timeouts.provider,
+    savePatience: Math.max(life, SAVE_PATIENCE),
+  })
 
   async function renew(renewal: Renewal): Promise<VaultView> {
     const owner = randomUUID()
@@ -64,11 +72,24 @@ export function createRenewals(site: Pick<Site, 'timeouts' | 'now' | 'log'>, gat
   async function claim(renewal: Renewal, owner: string, view: VaultView): Promise<VaultView | undefined> {
     const leave = await gate.enter(life)
     try {
-      const outcome = await renewal.vault.claim(owner, view, life)
+      const outcome = await acquire(renewal, owner, view)
       if (outcome === 'absent') throw ended()
       return outcome === 'claimed' ? await attempts.make(renewal, owner, view) : undefined
     } finally {
       leave()
+    }
+  }
+
+  /** The answer may be lost although the lease was taken: the owner asks again, and where that fails too, gives back what it may hold. */
+  async function acquire({ vault }: Renewal, owner: string, view: VaultView) {
+    try {
+      return await vault.claim(owner, view, life).catch(error => {
+        if (!isStoreAway(error)) throw error
+        return vault.claim(owner, view, life)
+      })
+    } catch (error) {
+      if (isStoreAway(error)) attempts.release(vault, owner, view)
+      throw error
     }
   }
 

@@ -1,11 +1,18 @@
 import { OidcError } from '../errors.js'
-import { backOff } from './back-off.js'
+import { createElapsed } from '../time.js'
+import { retryAfterOf } from './back-off.js'
 
 /** How many token requests of this process may be under way at once. */
 const MOST_AT_ONCE = 50
 
-/** Failures in a row, of whichever sessions, after which the provider is given a rest. */
+/** Failures in a row, of whichever sessions, after which the provider is given a rest. Failures of one moment count once. */
 const FAILURES_UNTIL_REST = 3
+
+/** Seconds between two probes of a provider that is away, at most: how long it may go unnoticed that it is back. */
+const LONGEST_REST = 5
+
+/** Seconds between two probes, at least. */
+const SHORTEST_REST = 0.2
 
 /**
  * The way to the token endpoint for renewals. It lets a bounded number pass at once, and after several failures in a row none for a
@@ -18,18 +25,26 @@ export interface TokenGate {
    * @throws {OidcError} the last failure, while the provider has its rest; ERR_OIDC_PROVIDER_UNAVAILABLE after `patience` ms
    */
   enter(patience: number): Promise<() => void>
-  /** How a request that was let pass has ended. */
-  report(error: unknown): void
+  /** Called when a request is sent. @returns what {@link report} needs to know about it */
+  begin(): number
+  /**
+   * How a request that was let pass has ended.
+   * @param began - of {@link begin}. A failure of a request that began before the last failure was reported says nothing new. Default: now
+   */
+  report(error: unknown, began?: number): void
 }
 
 export function createTokenGate(now: () => Date): TokenGate {
   const queue = new Set<() => void>()
   let active = 0
+  const elapsed = createElapsed(now)
   let failures = 0
+  let reported = 0
   let rest: { readonly until: number; readonly error: OidcError } | undefined
 
-  const isResting = () => rest !== undefined && now().getTime() < rest.until
-  const room = () => (failures >= FAILURES_UNTIL_REST ? 1 : MOST_AT_ONCE)
+  const isResting = () => rest !== undefined && elapsed() < rest.until
+  // After the first failure one request finds out, for all that wait, how the provider is.
+  const room = () => (failures > 0 ? 1 : MOST_AT_ONCE)
 
   function admit(): void {
     for (const start of queue) {
@@ -68,18 +83,26 @@ export function createTokenGate(now: () => Date): TokenGate {
 
   return {
     enter: async patience => (isResting() || active < room() ? pass() : waitForTurn(patience)),
-    report(error) {
+    begin: () => reported,
+    report(error, began = reported) {
       if (!isOutage(error)) {
         failures = 0
         rest = undefined
         return
       }
+      if (began < reported) return
+      reported += 1
       failures += 1
       if (failures < FAILURES_UNTIL_REST) return
-      const seconds = backOff(failures - FAILURES_UNTIL_REST + 1, error)
-      rest = { error, until: now().getTime() + seconds * 1000 }
+      rest = { error, until: elapsed() + restOf(failures - FAILURES_UNTIL_REST, error) * 1000 }
     },
   }
+}
+
+/** Seconds. All of it is chance, so that many processes do not ask at the same moment; `Retry-After` is heeded up to its bound. */
+function restOf(earlier: number, error: OidcError): number {
+  const longest = Math.min(LONGEST_REST, 2 ** earlier)
+  return Math.max(retryAfterOf(error) ?? 0, SHORTEST_REST + Math.random() * (longest - SHORTEST_REST))
 }
 
 /** Failures that the next session would meet as well. */

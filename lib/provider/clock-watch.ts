@@ -32,7 +32,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
   return {
     ...http,
     getJson: async (url, options) => look(await http.getJson(url, options)),
-    postForm: async (url, body, headers) => look(await http.postForm(url, body, headers)),
+    postForm: async (...request) => look(await http.postForm(...request)),
   }
 }
 

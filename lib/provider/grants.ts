@@ -14,8 +14,11 @@ import type { RequestTokens } from './token-endpoint.js'
 /** Everything that is traded for tokens. Each call sends its grant exactly once. */
 export interface Grants {
   redeemCode(grant: CodeGrant): Promise<TokenResponse>
-  /** @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where the provider calls the refresh token invalid */
-  refreshTokens(grant: RefreshGrant): Promise<TokenResponse>
+  /**
+   * @param timeout - milliseconds the request may take. Default: as all requests
+   * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where the provider calls the refresh token invalid
+   */
+  refreshTokens(grant: RefreshGrant, timeout?: number): Promise<TokenResponse>
   /** Tokens for this client itself. */
   requestClientTokens(grant: ClientCredentialsGrant): Promise<TokenResponse>
   /** @throws {OidcError} ERR_OIDC_TOKEN_DENIED where the provider does not trade this token */
@@ -28,8 +31,8 @@ export function createGrants(metadata: () => Promise<ProviderMetadata>, requestT
       const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant) }
       return requestTokens(await metadata(), buildCodeGrant(grant), expected)
     },
-    async refreshTokens(grant) {
-      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED' } as const
+    async refreshTokens(grant, timeout) {
+      const expected = { idTokenRequired: false, timeout, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED' } as const
       return requestTokens(await metadata(), buildRefreshGrant(grant), expected)
     },
     async requestClientTokens(grant) {

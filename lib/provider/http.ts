@@ -26,6 +26,8 @@ export interface Http {
     url: string,
     body: Readonly<Record<string, string>>,
     headers: Readonly<Record<string, string>>,
+    /** Milliseconds. Default: the timeout of all requests. */
+    timeout?: number,
   ): Promise<HttpAnswer>
   /** Hands over an answer of any status unread, redirects included. For services that are not the provider: no deadline, no limit. */
   stream(url: URL, init: RequestInit): Promise<Response>
@@ -43,10 +45,14 @@ export function createHttp(settings: HttpSettings): Http {
   const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
   const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
 
-  async function exchange(address: string, request: Omit<Outgoing, 'url' | 'limit'>): Promise<HttpAnswer> {
+  async function exchange(
+    address: string,
+    request: Omit<Outgoing, 'url' | 'limit'>,
+    patience = timeout,
+  ): Promise<HttpAnswer> {
     const url = parseTarget(address)
     const journey = setOut({ ...request, url, limit: maxResponseBytes })
-    const deadline = createDeadline(timeout)
+    const deadline = createDeadline(patience)
     try {
       const incoming = await Promise.race([journey.arrival, deadline.passed])
       checkNotRedirected(incoming)
@@ -71,14 +77,14 @@ export function createHttp(settings: HttpSettings): Http {
       const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }) } as const
       return observeCall('GET', url, {}, () => exchange(url, init))
     },
-    postForm(url, body, headers) {
+    postForm(url, body, headers, patience) {
       const type = 'application/x-www-form-urlencoded'
       const init = {
         method: 'POST',
         headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
         body: new URLSearchParams(body).toString(),
       } as const
-      return observeCall('POST', url, body, () => exchange(url, init))
+      return observeCall('POST', url, body, () => exchange(url, init, patience))
     },
     stream: (url, init) => (fetch ?? globalThis.fetch)(url, { ...init, redirect: 'manual' }),
   }

@@ -34,7 +34,7 @@ export function watchReachability(http: Http, now: () => Date): Reachability {
     http: {
       ...http,
       getJson: (url, options) => watch(url, http.getJson(url, options)),
-      postForm: (url, body, headers) => watch(url, http.postForm(url, body, headers)),
+      postForm: (url, ...request) => watch(url, http.postForm(url, ...request)),
     },
     status() {
       const recent = [...failures.values()].find(({ at }) => Math.abs(seconds() - at) < MEMORY)

@@ -32,8 +32,8 @@ export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http 
       note(answer, url, '')
       return answer
     },
-    async postForm(url, body, headers) {
-      const answer = await http.postForm(url, body, headers)
+    async postForm(url, body, headers, timeout) {
+      const answer = await http.postForm(url, body, headers, timeout)
       note(answer, url, body.grant_type === undefined ? '' : ` (${body.grant_type})`)
       return answer
     },

@@ -11,6 +11,8 @@ export interface TokenEndpointSettings extends ClientProofSettings {
 
 export interface TokensExpected {
   readonly idTokenRequired: boolean
+  /** Milliseconds the request may take. Default: as all requests. */
+  readonly timeout?: number | undefined
   /** What it means that the provider calls the grant invalid. Default: that of a code. */
   readonly invalidGrant?: OidcErrorCode
   /** A sentence for the operator that goes with it. */
@@ -32,7 +34,7 @@ export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings
   return async function requestTokens(metadata, grant, expected) {
     const endpoint = requiredEndpoint(metadata, 'token_endpoint')
     const { headers, body } = await buildProof(metadata, endpoint)
-    const answer = await http.postForm(endpoint, { ...grant, ...body }, headers)
+    const answer = await http.postForm(endpoint, { ...grant, ...body }, headers, expected.timeout)
     if (answer.status !== 200) {
       const retryAfter = answer.headers.get('retry-after')
       const request = { grantType: grant.grant_type, clientMethod: methodFor(metadata) }

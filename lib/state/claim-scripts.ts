@@ -6,7 +6,10 @@ const PRELUDE = `local function fingerprint(sealed) return sealed and redis.sha1
 
 /**
  * ARGV: owner, life in ms, fingerprint of the tokens seen, failure seen, 1 where a ticket must be there.
- * -> 1 claimed, 0 held by somebody, 2 changed, -1 absent
+ * -> 1 claimed, 0 held by another owner, 2 changed, -1 absent
+ *
+ * The owner gets its own lease again, with a new end: the answer to an earlier call may have been lost. A lease that ends later than
+ * it could, twice over, was written by a clock that is wrong, and is void.
  */
 export const CLAIM: Script = script(
   'claim',
@@ -15,7 +18,9 @@ if ARGV[5] == '1' and not record[1] then return -1 end
 if fingerprint(record[2]) ~= ARGV[3] or (record[3] or '') ~= ARGV[4] then return 2 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-if tonumber(string.match(record[4] or '', '^(%d+):') or 0) > now then return 0 end
+local ends, owner = string.match(record[4] or '', '^(%d+):(.+)$')
+local left = tonumber(ends or 0) - now
+if owner ~= ARGV[1] and left > 0 and left <= 2 * ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'l', string.format('%.0f:%s', now + ARGV[2], ARGV[1]))
 if ARGV[5] ~= '1' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 1`,

@@ -19,7 +19,9 @@ export function createMemoryClaims(records: MemoryRecords, now: () => number): C
       if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
       const isSame = fingerprint(record.get(FIELD.tokens)) === tokensSeen
       if (!isSame || textOf(record, FIELD.failure) !== failureSeen) return 'changed'
-      if (parseHold(textOf(record, FIELD.hold)).endsAt > now() * 1000) return 'held'
+      const held = parseHold(textOf(record, FIELD.hold))
+      const left = held.endsAt - now() * 1000
+      if (held.owner !== owner && left > 0 && left <= 2 * life) return 'held'
       record.set(FIELD.hold, Buffer.from(formatHold(now() * 1000 + life, owner)))
       if (records.get(key) === undefined) records.set(key, record, now() + life / 1000)
       return 'claimed'
