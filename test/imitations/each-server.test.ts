@@ -13,7 +13,7 @@ import {
   visitSigningIn,
 } from '../support/imitations/index.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
-import { isSignedIn, signIn, TOKEN_LIFE, withPlace } from './place.js'
+import { isSignedIn, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
 
 const hybrid3 = identityServer3({ flow: 'Hybrid' })
 const pkceOf = (traits: Traits): OidcOptions => (traits.pkce === 'ignored' ? { pkce: false } : {})
@@ -110,4 +110,64 @@ test('a user who signs in as another one at the provider is that one here', () =
     await visitSigningIn(agent, `${place.site.url}/claims`)
     place.advance(TOKEN_LIFE)
     assert.equal(await isSignedIn(place, agent), true)
+  }))
+
+for (const traits of [identityServer4(), openIdentityServer(), duende()]) {
+  test(`${traits.name}: logout tokens by the default key end a session whose ID Tokens are ES256`, () =>
+    withPlace(
+      traits,
+      { oidc: { idTokenAlgorithm: 'ES256' }, imitation: { idTokenAlgorithm: 'ES256' } },
+      async place => {
+        register(place, { backChannel: true })
+        const agent = await signIn(place)
+        assert.deepEqual(await place.imitation.endSessionsOf('alice'), [200], place.site.log.join('\n'))
+        assert.equal(await isSignedIn(place, agent), false)
+      },
+    ))
+}
+
+for (const traits of all) {
+  test(`${traits.name}: login({ maxAge: 0 }) shows the login page once, and ends`, () =>
+    withPlace(
+      traits,
+      {
+        oidc: pkceOf(traits),
+        routes: app =>
+          void app.get('/again', (req, _res, next) => {
+            req.oidc.login({ maxAge: 0, returnTo: '/claims' }).catch(next)
+          }),
+      },
+      async place => {
+        const agent = await signIn(place)
+        const logins = () => place.imitation.requestsTo('login').filter(({ method }) => method === 'POST').length
+        const earlier = logins()
+        const page = await visitSigningIn(agent, `${place.site.url}/again`)
+        assert.equal(page.url, `${place.site.url}/claims`, `${page.status} ${place.imitation.log.join('\n')}`)
+        assert.equal(logins() - earlier, 1)
+      },
+    ))
+
+  test(`${traits.name}: the session of a user who was disabled ends with the next refresh, by one token request`, () =>
+    withPlace(traits, { oidc: pkceOf(traits) }, async place => {
+      const agent = await signIn(place)
+      place.imitation.disable('alice')
+      place.advance(TOKEN_LIFE)
+      const earlier = place.imitation.requestsTo('token').length
+      for (let call = 0; call < 5; call += 1)
+        await agent.fetch(`${place.site.url}/token`, { from: `${place.site.url}/claims` })
+      assert.equal(place.imitation.requestsTo('token').length - earlier, 1)
+      assert.equal(await isSignedIn(place, agent), false)
+    }))
+}
+
+test('Duende: the session whose scope was taken from the client ends with the next refresh, by one token request', () =>
+  withPlace(duende(), {}, async place => {
+    const agent = await signIn(place)
+    place.imitation.takeScope('write')
+    place.advance(TOKEN_LIFE)
+    const call = () => agent.fetch(`${place.site.url}/token`, { from: `${place.site.url}/claims` })
+    const earlier = place.imitation.requestsTo('token').length
+    for (let count = 0; count < 5; count += 1) await call()
+    assert.equal(place.imitation.requestsTo('token').length - earlier, 1)
+    assert.match(place.site.log.join('\n'), /invalid_scope/)
   }))

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { OidcOptions, ResponseType } from '../../lib/index.js'
 import type { Agent } from '../support/agent.js'
-import { duende, identityServer3, leaveProvider, openIddict, type Traits } from '../support/imitations/index.js'
+import {
+  duende,
+  identityServer3,
+  identityServer4,
+  leaveProvider,
+  openIddict,
+  openIdentityServer,
+  type Traits,
+} from '../support/imitations/index.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { isSignedIn, type Place, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
 
@@ -94,6 +102,8 @@ const candidates: readonly Candidate[] = [
   { traits: identityServer3({ flow: 'Hybrid' }), options: withoutPkce, responseTypes: hybrid },
   { traits: identityServer3({ flow: 'AuthorizationCode' }), options: withoutPkce, responseTypes: ['code'] },
   { traits: identityServer3({ flow: 'HybridWithProofKey' }), responseTypes: hybrid },
+  { traits: identityServer4(), responseTypes: withCode },
+  { traits: openIdentityServer(), responseTypes: withCode },
   { traits: duende(), responseTypes: ['code id_token token', 'code id_token', 'code'] },
   { traits: duende({ emitsIssuer: false }), responseTypes: ['code token'] },
   { traits: openIddict(), responseTypes: withCode },
@@ -117,7 +127,13 @@ describe('the client of the specification', () => {
     }
   }
 
-  for (const traits of [identityServer3({ flow: 'Implicit' }), duende(), openIddict()]) {
+  for (const traits of [
+    identityServer3({ flow: 'Implicit' }),
+    identityServer4(),
+    openIdentityServer(),
+    duende(),
+    openIddict(),
+  ]) {
     test(`${traits.name}, id_token: signs in by the ID Token alone, and signs out by every channel`, () =>
       withPlace(
         traits,
