@@ -191,15 +191,15 @@ describe('an answer to an attempt that was used', () => {
 })
 
 describe('a sign-out', () => {
-  for (const [how, path, method] of [
-    ['at the provider too', '/logout', 'GET'],
-    ['here only', '/logout?local=1', 'GET'],
-    ['by the site itself', '/session', 'DELETE'],
-  ] as const) {
-    attack(
-      `${how}: what was begun before it does not outlast it, and the page says why`,
-      {},
-      async ({ site, provider }) => {
+  attack(
+    'ends what was begun before it, at the provider too, here only or by the site itself, and the page says why',
+    {},
+    async ({ site, provider }) => {
+      for (const [path, method] of [
+        ['/logout', 'GET'],
+        ['/logout?local=1', 'GET'],
+        ['/session', 'DELETE'],
+      ] as const) {
         const browser = createAgent()
         await browser.visit(`${site.url}/claims`)
         const other = browser.tab()
@@ -209,13 +209,13 @@ describe('a sign-out', () => {
         if (method === 'GET') await browser.open(site.url + path, { redirect: 'manual' })
         else await browser.fetch(site.url + path, { method })
         const late = await browser.post(`${site.url}/callback`, fields, { from: provider.issuer, redirect: 'manual' })
-        assert.deepEqual([late.status, site.lastCode()], [400, 'ERR_OIDC_SIGN_IN_ENDED'])
-        assert.equal(await whoIs({ site }, browser), undefined)
+        assert.deepEqual([late.status, site.lastCode()], [400, 'ERR_OIDC_SIGN_IN_ENDED'], path)
+        assert.equal(await whoIs({ site }, browser), undefined, path)
         await browser.visit(`${site.url}/claims`)
-        assert.equal(await whoIs({ site }, browser), 'alice-0001')
-      },
-    )
-  }
+        assert.equal(await whoIs({ site }, browser), 'alice-0001', path)
+      }
+    },
+  )
 })
 
 describe('a browser that goes round in circles', () => {
