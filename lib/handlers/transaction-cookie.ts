@@ -34,6 +34,8 @@ export interface BrowserBinding extends BoundBrowser {
   readonly signedInAt?: number
   /** How many sign-ins in a row ended without a session in the next request. */
   readonly rounds?: number
+  /** How the cookie was set. It has to be set anew where the response mode has changed since. */
+  readonly sameSite: CookieAttributes['sameSite']
 }
 
 /** `unreadable`: the request has the cookie, and none of our secrets opens it. */
@@ -67,24 +69,30 @@ export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' 
   // Two sites on one host share their cookies, whatever their ports and paths.
   const identity = fingerprint([site.issuer, site.clientId, site.baseUrl].join('\n'), 10)
   const name = hostCookieName(`oidc.${identity}`, attributes.secure)
+  // On plain http, the name depends on the response mode, which a deployment may change.
+  const names = site.secure
+    ? [name]
+    : [name, ...[true, false].map(secure => hostCookieName(`oidc.${identity}`, secure))]
   const pending = new WeakMap<ServerResponse, BrowserBinding>()
 
   function open(value: string): BrowserBinding | undefined {
-    const opened = sealer.open('binding', name, Buffer.from(value, 'base64url'))
+    const opened = sealer.open('binding', identity, Buffer.from(value, 'base64url'))
     return opened === undefined ? undefined : parseBinding(opened.toString())
   }
 
   function read(req: IncomingMessage, res: ServerResponse): FoundBinding {
     const set = pending.get(res)
     if (set !== undefined) return set
-    const value = readCookies(req)[name]
-    return value === undefined ? undefined : (open(value) ?? 'unreadable')
+    const cookies = readCookies(req)
+    const values = names.map(known => cookies[known]).filter(value => value !== undefined)
+    return values.length === 0 ? undefined : (values.map(open).find(binding => binding !== undefined) ?? 'unreadable')
   }
 
-  function write(res: ServerResponse, binding: BrowserBinding): BrowserBinding {
+  function write(res: ServerResponse, content: Omit<BrowserBinding, 'sameSite'>): BrowserBinding {
+    const binding = { ...content, sameSite: attributes.sameSite }
     pending.set(res, binding)
     withdraw(res, name)
-    const sealed = sealer.seal('binding', name, formatBinding(binding)).toString('base64url')
+    const sealed = sealer.seal('binding', identity, formatBinding(binding)).toString('base64url')
     setCookie(res, name, sealed, attributes)
     return binding
   }
@@ -97,7 +105,8 @@ export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' 
       if (found === undefined || found === 'unreadable') {
         return write(res, { id: randomId(), createdAt: now, setAt: now })
       }
-      return found.setAt + RENEWED_AFTER < now ? write(res, { ...found, setAt: now }) : found
+      const isGood = found.setAt + RENEWED_AFTER >= now && found.sameSite === attributes.sameSite
+      return isGood ? found : write(res, { ...found, setAt: now })
     },
     remember(res, { id, createdAt, signedOutAt }, session) {
       const now = epochSeconds(site)
@@ -143,14 +152,14 @@ function withdraw(res: ServerResponse, name: string): void {
 
 /** A list, because names would make the cookie longer. */
 function formatBinding(binding: BrowserBinding): string {
-  const { id, createdAt, setAt, signedOutAt = 0, sessionId = '', signedInAt = 0, rounds = 0 } = binding
-  return JSON.stringify([id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds])
+  const { id, createdAt, setAt, signedOutAt = 0, sessionId = '', signedInAt = 0, rounds = 0, sameSite } = binding
+  return JSON.stringify([id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite])
 }
 
 function parseBinding(text: string): BrowserBinding | undefined {
   const value: unknown = JSON.parse(text)
   if (!Array.isArray(value)) return undefined
-  const [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds] = value as readonly unknown[]
+  const [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite] = value as readonly unknown[]
   const numbers = [createdAt, setAt, signedInAt, rounds]
   if (typeof id !== 'string' || typeof sessionId !== 'string' || !numbers.every(isNumericDate)) return undefined
   if (!Number.isSafeInteger(signedOutAt)) return undefined
@@ -158,6 +167,7 @@ function parseBinding(text: string): BrowserBinding | undefined {
     id,
     createdAt: Number(createdAt),
     setAt: Number(setAt),
+    sameSite: sameSite === 'none' ? 'none' : 'lax',
     ...(signedOutAt !== 0 && { signedOutAt: Number(signedOutAt) }),
     ...(sessionId !== '' && { sessionId, signedInAt: Number(signedInAt) }),
     ...(rounds !== 0 && { rounds: Number(rounds) }),
