@@ -227,7 +227,7 @@ describe('who the site is', () => {
     async ({ site, provider, agent }) => {
       const plain = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
       const shape = (cookies: readonly string[] | undefined) =>
-        cookies?.map(cookie => cookie.replace(/[\w-]{16}=[^;]*/, '')) ?? []
+        cookies?.map(cookie => cookie.replace(/=[^;]*/, '')) ?? []
       for (const [name, value] of Object.entries({
         'x-forwarded-host': 'evil.example, evil2.example',
         'x-forwarded-proto': 'https, http',

@@ -92,6 +92,7 @@ describe('three instances', () => {
     assert.deepEqual(
       pages.map(page => page.status),
       Array(7).fill(200),
+      pages.map(page => page.text.slice(0, 300)).join('\n---\n'),
     )
   })
 

@@ -37,8 +37,11 @@ async function startWire(port: number, upstream: number) {
       socket.on('error', () => {})
     }
     client.on('data', chunk => {
-      isPost = chunk.toString('latin1').startsWith('POST ')
-      if (isPost) posts += 1
+      const text = chunk.toString('latin1')
+      // The body may come in a piece of its own.
+      const method = /^([A-Z]+) \//.exec(text)?.[1]
+      if (method !== undefined) isPost = method === 'POST'
+      if (method === 'POST') posts += 1
       site.write(chunk)
     })
     site.on('data', chunk => {

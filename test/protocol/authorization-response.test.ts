@@ -86,7 +86,7 @@ for (const name of known) {
 }
 
 const limits = {
-  state: 512,
+  state: 2048,
   iss: 2048,
   code: 4096,
   id_token: 65_536,
