@@ -158,18 +158,19 @@ test('who is not signed in at all is asked once, for everything', async () => {
   assert.equal(bench.provider.count('authorize'), 1)
 })
 
-test('another person who comes back from the trip does not get the data of the first', async () => {
+test('another user who comes back from the trip lands on the home page, and does not get the data of the first', async () => {
   const user = { sub: 'alice-0001' }
   const { agent, site } = await signedIn({ ...asking, provider: { user, idTokenClaims: {} } })
   await agent.fetch(`${site.url}/session?cart=full`, { method: 'POST' })
   user.sub = 'bob-0002'
   const page = await agent.visit(`${site.url}/orders`)
-  assert.deepEqual([page.status, page.json()], [200, {}])
+  assert.deepEqual([page.status, new URL(page.url).pathname], [200, '/'])
+  assert.deepEqual((await agent.open(`${site.url}/session`)).json(), {})
 })
 
-test('a plain sign-in of the same person keeps nothing that the site did not name', async () => {
+test('a plain sign-in of the same user keeps the data of the site', async () => {
   const { agent, site } = await signedIn(asking)
   await agent.fetch(`${site.url}/session?cart=full`, { method: 'POST' })
   await agent.visit(`${site.url}/login`)
-  assert.deepEqual((await agent.open(`${site.url}/session`)).json(), {})
+  assert.deepEqual((await agent.open(`${site.url}/session`)).json(), { cart: 'full' })
 })

@@ -74,7 +74,7 @@ export const hooks: Hooks = {
     return { ...claims, local: 1 }
   },
   signOut: ({ reason }) => {
-    expectType<Same<typeof reason, 'logout' | 'front-channel' | 'back-channel' | 'revoked'>>()
+    expectType<Same<typeof reason, 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'>>()
   },
 }
 
