@@ -146,7 +146,7 @@ describe('where requests to the provider go', () => {
   attack(
     'CVE-2022-31150: line breaks in a client id, a secret or a token split no request to the provider',
     {
-      provider: { clientId: 'a\r\nX-Evil: 1\r\n\r\n', clientSecret: `${secret('client secret')}\r\nX-Evil: 1` },
+      provider: { clientId: 'a\r\nX-Evil: 1\r\n\r\nb', clientSecret: secret('client secret') },
       oidc: { responseType: 'code id_token token' },
     },
     async ({ accepts, provider, site }) => {
@@ -164,6 +164,10 @@ describe('where requests to the provider go', () => {
         'a header was slipped in',
       )
       assert.deepEqual(provider.problems, [])
+      const clientSecret = `${secret('client secret')}\r\nX-Evil: 1`
+      const { issuer, clientId } = provider
+      const options = { issuer, clientId, clientSecret, baseUrl: site.url, secret: secret('session secret') }
+      assert.throws(() => openIdConnect(options), { code: 'ERR_OIDC_OPTIONS' }, 'a secret with line breaks')
     },
   )
 })
