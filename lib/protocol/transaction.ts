@@ -14,7 +14,7 @@ const CLOCK_TOLERANCE = 30
 const REBINDING_WINDOW = 60
 
 /** How often a transaction is restarted before it is an error. Thirty tabs that start together settle after one or two. */
-const MAX_RESTARTS = 3
+const MAX_RESTARTS = 6
 
 /** Parameters of an authorization request, by their names on the wire. */
 export type AskedParams = Readonly<Record<string, unknown>>

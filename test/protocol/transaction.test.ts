@@ -55,21 +55,21 @@ describe('an answer of the browser that asked', () => {
     }
   })
 
-  test('to a request with other settings starts anew three times', () => {
+  test('to a request with other settings starts anew six times', () => {
     const settings = 'after the deployment'
-    for (const restarts of [0, 1, 2]) assert.equal(outcome({ restarts }, { settings }), 'restart')
-    assert.equal(outcome({ restarts: 3 }, { settings }), 'TRANSACTION_MISMATCH')
+    for (const restarts of [0, 1, 5]) assert.equal(outcome({ restarts }, { settings }), 'restart')
+    assert.equal(outcome({ restarts: 6 }, { settings }), 'TRANSACTION_MISMATCH')
   })
 })
 
 describe('an answer of a browser with another binding', () => {
   const replaced = { id: 'another binding', createdAt: now - 61 }
 
-  test('starts anew where the binding may have been replaced since: three times, then it is an error', () => {
+  test('starts anew where the binding may have been replaced since: six times, then it is an error', () => {
     for (const createdAt of [now - 120, now - 61, now]) {
       const browser = { ...replaced, createdAt }
-      for (const restarts of [0, 1, 2]) assert.equal(outcome({ restarts }, { browser }), 'restart')
-      assert.equal(outcome({ restarts: 3 }, { browser }), 'TRANSACTION_MISSING')
+      for (const restarts of [0, 1, 5]) assert.equal(outcome({ restarts }, { browser }), 'restart')
+      assert.equal(outcome({ restarts: 6 }, { browser }), 'TRANSACTION_MISSING')
     }
   })
 
