@@ -158,3 +158,31 @@ describe('what is sealed', () => {
     }
   })
 })
+
+test('a member of a transaction that has another type makes it no transaction', () => {
+  const odd: Readonly<Record<string, readonly unknown[]>> = {
+    seed: [1, ''],
+    binding: [1, ''],
+    settings: [1, ''],
+    returnTo: [1, ''],
+    createdAt: ['1', -1],
+    begunAt: ['1', -1],
+    startedAt: ['1', -1, 0.5],
+    sessionId: [1],
+    subject: [1],
+    extraScope: [1, ['a']],
+    maxAge: ['1', -1, 0.5],
+    restarts: ['1', -1],
+    rounds: ['1', -1],
+    freshLogin: [1, false],
+    pkce: [0, true],
+    acrValues: ['a', [1]],
+    params: ['a', [1]],
+  }
+  for (const [name, values] of Object.entries(odd)) {
+    for (const value of values) {
+      const { core, rest } = splitTransaction({ ...transaction, [name]: value })
+      assert.equal(joinTransaction(transaction.id, core, rest), undefined, `${name}: ${JSON.stringify(value)}`)
+    }
+  }
+})
