@@ -12,9 +12,11 @@ export interface StoreClock {
   latest(): Promise<number>
 }
 
+/** What is known about the clock of the store. */
 interface Reading {
-  /** What the store said. */
-  readonly time: number
+  /** Microseconds by which it is ahead of the elapsed time, at least. */
+  readonly offset: number
+  /** Elapsed milliseconds. */
   readonly receivedAt: number
 }
 
@@ -24,6 +26,12 @@ const READING_LIFE = 60_000
 /** By which part of a duration the clocks of two machines may count differently. Quartz without NTP is better than this. */
 const DRIFT = 0.0001
 
+/** Milliseconds that the way to the store may take before it is asked again: the store may have answered at any moment in between. */
+const SLOW = 2
+
+/** How often it is asked, at most, until an answer comes fast. */
+const MOST_READINGS = 4
+
 /** Milliseconds between two attempts to read the clock of a store that does not answer. */
 const PAUSE = 1_000
 
@@ -32,9 +40,23 @@ export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapse
   let isReading = false
   let triedAt = Number.NEGATIVE_INFINITY
 
-  async function read(): Promise<Reading> {
-    reading = { time: await backend.time(), receivedAt: elapsed() }
-    return reading
+  /** Of two answers the one that says more counts, unless the clock of the store was set back between them. */
+  async function read(): Promise<{ readonly time: number; readonly way: number }> {
+    const sentAt = elapsed()
+    const time = await backend.time()
+    const receivedAt = elapsed()
+    const known = reading === undefined ? Number.NEGATIVE_INFINITY : offsetAt(reading, receivedAt)
+    const isSetBack = known > time - sentAt * 1000
+    const offset = isSetBack ? time - receivedAt * 1000 : Math.max(known, time - receivedAt * 1000)
+    reading = { offset, receivedAt }
+    return { time, way: receivedAt - sentAt }
+  }
+
+  async function readClosely(): Promise<void> {
+    for (let count = 1; count <= MOST_READINGS; count += 1) {
+      const { way } = await read()
+      if (way <= SLOW) return
+    }
   }
 
   /** In the background. A store that is away is asked again at the next call, but not at each. */
@@ -43,7 +65,7 @@ export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapse
     if (isReading || at - triedAt < PAUSE) return
     isReading = true
     triedAt = at
-    read()
+    readClosely()
       .catch(() => {})
       .finally(() => {
         isReading = false
@@ -55,8 +77,13 @@ export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapse
     earliest() {
       if (reading === undefined || elapsed() - reading.receivedAt > READING_LIFE) refresh()
       if (reading === undefined) return 0
-      return Math.floor(reading.time + (elapsed() - reading.receivedAt) * 1000 * (1 - DRIFT))
+      const at = elapsed()
+      return Math.floor(at * 1000 + offsetAt(reading, at))
     },
     latest: async () => (await read()).time,
   }
+}
+
+function offsetAt({ offset, receivedAt }: Reading, at: number): number {
+  return offset - (at - receivedAt) * 1000 * DRIFT
 }

@@ -92,4 +92,27 @@ describe('the clock of the store', () => {
     await settle()
     assert.equal(store.commands, 4)
   })
+
+  test('is asked again while answers come slowly, a few times, and the one that says most counts', async () => {
+    const { store, pass, create } = createStore()
+    const ways = [300, 40, 1]
+    Object.defineProperty(store, 'way', { get: () => [0, ways[store.commands - 1] ?? 0] })
+    const clock = create()
+    await settle()
+    assert.equal(store.commands, 3)
+    pass(5)
+    // Each answer is as old as its way back took; the last one is the best.
+    assert.ok(store.time - clock.earliest() <= 1_001, `${store.time - clock.earliest()} microseconds`)
+  })
+
+  test('is followed where it is set back', async () => {
+    const { store, pass, create } = createStore()
+    const clock = create()
+    await settle()
+    store.time -= 3_600_000_000
+    pass(60_001)
+    clock.earliest()
+    await settle()
+    assert.ok(clock.earliest() <= store.time)
+  })
 })
