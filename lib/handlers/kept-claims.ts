@@ -1,11 +1,12 @@
 import { OidcError } from '../errors.js'
-import { buildClaims } from '../protocol/claims.js'
+import { buildClaims, keepAuthentication } from '../protocol/claims.js'
 import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
 import type { Services } from './site.js'
+import { authenticationOf } from './ticket.js'
 
 /** News about the person that arrived after the sign-in. */
 interface News {
@@ -29,8 +30,9 @@ export async function keepClaims(
     const { ticket, tokens } = current as { ticket: Ticket; tokens: Tokens }
     const claims = userInfo === undefined ? ticket.claims : rebuilt(site.protocolClaims, ticket, tokens, userInfo)
     const decided = await site.hooks.refresh?.({ claims, kept: ticket.claims, idTokenClaims, userInfo, tokens })
-    const renewed: Ticket = { ...ticket, claims: decided ?? claims }
     if (decided === undefined && userInfo === undefined) return ticket
+    const kept = keepAuthentication(decided ?? claims, authenticationOf(ticket))
+    const renewed: Ticket = { ...ticket, claims: kept }
     const outcome = await vault.settle('', current, { ticket: renewed })
     if (outcome === 'done') return renewed
     current = outcome === 'changed' ? await vault.open() : undefined
@@ -38,14 +40,19 @@ export async function keepClaims(
   throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
 }
 
-/** From the ID Token and userinfo, and not from what was kept: what the provider does not say any more has to go. */
+/**
+ * From the ID Token and userinfo, and not from what was kept: what the provider does not say any more has to go. How and when the user
+ * signed in stays as the sign-in has it.
+ */
 function rebuilt(
   protocolClaims: readonly string[],
-  { issuer, subject }: Ticket,
+  ticket: Ticket,
   { idToken }: Tokens,
   userInfo: UserInfo,
 ): Readonly<Record<string, unknown>> {
-  checkUserInfoSubject(userInfo, subject)
-  const known = readKeptIdToken(idToken) ?? { iss: issuer, sub: subject, aud: [], exp: 0, iat: 0 }
-  return buildClaims(known, userInfo, protocolClaims)
+  const { issuer: iss, subject: sub } = ticket
+  checkUserInfoSubject(userInfo, sub)
+  const latest: IdTokenClaims = readKeptIdToken(idToken) ?? { iss, sub, aud: [], exp: 0, iat: 0 }
+  const { acr: _acr, amr: _amr, auth_time: _time, ...known } = latest
+  return buildClaims({ ...known, ...authenticationOf(ticket) }, userInfo, protocolClaims)
 }

@@ -1,3 +1,4 @@
+import { type AuthenticationClaims, keepAuthentication } from '../protocol/claims.js'
 import { grantedScope } from '../protocol/granted-scope.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
@@ -41,24 +42,40 @@ export function accessTokenFields(
 /** The ticket of a sign-in that passed every check. */
 export function buildTicket(
   site: Site,
-  { sub, sid, auth_time, acr }: IdTokenClaims,
+  idTokenClaims: IdTokenClaims,
   claims: Readonly<Record<string, unknown>>,
   { scope, expiresAt }: Tokens,
   { sessionState, requestedScope }: { sessionState: string | undefined; requestedScope: string | undefined },
 ): Ticket {
+  const { sub, sid, auth_time, acr, amr } = idTokenClaims
   const now = epochSeconds(site)
   return {
     issuer: site.issuer,
     subject: sub,
-    claims,
+    claims: keepAuthentication(claims, idTokenClaims),
     scope,
     signedInAt: now,
     expiresAt: now + site.lifetime,
     ...(sid !== undefined && { sid }),
     ...(auth_time !== undefined && { authTime: auth_time }),
     ...(acr !== undefined && { acr }),
+    ...(amr !== undefined && { amr }),
     ...(expiresAt !== undefined && { accessTokenExpiresAt: expiresAt }),
     ...(sessionState !== undefined && { sessionState }),
     ...(requestedScope !== undefined && { requestedScope }),
+  }
+}
+
+/**
+ * How and when the user signed in. It is kept from the ID Token of the sign-in: the one at hand may have come with refreshed tokens, where
+ * nobody has signed in. OpenID Connect Core 1.0 section 12.2.
+ */
+export function authenticationOf({ acr, amr, authTime, claims }: Ticket): AuthenticationClaims {
+  // A session of an earlier version has its `amr` among the claims alone.
+  const methods = amr ?? claims.amr
+  return {
+    ...(acr !== undefined && { acr }),
+    ...(methods !== undefined && { amr: methods }),
+    ...(authTime !== undefined && { auth_time: authTime }),
   }
 }

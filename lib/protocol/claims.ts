@@ -21,14 +21,18 @@ const UNSAFE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'p
 /** References to claims kept elsewhere (OpenID Connect Core 1.0 section 5.6.2). They are not followed, so they prove nothing. */
 const REFERENCES: readonly string[] = ['_claim_names', '_claim_sources']
 
-/** What only the ID Token can say (how and when the user signed in are among it), because userinfo need not be signed or made for this client. */
+/** How and when the user signed in: only the ID Token of that sign-in says so. OpenID Connect Core 1.0 section 2. */
+const AUTHENTICATION_CLAIMS = ['acr', 'amr', 'auth_time'] as const
+
+/** The authentication claims of one sign-in, as its ID Token says them. */
+export type AuthenticationClaims = Partial<Pick<IdTokenClaims, (typeof AUTHENTICATION_CLAIMS)[number]>>
+
+/** What only the ID Token can say, because userinfo need not be signed or made for this client. */
 const ID_TOKEN_ONLY: readonly string[] = [
   ...defaultProtocolClaims,
+  ...AUTHENTICATION_CLAIMS,
   'sub',
   'sid',
-  'acr',
-  'amr',
-  'auth_time',
   'jti',
   'cnf',
 ]
@@ -51,6 +55,22 @@ export function buildClaims(
     ...copyClaims(idTokenClaims, new Set(leftOut)),
     ...copyClaims(userInfo ?? {}, new Set([...leftOut, ...ID_TOKEN_ONLY])),
   }
+}
+
+/**
+ * The claims that a hook of the site returned, as they are kept: it may leave out how and when the user signed in, and cannot change it.
+ *
+ * @param authentication - what the ID Token of the sign-in says
+ */
+export function keepAuthentication(
+  decided: Readonly<Record<string, unknown>>,
+  authentication: AuthenticationClaims,
+): Readonly<Record<string, unknown>> {
+  // As they will be stored: an object of the site may write itself with `toJSON`.
+  const stored: unknown = JSON.parse(JSON.stringify(decided) ?? 'null')
+  if (!isRecord(stored)) return decided
+  for (const name of AUTHENTICATION_CLAIMS) if (Object.hasOwn(stored, name)) stored[name] = authentication[name]
+  return JSON.parse(JSON.stringify(stored))
 }
 
 function copyClaims(claims: Readonly<Record<string, unknown>>, leftOut: ReadonlySet<string>): Record<string, unknown> {

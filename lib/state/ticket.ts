@@ -19,6 +19,8 @@ export interface Ticket {
   /** Seconds since the epoch. */
   readonly authTime?: number
   readonly acr?: string
+  /** As the ID Token of the sign-in has it: a list of strings at most providers. */
+  readonly amr?: unknown
   /** OpenID Connect Session Management 1.0 section 2. */
   readonly sessionState?: string
   /** Space-separated scope that was asked for, so that nobody is asked twice for what was not granted. */
