@@ -20,8 +20,8 @@ export interface ScopeRequirement {
 /** The guards of one instance of the middleware: `oidc.requiresAuth()` and its kin. */
 export interface Guards {
   /**
-   * Lets signed-in users pass. Signed out, a page navigation goes to the provider and comes back to where it was; anything else gets
-   * 401 with the sign-in address.
+   * Lets signed-in users pass. Signed out, a page navigation (GET, or a posted form) goes to the provider and comes back to where it was;
+   * anything else, HEAD and OPTIONS among it, gets 401 with the sign-in address.
    *
    * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; a user whose sign-in is not makes one more trip.
    *

@@ -1,13 +1,25 @@
 import type { IncomingMessage } from 'node:http'
 
+/** The methods a browser navigates with: links and forms. HTML section 4.10.21.3. */
+const navigating: readonly unknown[] = ['GET', 'POST']
+
 /**
- * Whether a person is looking at the answer to this request: a page navigation, as opposed to a script's call, an image, a
- * prefetch or a program. Only such a request may be sent to the provider. Fetch Metadata says it plainly; without it (old
- * browsers, plain http on a foreign host) `X-Requested-With` and `Accept` have to do.
+ * Whether a user is looking at the answer to this request: a page navigation, as opposed to a script's call, an image, a
+ * prefetch or a program. Only such a request may be sent to the provider. HEAD, OPTIONS and TRACE are safe methods (RFC 9110 section
+ * 9.2.1): they start no sign-in and set no cookie, whatever their headers say.
+ */
+export function isNavigation(req: IncomingMessage & { originalMethod?: unknown }): boolean {
+  // The package `method-override` makes PUT and DELETE of a posted form, and keeps the method of the browser in `originalMethod`.
+  return navigating.includes(req.originalMethod ?? req.method) && asksForPage(req)
+}
+
+/**
+ * The same by the headers alone. Fetch Metadata says it plainly; without it (old browsers, plain http on a foreign host)
+ * `X-Requested-With` and `Accept` have to do.
  *
  * A frame counts as a script: providers show their sign-in page in no frame, and a page of thirty frames would start thirty sign-ins.
  */
-export function isNavigation(req: IncomingMessage): boolean {
+export function asksForPage(req: IncomingMessage): boolean {
   const { headers } = req
   if (isFetchedAhead(req)) return false
   const mode = headers['sec-fetch-mode']
@@ -70,7 +82,7 @@ export function isFetchedAhead({ headers }: IncomingMessage): boolean {
 /** Whether the answer should be a page rather than JSON. */
 export function prefersHtml(req: IncomingMessage): boolean {
   return (
-    isNavigation(req) ||
+    asksForPage(req) ||
     isFrame(req) ||
     (req.headers['sec-fetch-mode'] === undefined && /\btext\/html\b/.test(req.headers.accept ?? ''))
   )
