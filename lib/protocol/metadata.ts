@@ -48,12 +48,14 @@ export interface ProviderNeeds {
 /**
  * Checks a discovery document. OpenID Connect Discovery 1.0 sections 3 and 4.3.
  *
- * Members this package does not use are handed on unseen.
+ * Members this package does not use are handed on unseen. The endpoints of an https issuer are https: plain http on a loopback host would
+ * let its metadata send codes, tokens and users to any program on that machine.
  *
  * @param issuer - the configured issuer; the document's has to be the same, byte by byte
+ * @param chosen - names of the endpoints that the site has set itself: these may be http on a loopback host
  * @throws {OidcError} ERR_OIDC_METADATA, ERR_OIDC_METADATA_ISSUER
  */
-export function parseProviderMetadata(json: unknown, issuer: string): ProviderMetadata {
+export function parseProviderMetadata(json: unknown, issuer: string, chosen: readonly string[] = []): ProviderMetadata {
   if (!isJsonObject(json)) throw new OidcError('ERR_OIDC_METADATA', 'the provider metadata is not a JSON object')
   if (json.issuer !== issuer) {
     const cause = { expected: issuer, actual: evidenceOf(json.issuer) }
@@ -61,6 +63,7 @@ export function parseProviderMetadata(json: unknown, issuer: string): ProviderMe
   }
   if (json.authorization_endpoint === undefined) throw wrongMember('authorization_endpoint', undefined)
   for (const name of ENDPOINTS) checkEndpoint(name, json[name])
+  if (new URL(issuer).protocol === 'https:') checkNoPlainHttp(json, chosen)
   for (const name of LISTS) checkList(name, json[name])
   for (const name of FLAGS) checkFlag(name, json[name])
   return json as ProviderMetadata
@@ -116,6 +119,16 @@ function checkEndpoint(name: string, value: unknown): void {
   const url = new URL(value)
   // RFC 6749 sections 3.1 and 3.2: an endpoint has no fragment.
   if (!isSecureUrl(url) || url.hash !== '') throw wrongMember(name, value)
+}
+
+/** @param endpoints - after {@link checkEndpoint} */
+function checkNoPlainHttp(endpoints: Readonly<Record<string, unknown>>, chosen: readonly string[]): void {
+  for (const name of ENDPOINTS) {
+    const value = endpoints[name]
+    if (typeof value !== 'string' || chosen.includes(name) || new URL(value).protocol === 'https:') continue
+    const message = `the provider metadata of an https issuer names plain http for ${name}, '${printable(value)}': set endpoints.${name} where that is meant`
+    throw new OidcError('ERR_OIDC_METADATA', message, { cause: { member: name, actual: evidenceOf(value) } })
+  }
 }
 
 function checkList(name: string, value: unknown): void {

@@ -62,7 +62,7 @@ export function createDiscovery(settings: DiscoverySettings): Discovery {
   checkUrl('metadataUrl', url)
 
   function accept(json: unknown): ProviderMetadata {
-    const accepted = parseProviderMetadata(override(json, overrides), issuer)
+    const accepted = parseProviderMetadata(override(json, overrides), issuer, namesIn(overrides))
     check?.(accepted)
     return accepted
   }
@@ -85,8 +85,12 @@ async function fetchMetadata(http: Http, url: string): Promise<unknown> {
 
 function override(json: unknown, overrides: EndpointOverrides | undefined): unknown {
   if (!isRecord(json)) return json
-  const named = Object.entries(overrides ?? {}).filter(([name, value]) => name !== 'issuer' && value !== undefined)
-  return { ...json, ...Object.fromEntries(named) }
+  return { ...json, ...Object.fromEntries(namesIn(overrides).map(name => [name, overrides?.[name]])) }
+}
+
+function namesIn(overrides: EndpointOverrides = {}): (keyof EndpointOverrides)[] {
+  const names = Object.keys(overrides) as (keyof EndpointOverrides)[]
+  return names.filter(name => String(name) !== 'issuer' && overrides[name] !== undefined)
 }
 
 function createStaticDiscovery(metadata: ProviderMetadata): Discovery {

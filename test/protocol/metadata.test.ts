@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   checkProviderSupports,
+  ENDPOINTS,
   findDoubt,
   type ProviderNeeds,
   parseProviderMetadata,
@@ -100,6 +101,44 @@ for (const name of endpoints) {
     })
   }
 }
+
+const plainAddresses = [
+  'http://localhost:4000/x',
+  'http://op.localhost/x',
+  'http://127.0.0.1/x',
+  'HTTP://127.1.2.3:80/x?y=1',
+  'http://[::1]:8443/x',
+  'http://0x7f.1/x',
+]
+
+for (const name of endpoints) {
+  test(`${name} of an https issuer is not plain http, on a loopback host either, unless the site itself has chosen it`, () => {
+    for (const value of plainAddresses) {
+      const json = { ...valid, [name]: value }
+      const advice = {
+        code: 'ERR_OIDC_METADATA',
+        message: new RegExp(`plain http for ${name}.*set endpoints\\.${name}`),
+      }
+      assert.throws(() => parseProviderMetadata(json, issuer), advice, value)
+      const others = endpoints.filter(other => other !== name)
+      assert.throws(() => parseProviderMetadata(json, issuer, others), advice, value)
+      assert.deepEqual(parseProviderMetadata(json, issuer, [name]), json)
+      const local = { ...json, issuer: 'http://localhost:4000' }
+      assert.deepEqual(parseProviderMetadata(local, 'http://localhost:4000'), local)
+    }
+    const shouted = { ...valid, issuer: 'HTTPS://op.example/', [name]: plainAddresses[0] }
+    assert.throws(() => parseProviderMetadata(shouted, 'HTTPS://op.example/'), { code: 'ERR_OIDC_METADATA' })
+  })
+
+  test(`${name} that the site has chosen is still not plain http on another host`, () => {
+    const json = { ...valid, [name]: 'http://op.example/x' }
+    assert.throws(() => parseProviderMetadata(json, issuer, [name]), { code: 'ERR_OIDC_METADATA' })
+  })
+}
+
+test('every endpoint that is used is checked', () => {
+  assert.deepEqual(endpoints, [...ENDPOINTS])
+})
 
 const lists = Object.keys(valid).filter(name => Array.isArray(valid[name as keyof typeof valid]))
 

@@ -238,3 +238,37 @@ test('an endpoint that is needed and not named is said to be missing', async t =
   assert.equal(requiredEndpoint(metadata, 'token_endpoint'), metadata.token_endpoint)
   await rejected((async () => requiredEndpoint(metadata, 'revocation_endpoint'))(), 'ERR_OIDC_METADATA')
 })
+
+test('an https issuer that names plain http is refused, fetched or given, and what was known before stays in use', async t => {
+  const server = await createLocalServer(t)
+  const issuer = 'https://op.test'
+  const good = { ...metadataOf(issuer), token_endpoint: 'https://op.test/token' }
+  const plain = { ...good, token_endpoint: `${server.origin}/token` }
+  const metadataUrl = `${server.origin}/document`
+  const { now, advance } = createClock()
+  const common = { issuer, metadataUrl, http: createHttp({ fetch }), now }
+  server.on('/document', json(plain))
+  await rejected(createDiscovery(common).get(), 'ERR_OIDC_METADATA')
+  assert.throws(() => createDiscovery({ ...common, metadata: plain }), { code: 'ERR_OIDC_METADATA' })
+
+  server.on('/document', json(good))
+  const discovery = createDiscovery(common)
+  assert.deepEqual(await discovery.get(), good)
+  server.on('/document', json(plain))
+  advance(2 * HOUR)
+  await rejected(discovery.reload(), 'ERR_OIDC_METADATA')
+  assert.deepEqual(discovery.peek(), good)
+})
+
+test('a site may name an endpoint of its own on plain http, on a loopback host, for an https issuer', async t => {
+  const server = await createLocalServer(t)
+  const issuer = 'https://op.test'
+  const own = `${server.origin}/token`
+  const metadata = metadataOf(issuer)
+  const common = { issuer, http: createHttp({ fetch }), now: createClock().now }
+  const discovery = createDiscovery({ ...common, metadata, overrides: { token_endpoint: own } })
+  assert.equal((await discovery.get()).token_endpoint, own)
+  const jwks = { ...metadata, jwks_uri: `${server.origin}/jwks` }
+  const settings = { ...common, metadata: jwks, overrides: { token_endpoint: own } }
+  assert.throws(() => createDiscovery(settings), { code: 'ERR_OIDC_METADATA', message: /jwks_uri/ })
+})
