@@ -7,6 +7,7 @@ import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
 import type { OidcOptions } from './options.js'
 import { defaultProtocolClaims } from './protocol/claims.js'
+import { EXPLICIT_NEEDS } from './protocol/metadata.js'
 import type { ProviderSettings } from './provider/provider.js'
 import type { StateSettings } from './state/state.js'
 import type { Environment } from './validation/place.js'
@@ -113,6 +114,7 @@ function buildProviderSettings(given: ReadOptions, site: Site): ProviderSettings
     clockTolerance: site.clockTolerance,
     responseType: site.responseType,
     responseMode: site.responseMode,
+    explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     timeout: site.timeouts.provider,
     now: site.now,

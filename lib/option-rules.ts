@@ -229,5 +229,7 @@ export const metadata: Rule<JsonObject> = {
 }
 
 function checkMember(members: JsonObject, name: string, member: Rule<unknown>, place: Place): void {
-  if (Object.hasOwn(members, name)) member.read(members[name], placeOf(place, name))
+  const value = Object.hasOwn(members, name) ? members[name] : undefined
+  // Without a value it says nothing, as in a document that was discovered.
+  if (value !== undefined && value !== null && value !== '') member.read(value, placeOf(place, name))
 }

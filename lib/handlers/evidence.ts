@@ -104,12 +104,14 @@ export async function verifyFrontIdToken(
  * code. `undefined` when it has to wait after all; a provider that has dropped that token (401) is asked again with the newer one.
  */
 async function fetchEarlyUserInfo(
-  { site, provider }: Services,
+  services: Services,
   front: IdTokenClaims | undefined,
   response: CheckedAuthorizationResponse,
 ): Promise<UserInfo | undefined> {
   const { access_token: accessToken } = response
+  const { site, provider } = services
   if (site.userInfo !== 'front-channel' || front === undefined || accessToken === undefined) return undefined
+  if (!(await hasUserInfo(services))) return undefined
   try {
     return await step('userInfo', () => provider.fetchUserInfo(accessToken))
   } catch (error) {
@@ -145,8 +147,13 @@ async function redeem(
   return { tokens, idToken, claims, redeemedAt }
 }
 
-async function fetchUserInfo({ site, provider }: Services, accessToken: string): Promise<UserInfo | undefined> {
-  const offered = (await provider.metadata()).userinfo_endpoint !== undefined
-  if (site.userInfo === 'off' || !offered) return undefined
+async function fetchUserInfo(services: Services, accessToken: string): Promise<UserInfo | undefined> {
+  const { site, provider } = services
+  if (site.userInfo === 'off' || !(await hasUserInfo(services))) return undefined
   return step('userInfo', () => provider.fetchUserInfo(accessToken))
+}
+
+/** A provider need not have userinfo: the claims are those of the ID Token then. OpenID Connect Discovery 1.0 section 3. */
+async function hasUserInfo({ provider }: Services): Promise<boolean> {
+  return (await provider.metadata()).userinfo_endpoint !== undefined
 }

@@ -5,6 +5,7 @@ import {
   type ClientPrivateKey,
   signAssertion,
 } from './client-assertion.js'
+import { chooseListed, type Warn } from './listed.js'
 import type { ClientAuthenticationMethod, SigningAlgorithm } from './wire.js'
 
 /** How this client proves to the token endpoint who it is. OpenID Connect Core 1.0 section 9. */
@@ -42,26 +43,32 @@ export interface ClientAuthenticationParts {
  * OpenID Connect Discovery 1.0 section 3, RFC 6749 section 2.3.
  *
  * @param supported - `token_endpoint_auth_methods_supported`; where it is not published, it is `client_secret_basic`
+ * @param warn - told where the configured method is not listed; it is used all the same
  * @throws {OidcError} ERR_OIDC_OPTIONS for a method whose credential is not configured, ERR_OIDC_UNSUPPORTED where nothing fits
  */
 export function selectClientAuthenticationMethod(
   configured: ClientAuthenticationMethod | undefined,
   atHand: ClientCredentialsAtHand,
   supported: readonly string[] | undefined,
+  warn?: Warn,
 ): ClientAuthenticationMethod {
   if (configured !== undefined && !isPossible(configured, atHand)) {
     throw new OidcError('ERR_OIDC_OPTIONS', `clientAuthentication "${configured}" needs a credential that is not there`)
   }
   const candidates = configured === undefined ? preferredMethods(atHand) : [configured]
-  const offered = supported ?? [configured ?? 'client_secret_basic']
-  // Some providers take clients without a secret and do not publish `none`.
-  const method = candidates.find(candidate => candidate === 'none' || offered.includes(candidate))
-  if (method === undefined) {
-    const wanted = configured ?? `any of ${candidates.join(', ')}`
-    const message = `the provider does not offer ${wanted} as client authentication; it offers ${offered.join(', ')}: set clientAuthentication, and the credential for it`
-    throw new OidcError('ERR_OIDC_UNSUPPORTED', message)
-  }
-  return method
+  const isPublished = supported !== undefined && supported.length > 0
+  return chooseListed(
+    {
+      what: 'client authentication',
+      candidates,
+      isExplicit: configured !== undefined,
+      advice: 'set clientAuthentication, and the credential for it',
+      // Some providers take clients without a secret and do not publish `none`.
+      isListed: (listed, candidate) => candidate === 'none' || listed.includes(candidate),
+    },
+    isPublished ? supported : [configured ?? 'client_secret_basic'],
+    warn,
+  )
 }
 
 /** Some providers do not undo the encoding of Basic credentials. What it changes is safer in the body. */

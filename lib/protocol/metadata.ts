@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import { evidenceOf, printable } from './evidence.js'
 import { isJsonObject, isRecord, isStringArray } from './json.js'
+import { chooseListed, type Warn } from './listed.js'
 import { hasResponseType, returnsCode } from './response-type.js'
 import { isSecureUrl } from './url.js'
 import type { ProviderMetadata, ResponseMode, ResponseType, SigningAlgorithm } from './wire.js'
@@ -18,7 +19,6 @@ export const ENDPOINTS = [
 
 /** Lists it looks at. */
 export const LISTS = [
-  'scopes_supported',
   'response_types_supported',
   'response_modes_supported',
   'token_endpoint_auth_methods_supported',
@@ -43,7 +43,14 @@ export interface ProviderNeeds {
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
   readonly signingAlgorithm: SigningAlgorithm
+  /** Which of these an option of the site has named. The others are defaults. */
+  readonly explicit?: readonly ExplicitNeed[] | undefined
 }
+
+/** Options that count for more than a list of the metadata. */
+export const EXPLICIT_NEEDS = ['responseType', 'responseMode', 'idTokenAlgorithm'] as const
+
+export type ExplicitNeed = (typeof EXPLICIT_NEEDS)[number]
 
 /**
  * Checks a discovery document. OpenID Connect Discovery 1.0 sections 3 and 4.3.
@@ -57,6 +64,12 @@ export interface ProviderNeeds {
  */
 export function parseProviderMetadata(json: unknown, issuer: string, chosen: readonly string[] = []): ProviderMetadata {
   if (!isJsonObject(json)) throw new OidcError('ERR_OIDC_METADATA', 'the provider metadata is not a JSON object')
+  const metadata = withoutEmpty(json)
+  checkMembers(metadata, issuer, chosen)
+  return metadata as ProviderMetadata
+}
+
+function checkMembers(json: Readonly<Record<string, unknown>>, issuer: string, chosen: readonly string[]): void {
   if (json.issuer !== issuer) {
     const cause = { expected: issuer, actual: evidenceOf(json.issuer) }
     throw new OidcError('ERR_OIDC_METADATA_ISSUER', describeIssuers(json.issuer, issuer), { cause })
@@ -66,33 +79,44 @@ export function parseProviderMetadata(json: unknown, issuer: string, chosen: rea
   if (new URL(issuer).protocol === 'https:') checkNoPlainHttp(json, chosen)
   for (const name of LISTS) checkList(name, json[name])
   for (const name of FLAGS) checkFlag(name, json[name])
-  return json as ProviderMetadata
+}
+
+/** A member without a value says as little as one that is not there. OpenID Connect Discovery 1.0 section 4.2. */
+function withoutEmpty(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const isEmpty = (name: string, value: unknown) =>
+    value === null ||
+    (value === '' && isOneOf(ENDPOINTS, name)) ||
+    (Array.isArray(value) && value.length === 0 && isOneOf(LISTS, name))
+  return Object.fromEntries(Object.entries(json).filter(([name, value]) => !isEmpty(name, value)))
+}
+
+function isOneOf(names: readonly string[], name: string): boolean {
+  return names.includes(name)
 }
 
 /**
- * Finds out before the browser leaves that the provider could not answer. A list it does not publish is not held against it.
+ * Finds out before the browser leaves that the provider could not answer. A list it does not publish is not held against it, and an
+ * option of the site counts for more than a list.
  *
+ * @param warn - told where an option goes against a list
  * @throws {OidcError} ERR_OIDC_UNSUPPORTED
  */
-export function checkProviderSupports(metadata: ProviderMetadata, needs: ProviderNeeds): void {
-  const { response_types_supported: types, response_modes_supported: modes } = metadata
-  const algorithms = metadata.id_token_signing_alg_values_supported
+export function checkProviderSupports(metadata: ProviderMetadata, needs: ProviderNeeds, warn?: Warn): void {
   for (const [name, what] of Object.entries(REQUIREMENTS)) if (metadata[name] === true) throw required(name, what)
-  if (types && !hasResponseType(types, needs.responseType)) {
-    throw unsupported('response type', needs.responseType, 'responseType', types)
-  }
-  if (modes && !modes.includes(needs.responseMode)) {
-    throw unsupported('response mode', needs.responseMode, 'responseMode', modes)
-  }
-  if (algorithms && !algorithms.includes(needs.signingAlgorithm)) {
-    throw unsupported('ID Token algorithm', needs.signingAlgorithm, 'idTokenAlgorithm', algorithms)
-  }
-  if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined) {
-    throw unsupported('endpoint', 'token_endpoint', 'endpoints.token_endpoint')
-  }
-  if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) {
-    throw unsupported('endpoint', 'jwks_uri', 'endpoints.jwks_uri')
-  }
+  const wish = (what: string, value: string, option: ExplicitNeed) => ({
+    what,
+    candidates: [value],
+    isExplicit: needs.explicit?.includes(option) ?? false,
+    advice: `set ${option} to one that it has`,
+  })
+  const { response_types_supported: types, response_modes_supported: modes } = metadata
+  const responseType = wish('response type', needs.responseType, 'responseType')
+  chooseListed({ ...responseType, isListed: listed => hasResponseType(listed, needs.responseType) }, types, warn)
+  chooseListed(wish('response mode', needs.responseMode, 'responseMode'), modes, warn)
+  const algorithms = metadata.id_token_signing_alg_values_supported
+  chooseListed(wish('ID Token algorithm', needs.signingAlgorithm, 'idTokenAlgorithm'), algorithms, warn)
+  if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined) throw missing('token_endpoint')
+  if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) throw missing('jwks_uri')
 }
 
 /** Whether metadata was refused because the provider requires what this package does not do. */
@@ -144,18 +168,8 @@ function wrongMember(name: string, value: unknown): OidcError {
   return new OidcError('ERR_OIDC_METADATA', `the provider metadata has no usable ${name}`, { cause })
 }
 
-/** @param option - the one to set @param offered - what the provider has instead */
-function unsupported(what: string, value: string, option: string, offered?: readonly string[]): OidcError {
-  const instead =
-    offered &&
-    `; it offers ${
-      offered
-        .slice(0, 20)
-        .map(text => `"${printable(text, 60)}"`)
-        .join(', ') || 'none'
-    }`
-  const advice = `set ${option} to one that it has`
-  const message = `the provider does not offer the ${what} "${value}"${instead ?? ''}: ${advice}`
+function missing(endpoint: string): OidcError {
+  const message = `the provider does not offer the endpoint "${endpoint}": set endpoints.${endpoint} to one that it has`
   return new OidcError('ERR_OIDC_UNSUPPORTED', message)
 }
 

@@ -7,6 +7,7 @@ import {
   formEncode,
   selectClientAuthenticationMethod,
 } from '../protocol/client-authentication.js'
+import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { ClientAuthenticationMethod, ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 
 /** What the site has to prove with that it is the client it says it is. */
@@ -24,11 +25,13 @@ export interface ClientCredentials {
 }
 
 /**
+ * @param warn - told where what the site has configured is not listed; it is used all the same
  * @throws {OidcError} ERR_OIDC_UNSUPPORTED where no method or algorithm fits, ERR_OIDC_OPTIONS where a credential is missing or does not fit
  */
 export function selectClientAuthentication(
   credentials: ClientCredentials & { readonly clientId?: string },
   metadata: ProviderMetadata,
+  warn?: Warn,
 ): ClientAuthentication {
   const { clientSecret, clientKey, clientAuthentication, clientAssertionHeader: header = {} } = credentials
   const atHand = {
@@ -39,19 +42,19 @@ export function selectClientAuthentication(
     ),
   }
   const supported = metadata.token_endpoint_auth_methods_supported
-  const method = selectClientAuthenticationMethod(clientAuthentication, atHand, supported)
+  const method = selectClientAuthenticationMethod(clientAuthentication, atHand, supported, warn)
   switch (method) {
     case 'none':
       return { method }
     case 'private_key_jwt': {
       const key = required(clientKey, method)
-      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, algorithmsOf(key), metadata)
+      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, algorithmsOf(key), metadata, warn)
       const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
       return { method, key, algorithm, header: { ...kid, ...header } }
     }
     case 'client_secret_jwt': {
       const secret = required(clientSecret, method)
-      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, macAlgorithms(secret), metadata)
+      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, macAlgorithms(secret), metadata, warn)
       return { method, clientSecret: secret, algorithm, header }
     }
     default:
@@ -86,22 +89,26 @@ const ALGORITHMS: Readonly<Record<string, readonly SigningAlgorithm[]>> = {
 }
 
 /**
- * One algorithm that the provider takes. What the site named is used, or refused here: the provider would refuse every request.
- * OpenID Connect Discovery 1.0 section 3.
+ * One algorithm that the provider takes. One that only follows from the key is refused here where the provider does not list it: it would
+ * refuse every request. OpenID Connect Discovery 1.0 section 3.
  */
 function selectAlgorithm(
   configured: SigningAlgorithm | undefined,
   fitting: readonly SigningAlgorithm[],
   { token_endpoint_auth_signing_alg_values_supported: supported }: ProviderMetadata,
+  warn: Warn | undefined,
 ): SigningAlgorithm {
   const candidates = configured === undefined ? fitting : [configured]
   if (candidates.length === 0) {
     throw new OidcError('ERR_OIDC_OPTIONS', 'the client key is of a kind that is not known to sign; name the algorithm')
   }
-  const selected = supported === undefined ? candidates[0] : candidates.find(candidate => supported.includes(candidate))
-  if (selected !== undefined) return selected
-  const message = `the provider does not take client assertions signed with ${candidates.join(' or ')}; it takes ${supported?.join(', ')}: set clientAuthentication.algorithm, or another key`
-  throw new OidcError('ERR_OIDC_UNSUPPORTED', message)
+  const wish = {
+    what: 'algorithm of client assertions',
+    candidates,
+    isExplicit: configured !== undefined,
+    advice: 'set clientAuthentication.algorithm, or another key',
+  }
+  return chooseListed(wish, supported, warn)
 }
 
 /** Bytes of a secret, RFC 7518 section 3.2. A shorter one is used with HS256 all the same: many providers take that. */

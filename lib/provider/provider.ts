@@ -1,8 +1,9 @@
 import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
+import type { Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
-import { checkProviderSupports, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
+import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
 import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
 import { checkTokenHashes } from '../protocol/token-hash.js'
@@ -47,6 +48,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly clockTolerance?: number | undefined
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
+  /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
+  readonly explicit?: readonly ExplicitNeed[] | undefined
   readonly fetch?: typeof globalThis.fetch | undefined
   /** Milliseconds for one exchange with the provider. Default 10 000. */
   readonly timeout?: number | undefined
@@ -103,7 +106,8 @@ export function createProvider(settings: ProviderSettings): Provider {
   const reachability = watchReachability(createHttp({ fetch, timeout }), now)
   const http = watchClock(logRefusals(reachability.http, { now, log }), { now, clockTolerance, log })
   const common = { http, now, clientId, clockTolerance }
-  const authentication = (metadata: ProviderMetadata) => selectClientAuthentication(settings, metadata)
+  const authentication = (metadata: ProviderMetadata, warn?: Warn) =>
+    selectClientAuthentication(settings, metadata, warn)
   const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)
   const discovery = createDiscovery({ ...settings, ...common, overrides: settings.endpoints, check })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
@@ -172,17 +176,20 @@ export function createProvider(settings: ProviderSettings): Provider {
 
 /** What the site needs of the provider is asked once per metadata, not once per sign-in. */
 function createMetadataCheck(
-  { responseType, responseMode, log = () => {} }: ProviderSettings,
+  { responseType, responseMode, explicit, log = () => {} }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
-  authentication: (metadata: ProviderMetadata) => ClientAuthentication,
+  authentication: (metadata: ProviderMetadata, warn: Warn) => ClientAuthentication,
 ): (metadata: ProviderMetadata) => void {
-  let isSaid = false
+  let said: readonly string[] = []
   return function checkUsable(metadata) {
-    checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm })
-    if (returnsCode(responseType)) authentication(metadata)
-    const doubt = isSaid ? undefined : findDoubt(metadata, { responseMode })
-    if (doubt !== undefined) log(doubt)
-    isSaid = true
+    const doubts: string[] = []
+    const warn: Warn = doubt => doubts.push(doubt)
+    checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm, explicit }, warn)
+    if (returnsCode(responseType)) authentication(metadata, warn)
+    const doubt = findDoubt(metadata, { responseMode })
+    if (doubt !== undefined) warn(doubt)
+    for (const line of doubts.filter(each => !said.includes(each))) log(line)
+    said = doubts
   }
 }
 

@@ -70,7 +70,7 @@ describe('where requests to the provider go', () => {
           'https://u:p@idp.example/x',
           'javascript:alert(1)',
           '/x',
-          '',
+          ' ',
           1,
           ['x'],
           { x: 1 },

@@ -129,7 +129,7 @@ describe('a wrong configuration never lets anybody in', () => {
     'another issuer': [{ issuer: 'http://127.0.0.1:1/', metadataUrl: 'here' }, 'ERR_OIDC_METADATA_ISSUER', 502],
     'a slash too many in the issuer': [{ issuer: 'slash' }, 'ERR_OIDC_METADATA_ISSUER', 502],
     'an unknown client secret': [{ clientSecret: 'x'.repeat(40) }, 'ERR_OIDC_CLIENT_REJECTED', 502],
-    'an algorithm the provider does not sign with': [{ idTokenAlgorithm: 'ES512' }, 'ERR_OIDC_UNSUPPORTED', 502],
+    'an algorithm the provider does not sign with': [{ idTokenAlgorithm: 'ES512' }, 'ERR_OIDC_ID_TOKEN_ALGORITHM', 400],
   }
   for (const [name, [options, code, status]] of Object.entries(wrong)) {
     test(

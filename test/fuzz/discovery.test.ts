@@ -38,9 +38,15 @@ const lists = [
   'response_modes_supported',
   'id_token_signing_alg_values_supported',
   'token_endpoint_auth_methods_supported',
-  'scopes_supported',
 ]
-const members = ['issuer', ...endpoints, ...lists, 'authorization_response_iss_parameter_supported', '__proto__']
+const members = [
+  'issuer',
+  ...endpoints,
+  ...lists,
+  'scopes_supported',
+  'authorization_response_iss_parameter_supported',
+  '__proto__',
+]
 const address = fc.oneof(
   fc.constantFrom(
     'http://idsrv.example.com/x',

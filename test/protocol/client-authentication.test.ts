@@ -79,18 +79,30 @@ for (const [name, configured, atHand, supported, method] of [
   })
 }
 
+for (const [configured, atHand, supported] of [
+  ['client_secret_post', secret, ['client_secret_basic']],
+  ['client_secret_basic', secret, ['client_secret_post', 'private_key_jwt']],
+  ['client_secret_jwt', secret, ['client_secret_basic']],
+  ['private_key_jwt', both, ['client_secret_post', 'client_secret_basic']],
+] as const) {
+  test(`${configured} is used where the site has chosen it, although the provider lists ${supported}, with a warning`, () => {
+    const warnings: string[] = []
+    const select = (listed: readonly string[] | undefined) =>
+      selectClientAuthenticationMethod(configured, atHand, listed, warning => void warnings.push(warning))
+    assert.equal(select(supported), configured)
+    assert.equal(warnings.length, 1)
+    for (const name of [configured, ...supported]) assert.ok(warnings[0]?.includes(`"${name}"`), warnings[0])
+    assert.match(warnings[0] ?? '', /clientAuthentication/)
+    for (const listed of [undefined, [], [...supported, configured]]) assert.equal(select(listed), configured)
+    assert.equal(warnings.length, 1)
+  })
+}
+
 for (const [name, configured, atHand, supported, code] of [
   ['basic without a secret', 'client_secret_basic', key, undefined, 'ERR_OIDC_OPTIONS'],
   ['post without a secret', 'client_secret_post', nothing, undefined, 'ERR_OIDC_OPTIONS'],
   ['a signed proof without a secret', 'client_secret_jwt', nothing, undefined, 'ERR_OIDC_OPTIONS'],
   ['a signed proof without a key', 'private_key_jwt', secret, undefined, 'ERR_OIDC_OPTIONS'],
-  [
-    'a configured method that is not offered',
-    'client_secret_post',
-    secret,
-    ['client_secret_basic'],
-    'ERR_OIDC_UNSUPPORTED',
-  ],
   ['a secret where only a key is taken', undefined, secret, ['private_key_jwt'], 'ERR_OIDC_UNSUPPORTED'],
   ['a secret where only certificates are taken', undefined, secret, ['tls_client_auth'], 'ERR_OIDC_UNSUPPORTED'],
   ['a secret where only strangers are taken', undefined, secret, ['none'], 'ERR_OIDC_UNSUPPORTED'],

@@ -19,7 +19,6 @@ const valid = {
   end_session_endpoint: 'https://op.example/end',
   revocation_endpoint: 'https://op.example/revoke',
   check_session_iframe: 'https://op.example/iframe',
-  scopes_supported: ['openid'],
   response_types_supported: ['code', 'id_token code', 'token code id_token'],
   response_modes_supported: ['query', 'fragment', 'form_post'],
   token_endpoint_auth_methods_supported: ['client_secret_basic'],
@@ -88,9 +87,9 @@ const badEndpoints = [
   'https://op.example/x#fragment',
   'javascript:alert(1)',
   '/relative',
-  '',
+  ' ',
   42,
-  null,
+  {},
   ['https://op.example/x'],
 ]
 
@@ -143,7 +142,7 @@ test('every endpoint that is used is checked', () => {
 const lists = Object.keys(valid).filter(name => Array.isArray(valid[name as keyof typeof valid]))
 
 for (const name of lists) {
-  for (const value of ['code', [1], [['code']], null, {}]) {
+  for (const value of ['code', [1], [['code']], [null], {}]) {
     test(`${name} cannot be ${JSON.stringify(value)}`, () => {
       assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
     })
@@ -151,7 +150,27 @@ for (const name of lists) {
 }
 
 test('the lists of the document are all checked', () => {
-  assert.equal(lists.length, 6)
+  assert.equal(lists.length, 5)
+})
+
+for (const name of [...endpoints.slice(1), ...lists, 'authorization_response_iss_parameter_supported']) {
+  test(`${name} without a value is as good as none`, () => {
+    const { [name]: _, ...without } = valid as Record<string, unknown>
+    const empty = lists.includes(name) ? [null, []] : name.endsWith('supported') ? [null] : [null, '']
+    for (const value of empty) assert.deepEqual(parseProviderMetadata({ ...valid, [name]: value }, issuer), without)
+  })
+}
+
+for (const value of [null, '']) {
+  test(`an authorization endpoint of ${JSON.stringify(value)} is none, and there has to be one`, () => {
+    const code = 'ERR_OIDC_METADATA'
+    assert.throws(() => parseProviderMetadata({ ...valid, authorization_endpoint: value }, issuer), { code })
+  })
+}
+
+test('what this package does not use may be anything', () => {
+  const unused = { scopes_supported: 'openid', grant_types_supported: 7, code_challenge_methods_supported: {} }
+  assert.deepEqual(parseProviderMetadata({ ...valid, ...unused }, issuer), { ...valid, ...unused })
 })
 
 test('the flag for the iss parameter is a boolean', () => {
@@ -184,11 +203,6 @@ const lacking = [
     metadata: { id_token_signing_alg_values_supported: ['none', 'ES256'] },
     says: /"RS256"; it offers "none", "ES256": set idTokenAlgorithm/,
   },
-  {
-    name: 'any algorithm',
-    metadata: { id_token_signing_alg_values_supported: [] },
-    says: /"RS256"; it offers none: set idTokenAlgorithm/,
-  },
 ]
 
 for (const { name, metadata, says } of lacking) {
@@ -197,6 +211,36 @@ for (const { name, metadata, says } of lacking) {
     assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, needs), { code, message: says })
   })
 }
+
+const explicit = ['responseType', 'responseMode', 'idTokenAlgorithm'] as const
+for (const { name, metadata, says } of lacking) {
+  test(`${name} that an option names is asked for although the provider does not list it, and a warning says so`, () => {
+    const warnings: string[] = []
+    const warn = (warning: string) => void warnings.push(warning)
+    checkProviderSupports({ ...valid, ...metadata }, { ...needs, explicit }, warn)
+    assert.equal(warnings.length, 1)
+    const [, value = '', option = ''] = /"([^"]+)".*set (\w+)/.exec(says.source) ?? []
+    assert.ok(warnings[0]?.includes(`"${value}"`) && warnings[0].includes(`set ${option} `), warnings[0])
+    const others = explicit.filter(each => each !== option)
+    assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, { ...needs, explicit: others }, warn), {
+      code: 'ERR_OIDC_UNSUPPORTED',
+    })
+    checkProviderSupports(valid, { ...needs, explicit }, warn)
+    assert.equal(warnings.length, 1)
+  })
+}
+
+test('no option counts for more than what a provider requires, or for an endpoint that is missing', () => {
+  const code = 'ERR_OIDC_UNSUPPORTED'
+  const missing = (name: string) => Object.fromEntries(Object.entries(valid).filter(([key]) => key !== name))
+  for (const metadata of [
+    { ...valid, require_pushed_authorization_requests: true },
+    parseProviderMetadata(missing('token_endpoint'), issuer),
+    parseProviderMetadata(missing('jwks_uri'), issuer),
+  ]) {
+    assert.throws(() => checkProviderSupports(metadata, { ...needs, explicit }), { code })
+  }
+})
 
 test('a list of a provider stays short and harmless in the message', () => {
   const types = Array.from({ length: 500 }, (_, at) => `type${at}\n\u001b[31m${'x'.repeat(300)}`)
@@ -212,7 +256,7 @@ for (const [name, says] of [
     const code = 'ERR_OIDC_UNSUPPORTED'
     assert.throws(() => checkProviderSupports({ ...valid, [name]: true }, needs), { code, message: says })
     checkProviderSupports({ ...valid, [name]: false }, needs)
-    for (const value of ['true', 1, null, []]) {
+    for (const value of ['true', 1, '', []]) {
       assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
     }
   })

@@ -120,15 +120,35 @@ for (const [length, supported, algorithm] of [
 }
 
 for (const [name, credentials, supported] of [
-  ['an algorithm that was asked for', { clientKey: rsa, clientAssertionAlgorithm: 'PS512' }, ['RS256', 'PS256']],
+  ['a key that names its algorithm', { clientKey: jwk(rsa, { alg: 'PS512' }) }, ['RS256', 'PS256']],
   ['the algorithm of a curve', { clientKey: p256 }, ['RS256', 'ES384']],
-  ['HS512', { ...secretOf(64), clientAssertionAlgorithm: 'HS512' }, ['RS256', 'HS256']],
   ['HS512 for a secret that is too short for it', secretOf(40), ['HS512']],
 ] as const) {
   test(`${name} that the provider does not list is found out, and the message names what it lists`, async () => {
     const error = await rejected((async () => algorithmOf(credentials, supported))(), 'ERR_OIDC_UNSUPPORTED')
     for (const listed of supported) assert.ok(error.message.includes(listed), error.message)
     assert.match(error.message, /clientAuthentication\.algorithm/)
+  })
+}
+
+for (const [algorithm, credentials, listed] of [
+  ['PS512', { clientKey: rsa }, ['RS256', 'PS256']],
+  ['HS512', secretOf(64), ['RS256', 'HS256']],
+  ['ES256', { clientKey: p256 }, ['RS256']],
+] as const) {
+  test(`${algorithm} is used where the site has chosen it, although the provider lists ${listed}, with a warning`, () => {
+    const warnings: string[] = []
+    const selected = selectClientAuthentication(
+      { clientAuthentication: 'private_key_jwt', ...credentials, clientAssertionAlgorithm: algorithm },
+      metadataOf('https://op.test', {
+        token_endpoint_auth_methods_supported: undefined,
+        token_endpoint_auth_signing_alg_values_supported: listed,
+      }) as ProviderMetadata,
+      warning => void warnings.push(warning),
+    )
+    assert.equal('algorithm' in selected && selected.algorithm, algorithm)
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0] ?? '', new RegExp(`"${algorithm}".*"${listed[0]}".*clientAuthentication.algorithm`))
   })
 }
 
