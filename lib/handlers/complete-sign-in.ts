@@ -2,7 +2,7 @@ import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
-import { fingerprint } from '../protocol/transaction.js'
+import { fingerprint, signedOutSince } from '../protocol/transaction.js'
 import type { TokenResponse } from '../protocol/wire.js'
 import type { SessionSummary } from '../state/ticket.js'
 import { answerOf } from './answer-use.js'
@@ -59,7 +59,11 @@ function buildReceived({ access_token: accessToken, refresh_token: refreshToken 
  * Whether the same user signed in by another tab of this browser since this attempt began, and this one asks for nothing more. Then that
  * session goes on: of thirty tabs, each would otherwise end the session of the one before, which its pages are still being loaded with.
  */
-async function isSignedInAlready(visit: Visit, { attempt, binding }: Arrival, subject: string): Promise<boolean> {
+async function isSignedInAlready(
+  visit: Visit,
+  { attempt, binding, response }: Arrival,
+  subject: string,
+): Promise<boolean> {
   const { state, site } = visit.services
   const { createdAt, begunAt = createdAt, params, extraScope } = attempt
   const asksForMore = attempt.subject !== undefined || params !== undefined || extraScope !== undefined
@@ -67,7 +71,10 @@ async function isSignedInAlready(visit: Visit, { attempt, binding }: Arrival, su
   const { sessionId, signedInAt = 0 } = binding
   if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
   const ticket = (await state.load(sessionId, { extend: false }))?.ticket()
-  return ticket !== undefined && ticket.subject === subject && ticket.issuer === site.issuer
+  if (ticket === undefined || ticket.subject !== subject || ticket.issuer !== site.issuer) return false
+  // The same response again gets that session, and does not wait for one that never comes.
+  await state.answers.finish(attempt.id, answerOf(response), sessionId, transactionLifetime)
+  return true
 }
 
 /** Steps 9 and 10: what is kept, and under which id. */
@@ -93,7 +100,11 @@ async function beginSession(visit: Visit, arrival: Arrival, evidence: Evidence):
     previous: [...new Set(earlier.filter(id => id !== undefined))],
     moment: { startedAt: attempt.startedAt, grantedAt: evidence.grantedAt },
     ...(note && { note }),
-    onCreated: (id: string) => state.answers.finish(attempt.id, answerOf(response), id, transactionLifetime),
+    onCreated: async (id: string) => {
+      await state.answers.finish(attempt.id, answerOf(response), id, transactionLifetime)
+      // The last thing: a sign-out that this does not see finds the session.
+      if (await state.browserSignOuts.isSignedOutSince(binding.id, attempt.startedAt)) throw signedOutSince()
+    },
     onEnded: (summary: SessionSummary) => {
       if (summary.subject !== ticket.subject) replaced.push(summary)
     },

@@ -3,7 +3,8 @@ import { OidcError } from '../errors.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
 import type { SessionSummary, Ticket } from '../state/ticket.js'
 import { answerProvider } from './provider-request.js'
-import { announceSignOut } from './sign-out.js'
+import { announceSignOut, markSignOut } from './sign-out.js'
+import { attemptsRemembered } from './transaction-cookie.js'
 import type { Visit } from './visit.js'
 
 /**
@@ -45,8 +46,24 @@ async function endNamedSession(visit: Visit): Promise<void> {
   const onEnded = (summary: SessionSummary) => void ended.push(summary)
   for (const sid of request.sids) await state.endAll({ issuer: site.issuer, sid }, { onEnded })
   if (request.sids.length === 0) ended.push(...(await endNamelessSession(visit, req)))
-  if (ended.length > 0) services.transactionCookie.signOut(req, visit.res)
+  if (ended.length > 0) await endWhatIsUnderWay(visit, request.sids, onEnded)
   await announceSignOut(site, 'front-channel', ended)
+}
+
+/**
+ * Sign-ins of the same session at the provider, and of this browser where its cookie comes along. A name that leads to no session leaves
+ * nothing in the store, because this request is signed by nobody.
+ */
+async function endWhatIsUnderWay(
+  { req, res, services }: Visit,
+  sids: readonly string[],
+  onEnded: (summary: SessionSummary) => void,
+): Promise<void> {
+  const { site, state, transactionCookie } = services
+  const remembered = { logout: {}, remember: attemptsRemembered, onEnded }
+  for (const sid of sids) await state.endAll({ issuer: site.issuer, sid }, remembered)
+  await markSignOut({ req, res, services })
+  transactionCookie.signOut(req, res)
 }
 
 /**

@@ -11,8 +11,10 @@ const lifetime = 15 * 60
 
 /** Remembers, in the browser, where a sign-out goes after the provider. It returns by a GET, where a Lax cookie is enough. */
 export interface LogoutState {
-  /** Keeps where to go and returns the `state` that has to come back. */
-  save(res: ServerResponse, returnTo: string): string
+  /** A new `state`. */
+  create(): string
+  /** Keeps where to go, and the `state` that has to come back. */
+  save(res: ServerResponse, content: { readonly state: string; readonly returnTo: string }): void
   /** Where to go, if the state of this request is the one that was sent. Another one takes nothing away. */
   take(req: IncomingMessage & { readonly query: Record<string, unknown> }, res: ServerResponse): string | undefined
 }
@@ -23,11 +25,10 @@ export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
   const name = hostCookieName(`oidc.logout.${realm}`, site.secure)
   const attributes: CookieAttributes = { secure: site.secure, sameSite: 'lax', maxAge: lifetime }
   return {
-    save(res, returnTo) {
-      const state = randomBytes(32).toString('base64url')
+    create: () => randomBytes(32).toString('base64url'),
+    save(res, { state, returnTo }) {
       const sealed = sealer.seal('logout', name, JSON.stringify({ state, returnTo })).toString('base64url')
       setCookie(res, name, sealed, attributes)
-      return state
     },
     take(req, res) {
       const sealed = readCookies(req)[name]

@@ -1,11 +1,12 @@
 import { buildEndSessionUrl } from '../protocol/end-session.js'
+import type { SignOutNote } from '../state/sign-out-notes.js'
 import { redirect } from './answers.js'
 import { sendToProvider } from './departure.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
 import { landingOf, parseLanding } from './landing.js'
 import { confirmLogout } from './logout-page.js'
 import { isOwnRequest } from './navigation.js'
-import { announceSignOut } from './sign-out.js'
+import { announceSignOut, markSignOut } from './sign-out.js'
 import type { Visit } from './visit.js'
 
 /** How a sign-out goes. */
@@ -37,38 +38,55 @@ export async function logout(visit: Visit): Promise<void> {
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
  */
 export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<void> {
-  const { res, services } = visit
-  const { site, revocations } = services
+  const { req, res, services } = visit
+  const { site, revocations, transactionCookie, state } = services
   const returnTo = landingOf(site, options.returnTo)
   const ticket = visit.ticket()
+  const note = options.local ? undefined : await noteSignOut(visit)
+  await markSignOut(visit)
   const ended = await visit.end()
-  services.transactionCookie.signOut(visit.req, res)
-  const idTokenHint = ended?.tokens?.idToken
+  const binding = transactionCookie.signOut(req, res)
   if (site.revokesTokens) revocations.inBackground(ended?.tokens)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(site, 'logout', [ticket])
-  const endpoint = options.local ? undefined : await endSessionEndpoint(services)
-  if (endpoint === undefined) return redirect(res, returnTo)
-  const location = providerAddress(visit, endpoint, { ...options, returnTo, idTokenHint })
+  // The next click comes with the binding of this response, if that is there before the provider's page.
+  if (note !== undefined && binding !== undefined) await state.signOuts.keep([binding.id], note).catch(() => {})
+  const endpoint = note && (await endSessionEndpoint(services))
+  if (note === undefined || endpoint === undefined) return redirect(res, returnTo)
+  const location = providerAddress(visit, endpoint, { ...options, ...note, returnTo })
   sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
+}
+
+/**
+ * What this sign-out asks of the provider. A second click comes while the first is under way, or after it, when the session is gone: it asks
+ * for the same. Without the ID Token the provider would ask a question, and the user would stay signed in there.
+ */
+async function noteSignOut(visit: Visit): Promise<SignOutNote> {
+  const { req, res, record, services } = visit
+  const { state, host, transactionCookie, logoutState } = services
+  const binding = transactionCookie.read(req, res)
+  const browser = typeof binding === 'object' ? binding.id : undefined
+  const names = [record?.id ?? host.idOf(req), browser].filter(name => name !== undefined)
+  const idTokenHint = (await visit.readTokens())?.idToken
+  const note = { state: logoutState.create(), ...(idTokenHint !== undefined && { idTokenHint }) }
+  if (idTokenHint !== undefined) return state.signOuts.keep(names, note)
+  return (await state.signOuts.find(names).catch(() => undefined)) ?? note
 }
 
 /** Where to sign out at the provider, and how to come back from there. */
 function providerAddress(
   { res, services: { site, logoutState } }: Visit,
   endpoint: string,
-  { returnTo, idTokenHint, uiLocales }: LogoutOptions & { returnTo: string; idTokenHint: string | undefined },
+  { returnTo, state, idTokenHint, uiLocales }: LogoutOptions & SignOutNote & { returnTo: string },
 ): string {
   const { logoutCallback } = site.routes
   const configured = site.authorizationParams.ui_locales
   const languages = uiLocales?.join(' ') ?? (typeof configured === 'string' ? configured : undefined)
+  if (logoutCallback !== false) logoutState.save(res, { state, returnTo })
   return buildEndSessionUrl({
     endpoint,
     clientId: site.clientId,
     ...(idTokenHint !== undefined && { idTokenHint }),
-    ...(logoutCallback !== false && {
-      postLogoutRedirectUri: site.baseUrl + logoutCallback,
-      state: logoutState.save(res, returnTo),
-    }),
+    ...(logoutCallback !== false && { postLogoutRedirectUri: site.baseUrl + logoutCallback, state }),
     ...(languages !== undefined && { uiLocales: languages }),
   })
 }

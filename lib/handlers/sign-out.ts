@@ -1,6 +1,8 @@
 import { publish } from '../diagnostics/publish.js'
 import type { SignOutReason } from './hooks.js'
 import type { Site } from './site.js'
+import { attemptsRemembered } from './transaction-cookie.js'
+import type { Visit } from './visit.js'
 
 /** What tickets and summaries say alike. */
 interface Ended {
@@ -21,4 +23,14 @@ export async function announceSignOut(site: Site, reason: SignOutReason, ended: 
       site.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`)
     }
   }
+}
+
+/**
+ * Remembers that this browser signs out, before its sessions end: a sign-in that is being finished at this moment does not outlast it.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function markSignOut({ req, res, services }: Pick<Visit, 'req' | 'res' | 'services'>): Promise<void> {
+  const binding = services.transactionCookie.read(req, res)
+  if (typeof binding === 'object') await services.state.browserSignOuts.mark(binding.id, attemptsRemembered)
 }

@@ -58,9 +58,9 @@ export interface TransactionCookie {
   ): void
   /**
    * Call this where the user of a browser signs out, whatever the way. What was begun before cannot be finished after it, and an answer to
-   * it says so. Without the cookie there is nothing to be finished.
+   * it says so. Without the cookie there is nothing to be finished. Returns the binding that the browser has from now on.
    */
-  signOut(req: IncomingMessage, res: ServerResponse): void
+  signOut(req: IncomingMessage, res: ServerResponse): BrowserBinding | undefined
 }
 
 export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' | 'startTime'>): TransactionCookie {
@@ -123,9 +123,9 @@ export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' 
       })
     },
     signOut(req, res) {
-      if (res.headersSent || typeof read(req, res) !== 'object') return
+      if (res.headersSent || typeof read(req, res) !== 'object') return undefined
       const now = epochSeconds(site)
-      write(res, { id: randomId(), createdAt: now, setAt: now, signedOutAt: startTime() + DOUBT })
+      return write(res, { id: randomId(), createdAt: now, setAt: now, signedOutAt: startTime() + DOUBT })
     },
   }
 }

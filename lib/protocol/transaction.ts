@@ -118,10 +118,15 @@ export function checkTransaction(transaction: Transaction, expected: Transaction
   throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'this sign-in is too old, or from the future', { cause })
 }
 
+/** For a sign-in that was under way when the user of this browser signed out. */
+export function signedOutSince(): OidcError {
+  return new OidcError('ERR_OIDC_SIGN_IN_ENDED', 'the user signed out of this site after this sign-in had begun')
+}
+
 /** Whether a transaction of another binding may have been begun in this browser, before its cookie was replaced. */
 function checkRebinding({ createdAt, startedAt, restarts = 0 }: Transaction, browser: BoundBrowser): void {
   if (browser.signedOutAt !== undefined && startedAt <= browser.signedOutAt) {
-    throw new OidcError('ERR_OIDC_SIGN_IN_ENDED', 'the user signed out of this site after this sign-in had begun')
+    throw signedOutSince()
   }
   if (browser.createdAt + REBINDING_WINDOW < createdAt) {
     throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'this sign-in was begun in another browser')

@@ -1,6 +1,7 @@
 import type { CookieOptions } from 'express-session'
 import { type AnswerMarks, createAnswerMarks } from './answer-marks.js'
 import { mapInBatches } from './batches.js'
+import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
 import { createBackend } from './create-backend.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-all.js'
 import { parseLife } from './life.js'
@@ -15,6 +16,7 @@ import { createSessionIndex, type SessionQuery } from './session-index.js'
 import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
+import { createSignOutNotes, type SignOutNotes } from './sign-out-notes.js'
 import { createStoreClient } from './store-client.js'
 import { createStoreClock } from './store-clock.js'
 import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
@@ -86,6 +88,8 @@ export interface State extends Loader, SessionEnder {
   handleOf(id: string): string
   /** Sessions of a person or of a session at the provider, without knowing their ids. */
   list(query: SessionQuery): Promise<readonly ListedSession[]>
+  readonly signOuts: SignOutNotes
+  readonly browserSignOuts: BrowserSignOuts
   /** True the first time within `ttl` seconds, in whichever process that is. */
   once(purpose: string, value: string, ttl: number): Promise<boolean>
   /** Which answers of the provider were used. */
@@ -145,6 +149,8 @@ export function createState(settings: StateSettings): State {
     handleOf: id => client.handleOf(names.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
     ...createSessionEnder({ backend, index, client, clock, endRecord }),
+    signOuts: createSignOutNotes(backend, names, sealer),
+    browserSignOuts: createBrowserSignOuts(backend, names, clock),
     once: (purpose, value, ttl) => backend.once(names.once(purpose, value), ttl),
     hasHappened: (purpose, value) => backend.hasHappened(names.once(purpose, value)),
     answers: createAnswerMarks(backend, names, sealer),

@@ -46,6 +46,24 @@ describe('several attempts in one browser', () => {
     }),
   )
 
+  test(
+    'an answer that found the user signed in by another tab is a repeat when it comes again, and waits for nothing',
+    inScene({}, async ({ agent, site, provider }) => {
+      const [first, second] = await openTabs(agent, site.url, 2)
+      await first?.submitForm()
+      const form = second?.page?.forms[0]
+      for (let times = 1; times <= 2; times += 1) {
+        const page = await agent.tab().post(`${site.url}/callback`, form?.fields ?? [], {
+          from: `${provider.issuer}/authorize`,
+          redirect: 'manual',
+        })
+        assert.equal(page.headers.location, '/claims?tab=1', page.text)
+      }
+      assert.equal(provider.count('authorize'), 2)
+      assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, 1)
+    }),
+  )
+
   test('leave one session behind, the last one', async () => {
     const redis = await startRedis()
     try {
