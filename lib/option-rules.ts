@@ -194,7 +194,7 @@ function checkParam(name: string, value: Json, place: Place): void {
   if (typeof value === 'boolean' || value === null)
     refuseValue(value, 'a string, a number, a list of strings or a plain object', place)
   if (Array.isArray(value)) list('strings', anyString).read(value, place)
-  if (name === 'max_age') MAX_AGE.read(typeof value === 'string' && value.trim() !== '' ? Number(value) : value, place)
+  if (name === 'max_age') MAX_AGE.read(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value, place)
   if (name === 'claims' && typeof value !== 'object' && !isJsonText(value))
     refuseValue(value, 'a plain object, or a string of JSON', place)
 }

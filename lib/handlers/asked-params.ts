@@ -74,10 +74,7 @@ export interface Freshness {
  * @throws {OidcError} ERR_OIDC_OPTIONS
  */
 export function enforceParams(params: AuthorizationParams): Freshness {
-  const maxAge = params.max_age === undefined ? undefined : Number(params.max_age)
-  if (maxAge !== undefined && !(Number.isInteger(maxAge) && maxAge >= 0)) {
-    throw new OidcError('ERR_OIDC_OPTIONS', 'max_age must be a whole number of seconds')
-  }
+  const maxAge = params.max_age === undefined ? undefined : readMaxAge(params.max_age)
   const prompts = [params.prompt].flat().join(' ').split(' ').filter(Boolean)
   const isShort = maxAge !== undefined && maxAge < SHORTEST_MAX_AGE && !prompts.includes('none')
   const acrValues = essentialAcr(params.claims)
@@ -91,6 +88,13 @@ export function enforceParams(params: AuthorizationParams): Freshness {
       ...(acrValues !== undefined && { acrValues }),
     },
   }
+}
+
+/** What has no value, or another type, is not zero. */
+function readMaxAge(value: unknown): number {
+  const seconds = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  if (typeof seconds === 'number' && Number.isSafeInteger(seconds) && seconds >= 0) return seconds
+  throw new OidcError('ERR_OIDC_OPTIONS', 'max_age must be a whole number of seconds, not negative')
 }
 
 /** OpenID Connect Core 1.0 section 5.5.1.1. */

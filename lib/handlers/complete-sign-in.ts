@@ -88,8 +88,9 @@ async function beginSession(visit: Visit, arrival: Arrival, evidence: Evidence):
   const decide = async () => (await site.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
   const kept = await step('claims', decide)
   const ticket = buildTicket(site, idTokenClaims, kept, tokens, {
-    sessionState: response.session_state,
+    ...(response.session_state !== undefined && { sessionState: response.session_state }),
     requestedScope: attempt.scope,
+    ...(attempt.maxAge !== undefined && { requestedMaxAge: attempt.maxAge }),
   })
   const earlier = [host.idOf(req), binding.sessionId, attempt.sessionId]
   const replaced: SessionSummary[] = []

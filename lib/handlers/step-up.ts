@@ -7,7 +7,7 @@ import type { LoginOptions } from './asked-params.js'
 export interface AuthenticationRequirement {
   /** Authentication contexts of which one is required. Asked for as an essential claim, and enforced on `acr`. */
   readonly acr?: string | readonly string[]
-  /** Seconds since the person last proved who they are. A sign-in that was just made for it counts for a minute, `0` included. */
+  /** Seconds since the user last authenticated. A sign-in that was made for it counts for 30 seconds after its end, `0` included. */
   readonly maxAge?: number
 }
 
@@ -18,10 +18,10 @@ export interface Lack {
   readonly trip?: LoginOptions
 }
 
-/** Seconds a person may take from the provider to the page. Less, and a strict page would send them back for ever. */
-const SHORTEST_MAX_AGE = 60
-
-/** Seconds from the callback, which is as tolerant, to the page: without them a clock that is late could mean one trip after another. */
+/**
+ * Seconds from the end of a sign-in to the page that it was made for. For so long it is fresh enough for that page, `maxAge: 0` included;
+ * with less, a strict page would send the user back for ever.
+ */
 const ON_THE_WAY = 30
 
 /** The time at a site, in seconds since the epoch, and the seconds another clock may be apart from it. */
@@ -38,9 +38,7 @@ export function findWeakness(
   const { maxAge } = required
   const { acr } = tripFor(required)
   const isStrong = acr === undefined || (ticket.acr !== undefined && acr.includes(ticket.acr))
-  const isRecent =
-    maxAge === undefined ||
-    now - (ticket.authTime ?? -Infinity) <= Math.max(maxAge, SHORTEST_MAX_AGE) + clockTolerance + ON_THE_WAY
+  const isRecent = maxAge === undefined || isFresh(ticket, maxAge, { now, clockTolerance })
   if (isStrong && isRecent) return undefined
   const cause = {
     ...(acr !== undefined && { acr_values: acr.join(' ') }),
@@ -50,6 +48,18 @@ export function findWeakness(
     ? 'the sign-in is too long ago for this page'
     : 'the sign-in is not strong enough for this page'
   return { error: new OidcError('ERR_OIDC_STEP_UP_REQUIRED', message, { cause }), trip: tripFor(required) }
+}
+
+/**
+ * Whether the user has authenticated within the last `maxAge` seconds, or has just come from a sign-in that asked for that much or less:
+ * the callback has compared its `auth_time` with the start of the sign-in. A provider whose clock is ahead makes no sign-in younger than its end
+ * here, and a clock that was set back makes none young.
+ */
+function isFresh(ticket: Ticket, maxAge: number, { now, clockTolerance }: SiteTime): boolean {
+  const { authTime, signedInAt, requestedMaxAge = Infinity } = ticket
+  if (authTime === undefined || now < signedInAt - clockTolerance - ON_THE_WAY) return false
+  if (now - Math.min(authTime, signedInAt) <= maxAge + clockTolerance) return true
+  return requestedMaxAge <= maxAge && now - signedInAt <= ON_THE_WAY
 }
 
 /** What to ask the provider for. */

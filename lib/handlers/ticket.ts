@@ -45,7 +45,11 @@ export function buildTicket(
   idTokenClaims: IdTokenClaims,
   claims: Readonly<Record<string, unknown>>,
   { scope, expiresAt }: Tokens,
-  { sessionState, requestedScope }: { sessionState: string | undefined; requestedScope: string | undefined },
+  {
+    sessionState,
+    requestedScope,
+    requestedMaxAge,
+  }: Pick<Ticket, 'sessionState' | 'requestedScope' | 'requestedMaxAge'>,
 ): Ticket {
   const { sub, sid, auth_time, acr, amr } = idTokenClaims
   const now = epochSeconds(site)
@@ -63,6 +67,7 @@ export function buildTicket(
     ...(expiresAt !== undefined && { accessTokenExpiresAt: expiresAt }),
     ...(sessionState !== undefined && { sessionState }),
     ...(requestedScope !== undefined && { requestedScope }),
+    ...(requestedMaxAge !== undefined && { requestedMaxAge }),
   }
 }
 

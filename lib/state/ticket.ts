@@ -18,6 +18,8 @@ export interface Ticket {
   readonly accessTokenExpiresAt?: number
   /** Seconds since the epoch. */
   readonly authTime?: number
+  /** The `max_age` of this sign-in, in seconds, where it had one. */
+  readonly requestedMaxAge?: number
   readonly acr?: string
   /** As the ID Token of the sign-in has it: a list of strings at most providers. */
   readonly amr?: unknown

@@ -164,3 +164,16 @@ test('a step-up says who is expected; another user lands on the start page with 
     },
   )()
 })
+
+describe('a max_age that is no time', () => {
+  for (const value of ['', ' ', '0x10', '1e2', '-1', '1.5', 'soon', -1, 1.5, [], ['5'], {}]) {
+    test(
+      `${JSON.stringify(value)} sends nobody to the provider, and does not count as 0`,
+      inScene({ site: { routes: ask({ params: { max_age: value } }) } }, async ({ agent, site, provider }) => {
+        await agent.open(`${site.url}/ask`)
+        assert.equal(site.lastCode(), 'ERR_OIDC_OPTIONS')
+        assert.equal(provider.count('authorize'), 0)
+      }),
+    )
+  }
+})
