@@ -21,12 +21,12 @@ export async function fetchApi(
   options: ApiFetchOptions = {},
 ): Promise<Response> {
   const url = allowedUrl(visit, input)
-  const { id } = visit.signedIn()
+  visit.signedIn()
   const { accessTokens } = visit.services
-  const token = await visit.whileSignedIn(() => accessTokens.get(id, options))
+  const token = await visit.whileSignedIn(id => accessTokens.get(id, options))
   const response = await follow(visit, url, init, token)
   if (!isInvalidToken(response) || !canBeSentAgain(init.body)) return response
-  const renewed = await renew(visit, id, { ...options, forceRefresh: true, refused: token.value })
+  const renewed = await renew(visit, { ...options, forceRefresh: true, refused: token.value })
   if (renewed === undefined) return response
   await response.body?.cancel()
   return follow(visit, url, init, renewed)
@@ -85,9 +85,9 @@ function canBeSentAgain(body: RequestInit['body']): boolean {
 }
 
 /** Where that fails, the API's own answer says what there is to say; unless the session has ended with it. */
-async function renew(visit: Visit, id: string, options: AccessTokenRequest): Promise<AccessToken | undefined> {
+async function renew(visit: Visit, options: AccessTokenRequest): Promise<AccessToken | undefined> {
   try {
-    return await visit.whileSignedIn(() => visit.services.accessTokens.get(id, options))
+    return await visit.whileSignedIn(id => visit.services.accessTokens.get(id, options))
   } catch (error) {
     if (error instanceof OidcError && error.status !== 401) return undefined
     if (error instanceof OidcError && error.code === 'ERR_OIDC_ACCESS_TOKEN_EXPIRED') return undefined

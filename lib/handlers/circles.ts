@@ -27,7 +27,7 @@ export async function countRounds(visit: Visit): Promise<number> {
   if (typeof binding !== 'object' || visit.ticket() !== undefined || !isRecent(site, binding)) return 0
   const rounds = (binding.rounds ?? 0) + 1
   if (rounds < MAX_LOST) return rounds
-  const isLost = services.host.idOf(req) !== binding.sessionId && (await isAlive(visit, binding))
+  const isLost = !services.host.idsOf(req).includes(binding.sessionId ?? '') && (await isAlive(visit, binding))
   if (rounds < (isLost ? MAX_LOST : MAX_ENDED)) return rounds
   const cause = isLost ? `the cookie ${nameOf(site)} did not come back` : 'the session had ended'
   throw new OidcError(

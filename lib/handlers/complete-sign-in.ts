@@ -92,7 +92,7 @@ async function beginSession(visit: Visit, arrival: Arrival, evidence: Evidence):
     requestedScope: attempt.scope,
     ...(attempt.maxAge !== undefined && { requestedMaxAge: attempt.maxAge }),
   })
-  const earlier = [host.idOf(req), binding.sessionId, attempt.sessionId]
+  const earlier = [...host.idsOf(req), binding.sessionId, attempt.sessionId]
   const replaced: SessionSummary[] = []
   const note = site.rememberUserAgent ? describeBrowser(req) : undefined
   const signIn = {

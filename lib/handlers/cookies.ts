@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { Response } from 'express'
+import onHeaders from 'on-headers'
 
 /** Cookies of a request. Names are compared as they were sent, never decoded, so that `__%48ost-` is not `__Host-`. */
 export type Cookies = Readonly<Record<string, string | undefined>>
@@ -19,10 +20,30 @@ export function readCookies(req: IncomingMessage): Cookies {
   return cookie === undefined ? {} : parseCookie(cookie)
 }
 
-/** Adds a cookie to the answer. An answer that sets a cookie must not be stored by anybody. */
+/** All values of one name, in the order they were sent: a cookie of a longer path, which another site may have set, comes first. */
+export function readCookieValues(req: IncomingMessage, name: string): readonly string[] {
+  const pairs = req.headers.cookie?.split(';') ?? []
+  return pairs.map(pair => parseCookie(pair)[name]).filter(value => value !== undefined)
+}
+
+/** Headers that make a shared cache keep a response whatever its `Cache-Control` says. */
+const cacheHeaders = ['CDN-Cache-Control', 'Surrogate-Control', 'X-Accel-Expires']
+
+/** The site may say something else about caching after the cookie was set, and it is the last word that counts. */
+function forbidStorage(res: ServerResponse): void {
+  for (const name of cacheHeaders) res.removeHeader(name)
+  if (!/\bno-store\b/i.test(String(res.getHeader('Cache-Control') ?? ''))) res.setHeader('Cache-Control', 'no-store')
+}
+
+const watched = new WeakSet<ServerResponse>()
+
+/** Adds a cookie to the response, which no cache may store then. */
 export function setCookie(res: ServerResponse, name: string, value: string, attributes: CookieAttributes): void {
   res.appendHeader('Set-Cookie', stringifySetCookie({ name, value, path: '/', httpOnly: true, ...attributes }))
-  res.setHeader('Cache-Control', 'no-store')
+  forbidStorage(res)
+  if (watched.has(res)) return
+  watched.add(res)
+  onHeaders(res, () => forbidStorage(res))
 }
 
 /** Removes a cookie, with the attributes it was set with: browsers ignore the removal of a `__Host-` cookie without Secure. */

@@ -54,16 +54,15 @@ export function createHttpEdge(services: Services, tokenServices: TokenServices)
       try {
         const route = routes.get(req.path)
         if (route !== undefined && answerLooker(route, { req, res })) return
-        const id = route?.isForProvider ? undefined : edge.host.idOf(req)
-        if (id === undefined) return proceed(visitWith(undefined), route)
-        state.load(id, { extend: !isPolling(req) }).then(record => proceed(visitWith(record), route), fail)
+        const found = route?.isForProvider ? undefined : edge.host.find(req, { extend: !isPolling(req) })
+        if (found === undefined) return proceed(visitWith(undefined), route)
+        found.then(record => proceed(visitWith(record), route), fail)
       } catch (error) {
         fail(error)
       }
     },
     async authenticate(req) {
-      const id = edge.host.idOf(req as Request)
-      const record = id === undefined ? undefined : await state.load(id, { extend: !isPolling(req) })
+      const record = await edge.host.find(req as Request, { extend: !isPolling(req) })
       return record?.ticket()?.claims as OidcUser | undefined
     },
   }

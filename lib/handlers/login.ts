@@ -35,7 +35,7 @@ export async function startLogin(visit: Visit, options: LoginOptions): Promise<v
   const { site } = services
   const params: AuthorizationParams = { ...(await site.hooks.authorizationParams?.(req)), ...wireParams(options) }
   const rounds = await countRounds(visit)
-  const sessionId = services.host.idOf(req)
+  const sessionId = visit.record?.id ?? services.host.idOf(req)
   const subject = visit.ticket()?.subject
   await leave(visit, {
     returnTo: parseLanding(site, options.returnTo) ?? pageAskedFor(visit),

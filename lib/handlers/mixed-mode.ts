@@ -26,7 +26,7 @@ export async function token(visit: Visit): Promise<void> {
   checkRequest(visit, { strict: true })
   const { id } = visit.signedIn()
   checkSessionHandle(visit.req, state.handleOf(id))
-  const { value, type, scope, expiresAt } = await visit.whileSignedIn(() => accessTokens.get(id))
+  const { value, type, scope, expiresAt } = await visit.whileSignedIn(id => accessTokens.get(id))
   const expiry = expiresAt !== undefined && { expiresAt, expiresIn: expiresAt - epochSeconds(site) }
   answer(visit, { accessToken: value, tokenType: type, scope, ...expiry })
 }

@@ -1,18 +1,15 @@
-import type { Request, Response } from 'express'
-import onHeaders from 'on-headers'
-import { OidcError } from '../errors.js'
-import type { State } from '../state/state.js'
-import { varyByCookie } from './cookies.js'
-import { notesOf, notesOn } from './request-notes.js'
-import { createRequestProperties, defineOwn } from './request-properties.js'
-import { createSessionCookie, type SessionCookie } from './session-cookie.js'
+import type { Request } from 'express'
+import type { EndedSession, SessionRecord, State } from '../state/state.js'
+import { defineLazySession, isAttached, isStill } from './lazy-session.js'
+import { createSessionCookie, type ShownSession } from './session-cookie.js'
 import type { SessionHost } from './session-host.js'
+import { takeCookiesAway, watchResponse } from './session-response.js'
 import type { SessionPolicy, Site } from './site.js'
 import type { TransactionCookie } from './transaction-cookie.js'
 
 /**
  * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a life cycle
- * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the answer
+ * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
  * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
  */
 export function createOwnSession(
@@ -22,115 +19,65 @@ export function createOwnSession(
   transactionCookie: TransactionCookie,
 ): SessionHost {
   const cookie = createSessionCookie(site, policy, state.sealer)
+  /** Requests whose anonymous session went into the session of the user, or came too late for that. */
+  const adopted = new WeakSet<Request>()
+
+  async function findRecord(req: Request, shown: readonly ShownSession[], extend: boolean) {
+    for (const { id, kind } of shown) {
+      const record = await state.load(id, { extend })
+      if (record === undefined) continue
+      return kind === 'user' ? adoptAnonymous(req, record, shown) : record
+    }
+    return undefined
+  }
+
+  /** What was kept in an anonymous session while the user signed in goes into the session of the user. */
+  async function adoptAnonymous(req: Request, record: SessionRecord, shown: readonly ShownSession[]) {
+    const anonymous = shown.filter(({ id, kind }) => kind === 'anonymous' && id !== record.id)
+    if (anonymous.length === 0 || record.ticket() === undefined) return record
+    adopted.add(req)
+    for (const { id } of anonymous) await state.adopt(record, id, policy.keep)
+    return policy.keep.length === 0 ? record : state.load(record.id, { extend: false })
+  }
+
   return {
-    idOf: req => cookie.read(req),
+    idOf: req => cookie.read(req)[0]?.id,
+    idsOf: req => cookie.read(req).map(({ id }) => id),
+    find(req, { extend }) {
+      const shown = cookie.read(req)
+      return shown.length === 0 ? undefined : findRecord(req, shown, extend)
+    },
+    holds: (req, id) => !isAttached(req) || isStill(req, id),
     open(req, res, record, fail) {
+      if (adopted.has(req)) cookie.clear(res, 'anonymous')
       defineLazySession(req, () => {
         state.sessions.attach(req, record)
-        watchAnswer(req, res, { state, cookie, transactionCookie, cameWithId: record?.id, fail })
+        const cameWith = record && cookie.read(req).find(({ id }) => id === record.id)
+        watchResponse(req, res, { state, cookie, transactionCookie, cameWith, fail })
       })
     },
-    async signIn(_req, res, signIn) {
-      const id = await state.signIn({ ...signIn, keep: policy.keep })
-      cookie.write(res, id)
+    async signIn(req, res, signIn) {
+      // What a hook of the site has written belongs to the session that begins.
+      const isOpen = isAttached(req) && Object.hasOwn(req, 'session') && Boolean(req.session)
+      const data = isOpen ? state.sessions.changesOf(req) : undefined
+      const written = isOpen && state.sessions.isNew(req) ? [req.sessionID] : []
+      const previous = [...signIn.previous, ...written]
+      const { keep } = policy
+      const id = await state.signIn({ ...signIn, keep, previous, overlaps: true, ...(data && { data }) })
+      cookie.write(res, { id, kind: 'user' })
+      if (isOpen) state.sessions.attach(req, await state.load(id, { extend: false }))
       return id
     },
     async resume(_req, res, id) {
-      cookie.write(res, id)
+      cookie.write(res, { id, kind: 'user' })
     },
-    async end(_req, res, id) {
-      const ended = id === undefined ? undefined : await state.end(id)
-      cookie.clear(res)
-      return ended
+    async end(_req, ids) {
+      const ended = await Promise.all(ids.map(id => state.end(id)))
+      return ended.filter((session): session is EndedSession => session !== undefined)
     },
-  }
-}
-
-const defineAccessors = createRequestProperties({
-  // What was attached is an ordinary property: express-session deletes it when the session is destroyed.
-  session: {
-    get(this: Request) {
-      return settle(this) ? this.session : undefined
-    },
-    set(this: Request, value: unknown) {
-      settle(this)
-      defineOwn(this, 'session', value)
-    },
-  },
-  sessionID: describeNote('sessionID'),
-  sessionStore: describeNote('sessionStore'),
-})
-
-function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
-  return {
-    get(this: Request) {
-      settle(this)
-      return notesOf(this)?.[name]
-    },
-    set(this: Request, value: never) {
-      const notes = notesOf(this)
-      if (notes === undefined) defineOwn(this, name, value)
-      else notes[name] = value
+    forget(req, res) {
+      if (cookie.isUnreadable(req)) cookie.clear(res, 'user')
+      takeCookiesAway(req, res, cookie.read(req), { state, cookie })
     },
   }
-}
-
-/** Defers `attach` to the first access of any of express-session's three properties. */
-function defineLazySession(req: Request, attach: () => void): void {
-  defineAccessors(req)
-  notesOn(req).attachSession = attach
-}
-
-/** Whether there was something to attach, and nothing of it yet. */
-function settle(req: Request): boolean {
-  const notes = notesOf(req)
-  const attach = notes?.attachSession
-  if (notes === undefined || attach === undefined) return false
-  notes.attachSession = undefined
-  attach()
-  return true
-}
-
-interface Watch {
-  readonly state: State
-  readonly cookie: SessionCookie
-  readonly transactionCookie: TransactionCookie
-  readonly cameWithId: string | undefined
-  readonly fail: (error: unknown) => void
-}
-
-/** Saves before the answer ends and sets the cookie before the headers leave. */
-function watchAnswer(req: Request, res: Response, { state, cookie, transactionCookie, cameWithId, fail }: Watch): void {
-  const { sessions } = state
-  let cookieSent = false
-  let saveFailed = false
-  varyByCookie(res)
-  onHeaders(res, () => {
-    if (!req.session) {
-      if (cameWithId !== undefined && !Object.hasOwn(req, 'session')) {
-        cookie.clear(res)
-        transactionCookie.signOut(req, res)
-      }
-    } else if (!saveFailed && sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req))) {
-      cookie.write(res, req.sessionID)
-      cookieSent = true
-    }
-  })
-
-  const end = res.end.bind(res) as (...args: unknown[]) => Response
-  const endSaved = (...args: unknown[]): Response => {
-    res.end = end as Response['end']
-    if (!req.session || !sessions.isChanged(req)) return end(...args)
-    if (res.headersSent && sessions.isNew(req) && !cookieSent) {
-      fail(new OidcError('ERR_OIDC_SESSION_TOO_LATE', 'a new session was first written to after the headers had left'))
-      return res
-    }
-    req.session.save((error?: unknown) => {
-      saveFailed = Boolean(error)
-      if (saveFailed) fail(error)
-      else end(...args)
-    })
-    return res
-  }
-  res.end = endSaved as Response['end']
 }

@@ -174,8 +174,7 @@ export class RequestContext implements OidcRequestContext {
   }
 
   async #accessToken(options: AccessTokenRequest): Promise<AccessToken> {
-    const { id } = this.#visit.signedIn()
-    return this.#visit.whileSignedIn(() => this.#visit.services.accessTokens.get(id, options))
+    return this.#visit.whileSignedIn(id => this.#visit.services.accessTokens.get(id, options))
   }
 
   async #tokens(): Promise<Tokens> {

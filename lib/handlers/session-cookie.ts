@@ -1,27 +1,51 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Sealer } from '../state/seal.js'
-import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
+import { type CookieAttributes, clearCookie, hostCookieName, readCookieValues, setCookie } from './cookies.js'
 import type { SessionPolicy, Site } from './site.js'
 
-/** The one cookie of a session: a random id and a MAC that keeps guesses away from Redis. It says nothing about the person. */
-export interface SessionCookie {
-  /** The session id of a request, if its cookie carries our MAC. */
-  read(req: IncomingMessage): string | undefined
-  write(res: ServerResponse, id: string): void
-  clear(res: ServerResponse): void
+/** Whose session a cookie leads to. Each kind has a name of its own, so that neither response can overwrite the other's cookie. */
+export type SessionKind = 'user' | 'anonymous'
+
+/** A session id that a request came with. */
+export interface ShownSession {
+  readonly id: string
+  readonly kind: SessionKind
 }
+
+/** The cookie of a session: a random id and a MAC that keeps guesses away from Redis. It says nothing about the user. */
+export interface SessionCookie {
+  /** The session ids of a request whose cookies carry our MAC, that of a signed-in user first. */
+  read(req: IncomingMessage): readonly ShownSession[]
+  /** Whether a request came with the cookie of a signed-in user, and none of its values is ours. */
+  isUnreadable(req: IncomingMessage): boolean
+  write(res: ServerResponse, session: ShownSession): void
+  clear(res: ServerResponse, kind: SessionKind): void
+}
+
+/** Cookies of one name that are looked at: a browser sends one, and those that another site has planted. */
+const mostValues = 4
 
 export function createSessionCookie(site: Site, policy: SessionPolicy, sealer: Sealer): SessionCookie {
   const { secure, lifetime } = site
-  const name = hostCookieName(policy.cookieName, secure)
+  const names: Readonly<Record<SessionKind, string>> = {
+    user: hostCookieName(policy.cookieName, secure),
+    anonymous: hostCookieName(`${policy.cookieName}.anonymous`, secure),
+  }
   const attributes: CookieAttributes = { secure, sameSite: 'lax' }
+  const readKind = (req: IncomingMessage, kind: SessionKind): ShownSession[] =>
+    readCookieValues(req, names[kind])
+      .slice(0, mostValues)
+      .map(value => sealer.verifyId(value))
+      .filter(id => id !== undefined)
+      .map(id => ({ id, kind }))
   return {
-    read(req) {
-      const value = readCookies(req)[name]
-      return value === undefined ? undefined : sealer.verifyId(value)
-    },
-    write: (res, id) =>
-      setCookie(res, name, sealer.signId(id), { ...attributes, ...(policy.persistent && { maxAge: lifetime }) }),
-    clear: res => clearCookie(res, name, attributes),
+    read: req => (req.headers.cookie === undefined ? [] : [...readKind(req, 'user'), ...readKind(req, 'anonymous')]),
+    isUnreadable: req => readCookieValues(req, names.user).length > 0 && readKind(req, 'user').length === 0,
+    write: (res, { id, kind }) =>
+      setCookie(res, names[kind], sealer.signId(id), {
+        ...attributes,
+        ...(policy.persistent && { maxAge: lifetime }),
+      }),
+    clear: (res, kind) => clearCookie(res, names[kind], attributes),
   }
 }

@@ -1,8 +1,10 @@
 import type { Request } from 'express'
 import type { SessionData, Store } from 'express-session'
 import { OidcError } from '../errors.js'
+import { diffSessions, formatSession, mergeSession } from '../state/session-changes.js'
 import type { State } from '../state/state.js'
 import { isSamePerson } from '../state/ticket.js'
+import { isStill } from './lazy-session.js'
 import type { SessionHost, SignIn } from './session-host.js'
 
 /** Marks a session as signed in, so that express-session sends its cookie although the site has stored nothing yet. */
@@ -15,31 +17,62 @@ const marker = 'oidc'
 export function createSiteSession(state: State): SessionHost {
   return {
     idOf: req => mounted(req).sessionID,
+    idsOf: req => [mounted(req).sessionID],
+    find: (req, options) => state.load(mounted(req).sessionID, options),
+    holds: (req, id) => req.sessionID === id && isStill(req, id),
     open: () => {},
     async signIn(req, _res, signIn) {
+      const { sessionStore: store, session: earlier, sessionID: earlierId } = mounted(req)
       const { ticket, previous } = signIn
-      const kept = await findData(mounted(req).sessionStore, state, signIn)
-      await done(callback => mounted(req).session.regenerate(callback))
-      Object.assign(req.session, kept, { [marker]: { signedInAt: ticket.signedInAt } })
-      const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [] })
-      await done(callback => req.session.save(callback))
-      for (const earlier of previous) await done(callback => req.sessionStore.destroy(earlier, callback))
-      return id
+      const kept = await findData(store, state, signIn)
+      const written = await findWritten(req)
+      // The earlier session stays where it is until the new one is complete, so that it is still there when that fails.
+      store.generate(req)
+      Object.assign(req.session, kept, written, { [marker]: { signedInAt: ticket.signedInAt } })
+      try {
+        await done(callback => req.session.save(callback))
+        const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [], overlaps: true })
+        for (const id of new Set([earlierId, ...previous]))
+          await done(callback => store.destroy(id, callback)).catch(() => {})
+        return id
+      } catch (error) {
+        await done(callback => store.destroy(req.sessionID, callback)).catch(() => {})
+        req.sessionID = earlierId
+        req.session = earlier
+        throw error
+      }
     },
     async resume(req, _res, id) {
       const { sessionStore } = mounted(req)
-      const data = await findSession(sessionStore, id)
+      const data = await getData(sessionStore, id)
       if (!data) return
       // express-session sends the cookie of the session that the request has at its end.
       req.sessionID = id
       sessionStore.createSession(req, data)
     },
-    async end(req, _res, id) {
-      const ended = id === undefined ? undefined : await state.end(id)
-      if (req.session) await done(callback => req.session.destroy(callback))
-      return ended
+    async end(req, ids) {
+      const ended = await Promise.all(ids.map(id => state.end(id)))
+      if (req.session && ids.includes(req.sessionID)) await done(callback => req.session.destroy(callback))
+      const others = ids.filter(id => id !== req.sessionID)
+      for (const id of others) await done(callback => req.sessionStore.destroy(id, callback))
+      return ended.filter(session => session !== undefined)
     },
+    forget: () => {},
   }
+}
+
+/** What this request, a hook of the site say, has written to `req.session`. */
+async function findWritten({ session, sessionID, sessionStore }: Request): Promise<object> {
+  if (!session) return {}
+  const stored = await getData(sessionStore, sessionID)
+  const changes = diffSessions(formatSession(stored ?? {}), formatSession(session))
+  return JSON.parse(mergeSession('{}', changes))
+}
+
+function getData(store: Store, id: string): Promise<SessionData | null | undefined> {
+  return new Promise((resolve, reject) => {
+    store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
+  })
 }
 
 /** What the site has stored in the newest of the `previous` sessions, where it is of the same person. */
@@ -48,18 +81,12 @@ async function findData(store: Store, state: State, { previous, ticket }: SignIn
     const earlier = (await state.load(id, { extend: false }))?.ticket()
     if (earlier === undefined) continue
     if (!isSamePerson(earlier, ticket)) return {}
-    const data = await findSession(store, id)
+    const data = await getData(store, id)
     if (!data) continue
     const { cookie: _, ...kept } = data
     return kept
   }
   return {}
-}
-
-function findSession(store: Store, id: string): Promise<SessionData | null | undefined> {
-  return new Promise((resolve, reject) => {
-    store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
-  })
 }
 
 /** @throws {OidcError} ERR_OIDC_NOT_MOUNTED */

@@ -18,33 +18,33 @@ export interface UserInfoOptions {
 export async function fetchUserInfo(visit: Visit, { refresh = false }: UserInfoOptions): Promise<UserInfo> {
   const { services } = visit
   const { site, state } = services
-  const { id, ticket } = visit.signedIn()
+  const { ticket } = visit.signedIn()
   if (refresh && site.hooks.signIn !== undefined && site.hooks.refresh === undefined) {
     throw new OidcError(
       'ERR_OIDC_OPTIONS',
       'userInfo({ refresh: true }) needs hooks.refresh where hooks.signIn decides which claims are kept',
     )
   }
-  const userInfo = await ask(visit, id)
+  const userInfo = await ask(visit)
   checkUserInfoSubject(userInfo, ticket.subject)
   if (!refresh) return userInfo
-  const vault = state.vault(id)
+  const vault = state.vault(visit.signedIn().id)
   const view = await vault.open()
   if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
   visit.renew(await keepClaims(services, vault, view, { idTokenClaims: undefined, userInfo }))
   return userInfo
 }
 
-async function ask(visit: Visit, id: string): Promise<UserInfo> {
+async function ask(visit: Visit): Promise<UserInfo> {
   const { provider, accessTokens } = visit.services
-  const { value } = await visit.whileSignedIn(() => accessTokens.get(id))
+  const { value } = await visit.whileSignedIn(id => accessTokens.get(id))
   try {
     return await provider.fetchUserInfo(value)
   } catch (error) {
     if (!isTokenRefused(error)) throw error
     const again = { forceRefresh: true, refused: value }
     const renewed = await visit
-      .whileSignedIn(() => accessTokens.get(id, again))
+      .whileSignedIn(id => accessTokens.get(id, again))
       .catch(failure => {
         throw isWithoutRefreshToken(failure) ? error : failure
       })

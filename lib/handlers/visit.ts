@@ -26,6 +26,9 @@ export interface Edge extends Services {
 
 const OVER: readonly string[] = ['ERR_OIDC_LOGIN_REQUIRED', 'ERR_OIDC_REFRESH_REJECTED']
 
+/** Sessions that took each other's place while one request was under way. */
+const MOST_SUCCESSORS = 8
+
 /** One request on its way through this package: what it came with, and how to go on. */
 export class Visit {
   readonly services: Edge
@@ -34,6 +37,8 @@ export class Visit {
   readonly next: NextFunction
   readonly record: SessionRecord | undefined
   #ended = false
+  /** The session this request goes on with, where its own one has ended. */
+  #successor: string | undefined
   #renewed: Ticket | undefined
 
   constructor(services: Edge, req: Request, res: Response, next: NextFunction, record: SessionRecord | undefined) {
@@ -46,7 +51,9 @@ export class Visit {
 
   /** The sign-in this request belongs to. */
   ticket(): Ticket | undefined {
-    return this.#ended ? undefined : (this.#renewed ?? this.record?.ticket())
+    if (this.#ended || this.record === undefined || !this.services.host.holds(this.req, this.record.id))
+      return undefined
+    return this.#renewed ?? this.record.ticket()
   }
 
   /** What this request sees of the sign-in from now on. */
@@ -60,31 +67,53 @@ export class Visit {
     if (ticket === undefined || this.record === undefined) {
       throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
     }
-    return { id: this.record.id, ticket }
+    return { id: this.#successor ?? this.record.id, ticket }
   }
 
-  /** Does what may find out that the session has ended; then nothing of it is seen by what still runs in this request. */
-  async whileSignedIn<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      const isOver = error instanceof OidcError && OVER.includes(error.code)
-      if (isOver && this.res.headersSent) this.#ended = true
-      else if (isOver) await this.end().catch(() => {})
-      throw error
+  /**
+   * Does what may find out that the session has ended. Where the same user has signed in anew in this browser meanwhile, the request goes
+   * on with that session; otherwise nothing of the ended one is seen by what still runs in this request.
+   */
+  async whileSignedIn<T>(work: (id: string) => Promise<T>): Promise<T> {
+    for (let hops = 0; ; hops += 1) {
+      const { id } = this.signedIn()
+      try {
+        return await work(id)
+      } catch (error) {
+        if (!(error instanceof OidcError && OVER.includes(error.code))) throw error
+        const { state, host } = this.services
+        const successor = hops < MOST_SUCCESSORS ? await state.successorOf(id).catch(() => undefined) : undefined
+        if (successor === undefined) {
+          this.#ended = true
+          // Its cookie stays: by now it may be that of another sign-in.
+          if (!this.res.headersSent) await host.end(this.req, [id]).catch(() => {})
+          throw error
+        }
+        this.#successor = successor
+      }
     }
   }
 
   /** The tokens, read now; `undefined` when the session has ended meanwhile. */
   async readTokens(): Promise<Tokens | undefined> {
-    return this.#ended || this.record === undefined ? undefined : this.services.state.readTokens(this.record.id)
+    const id = this.#successor ?? this.record?.id
+    return this.#ended || id === undefined ? undefined : this.services.state.readTokens(id)
   }
 
-  /** Ends the session, so that nothing of it is seen by what still runs in this request. `undefined`: there was none. */
+  /**
+   * Ends the session, and every other one this browser got a short while ago, so that nothing of it is seen by what still runs in this
+   * request. `undefined`: there was none.
+   */
   async end(): Promise<EndedSession | undefined> {
-    const { host } = this.services
-    const id = this.record?.id ?? host.idOf(this.req)
+    const { host, transactionCookie, site, revocations } = this.services
+    const binding = transactionCookie.read(this.req, this.res)
+    const latest = typeof binding === 'object' ? binding.sessionId : undefined
+    const mine = [this.#successor, this.record?.id, ...host.idsOf(this.req), latest]
+    const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
-    return host.end(this.req, this.res, id)
+    const [ended, ...others] = await host.end(this.req, ids)
+    if (site.revokesTokens) for (const { tokens } of others) revocations.inBackground(tokens)
+    host.forget(this.req, this.res)
+    return ended
   }
 }

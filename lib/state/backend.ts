@@ -8,6 +8,12 @@ export type SwapResult =
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'conflict'; readonly version: number; readonly session: Buffer | undefined }
 
+/** The session data of a record that is replaced. */
+export interface Retired {
+  readonly version: number
+  readonly session: Buffer | undefined
+}
+
 /**
  * Where records live: Redis, or the memory of this process. Every write says under which condition it applies and is atomic on one
  * key, which is what keeps an ended record from coming back and what makes it work on a Redis Cluster.
@@ -21,11 +27,21 @@ export interface Backend extends Claims {
   create(key: string, fields: Fields, ttl: number): Promise<boolean>
   /** Only if the record is there and holds a ticket. */
   replace(key: string, fields: Fields): Promise<boolean>
-  /** Only if the record is there and its version is `version`; it is `version + 1` afterwards. */
+  /** Only if the record is there, takes session data, and its version is `version`; it is `version + 1` afterwards. */
   swap(key: string, version: number, session: Buffer): Promise<SwapResult>
   /** Only if present. The record then lives `idle` seconds from `now` (epoch s), but never past its end. */
   extend(key: string, now: number, idle: number): Promise<boolean>
   remove(key: string): Promise<RemoveResult>
+  /**
+   * Only if the record is there and holds a ticket. From then on it takes no session data any more, and it lives `life` seconds from
+   * `now` (epoch s) at most. Resolves with its session data at that moment.
+   */
+  retire(key: string, now: number, life: number): Promise<Retired | undefined>
+  /** Removes one field, and nothing else. */
+  removeField(key: string, field: FieldName): Promise<void>
+  /** Keeps a text for `ttl` seconds, unless there is one already. */
+  setNote(key: string, text: string, ttl: number): Promise<void>
+  getNote(key: string): Promise<string | undefined>
   /** True the first time within `ttl` seconds, and `value` is kept then. Default: a value that says nothing. */
   once(key: string, ttl: number, value?: string): Promise<boolean>
   /** What {@link once} or {@link writeMark} has kept. */

@@ -2,6 +2,7 @@ import { type Script, script } from './redis-scripts.js'
 
 /** For the scripts below: what claims.ts calls a fingerprint. Time is that of Redis, so that the clocks of processes do not matter. */
 const PRELUDE = `local function fingerprint(sealed) return sealed and redis.sha1hex(sealed) or '' end
+local isForeign = redis.call('TYPE', KEYS[1]).ok ~= 'hash' and redis.call('EXISTS', KEYS[1]) == 1
 `
 
 /**
@@ -13,7 +14,9 @@ const PRELUDE = `local function fingerprint(sealed) return sealed and redis.sha1
  */
 export const CLAIM: Script = script(
   'claim',
-  `${PRELUDE}local record = redis.call('HMGET', KEYS[1], 't', 'k', 'f', 'l')
+  `${PRELUDE}if isForeign and ARGV[5] == '1' then return -1 end
+if isForeign then redis.call('DEL', KEYS[1]) end
+local record = redis.call('HMGET', KEYS[1], 't', 'k', 'f', 'l')
 if ARGV[5] == '1' and not record[1] then return -1 end
 if fingerprint(record[2]) ~= ARGV[3] or (record[3] or '') ~= ARGV[4] then return 2 end
 local clock = redis.call('TIME')
@@ -32,7 +35,9 @@ return 1`,
  */
 export const SETTLE: Script = script(
   'settle',
-  `${PRELUDE}local record = redis.call('HMGET', KEYS[1], 't', 'k', 'l')
+  `${PRELUDE}if isForeign and ARGV[4] == '1' then return -1 end
+if isForeign then redis.call('DEL', KEYS[1]) end
+local record = redis.call('HMGET', KEYS[1], 't', 'k', 'l')
 if ARGV[4] == '1' and not record[1] then return -1 end
 if ARGV[2] ~= '*' and fingerprint(record[2]) ~= ARGV[2] then return 2 end
 if ARGV[3] ~= '*' and fingerprint(record[1]) ~= ARGV[3] then return 2 end
@@ -46,7 +51,8 @@ return 1`,
 /** ARGV: fingerprint of the tokens. -> {1 when it was there, summary}; {0} when there are others, or nothing */
 export const REMOVE_IF: Script = script(
   'remove if',
-  `${PRELUDE}local record = redis.call('HMGET', KEYS[1], 'k', 'i')
+  `${PRELUDE}if isForeign then return {0} end
+local record = redis.call('HMGET', KEYS[1], 'k', 'i')
 if fingerprint(record[1]) ~= ARGV[1] then return {0} end
 return {redis.call('DEL', KEYS[1]), record[2]}`,
 )

@@ -1,6 +1,7 @@
 import type { Backend } from './backend.js'
 import { isExtensionDue, parseLife } from './life.js'
 import type { Names } from './names.js'
+import { Recent } from './recent.js'
 import { FIELD } from './record-fields.js'
 import type { Sealer } from './seal.js'
 import { createSessionRecord, type SessionRecord } from './session-record.js'
@@ -22,11 +23,37 @@ interface LoaderSettings {
   readonly idle: number
   /** Epoch s. */
   readonly now: () => number
+  readonly log: (line: string) => void
+  /** Ends the session of a key. */
+  readonly endRecord: (key: string) => Promise<unknown>
 }
 
-const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.life] as const
+const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.life, FIELD.previous] as const
 
-export function createLoader({ backend, names, sealer, idle, now }: LoaderSettings): Loader {
+/** Keys of which it was said that they cannot be read. */
+const MOST_REPORTED = 1000
+
+export function createLoader(settings: LoaderSettings): Loader {
+  const { backend, names, sealer, idle, now, log, endRecord } = settings
+  const reported = new Recent<true>(MOST_REPORTED)
+
+  /** Whoever it belongs to is signed out, and the next sign-in gets another key. */
+  function report(key: string): void {
+    if (reported.get(key)) return
+    reported.keep(key, true)
+    log(`${key} in Redis does not hold what this package wrote there, so it counts as no session`)
+  }
+
+  /** The browser has this session now, and does not need the ones before it. */
+  async function endPrevious(key: string, previous: string): Promise<void> {
+    try {
+      await Promise.all(previous.split(',').map(endRecord))
+      await backend.removeField(key, FIELD.previous)
+    } catch {
+      // The next request tries again, and they end by themselves.
+    }
+  }
+
   const extending = new Set<string>()
 
   async function extend(key: string): Promise<void> {
@@ -40,12 +67,19 @@ export function createLoader({ backend, names, sealer, idle, now }: LoaderSettin
   return {
     async load(id, options) {
       const key = names.record(id)
-      const [ticket = null, session = null, version, lifeText] = await backend.read(key, LOAD_FIELDS)
+      const fields = await backend.read(key, LOAD_FIELDS)
+      const [ticket = null, session = null, versionText, lifeText, previous] = fields
       const life = lifeText ? parseLife(lifeText.toString()) : undefined
       const time = now()
-      if (life === undefined || life.endsAt <= time) return undefined
+      const version = parseVersion(versionText)
+      // A value of another type has no fields at all.
+      if (fields.length === 0 || (lifeText && life === undefined) || version === undefined) report(key)
+      if (life === undefined || life.endsAt <= time || version === undefined) return undefined
+      if (previous && options?.extend !== false) await endPrevious(key, previous.toString())
       if (options?.extend !== false && isExtensionDue(life, time, idle)) void extend(key)
-      return createSessionRecord({ id, ticket, session, version: Number(version ?? 0) }, sealer, now)
+      const { endsAt } = life
+      const onDamaged = () => report(key)
+      return createSessionRecord({ id, ticket, session, version, endsAt, onDamaged }, sealer, now)
     },
     async readTokens(id) {
       const [tokens, life] = await backend.read(names.record(id), [FIELD.tokens, FIELD.life])
@@ -54,4 +88,10 @@ export function createLoader({ backend, names, sealer, idle, now }: LoaderSettin
       return parseTokens(sealer.open('tokens', id, tokens))
     },
   }
+}
+
+/** A number that counts on by one exactly. */
+function parseVersion(text: Buffer | null | undefined): number | undefined {
+  const version = text ? text.toString() : '0'
+  return /^\d{1,15}$/.test(version) ? Number(version) : undefined
 }

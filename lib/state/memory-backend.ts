@@ -16,9 +16,10 @@ const SWEEP_LIMIT = 1000
 export function createMemoryBackend(now: () => number): Backend {
   const records = createExpiringMap<Map<FieldName, Buffer>>(now)
   const marks = createExpiringMap<string>(now)
+  const notes = createExpiringMap<string>(now)
   const sets = createExpiringMap<Map<string, number>>(now)
   const sweep = setInterval(() => {
-    for (const map of [records, marks, sets]) map.sweep(SWEEP_LIMIT)
+    for (const map of [records, marks, notes, sets]) map.sweep(SWEEP_LIMIT)
   }, SWEEP_INTERVAL).unref()
 
   return {
@@ -37,7 +38,7 @@ export function createMemoryBackend(now: () => number): Backend {
     },
     async swap(key, version, session) {
       const record = records.get(key)?.value
-      if (record === undefined) return { outcome: 'absent' }
+      if (record === undefined || record.has(FIELD.replaced)) return { outcome: 'absent' }
       const current = Number(record.get(FIELD.version) ?? 0)
       if (current !== version) return { outcome: 'conflict', version: current, session: record.get(FIELD.session) }
       write(record, { [FIELD.version]: String(version + 1), [FIELD.session]: session })
@@ -57,6 +58,7 @@ export function createMemoryBackend(now: () => number): Backend {
       records.delete(key)
       return { existed: record !== undefined, summary: record?.get(FIELD.summary), tokens: record?.get(FIELD.tokens) }
     },
+    ...createMemorySuccession(records, notes, now),
     ...createMemoryMarks(marks, now),
     hasHappened: async key => marks.get(key) !== undefined,
     async markLogout(key, logout, ttl) {
@@ -84,6 +86,32 @@ export function createMemoryBackend(now: () => number): Backend {
     async close() {
       clearInterval(sweep)
     },
+  }
+}
+
+/** What takes the place of what. */
+function createMemorySuccession(
+  records: ExpiringMap<Map<FieldName, Buffer>>,
+  notes: ExpiringMap<string>,
+  now: () => number,
+): Pick<Backend, 'retire' | 'removeField' | 'setNote' | 'getNote'> {
+  return {
+    async retire(key, at, longest) {
+      const entry = records.get(key)
+      const life = parseLife(String(entry?.value.get(FIELD.life) ?? ''))
+      if (!entry?.value.has(FIELD.ticket) || life === undefined || life.endsAt <= at) return undefined
+      const endsAt = Math.min(life.endsAt, at + longest)
+      write(entry.value, { [FIELD.replaced]: '1', [FIELD.life]: formatLife({ ...life, endsAt }) })
+      entry.expiresAt = Math.min(entry.expiresAt, now() + longest)
+      return { version: Number(entry.value.get(FIELD.version) ?? 0), session: entry.value.get(FIELD.session) }
+    },
+    async removeField(key, field) {
+      records.get(key)?.value.delete(field)
+    },
+    async setNote(key, text, ttl) {
+      if (notes.get(key) === undefined) notes.set(key, text, now() + ttl)
+    },
+    getNote: async key => notes.get(key)?.value,
   }
 }
 

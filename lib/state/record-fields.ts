@@ -16,6 +16,10 @@ export const FIELD = {
   hold: 'l',
   /** Note of a renewal that failed, which says when the next may be tried. Not sealed, and nothing secret. */
   failure: 'f',
+  /** Keys of earlier sessions of the same user in the same browser, separated by commas. They end when the browser shows this session. */
+  previous: 'p',
+  /** `1` on a session that another one takes the place of: what is still changed in it is stored there. */
+  replaced: 'r',
 } as const
 
 export type FieldName = (typeof FIELD)[keyof typeof FIELD]

@@ -1,4 +1,4 @@
-import type { Backend, SwapResult } from './backend.js'
+import type { Backend, Retired, SwapResult } from './backend.js'
 import { numbersOf, parseMoment } from './moments.js'
 import type { Fields, RemoveResult } from './record-fields.js'
 import { createRedisClaims } from './redis-claims.js'
@@ -10,14 +10,17 @@ import {
   EXTEND,
   MARK_LOGOUT,
   REMOVE,
+  REMOVE_FIELD,
   REMOVE_MARK,
   REPLACE,
+  RETIRE,
   runScript,
   type Script,
   SWAP,
   TIME,
   WRITE_MARK,
 } from './redis-scripts.js'
+import { isWrongType } from './unavailable.js'
 
 const SCAN_COUNT = 500
 
@@ -39,12 +42,17 @@ export function createRedisBackend(
 
   return {
     ...createRedisClaims(call, parseRemove),
-    read: (key, fields) => run('hmget', client => client.hmgetBuffer(key, ...fields)),
+    read: (key, fields) =>
+      orElse(
+        [],
+        run('hmget', client => client.hmgetBuffer(key, ...fields)),
+      ),
     create: (key, fields, ttl) => succeeds(CREATE, key, ttl * 1000, ...pairsOf(fields)),
     replace: (key, fields) => succeeds(REPLACE, key, ...pairsOf(fields)),
     swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     remove: async key => parseRemove(await call(REMOVE, key)),
+    ...createRedisSuccession(call, run),
     once: async (key, ttl, value = '1') =>
       (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
     readMark: async key => (await run('get', client => client.get(key))) ?? undefined,
@@ -54,19 +62,40 @@ export function createRedisBackend(
     async removeMark(key) {
       await call(REMOVE_MARK, key)
     },
-    hasHappened: async key => (await run('get', client => client.get(key))) !== null,
+    hasHappened: async key =>
+      (await orElse(
+        '',
+        run('get', client => client.get(key)),
+      )) !== null,
     async markLogout(key, logout, ttl) {
       await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
     },
-    readLogout: async key => parseMoment(await run('get', client => client.get(key))),
+    readLogout: async key =>
+      parseMoment(
+        await orElse(
+          null,
+          run('get', client => client.get(key)),
+        ),
+      ),
     async addMember(key, member, expiresAt, now) {
       await call(ADD_MEMBER, key, member, expiresAt, now)
     },
     async removeMember(key, ...members) {
-      await run('zrem', client => client.zrem(key, ...members))
+      await orElse(
+        0,
+        run('zrem', client => client.zrem(key, ...members)),
+      )
     },
-    members: (key, now) => run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
-    hasMember: async (key, member) => (await run('zscore', client => client.zscore(key, member))) !== null,
+    members: (key, now) =>
+      orElse(
+        [],
+        run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
+      ),
+    hasMember: async (key, member) =>
+      (await orElse(
+        null,
+        run('zscore', client => client.zscore(key, member)),
+      )) !== null,
     keys: (prefix, length) => scanKeys(client, run, prefix, length),
     time: async () => parseTime(await call(TIME, clockKey)),
     async ping() {
@@ -76,6 +105,27 @@ export function createRedisBackend(
       connection.close()
       await close()
     },
+  }
+}
+
+/** What takes the place of what. */
+function createRedisSuccession(
+  call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
+  run: Connection['run'],
+): Pick<Backend, 'retire' | 'removeField' | 'setNote' | 'getNote'> {
+  return {
+    retire: async (key, now, life) => parseRetired(await call(RETIRE, key, now, life)),
+    async removeField(key, field) {
+      await call(REMOVE_FIELD, key, field)
+    },
+    async setNote(key, value, ttl) {
+      await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))
+    },
+    getNote: async key =>
+      (await orElse(
+        null,
+        run('get', client => client.get(key)),
+      )) ?? undefined,
   }
 }
 
@@ -93,6 +143,21 @@ function parseSwap(reply: unknown): SwapResult {
   if (Number(outcome) === 1) return { outcome: 'done' }
   if (Number(outcome) === 0) return { outcome: 'absent' }
   return { outcome: 'conflict', version: Number(version), session: session ?? undefined }
+}
+
+function parseRetired(reply: unknown): Retired | undefined {
+  const [outcome, version, session] = reply as readonly [unknown, Buffer?, (Buffer | null)?]
+  return Number(outcome) === 1 ? { version: Number(version), session: session ?? undefined } : undefined
+}
+
+/** What a key holds that is of another type is not ours. */
+async function orElse<T>(otherwise: T, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    if (isWrongType(error)) return otherwise
+    throw error
+  }
 }
 
 function parseRemove(reply: unknown): RemoveResult {

@@ -25,16 +25,19 @@ return 1`,
 /** ARGV: field and value alternately. -> 1, or 0 when the record is gone or has no ticket */
 export const REPLACE = script(
   'replace',
-  `if redis.call('HEXISTS', KEYS[1], 't') == 0 then return 0 end
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HEXISTS', KEYS[1], 't') == 0 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1`,
 )
 
-/** ARGV: version expected, version after, session. -> {1}, {0} when the record is gone, {2, version, session} on a conflict */
+/** ARGV: version expected, version after, session. -> {1}, {0} when the record is gone or takes none, {2, version, session} on a conflict */
 export const SWAP = script(
   'swap',
-  `if redis.call('EXISTS', KEYS[1]) == 0 then return {0} end
-local version = redis.call('HGET', KEYS[1], 'n') or '0'
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {0} end
+local record = redis.call('HMGET', KEYS[1], 'n', 'r')
+if record[2] then return {0} end
+local version = record[1] or '0'
+if not string.match(version, '^%d+$') then return {0} end
 if version ~= ARGV[1] then return {2, version, redis.call('HGET', KEYS[1], 's')} end
 redis.call('HSET', KEYS[1], 'n', ARGV[2], 's', ARGV[3])
 return {1}`,
@@ -43,7 +46,8 @@ return {1}`,
 /** ARGV: now and idle life, in seconds. -> 1, or 0 when the record is gone or at its end. The `e` field: see life.ts */
 export const EXTEND = script(
   'extend',
-  `local last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^%d+:(%d+)$')
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return 0 end
+local last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^%d+:(%d+)$')
 if not last then return 0 end
 local life = math.min(tonumber(ARGV[2]), tonumber(last) - tonumber(ARGV[1]))
 if life <= 0 then return 0 end
@@ -55,14 +59,32 @@ return 1`,
 /** -> {1 when it was there, summary, tokens} */
 export const REMOVE = script(
   'remove',
-  `local record = redis.call('HMGET', KEYS[1], 'i', 'k')
-return {redis.call('DEL', KEYS[1]), record[1], record[2]}`,
+  `local record = redis.pcall('HMGET', KEYS[1], 'i', 'k')
+return {redis.call('DEL', KEYS[1]), record[1] or false, record[2] or false}`,
+)
+
+/** ARGV: field. */
+export const REMOVE_FIELD = script('remove field', `return redis.call('HDEL', KEYS[1], ARGV[1])`)
+
+/** ARGV: now and longest life, in seconds. -> {1, version, session}, or {0} when the record is gone, has no ticket or is at its end */
+export const RETIRE = script(
+  'retire',
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {0} end
+local record = redis.call('HMGET', KEYS[1], 't', 'e', 'n', 's')
+local extended, last = string.match(record[2] or '', '^(%d+):(%d+)$')
+if not record[1] or not last then return {0} end
+local endsAt = math.min(tonumber(last), tonumber(ARGV[1]) + tonumber(ARGV[2]))
+if endsAt <= tonumber(ARGV[1]) then return {0} end
+redis.call('HSET', KEYS[1], 'r', '1', 'e', string.format('%s:%.0f', extended, endsAt))
+if redis.call('TTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return {1, record[3] or '0', record[4]}`,
 )
 
 /** ARGV: member, when it may be forgotten, now; both in seconds. The set lives as long as its longest member. */
 export const ADD_MEMBER = script(
   'add member',
-  `redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 local life = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('TTL', KEYS[1]) < life then redis.call('EXPIRE', KEYS[1], life) end
@@ -72,7 +94,8 @@ return 1`,
 /** ARGV: moment of a logout on two clocks (see moments.ts), life in ms. What is there and what comes are merged, each clock by itself. */
 export const MARK_LOGOUT = script(
   'mark logout',
-  `local at, issued = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(%d+)$')
+  `local mark = redis.pcall('GET', KEYS[1])
+local at, issued = string.match(type(mark) == 'string' and mark or '', '^(%d+):(%d+)$')
 at = math.max(tonumber(at or 0), tonumber(ARGV[1]))
 issued = math.max(tonumber(issued or 0), tonumber(ARGV[2]))
 redis.call('SET', KEYS[1], string.format('%.0f:%.0f', at, issued), 'PX', ARGV[3])

@@ -4,7 +4,16 @@ import { createHmacSha256, type Hmac } from './hmac.js'
 import { Recent } from './recent.js'
 
 /** What a sealed value is for. A value sealed for one purpose cannot be opened for another. */
-export type SealPurpose = 'transaction' | 'binding' | 'logout' | 'session' | 'ticket' | 'tokens' | 'client' | 'summary'
+export type SealPurpose =
+  | 'transaction'
+  | 'binding'
+  | 'logout'
+  | 'session'
+  | 'ticket'
+  | 'tokens'
+  | 'client'
+  | 'summary'
+  | 'successor'
 
 /** Authenticated encryption at rest and in cookies, and the MACs that go with it. All of it hangs on the site's `secret`. */
 export interface Sealer {

@@ -10,6 +10,8 @@ export interface SessionRecord {
   sessionText(): string | undefined
   /** Counts the writes of the session data. */
   readonly version: number
+  /** The end of its life, however busy it is, in seconds since the epoch. */
+  readonly endsAt: number
 }
 
 interface Loaded {
@@ -17,6 +19,9 @@ interface Loaded {
   readonly ticket: Buffer | null
   readonly session: Buffer | null
   readonly version: number
+  readonly endsAt: number
+  /** Told when the ticket is there and cannot be opened. */
+  readonly onDamaged: () => void
 }
 
 /** @param now epoch s */
@@ -28,6 +33,7 @@ export function createSessionRecord(loaded: Loaded, sealer: Sealer, now: () => n
 class LoadedRecord implements SessionRecord {
   readonly id: string
   readonly version: number
+  readonly endsAt: number
   readonly #loaded: Loaded
   readonly #sealer: Sealer
   readonly #now: () => number
@@ -37,13 +43,17 @@ class LoadedRecord implements SessionRecord {
   constructor(loaded: Loaded, sealer: Sealer, now: () => number) {
     this.id = loaded.id
     this.version = loaded.version
+    this.endsAt = loaded.endsAt
     this.#loaded = loaded
     this.#sealer = sealer
     this.#now = now
   }
 
   ticket(): Ticket | undefined {
-    this.#ticket ??= { value: parseTicket(this.#open('ticket', this.#loaded.ticket)) }
+    if (this.#ticket === undefined) {
+      this.#ticket = { value: parseTicket(this.#open('ticket', this.#loaded.ticket)) }
+      if (this.#ticket.value === undefined && this.#loaded.ticket !== null) this.#loaded.onDamaged()
+    }
     const { value } = this.#ticket
     return value !== undefined && value.expiresAt > this.#now() ? value : undefined
   }

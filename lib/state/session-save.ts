@@ -3,8 +3,7 @@ import { formatLife, ttlOf } from './life.js'
 import type { Names } from './names.js'
 import { FIELD } from './record-fields.js'
 import type { Sealer } from './seal.js'
-import { diffSessions, formatSession, mergeSession } from './session-changes.js'
-import { createTurnQueue } from './turn-queue.js'
+import { diffSessions, formatSession, mergeSession, type SessionChanges } from './session-changes.js'
 import { unavailable, withDeadline } from './unavailable.js'
 
 /** What is known about a session object that a request works with. */
@@ -32,40 +31,82 @@ export interface SaveSettings {
   readonly idle: number
   /** Seconds. */
   readonly absolute: number
-  /** Milliseconds a save may take as a whole, waiting for its turn included. */
+  /** Milliseconds a save may take as a whole, waiting for earlier saves of the same session included. */
   readonly timeout: number
   /** Epoch s. */
   readonly now: () => number
+  /** The session that took the place of one; what was changed in the earlier one is saved there. */
+  readonly successorOf: (id: string) => Promise<string | undefined>
 }
 
 /** Saves what a request changed, and nothing else, into what the store holds now. */
 export type SaveSession = (tracked: TrackedSession, session: object) => Promise<void>
 
-const MAX_ATTEMPTS = 32
+/** One save that waits for its turn. */
+interface Save {
+  readonly tracked: TrackedSession
+  /** The data when the save was asked for. */
+  readonly text: string
+  readonly isLate: () => boolean
+  readonly settle: (error?: unknown) => void
+}
+
+/** More sessions than this in a row do not follow each other within minutes. */
+const MOST_SUCCESSORS = 16
+
+/** Each lost attempt is a change that another process has stored meanwhile. */
+const MAX_ATTEMPTS = 64
 const ATTEMPTS_WITHOUT_PAUSE = 3
-const LONGEST_PAUSE = 8
+/** Milliseconds. */
+const LONGEST_PAUSE = 16
 
 /**
- * Saves of one session take turns within this process, so that only other processes can come in between; against those a save is a
- * compare-and-set that is tried again with what it found. A record that is gone stays gone, and the save counts as done.
+ * Saves of one session that come while another is under way wait, and are then stored together by one write. So only other processes
+ * can come in between, one write of each at a time. Against those a save is a compare-and-set that is tried again, after a random
+ * pause, with what it found. A record that is gone stays gone, and the save counts as done.
  */
 export function createSessionSaver(settings: SaveSettings): SaveSession {
-  const { backend, sealer, names, idle, absolute, timeout, now } = settings
-  const takeTurn = createTurnQueue()
+  const { timeout } = settings
+  const writer = createSessionWriter(settings)
+  const waiting = new Map<string, Save[]>()
 
-  function open(id: string, sealed: Buffer | null | undefined): string {
-    return (sealed ? sealer.open('session', id, sealed)?.toString() : undefined) ?? '{}'
+  async function drain(id: string, saves: Save[]): Promise<void> {
+    while (saves.length > 0) {
+      const batch = saves.splice(0)
+      await writer(id, batch).catch(error => {
+        for (const { settle } of batch) settle(error)
+      })
+    }
+    waiting.delete(id)
   }
 
-  async function create(id: string, text: string): Promise<boolean> {
-    const extendedAt = now()
-    const endsAt = extendedAt + absolute
-    const fields = {
-      [FIELD.session]: sealer.seal('session', id, text),
-      [FIELD.version]: '1',
-      [FIELD.life]: formatLife({ extendedAt, endsAt }),
+  function enqueue(save: Save): void {
+    const { id } = save.tracked
+    const others = waiting.get(id)
+    if (others !== undefined) {
+      others.push(save)
+      return
     }
-    return backend.create(names.record(id), fields, ttlOf(endsAt, extendedAt, idle))
+    const saves = [save]
+    waiting.set(id, saves)
+    void drain(id, saves)
+  }
+
+  return async (tracked, session) => {
+    // What is changed later belongs to a later save.
+    const text = formatSession(session)
+    const save = (isLate: () => boolean) =>
+      new Promise<void>((resolve, reject) => {
+        enqueue({ tracked, text, isLate, settle: error => (error === undefined ? resolve() : reject(error)) })
+      })
+    return withDeadline('save', timeout, save)
+  }
+}
+
+/** Reads session data, and merges changes into it. */
+function createMerger({ backend, sealer, names, successorOf }: SaveSettings) {
+  function open(id: string, sealed: Buffer | null | undefined): string {
+    return (sealed ? sealer.open('session', id, sealed)?.toString() : undefined) ?? '{}'
   }
 
   async function read(id: string): Promise<StoredSession> {
@@ -73,42 +114,101 @@ export function createSessionSaver(settings: SaveSettings): SaveSession {
     return { version: Number(version ?? 0), text: open(id, session) }
   }
 
-  async function merge(tracked: TrackedSession, current: string, checkTime: () => void): Promise<void> {
-    const { id } = tracked
-    let base = tracked.stored ?? (await read(id))
-    const changes = diffSessions(tracked.seen ?? base.text, current)
-    if (changes.size === 0) return
+  /** What is stored afterwards. `undefined`: the record is gone. @param changes asked anew before each attempt */
+  async function merge(
+    id: string,
+    start: StoredSession,
+    changes: () => readonly SessionChanges[],
+    hops = 0,
+  ): Promise<StoredSession | undefined> {
+    let base = start
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       await pauseBefore(attempt)
-      checkTime()
-      const text = mergeSession(base.text, changes)
+      const text = changes().reduce(mergeSession, base.text)
       const swap = await backend.swap(names.record(id), base.version, sealer.seal('session', id, text))
-      if (swap.outcome === 'done') tracked.stored = { version: base.version + 1, text }
-      if (swap.outcome !== 'conflict') return
+      if (swap.outcome === 'done') return { version: base.version + 1, text }
+      if (swap.outcome !== 'conflict') {
+        const successor = hops < MOST_SUCCESSORS ? await successorOf(id) : undefined
+        if (successor !== undefined) await merge(successor, await read(successor), changes, hops + 1)
+        return undefined
+      }
       base = { version: swap.version, text: open(id, swap.session) }
     }
     throw unavailable('save', 'too many conflicts')
   }
 
-  async function save(tracked: TrackedSession, session: object, isLate: () => boolean): Promise<void> {
-    // What its caller has given up must not be done later, nor count as done.
-    const checkTime = () => {
-      if (isLate()) throw unavailable('save', 'timeout')
+  return { read, merge }
+}
+
+/** Stores saves of one session, in order, and settles them. */
+function createSessionWriter(settings: SaveSettings): (id: string, saves: readonly Save[]) => Promise<void> {
+  const { backend, sealer, names, idle, absolute, now } = settings
+  const { read, merge } = createMerger(settings)
+
+  async function create({ tracked, text }: Save): Promise<boolean> {
+    const { id } = tracked
+    const extendedAt = now()
+    const endsAt = extendedAt + absolute
+    const fields = {
+      [FIELD.session]: sealer.seal('session', id, text),
+      [FIELD.version]: '1',
+      [FIELD.life]: formatLife({ extendedAt, endsAt }),
     }
-    checkTime()
-    const current = formatSession(session)
-    const isCreated = !tracked.exists && (await create(tracked.id, current))
-    if (isCreated) tracked.stored = { version: 1, text: current }
-    else await merge(tracked, current, checkTime)
-    tracked.exists = true
-    tracked.seen = current
+    const isCreated = await backend.create(names.record(id), fields, ttlOf(endsAt, extendedAt, idle))
+    if (isCreated) tracked.stored = { version: 1, text }
+    return isCreated
   }
 
-  return (tracked, session) =>
-    withDeadline('save', timeout, isLate => takeTurn(tracked.id, () => save(tracked, session, isLate)))
+  /** @returns those that are stored; the others were given up by their callers */
+  async function change(id: string, saves: readonly Save[]): Promise<readonly Save[]> {
+    const known = saves.map(({ tracked }) => tracked.stored).filter(stored => stored !== undefined)
+    const newest = known.toSorted((a, b) => b.version - a.version)[0]
+    const base = newest ?? (await read(id))
+    const changes = changesOf(saves, base.text)
+    let live = saves
+    const pending = () => {
+      // What its caller has given up must not be done later, nor count as done.
+      live = live.filter(({ isLate }) => !isLate())
+      if (live.length === 0) throw unavailable('save', 'timeout')
+      return live.map(save => changes.get(save) ?? new Map())
+    }
+    const isChanged = [...changes.values()].some(({ size }) => size > 0)
+    const stored = isChanged ? await merge(id, base, pending) : base
+    for (const { tracked } of live) if (stored !== undefined) tracked.stored = stored
+    return live
+  }
+
+  return async (id, all) => {
+    const merged: Save[] = []
+    const done: Save[] = []
+    for (const save of all) {
+      if (save.isLate()) save.settle(unavailable('save', 'timeout'))
+      else if (!save.tracked.exists && (await create(save))) done.push(save)
+      else merged.push(save)
+    }
+    if (merged.length > 0) done.push(...(await change(id, merged)))
+    for (const { tracked, text, settle } of done) {
+      tracked.exists = true
+      tracked.seen = text
+      settle()
+    }
+  }
+}
+
+/** What each save changes. A request that saves twice changes, the second time, what it saved first. */
+function changesOf(saves: readonly Save[], stored: string): ReadonlyMap<Save, SessionChanges> {
+  const seen = new Map<TrackedSession, string>()
+  const changes = new Map<Save, SessionChanges>()
+  for (const save of saves) {
+    const { tracked, text } = save
+    changes.set(save, diffSessions(seen.get(tracked) ?? tracked.seen ?? stored, text))
+    seen.set(tracked, text)
+  }
+  return changes
 }
 
 async function pauseBefore(attempt: number): Promise<void> {
   if (attempt < ATTEMPTS_WITHOUT_PAUSE) return
-  await new Promise(resolve => setTimeout(resolve, Math.min(attempt, LONGEST_PAUSE)))
+  const longest = Math.min(attempt, LONGEST_PAUSE)
+  await new Promise(resolve => setTimeout(resolve, Math.random() * longest))
 }

@@ -2,7 +2,7 @@ import { RedisStore } from 'connect-redis'
 import type { Request } from 'express'
 import type { CookieOptions, Session, SessionData } from 'express-session'
 import { OidcError } from '../errors.js'
-import { diffSessions, formatSession } from './session-changes.js'
+import { diffSessions, formatSession, type SessionChanges } from './session-changes.js'
 import { createSessionId } from './session-id.js'
 import type { SessionRecord } from './session-record.js'
 import type { SaveSession, TrackedSession } from './session-save.js'
@@ -28,6 +28,7 @@ export class SessionStore extends RedisStore {
   readonly #save: SaveSession
   readonly #cookie: SessionData['cookie']
   readonly #tracked = new WeakMap<object, TrackedSession>()
+  readonly #regenerated = new WeakSet<object>()
 
   constructor({ client, save, cookie = {} }: SessionStoreSettings) {
     const cookieData = { ...cookie, originalMaxAge: cookie.maxAge ?? null }
@@ -68,16 +69,22 @@ export class SessionStore extends RedisStore {
 
   /** Gives `req` a new and empty session under a new id. `regenerate` ends in here, too. */
   generate(req: Express.Request): Session {
+    const isReplaced = req.sessionID !== undefined
     req.sessionID = createSessionId()
     const session = super.createSession(req as Request, this.#dataOf('{}'))
-    this.#tracked.set(session, { id: req.sessionID, generated: true, exists: false, seen: '{}', stored: undefined })
+    const tracked = { id: req.sessionID, generated: true, exists: false, seen: '{}', stored: undefined }
+    this.#tracked.set(session, tracked)
+    if (isReplaced) this.#regenerated.add(session)
     return session
   }
 
   override createSession(req: Request, data: SessionData): Session & SessionData {
+    // A reload: the browser knows the id no better than before.
+    const earlier = this.#tracked.get(req.session)
+    const generated = earlier !== undefined && earlier.id === req.sessionID && earlier.generated
     const session = super.createSession(req, data)
     const seen = formatSession(session)
-    this.#tracked.set(session, { id: req.sessionID, generated: false, exists: true, seen, stored: undefined })
+    this.#tracked.set(session, { id: req.sessionID, generated, exists: true, seen, stored: undefined })
     return session
   }
 
@@ -85,12 +92,24 @@ export class SessionStore extends RedisStore {
   isChanged(req: Request): boolean {
     const tracked = this.#tracked.get(req.session)
     if (tracked === undefined) return false
+    // As with express-session, one that was made in place of another is kept even when nothing is in it.
+    if (this.#regenerated.has(req.session) && !tracked.exists) return true
     try {
       return diffSessions(tracked.seen ?? '{}', formatSession(req.session)).size > 0
     } catch {
       // Not JSON: the save will say so to whoever waits for it.
       return true
     }
+  }
+
+  /** What this request changed in `req.session` and has not saved. */
+  changesOf(req: Request): SessionChanges {
+    const { session } = req
+    return diffSessions(this.#tracked.get(session)?.generated ? '{}' : this.#seenOf(session), formatSession(session))
+  }
+
+  #seenOf(session: object): string {
+    return this.#tracked.get(session)?.seen ?? '{}'
   }
 
   /** Whether this request made up the session id, so that the browser does not know it yet. */
@@ -101,6 +120,12 @@ export class SessionStore extends RedisStore {
   /** Whether the store holds a record for `req.session`. */
   isSaved(req: Request): boolean {
     return this.#tracked.get(req.session)?.exists ?? false
+  }
+
+  /** Saves `req.session` as it is now. */
+  save(req: Request): Promise<void> {
+    const { session } = req
+    return this.#save(this.#tracked.get(session) ?? untracked(req.sessionID), session)
   }
 
   override async get(id: string, callback?: Callback): Promise<unknown> {

@@ -6,10 +6,12 @@ import { isLater, type SignInMoment } from './moments.js'
 import type { Names } from './names.js'
 import { FIELD, type Fields } from './record-fields.js'
 import type { Sealer } from './seal.js'
-import { pickSession } from './session-changes.js'
+import { mergeSession, pickSession, type SessionChanges } from './session-changes.js'
 import { createSessionId } from './session-id.js'
 import type { SessionIndex } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
+import type { SaveSession } from './session-save.js'
+import type { Successors } from './successors.js'
 import { isSamePerson, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
 import { unavailable } from './unavailable.js'
 
@@ -27,6 +29,13 @@ export interface SignInInput {
   readonly onEnded?: (summary: SessionSummary) => void
   /** Runs when the session is written, together with the last look at it; the sign-in fails with it. */
   readonly onCreated?: (id: string) => Promise<void>
+  /**
+   * Whether sessions of the same user among `previous` live on for a while: until the browser shows the new one, and some minutes at
+   * most. Default: they end at once.
+   */
+  readonly overlaps?: boolean
+  /** Top-level keys of the site's session data with their values as JSON, on top of what is carried over. */
+  readonly data?: SessionChanges
   /** The id to use, where somebody else made one. Whatever is there ends. */
   readonly id?: string
   /** When it happened. Left out: it is not later than any logout that is remembered. */
@@ -48,6 +57,20 @@ interface SignInSettings {
   readonly now: () => number
   readonly load: (id: string, options: { readonly extend: false }) => Promise<SessionRecord | undefined>
   readonly endRecord: (key: string) => Promise<EndedRecord>
+  readonly successors: Successors
+  readonly save: SaveSession
+}
+
+/** Seconds an earlier session lives on beside the one that takes its place, where the browser does not show the new one before. */
+const longestOverlap = 5 * 60
+
+/** Session data of an earlier session that was carried over. */
+interface Carried {
+  readonly id: string
+  readonly version: number
+  readonly text: string
+  /** All of it, because it is the same user's. */
+  readonly isWhole: boolean
 }
 
 /**
@@ -58,19 +81,24 @@ interface SignInSettings {
  * The function throws {@link OidcError} ERR_OIDC_SIGN_IN_ENDED when such a logout won.
  */
 export function createSignIn(settings: SignInSettings): (input: SignInInput) => Promise<string> {
-  const { backend, sealer, names, index, idle, absolute, now, load, endRecord } = settings
+  const { backend, sealer, names, index, idle, absolute, now, load, endRecord, successors, save } = settings
 
-  async function carryOver(input: SignInInput): Promise<string | undefined> {
-    for (const id of input.previous) {
-      const record = await load(id, { extend: false })
-      const ticket = record?.ticket()
-      if (ticket !== undefined && !isSamePerson(ticket, input.ticket)) return undefined
-      const text = record?.sessionText()
-      if (text === undefined) continue
-      const kept = ticket === undefined ? pickSession(text, input.keep) : text
-      return kept === '{}' ? undefined : kept
+  function carryOver({ keep, ticket }: SignInInput, records: readonly SessionRecord[]): Carried | undefined {
+    for (const record of records) {
+      const owner = record.ticket()
+      // What another user left is of no other user, and neither is what lies behind it.
+      if (owner !== undefined && !isSamePerson(owner, ticket)) return undefined
+      const { id, version } = record
+      const text = record.sessionText()
+      if (owner !== undefined) return { id, version, text: text ?? '{}', isWhole: true }
+      if (text !== undefined) return { id, version, text: pickSession(text, keep), isWhole: false }
     }
     return undefined
+  }
+
+  async function loadAll(ids: readonly string[]): Promise<readonly SessionRecord[]> {
+    const found = await Promise.all(ids.map(id => load(id, { extend: false })))
+    return found.filter(record => record !== undefined)
   }
 
   /** Whether it is this sign-in that made the record. */
@@ -78,7 +106,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     id: string,
     input: SignInInput,
     summary: SessionSummary,
-    kept: string | undefined,
+    { text, overlapping }: { text: string; overlapping: readonly string[] },
   ): Promise<boolean> {
     const key = names.record(id)
     const extendedAt = now()
@@ -89,9 +117,20 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
       [FIELD.summary]: index.sealSummary(key, summary),
       [FIELD.life]: formatLife({ extendedAt, endsAt }),
       [FIELD.version]: '0',
-      ...(kept !== undefined && { [FIELD.session]: sealer.seal('session', id, kept) }),
+      ...(text !== '{}' && { [FIELD.session]: sealer.seal('session', id, text) }),
+      ...(overlapping.length > 0 && { [FIELD.previous]: overlapping.map(names.record).join() }),
     }
     return backend.create(key, fields, Math.max(1, ttlOf(endsAt, extendedAt, idle)))
+  }
+
+  /** From now on what slow requests change in the earlier session is stored in the new one, and so is what they changed meanwhile. */
+  async function retire(earlier: string, id: string, carried: Carried | undefined): Promise<void> {
+    const retired = await backend.retire(names.record(earlier), now(), longestOverlap)
+    if (retired === undefined || carried?.id !== earlier || retired.version === carried.version) return
+    const text = retired.session && sealer.open('session', earlier, retired.session)?.toString()
+    if (text === undefined) return
+    const tracked = { id, generated: false, exists: true, seen: carried.text, stored: undefined }
+    await save(tracked, JSON.parse(text))
   }
 
   /** A logout found the index entry and took it away, or it left a mark that this sign-in is not later than: it wins. */
@@ -102,6 +141,18 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     throw new OidcError('ERR_OIDC_SIGN_IN_ENDED', 'a logout ended the sign-in while it was under way')
   }
 
+  /** Ends what was there before, or lets it go on beside the new session for a while. */
+  async function replace(previous: readonly string[], overlapping: readonly string[], id: string, carried?: Carried) {
+    // Noted before anything ends, so that a request that finds its session gone finds out why.
+    await Promise.all(previous.map(earlier => successors.note(earlier, overlapping.includes(earlier) ? id : undefined)))
+    const others = previous.filter(earlier => !overlapping.includes(earlier))
+    const ended = await Promise.all(others.map(earlier => endRecord(names.record(earlier))))
+    // One that cannot be reached now ends by itself, and it is the same user's.
+    const source = carried?.isWhole ? carried : undefined
+    await Promise.all(overlapping.map(earlier => retire(earlier, id, source).catch(() => {})))
+    return ended
+  }
+
   return async function signIn(input) {
     const id = input.id ?? createSessionId()
     const key = names.record(id)
@@ -110,11 +161,15 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
-      const [kept] = await Promise.all([carryOver(input), index.add(key, summary)])
-      isOurs = await create(id, input, summary, kept)
+      const [records] = await Promise.all([loadAll(previous), index.add(key, summary)])
+      const theirs = records.filter(record => isSamePerson(record.ticket(), input.ticket))
+      const overlapping = input.overlaps ? theirs.map(record => record.id) : []
+      const carried = carryOver(input, records)
+      const text = mergeSession(carried?.text ?? '{}', input.data ?? new Map())
+      isOurs = await create(id, input, summary, { text, overlapping })
       if (!isOurs) throw unavailable('create', 'another sign-in took this id')
       await Promise.all([checkNotEnded(key, summary), input.onCreated?.(id)])
-      const ended = await Promise.all(previous.map(earlier => endRecord(names.record(earlier))))
+      const ended = await replace(previous, overlapping, id, carried)
       for (const { existed, summary: earlier } of ended) if (existed && earlier !== undefined) input.onEnded?.(earlier)
     } catch (error) {
       if (isOurs) void Promise.allSettled([backend.remove(key), index.remove(key, summary)])

@@ -12,13 +12,16 @@ import { FIELD } from './record-fields.js'
 import type { RedisClient } from './redis-client.js'
 import { createRename } from './rename.js'
 import { createSealer, type Sealer } from './seal.js'
+import { diffSessions, mergeSession, pickSession } from './session-changes.js'
 import { createSessionIndex, type SessionQuery } from './session-index.js'
+import type { SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createSignOutNotes, type SignOutNotes } from './sign-out-notes.js'
 import { createStoreClient } from './store-client.js'
 import { createStoreClock } from './store-clock.js'
+import { createSuccessors } from './successors.js'
 import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
 import { createTokenVault, type TokenVault } from './token-vault.js'
 
@@ -76,6 +79,15 @@ export interface State extends Loader, SessionEnder {
   readonly sealer: Sealer
   /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
   signIn(input: SignInInput): Promise<string>
+  /** The session of the same user that took the place of `id` in the same browser. `undefined`: there is none. */
+  successorOf(id: string): Promise<string | undefined>
+  /**
+   * Ends an anonymous session of the browser that shows the session of `record` as well. Where it began before the user had signed in,
+   * the top-level keys `keep` of its data go into the session of the user, unless they are there already.
+   */
+  adopt(record: SessionRecord, anonymousId: string, keep: readonly string[]): Promise<void>
+  /** Whether a later sign-in of the same browser took the place of `id`, whoever signed in. */
+  isReplaced(id: string): Promise<boolean>
   /** The tokens of a session, for whoever renews them. */
   vault(id: string): TokenVault
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
@@ -125,15 +137,32 @@ export function createState(settings: StateSettings): State {
     return { existed, summary, tokens }
   }
 
-  const loader = createLoader({ backend, names, sealer, idle, now })
-  const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load: loader.load, endRecord })
-  const save = createSessionSaver({ backend, sealer, names, idle, absolute, timeout, now })
+  const { log } = settings
+  const successors = createSuccessors(backend, names, sealer)
+  const loader = createLoader({ backend, names, sealer, idle, now, log, endRecord })
+  const successorOf = successors.of
+  const save = createSessionSaver({ backend, sealer, names, idle, absolute, timeout, now, successorOf })
+  const { load } = loader
+  const signIn = createSignIn({ backend, sealer, names, index, idle, absolute, now, load, endRecord, successors, save })
   const client = createStoreClient(backend, names, sealer, async key => (await endRecord(key)).existed)
 
   return {
     sealer,
     ...loader,
     signIn,
+    successorOf,
+    isReplaced: successors.has,
+    async adopt(record, anonymousId, keep) {
+      const anonymous = await load(anonymousId, { extend: false })
+      if (anonymous === undefined || anonymous.ticket() !== undefined) return
+      const signedInAt = record.ticket()?.signedInAt ?? 0
+      const kept = pickSession(anonymous.sessionText() ?? '{}', anonymous.endsAt - absolute <= signedInAt ? keep : [])
+      const text = record.sessionText() ?? '{}'
+      const { id, version } = record
+      const tracked = { id, generated: false, exists: true, seen: text, stored: { version, text } }
+      await save(tracked, JSON.parse(mergeSession(kept, diffSessions('{}', text))))
+      await endRecord(names.record(anonymousId))
+    },
     vault: id => vaultOf(names.record(id), id, 'tokens'),
     clientVault: purpose => vaultOf(names.client(purpose), purpose, 'client'),
     replace: (id, { ticket, tokens }) =>

@@ -14,10 +14,16 @@ export function unavailable(command: string, reason: string): OidcError {
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   const { code } = error as { readonly code?: unknown }
-  const word = /^[A-Z]{2,24}(?= )/.exec(error.message)?.[0]
+  // Redis before 7 puts its own words before those of a command that fails within a script.
+  const word = /^[A-Z]{2,24}(?= )/.exec(error.message.replace(/^ERR .*(?=\bWRONGTYPE )/, ''))?.[0]
   if (word !== undefined) return word
   if (typeof code === 'string' && /^[A-Z_]{2,40}$/.test(code)) return code
   return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
+}
+
+/** Whether Redis found a value of another type than the command is for, which may be said by a script that ran into it. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof OidcError && (error.cause as { reason?: unknown } | undefined)?.reason === 'WRONGTYPE'
 }
 
 /** Whether Redis refused a write because its memory is full (`maxmemory` with `noeviction`). It still deletes. */

@@ -37,7 +37,7 @@ describe('req.session', () => {
       const page = await scene.agent.fetch(`${scene.site.url}/session?cart=apples`, { method: 'POST' })
       const cookies = page.hops[0]?.setCookies ?? []
       assert.equal(cookies.length, 1)
-      assert.match(cookies[0] ?? '', /^sid=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
+      assert.match(cookies[0] ?? '', /^sid\.anonymous=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
       assert.equal(page.headers['cache-control'], 'no-store')
       assert.deepEqual((await scene.agent.open(`${scene.site.url}/session`)).json(), { cart: 'apples' })
     }),
@@ -108,7 +108,7 @@ describe('req.session', () => {
     inScene({}, async scene => {
       const forged = { cookie: `sid=${'x'.repeat(43)}.${'y'.repeat(43)}` }
       const page = await scene.agent.fetch(`${scene.site.url}/session?a=1`, { method: 'POST', headers: forged })
-      assert.match(page.hops[0]?.setCookies[0] ?? '', /^sid=(?!x{43})/)
+      assert.match(page.hops[0]?.setCookies[0] ?? '', /^sid\.anonymous=(?!x{43})/)
     }),
   )
 

@@ -55,8 +55,13 @@ export function inScene(options: SceneOptions, run: (scene: Scene) => Promise<vo
 /** The name of the session cookie on plain http. */
 export const sessionCookie = 'sid'
 
+/** And that of somebody who is not signed in. */
+export const anonymousCookie = 'sid.anonymous'
+
 export function sessionCookieOf({ agent, site }: Scene): string | undefined {
-  return agent.cookies(site.url).find(({ name }) => name === sessionCookie)?.value
+  const cookies = agent.cookies(site.url)
+  const named = (wanted: string) => cookies.find(({ name }) => name === wanted)?.value
+  return named(sessionCookie) ?? named(anonymousCookie)
 }
 
 /** The answer was refused with a code, and nothing came of it. */

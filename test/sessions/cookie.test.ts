@@ -19,7 +19,7 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
       const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST', headers })
       assert.match(
         answer.headers.getSetCookie()[0] ?? '',
-        /^__Host-sid=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+        /^__Host-sid\.anonymous=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
       )
       await site.close()
     }
@@ -37,7 +37,9 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     const set = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
     const cookie = set.headers.getSetCookie()[0]?.split(';')[0] ?? ''
     const removed = await fetch(`${site.url}/session`, { method: 'DELETE', headers: { cookie } })
-    assert.deepEqual(removed.headers.getSetCookie(), ['__Host-sid=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax'])
+    assert.deepEqual(removed.headers.getSetCookie(), [
+      '__Host-sid.anonymous=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ])
     assert.equal(removed.headers.get('cache-control'), 'no-store')
     await site.close()
   })

@@ -137,7 +137,7 @@ async function inTrials(trial: (turn: number) => Promise<void>): Promise<void> {
 
 function cookieOf(answer: Response): string {
   const [cookie = ''] = answer.headers.getSetCookie()
-  assert.ok(cookie.startsWith('sid='), 'a session cookie was set')
+  assert.ok(cookie.startsWith('sid.anonymous='), 'a session cookie was set')
   return cookie.split(';')[0] ?? ''
 }
 
