@@ -53,20 +53,7 @@ export function createRedisBackend(
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     remove: async key => parseRemove(await call(REMOVE, key)),
     ...createRedisSuccession(call, run),
-    once: async (key, ttl, value = '1') =>
-      (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
-    readMark: async key => (await run('get', client => client.get(key))) ?? undefined,
-    async writeMark(key, value, ttl) {
-      await call(WRITE_MARK, key, value, ttl * 1000)
-    },
-    async removeMark(key) {
-      await call(REMOVE_MARK, key)
-    },
-    hasHappened: async key =>
-      (await orElse(
-        '',
-        run('get', client => client.get(key)),
-      )) !== null,
+    ...createRedisMarks(call, run),
     async markLogout(key, logout, ttl) {
       await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
     },
@@ -184,4 +171,26 @@ async function scanKeys(
     } while (cursor !== '0')
   }
   return [...found]
+}
+
+function createRedisMarks(
+  call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
+  run: Connection['run'],
+): Pick<Backend, 'once' | 'readMark' | 'writeMark' | 'removeMark' | 'hasHappened'> {
+  return {
+    once: async (key, ttl, value = '1') =>
+      (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
+    readMark: async key => (await run('get', client => client.get(key))) ?? undefined,
+    async writeMark(key, value, ttl) {
+      await call(WRITE_MARK, key, value, ttl * 1000)
+    },
+    async removeMark(key) {
+      await call(REMOVE_MARK, key)
+    },
+    hasHappened: async key =>
+      (await orElse(
+        '',
+        run('get', client => client.get(key)),
+      )) !== null,
+  }
 }

@@ -34,9 +34,8 @@ return 1`,
 export const SWAP = script(
   'swap',
   `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {0} end
-local record = redis.call('HMGET', KEYS[1], 'n', 'r')
-if record[2] then return {0} end
-local version = record[1] or '0'
+if redis.call('HEXISTS', KEYS[1], 'r') == 1 then return {0} end
+local version = redis.call('HGET', KEYS[1], 'n') or '0'
 if not string.match(version, '^%d+$') then return {0} end
 if version ~= ARGV[1] then return {2, version, redis.call('HGET', KEYS[1], 's')} end
 redis.call('HSET', KEYS[1], 'n', ARGV[2], 's', ARGV[3])

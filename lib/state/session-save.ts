@@ -4,7 +4,7 @@ import type { Names } from './names.js'
 import { FIELD } from './record-fields.js'
 import type { Sealer } from './seal.js'
 import { diffSessions, formatSession, mergeSession, type SessionChanges } from './session-changes.js'
-import { unavailable, withDeadline } from './unavailable.js'
+import { CONFLICTS, isAway, unavailable, withDeadline } from './unavailable.js'
 
 /** What is known about a session object that a request works with. */
 export interface TrackedSession {
@@ -74,7 +74,9 @@ export function createSessionSaver(settings: SaveSettings): SaveSession {
     while (saves.length > 0) {
       const batch = saves.splice(0)
       await writer(id, batch).catch(error => {
-        for (const { settle } of batch) settle(error)
+        // What waited behind a store that is away has waited long enough: sent later, it would be done after its caller has given up.
+        const alsoLate = isAway(error) ? saves.splice(0) : []
+        for (const { settle } of [...batch, ...alsoLate]) settle(error)
       })
     }
     waiting.delete(id)
@@ -134,7 +136,7 @@ function createMerger({ backend, sealer, names, successorOf }: SaveSettings) {
       }
       base = { version: swap.version, text: open(id, swap.session) }
     }
-    throw unavailable('save', 'too many conflicts')
+    throw unavailable('save', CONFLICTS)
   }
 
   return { read, merge }

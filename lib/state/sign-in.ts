@@ -83,24 +83,6 @@ interface Carried {
 export function createSignIn(settings: SignInSettings): (input: SignInInput) => Promise<string> {
   const { backend, sealer, names, index, idle, absolute, now, load, endRecord, successors, save } = settings
 
-  function carryOver({ keep, ticket }: SignInInput, records: readonly SessionRecord[]): Carried | undefined {
-    for (const record of records) {
-      const owner = record.ticket()
-      // What another user left is of no other user, and neither is what lies behind it.
-      if (owner !== undefined && !isSamePerson(owner, ticket)) return undefined
-      const { id, version } = record
-      const text = record.sessionText()
-      if (owner !== undefined) return { id, version, text: text ?? '{}', isWhole: true }
-      if (text !== undefined) return { id, version, text: pickSession(text, keep), isWhole: false }
-    }
-    return undefined
-  }
-
-  async function loadAll(ids: readonly string[]): Promise<readonly SessionRecord[]> {
-    const found = await Promise.all(ids.map(id => load(id, { extend: false })))
-    return found.filter(record => record !== undefined)
-  }
-
   /** Whether it is this sign-in that made the record. */
   async function create(
     id: string,
@@ -161,7 +143,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
-      const [records] = await Promise.all([loadAll(previous), index.add(key, summary)])
+      const [records] = await Promise.all([loadAll(previous, load), index.add(key, summary)])
       const theirs = records.filter(record => isSamePerson(record.ticket(), input.ticket))
       const overlapping = input.overlaps ? theirs.map(record => record.id) : []
       const carried = carryOver(input, records)
@@ -182,4 +164,23 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
 function summaryOf({ ticket, moment, note }: SignInInput): SessionSummary {
   const { issuer, subject, sid, signedInAt, expiresAt } = ticket
   return { issuer, subject, signedInAt, expiresAt, ...moment, ...(sid !== undefined && { sid }), ...(note && { note }) }
+}
+
+/** What of the site's data is carried over: the newest of the earlier sessions decides. */
+function carryOver({ keep, ticket }: SignInInput, records: readonly SessionRecord[]): Carried | undefined {
+  for (const record of records) {
+    const owner = record.ticket()
+    // What another user left is of no other user, and neither is what lies behind it.
+    if (owner !== undefined && !isSamePerson(owner, ticket)) return undefined
+    const { id, version } = record
+    const text = record.sessionText()
+    if (owner !== undefined) return { id, version, text: text ?? '{}', isWhole: true }
+    if (text !== undefined) return { id, version, text: pickSession(text, keep), isWhole: false }
+  }
+  return undefined
+}
+
+async function loadAll(ids: readonly string[], load: SignInSettings['load']): Promise<readonly SessionRecord[]> {
+  const found = await Promise.all(ids.map(id => load(id, { extend: false })))
+  return found.filter(record => record !== undefined)
 }

@@ -1,4 +1,5 @@
 import type { CookieOptions } from 'express-session'
+import { createAdoption } from './adoption.js'
 import { type AnswerMarks, createAnswerMarks } from './answer-marks.js'
 import { mapInBatches } from './batches.js'
 import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
@@ -12,7 +13,6 @@ import { FIELD } from './record-fields.js'
 import type { RedisClient } from './redis-client.js'
 import { createRename } from './rename.js'
 import { createSealer, type Sealer } from './seal.js'
-import { diffSessions, mergeSession, pickSession } from './session-changes.js'
 import { createSessionIndex, type SessionQuery } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
@@ -152,17 +152,7 @@ export function createState(settings: StateSettings): State {
     signIn,
     successorOf,
     isReplaced: successors.has,
-    async adopt(record, anonymousId, keep) {
-      const anonymous = await load(anonymousId, { extend: false })
-      if (anonymous === undefined || anonymous.ticket() !== undefined) return
-      const signedInAt = record.ticket()?.signedInAt ?? 0
-      const kept = pickSession(anonymous.sessionText() ?? '{}', anonymous.endsAt - absolute <= signedInAt ? keep : [])
-      const text = record.sessionText() ?? '{}'
-      const { id, version } = record
-      const tracked = { id, generated: false, exists: true, seen: text, stored: { version, text } }
-      await save(tracked, JSON.parse(mergeSession(kept, diffSessions('{}', text))))
-      await endRecord(names.record(anonymousId))
-    },
+    adopt: createAdoption({ names, absolute, load, save, endRecord }),
     vault: id => vaultOf(names.record(id), id, 'tokens'),
     clientVault: purpose => vaultOf(names.client(purpose), purpose, 'client'),
     replace: (id, { ticket, tokens }) =>

@@ -1,6 +1,9 @@
 import { publish } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 
+/** Why a save failed that others were always quicker than. */
+export const CONFLICTS = 'too many conflicts'
+
 /** The one error for a store that does not do what it is asked, whatever the reason, which is our own wording. */
 export function unavailable(command: string, reason: string): OidcError {
   publish(() => ({ type: 'store-trouble', command, reason }))
@@ -21,14 +24,26 @@ export function reasonOf(error: unknown): string {
   return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
 }
 
+/** What {@link unavailable} was told. */
+function reasonIn(error: unknown): unknown {
+  if (!(error instanceof OidcError) || error.code !== 'ERR_OIDC_STORE_UNAVAILABLE') return undefined
+  return (error.cause as { reason?: unknown } | undefined)?.reason
+}
+
 /** Whether Redis found a value of another type than the command is for, which may be said by a script that ran into it. */
 export function isWrongType(error: unknown): boolean {
-  return error instanceof OidcError && (error.cause as { reason?: unknown } | undefined)?.reason === 'WRONGTYPE'
+  return reasonIn(error) === 'WRONGTYPE'
+}
+
+/** Whether a command did not come through, rather than being refused for what it says. */
+export function isAway(error: unknown): boolean {
+  const reason = reasonIn(error)
+  return reason !== undefined && reason !== CONFLICTS
 }
 
 /** Whether Redis refused a write because its memory is full (`maxmemory` with `noeviction`). It still deletes. */
 export function isFull(error: unknown): boolean {
-  return error instanceof OidcError && (error.cause as { reason?: string } | undefined)?.reason === 'OOM'
+  return reasonIn(error) === 'OOM'
 }
 
 /** Does what needs room, where it can be left out. Whether there was room. */
