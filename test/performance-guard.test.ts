@@ -101,7 +101,7 @@ describe('Redis commands before and after the handler', () => {
     const earlier = [provider.count('token'), provider.count('userinfo')]
     const { commands } = await watcher.during(() => agent.visit(`${site.url}/claims`))
     assert.equal(commands[0], 'set', 'the state is used up first')
-    assert.deepEqual(count(commands), { set: 1, evalsha: 4, zscore: 2, get: 3, hmget: 1 })
+    assert.deepEqual(count(commands), { set: 1, evalsha: 5, zscore: 2, get: 3, hmget: 1 })
     assert.deepEqual(
       [provider.count('token'), provider.count('userinfo')],
       earlier.map(count => count + 1),

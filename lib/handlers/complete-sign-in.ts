@@ -102,7 +102,10 @@ async function beginSession(visit: Visit, arrival: Arrival, evidence: Evidence):
     moment: { startedAt: attempt.startedAt, grantedAt: evidence.grantedAt },
     ...(note && { note }),
     onCreated: async (id: string) => {
-      await state.answers.finish(attempt.id, answerOf(response), id, transactionLifetime)
+      await Promise.all([
+        state.answers.finish(attempt.id, answerOf(response), id, transactionLifetime),
+        state.browserSessions.add(binding.id, id),
+      ])
       // The last thing: a sign-out that this does not see finds the session.
       if (await state.browserSignOuts.isSignedOutSince(binding.id, attempt.startedAt)) throw signedOutSince()
     },

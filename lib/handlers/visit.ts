@@ -2,6 +2,7 @@ import type { NextFunction, Request, Response } from 'express'
 import { OidcError } from '../errors.js'
 import type { EndedSession, SessionRecord } from '../state/state.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
+import { monotonic } from '../time.js'
 import type { AccessTokens } from './access-tokens.js'
 import type { LogoutState } from './logout-state.js'
 import type { RareLog } from './rare-log.js'
@@ -36,6 +37,7 @@ export class Visit {
   readonly res: Response
   readonly next: NextFunction
   readonly record: SessionRecord | undefined
+  readonly #arrivedAt = monotonic()
   #ended = false
   /** The session this request goes on with, where its own one has ended. */
   #successor: string | undefined
@@ -101,19 +103,26 @@ export class Visit {
   }
 
   /**
-   * Ends the session, and every other one this browser got a short while ago, so that nothing of it is seen by what still runs in this
+   * Ends the session, and every other one that this browser got, so that nothing of it is seen by what still runs in this
    * request. `undefined`: there was none.
    */
   async end(): Promise<EndedSession | undefined> {
     const { host, transactionCookie, site, revocations } = this.services
     const binding = transactionCookie.read(this.req, this.res)
-    const latest = typeof binding === 'object' ? binding.sessionId : undefined
-    const mine = [this.#successor, this.record?.id, ...host.idsOf(this.req), latest]
+    const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding.id))] : []
+    const mine = [this.#successor, this.record?.id, ...host.idsOf(this.req), ...known]
     const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
     const [ended, ...others] = await host.end(this.req, ids)
     if (site.revokesTokens) for (const { tokens } of others) revocations.inBackground(tokens)
     host.forget(this.req, this.res)
     return ended
+  }
+
+  /** What the browser had when this request came: a user who has signed in since then stays signed in. */
+  #browserSessions(browser: string): Promise<readonly string[]> {
+    const { state } = this.services
+    const arrivedAt = state.startTime() - (monotonic() - this.#arrivedAt) * 1000
+    return state.browserSessions.of(browser, arrivedAt)
   }
 }

@@ -15,6 +15,8 @@ export interface Names {
   logout(kind: IndexKind, issuer: string, value: string): readonly string[]
   /** Where the session is noted that took the place of one. */
   successor(id: string): string
+  /** Where the sessions of a browser are noted, by the id of its binding. */
+  browser(id: string): string
   once(purpose: string, value: string): string
   /** What an attempt to sign in has left here, because `state` has no room for it. */
   parked(attempt: string): string
@@ -36,6 +38,7 @@ export function createNames(prefix: string, sealer: Sealer): Names {
     // Not under a secret: while secrets rotate, processes with different newest secrets have to mean the same key.
     client: purpose => `${prefix}c:${hash('sha256', purpose, 'base64url')}`,
     successor: id => `${prefix}n:${hash('sha256', id, 'base64url')}`,
+    browser: id => `${prefix}b:${hash('sha256', id, 'base64url')}`,
     parked: attempt => `${prefix}a:${hash('sha256', attempt, 'base64url')}`,
     once: (purpose, value) => `${prefix}o:${hash('sha256', JSON.stringify([purpose, value]), 'base64url')}`,
   }

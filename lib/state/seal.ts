@@ -14,6 +14,7 @@ export type SealPurpose =
   | 'client'
   | 'summary'
   | 'successor'
+  | 'browser'
 
 /** Authenticated encryption at rest and in cookies, and the MACs that go with it. All of it hangs on the site's `secret`. */
 export interface Sealer {

@@ -2,6 +2,7 @@ import type { CookieOptions } from 'express-session'
 import { createAdoption } from './adoption.js'
 import { type AnswerMarks, createAnswerMarks } from './answer-marks.js'
 import { mapInBatches } from './batches.js'
+import { type BrowserSessions, createBrowserSessions } from './browser-sessions.js'
 import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
 import { createBackend } from './create-backend.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-all.js'
@@ -107,6 +108,7 @@ export interface State extends Loader, SessionEnder {
   /** Which answers of the provider were used. */
   readonly answers: AnswerMarks
   readonly parking: Parking
+  readonly browserSessions: BrowserSessions
   /** Whether {@link once} was asked less than its `ttl` ago, without asking it. */
   hasHappened(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
@@ -174,6 +176,7 @@ export function createState(settings: StateSettings): State {
     hasHappened: (purpose, value) => backend.hasHappened(names.once(purpose, value)),
     answers: createAnswerMarks(backend, names, sealer),
     parking: createParking(backend, names, sealer, now),
+    browserSessions: createBrowserSessions({ backend, names, sealer, clock, idle, now }),
     sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
     startTime: clock.earliest,
     ping: () => backend.ping(),
