@@ -125,6 +125,15 @@ describe('three processes of one site, without stickiness', { timeout: 280_000 }
     t.diagnostic(`regenerate against parallel requests: ${trials} trials, ${lost} lost, ${revived} revived`)
     assert.deepEqual([lost, revived], [0, 0])
   })
+
+  test('200 changes of one session at once: each is stored, and none is refused', async t => {
+    const cookie = cookieOf(await post(0, '/mark/base'))
+    const names = Array.from({ length: 200 }, (_, index) => `n${index}`)
+    await Promise.all(names.map((name, turn) => post(turn, `/mark/${name}`, cookie)))
+    const { marks } = await look(1, cookie)
+    t.diagnostic(`${names.length} changes of one session at once on three processes: ${marks.length - 1} stored`)
+    assert.deepEqual(marks, ['mark-base', ...names.map(name => `mark-${name}`)].sort())
+  })
 })
 
 async function inTrials(trial: (turn: number) => Promise<void>): Promise<void> {
