@@ -84,11 +84,11 @@ async function signInAs(scene: Scene, user: 'alice' | 'bob'): Promise<void> {
   provider.heal()
 }
 
-describe('a response that comes when another user has signed in', () => {
+test('no response of the user before touches the session or the cookie of the user who has signed in meanwhile', async t => {
   for (const { name, work, status } of lateResponses) {
     const gate = createGate()
-    test(
-      `after ${name} of the user before: the other one stays signed in, and nothing of the earlier session lives`,
+    await t.test(
+      `after ${name}: the other one stays signed in, and nothing of the earlier session lives`,
       inScene(withSlowRoute(work, gate, { provider: { refreshTokens: 'always' } }), async scene => {
         const { agent, provider, site } = scene
         await signInAs(scene, 'alice')
@@ -134,10 +134,10 @@ describe('a response that comes when the same user has signed in anew', () => {
   }
 })
 
-describe('an anonymous request that writes to req.session while a sign-in ends', () => {
+describe('a response without a user', () => {
   const gate = createGate()
   test(
-    'does not take the place of the signed-in session',
+    'an anonymous session that is begun while a sign-in ends does not take the place of the session of the user',
     inScene(
       withSlowRoute((req, res) => {
         req.session.greeting = 'anonymous'
@@ -196,7 +196,7 @@ describe('two sign-ins of two users that overlap in one browser', () => {
     return undefined
   }
   test(
-    'a sign-out ends both sessions, whichever cookie the browser has kept',
+    'a sign-out ends both sessions of two sign-ins that overlapped, whichever cookie the browser has kept',
     inScene({ oidc: { hooks: { signIn } } }, async scene => {
       const { agent, provider, site } = scene
       const [first, second] = [agent, agent.tab()]

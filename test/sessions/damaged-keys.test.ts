@@ -89,7 +89,7 @@ describe('a key of ours that holds something else', () => {
     })
   }
 
-  test('is named in the log once, by its key', async () => {
+  test('a record that holds something else counts as no session, and is named in the log once, by its key', async () => {
     const { site } = scene
     const agent = createAgent()
     await agent.visit(`${site.url}/claims`)
