@@ -12,7 +12,7 @@ import { enforceParams, type LoginOptions, wireParams } from './asked-params.js'
 import { checkCookiesAreKept, countRounds } from './circles.js'
 import { sendToProvider } from './departure.js'
 import { landingOf, parseLanding } from './landing.js'
-import { asksForPage, isFrame, isNavigation } from './navigation.js'
+import { isFrame, isNavigation } from './navigation.js'
 import type { TransactionInput } from './transaction-state.js'
 import type { Visit } from './visit.js'
 
@@ -103,6 +103,6 @@ async function leave(visit: Visit, wishes: Wishes): Promise<void> {
  * The page a signed-out visitor wanted. A script's call and a posted form have no page of their own: the one they came from has to do.
  */
 export function pageAskedFor({ req, services: { site } }: Visit): string {
-  const isPage = (asksForPage(req) || isFrame(req)) && (req.method === 'GET' || req.method === 'HEAD')
+  const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
   return landingOf(site, isPage ? req.originalUrl : req.headers.referer)
 }

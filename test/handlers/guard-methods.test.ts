@@ -77,10 +77,10 @@ for (const handlesErrors of [true, false]) {
       })
     }
 
-    test('names in the answer to HEAD the page that was asked for', async () => {
+    test('names the sign-in address in the answer to HEAD, and puts no text of the request into it', async () => {
       const answer = await ask(scene, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
       const [address] = String(answer.headers['www-authenticate']).split(', ')
-      assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2Fout%2Fauth%3Ftab%3D2"')
+      assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2F"')
     })
 
     test('starts a sign-in for a posted form that the site handles as DELETE', async () => {
