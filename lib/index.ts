@@ -48,6 +48,7 @@ export type {
   SigningAlgorithm,
   UserInfo,
 } from './protocol/wire.js'
-export type { OidcSession, OidcSessions, RevokeTarget } from './sessions.js'
+export type { RevokeTarget } from './session-arguments.js'
+export type { OidcSession, OidcSessions } from './sessions.js'
 export type { RedisClient } from './state/redis-client.js'
 export type { OtherAccessToken, Tokens } from './state/ticket.js'

@@ -3,6 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { parseOptions } from './configuration.js'
 import { startReadableLog } from './diagnostics/readable-log.js'
 import type { AccessToken } from './handlers/access-tokens.js'
+import { readClientCredentials } from './handlers/argument-rules.js'
 import type { ClientCredentialsOptions } from './handlers/client-tokens.js'
 import { createHttpEdge } from './handlers/edge.js'
 import { createGuards, type Guards } from './handlers/guards.js'
@@ -48,12 +49,13 @@ export interface OpenIdConnect extends Guards {
   close(): Promise<void>
   /**
    * The signed-in user of a raw request, such as a WebSocket upgrade. With `session: false`, run the site's session middleware on it first.
-   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS for what is no request of Node
    */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
   /**
    * An access token for this site itself, shared by all its processes through Redis and renewed before it expires. RFC 6749 section 4.4.
-   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, ERR_OIDC_PROVIDER_UNAVAILABLE while none is at hand
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, ERR_OIDC_PROVIDER_UNAVAILABLE while none is at hand;
+   *   ERR_OIDC_OPTIONS for options that are not understood
    */
   clientCredentials(options?: ClientCredentialsOptions): Promise<AccessToken>
   /**
@@ -113,7 +115,8 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
     },
     ...createGuards(site),
     authenticate: edge.authenticate,
-    clientCredentials: tokens.clientTokens.get,
+    clientCredentials: async (given?: ClientCredentialsOptions) =>
+      tokens.clientTokens.get(readClientCredentials(given)),
     proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(site, path, proxyOptions),
     inspector: inspector.handler,
     sessions: createSessions({ site, state }),

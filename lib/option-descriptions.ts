@@ -3,6 +3,7 @@ import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
 import { describe, object, type RulesFor } from './validation/object-rule.js'
+import { authorizationParams } from './validation/parameter-rules.js'
 import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from './validation/rules.js'
 import { secureUrlText } from './validation/url-rule.js'
 
@@ -55,7 +56,7 @@ export const optionsRule = object({
     text: 'words separated by spaces; `openid` is added',
     default: '`openid profile email`',
   }),
-  authorizationParams: describe(rules.authorizationParams, {
+  authorizationParams: describe(authorizationParams, {
     text: 'more parameters for every authorization request, named as on the wire',
     default: 'none',
   }),

@@ -1,12 +1,10 @@
-import type { AuthorizationParams } from './protocol/authorization-request.js'
-import { RESERVED } from './protocol/authorization-request.js'
 import { ENDPOINTS, LISTS } from './protocol/metadata.js'
 import { parseResponseType } from './protocol/response-type.js'
 import type { ResponseType, SigningAlgorithm } from './protocol/wire.js'
 import type { RedisClient } from './state/redis-client.js'
-import { type Json, type JsonObject, jsonObject } from './validation/json-rule.js'
+import { type JsonObject, jsonObject } from './validation/json-rule.js'
 import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from './validation/place.js'
-import { list, nonEmptyString, oneOf, type Rule, rule, secret, string, wholeNumber } from './validation/rules.js'
+import { anyString, list, nonEmptyString, oneOf, type Rule, rule, secret, string } from './validation/rules.js'
 import { secureUrl, secureUrlText } from './validation/url-rule.js'
 
 export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(
@@ -182,38 +180,6 @@ export const origin: Rule<string> = {
   read(value, place) {
     const url = secureUrl().read(value, place)
     return url.href === `${url.origin}/` ? url.origin : refuse(`${nameOf(place)} must be an origin, without a path`)
-  },
-}
-
-const anyString = rule('a string', value => typeof value === 'string')
-
-const MAX_AGE = wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER)
-
-function checkParam(name: string, value: Json, place: Place): void {
-  if (RESERVED.includes(name)) refuse(`${nameOf(place)} belongs to the protocol and cannot be replaced`)
-  if (typeof value === 'boolean' || value === null)
-    refuseValue(value, 'a string, a number, a list of strings or a plain object', place)
-  if (Array.isArray(value)) list('strings', anyString).read(value, place)
-  if (name === 'max_age') MAX_AGE.read(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value, place)
-  if (name === 'claims' && typeof value !== 'object' && !isJsonText(value))
-    refuseValue(value, 'a plain object, or a string of JSON', place)
-}
-
-function isJsonText(value: unknown): boolean {
-  try {
-    return typeof value === 'string' && typeof JSON.parse(value) === 'object'
-  } catch {
-    return false
-  }
-}
-
-/** The names of the protocol itself cannot be replaced. */
-export const authorizationParams: Rule<AuthorizationParams> = {
-  expected: 'a plain object',
-  read(value, place) {
-    const params = jsonObject.read(value, place)
-    for (const [name, member] of Object.entries(params)) checkParam(name, member, placeOf(place, name))
-    return params as AuthorizationParams
   },
 }
 

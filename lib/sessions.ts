@@ -1,8 +1,8 @@
-import { OidcError } from './errors.js'
 import { userAgentOf } from './handlers/session-note.js'
 import { announceSignOut } from './handlers/sign-out.js'
 import type { Site } from './handlers/site.js'
 import { attemptsRemembered } from './handlers/transaction-cookie.js'
+import { type RevokeTarget, readRevokeTarget, readUser } from './session-arguments.js'
 import type { EndAllOptions } from './state/end-all.js'
 import type { State } from './state/state.js'
 import type { SessionSummary } from './state/ticket.js'
@@ -25,25 +25,6 @@ export interface OidcSession {
   readonly userAgent: string | undefined
 }
 
-/** Which sessions end: all of a person but one, all that hang on one session at the provider, or a single one. */
-export type RevokeTarget =
-  | {
-      /** All sessions of this person. */
-      readonly sub: string
-      /** But not the one with this handle. */
-      readonly except?: string | undefined
-    }
-  | {
-      /** All sessions that hang on this one at the provider. */
-      readonly sid: string
-    }
-  | {
-      /** The one session with this handle. */
-      readonly handle: string
-      /** Only if it is this person's. */
-      readonly sub?: string
-    }
-
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
 export interface OidcSessions {
   /** The sessions of a person, the newest first. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
@@ -60,8 +41,9 @@ export interface OidcSessions {
 export function createSessions({ site, state }: { readonly site: Site; readonly state: State }): OidcSessions {
   const { issuer } = site
   return {
-    async list({ sub }) {
-      const sessions = await state.list({ issuer, subject: named('sub', sub) })
+    async list(given) {
+      const { sub } = readUser(given)
+      const sessions = await state.list({ issuer, subject: sub })
       return sessions
         .map(session => ({
           handle: session.handle,
@@ -74,7 +56,8 @@ export function createSessions({ site, state }: { readonly site: Site; readonly 
         }))
         .sort((one, other) => other.signedInAt - one.signedInAt)
     },
-    async revoke(target) {
+    async revoke(given) {
+      const target = readRevokeTarget(given)
       const ended: SessionSummary[] = []
       const onEnded = (summary: SessionSummary) => void ended.push(summary)
       const options = { onEnded, logout: {}, remember: attemptsRemembered }
@@ -90,16 +73,10 @@ export function createSessions({ site, state }: { readonly site: Site; readonly 
       const only = (summary: SessionSummary) =>
         summary.issuer === issuer && (sub === undefined || summary.subject === sub)
       const { onEnded } = options
-      return state.endOne(named('handle', handle), { only, ...(onEnded && { onEnded }) })
+      return state.endOne(handle, { only, ...(onEnded && { onEnded }) })
     }
-    if ('sid' in target) return state.endAll({ issuer, sid: named('sid', target.sid) }, options)
+    if ('sid' in target) return state.endAll({ issuer, sid: target.sid }, options)
     const { sub, except } = target
-    return state.endAll({ issuer, subject: named('sub', sub) }, { ...options, ...(except !== undefined && { except }) })
+    return state.endAll({ issuer, subject: sub }, { ...options, ...(except !== undefined && { except }) })
   }
-}
-
-/** Somebody's `undefined` must not mean everybody. */
-function named(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value
-  throw new OidcError('ERR_OIDC_OPTIONS', `oidc.sessions needs a ${name} that is a string with a value`)
 }

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseOptions } from '../lib/configuration.js'
 import type { OidcOptions } from '../lib/index.js'
+import { oddValues } from './support/odd-values.js'
 import { optionEntries } from './tools/option-tables.js'
 
 const good = {
@@ -14,44 +15,6 @@ const good = {
   redis: 'redis://127.0.0.1:1',
   log: () => {},
 }
-
-const throwing = {
-  get method(): never {
-    throw new TypeError('a getter')
-  },
-}
-const hostile = new Proxy(
-  {},
-  { get: () => assert.fail('trap'), ownKeys: () => assert.fail('trap'), getPrototypeOf: () => null },
-)
-const revoked = Proxy.revocable([], {})
-revoked.revoke()
-
-/** In functions, because a revoked proxy is nothing that a generator can look at. */
-const odd: fc.Arbitrary<() => unknown> = fc.oneof(
-  fc
-    .anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withNullPrototype: true })
-    .map(value => () => value),
-  fc.constantFrom<() => unknown>(
-    () => null,
-    () => Number.NaN,
-    () => Number.POSITIVE_INFINITY,
-    () => Symbol('x'),
-    () => () => 5,
-    () => async () => true,
-    () => class {},
-    () => throwing,
-    () => hostile,
-    () => revoked.proxy,
-    () => Object.freeze({}),
-    () => Object.create({ provder: 1 }),
-    () => JSON.parse('{"__proto__":{"a":1}}'),
-    () => Promise.resolve(),
-    () => '',
-    () => ' ',
-    () => 'x y',
-  ),
-)
 
 /** The good options with one value somewhere inside them. */
 function withValue(path: string, value: unknown): OidcOptions {
@@ -76,7 +39,7 @@ describe('whatever value is given', () => {
     test(`${path} takes it, or is refused with ERR_OIDC_OPTIONS that names an option`, () => {
       const [name = ''] = path.split('.')
       fc.assert(
-        fc.property(odd, makeValue => {
+        fc.property(oddValues, makeValue => {
           const error = errorOf(withValue(path, makeValue()))
           if (error === undefined) return
           assert.equal(error.code, 'ERR_OIDC_OPTIONS', error.message)

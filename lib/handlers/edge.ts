@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import type { SessionRecord } from '../state/state.js'
+import { checkRawRequest } from './argument-rules.js'
 import { answerFailure } from './failure.js'
 import { createLogoutState } from './logout-state.js'
 import { createOwnSession } from './own-session.js'
@@ -62,6 +63,7 @@ export function createHttpEdge(services: Services, tokenServices: TokenServices)
       }
     },
     async authenticate(req) {
+      checkRawRequest(req)
       const record = await edge.host.find(req as Request, { extend: !isPolling(req) })
       return record?.ticket()?.claims as OidcUser | undefined
     },

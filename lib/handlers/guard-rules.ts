@@ -1,20 +1,10 @@
 import { IncomingMessage } from 'node:http'
 import { object } from '../validation/object-rule.js'
 import { guarded, type Place, refuse, refuseValue } from '../validation/place.js'
-import { boolean, list, nonEmptyString, type Rule, rule, wholeNumber } from '../validation/rules.js'
+import { boolean, nonEmptyString, oneOrSeveral, rule, wholeNumber } from '../validation/rules.js'
 import type { AuthenticationRequirement } from './step-up.js'
 
 // What guards are made with. A value that was not understood must never open a guard, so it stops the site at the start.
-
-/** One value, or several of which one is enough. */
-function oneOrSeveral<T>(what: string, item: Rule<T>): Rule<T | readonly T[]> {
-  const several = list(what, item, { least: 1 })
-  return {
-    expected: `${item.expected}, or ${several.expected}`,
-    read: (value, place) =>
-      guarded(place, () => (Array.isArray(value) ? several.read(value, place) : item.read(value, place))),
-  }
-}
 
 const requirement = object({
   acr: oneOrSeveral('authentication contexts', nonEmptyString),

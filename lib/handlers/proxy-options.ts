@@ -1,5 +1,8 @@
-import { OidcError } from '../errors.js'
 import { isSecureUrl } from '../protocol/url.js'
+import { object, type Rules, type RulesFor } from '../validation/object-rule.js'
+import { resource, scopeText } from '../validation/parameter-rules.js'
+import { guarded, nameOf, refuse, refuseValue } from '../validation/place.js'
+import { boolean, list, type Rule, rule, wholeNumber } from '../validation/rules.js'
 import { forwardedByDefault, isForwardable } from './proxy-fields.js'
 import type { ProxyLimits } from './proxy-slots.js'
 
@@ -38,107 +41,94 @@ export interface ProxySettings {
   readonly limits: Required<ProxyLimits>
 }
 
-const NAMES = ['target', 'scope', 'resource', 'timeout', 'methods', 'headers', 'encodedSlashes', 'limits']
 const DEFAULT_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const DEFAULT_LIMITS: Required<ProxyLimits> = { connections: 1024, perUser: 64, wait: 5000 }
 /** Longest delay of a timer. */
 const LONGEST = 2 ** 31 - 1
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 
+/** A segment of dots is not there any more when a request arrives. */
+const prefix = rule(
+  'a path that begins with a slash and does not end with one, such as "/api"',
+  (value): value is string => typeof value === 'string' && /^(?:\/(?!\.{1,2}(?:\/|$))[\w\-.~]+)+$/.test(value),
+)
+
+const address: Rule<URL> = {
+  expected: 'an https URL (http on this machine) without credentials, query and fragment',
+  read: (value, place) =>
+    guarded(place, () => {
+      const isAddress = (typeof value === 'string' || value instanceof URL) && URL.canParse(String(value))
+      const url = isAddress ? new URL(String(value)) : undefined
+      const isPlain = url !== undefined && url.search === '' && url.hash === '' && !url.pathname.includes('//')
+      return isPlain && isSecureUrl(url) ? url : refuseValue(value, address.expected, place)
+    }),
+}
+
+const methodName = rule(
+  'a method in capital letters, such as "GET"',
+  (value): value is string => typeof value === 'string' && /^[A-Z][A-Z-]*$/.test(value),
+)
+
+const method: Rule<string> = {
+  expected: methodName.expected,
+  read(value, place) {
+    const name = methodName.read(value, place)
+    return ['CONNECT', 'TRACE', 'TRACK'].includes(name)
+      ? refuse(`${nameOf(place)}: a proxy does not forward ${name}`)
+      : name
+  },
+}
+
+const fieldName = rule(
+  'the name of a request header, such as "X-Tenant"',
+  (value): value is string => typeof value === 'string' && TOKEN.test(value),
+)
+
+const field: Rule<string> = {
+  expected: fieldName.expected,
+  read(value, place) {
+    const name = fieldName.read(value, place)
+    if (isForwardable(name)) return name.toLowerCase()
+    const reason = 'it is about the connection, the proxy sets it, or an API could believe it'
+    return refuse(`${nameOf(place)}: a proxy does not forward the header "${name}": ${reason}`)
+  },
+}
+
+const number = (unit: string) => wholeNumber(unit, 1, LONGEST)
+
+const settings = object({
+  target: { ...address, required: true },
+  scope: scopeText,
+  resource,
+  timeout: number('milliseconds'),
+  methods: list('methods in capital letters', method, { least: 1 }),
+  headers: list('names of request headers', field),
+  encodedSlashes: boolean,
+  limits: object({
+    connections: number('connections'),
+    perUser: number('connections'),
+    wait: number('milliseconds'),
+  } satisfies RulesFor<ProxyLimits>),
+} satisfies Record<keyof ProxyOptions, Rules[string]>)
+
 /** @throws {OidcError} ERR_OIDC_OPTIONS that names the option */
-export function parseProxyOptions(path: string, options: ProxyOptions): ProxySettings {
-  if (!isObject(options)) refuse('the second argument of oidc.proxy is an object with a "target"')
-  checkNames('option of oidc.proxy', options, NAMES)
-  const target = parseTarget(options.target)
-  const { encodedSlashes = false, timeout = 30_000 } = options
-  if (typeof encodedSlashes !== 'boolean') refuse('encodedSlashes of a proxy is true or false')
+export function parseProxyOptions(path: unknown, options: unknown): ProxySettings {
+  const of = 'oidc.proxy'
+  const read = settings.read(options, { of, path: '' })
+  const { target, scope, resource: api, limits = {} } = read
   return {
-    prefix: parsePath(path),
+    prefix: prefix.read(path, { of, path: 'path' }),
     target,
     base: target.pathname.replace(/\/$/, ''),
-    wanted: { ...parseScope(options.scope), ...parseResource(options.resource) },
-    timeout: whole('timeout', timeout),
-    methods: parseMethods(options.methods),
-    forwarded: new Set([...forwardedByDefault, ...parseHeaders(options.headers)]),
-    encodedSlashes,
-    limits: parseLimits(options.limits),
+    wanted: { ...(scope !== undefined && { scope }), ...(api !== undefined && { resource: api }) },
+    timeout: read.timeout ?? 30_000,
+    methods: new Set(read.methods ?? DEFAULT_METHODS),
+    forwarded: new Set([...forwardedByDefault, ...(read.headers ?? [])]),
+    encodedSlashes: read.encodedSlashes ?? false,
+    limits: {
+      ...DEFAULT_LIMITS,
+      perUser: Math.min(DEFAULT_LIMITS.perUser, limits.connections ?? DEFAULT_LIMITS.perUser),
+      ...limits,
+    },
   }
-}
-
-function refuse(message: string): never {
-  throw new OidcError('ERR_OIDC_OPTIONS', message)
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function checkNames(kind: string, given: object, known: readonly string[]): void {
-  const unknown = Object.keys(given).find(name => !known.includes(name))
-  if (unknown !== undefined) refuse(`there is no ${kind} "${unknown}"; there are ${known.join(', ')}`)
-}
-
-function parsePath(path: string): string {
-  // A segment of dots is not there any more when a request arrives.
-  if (typeof path === 'string' && /^(?:\/(?!\.{1,2}(?:\/|$))[\w\-.~]+)+$/.test(path)) return path
-  return refuse('the path of a proxy begins with a slash, like "/api", and does not end with one')
-}
-
-function parseTarget(target: string | URL): URL {
-  const isAddress = (typeof target === 'string' || target instanceof URL) && URL.canParse(String(target))
-  const url = isAddress ? new URL(target) : undefined
-  const isPlain = url !== undefined && url.search === '' && url.hash === '' && !url.pathname.includes('//')
-  if (isPlain && isSecureUrl(url)) return url
-  return refuse('the target of a proxy is an https URL (http on this machine) without credentials, query and fragment')
-}
-
-/** RFC 6749 section 3.3. */
-function parseScope(scope: string | undefined): { readonly scope?: string } {
-  if (scope === undefined) return {}
-  const isScope = typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(scope)
-  return isScope ? { scope } : refuse('scope of a proxy is a string of words with one space between them')
-}
-
-/** RFC 8707 section 2. */
-function parseResource(resource: string | undefined): { readonly resource?: string } {
-  if (resource === undefined) return {}
-  const isResource = typeof resource === 'string' && URL.canParse(resource) && !resource.includes('#')
-  return isResource ? { resource } : refuse('resource of a proxy is an absolute URI without a fragment')
-}
-
-function parseMethods(methods: readonly string[] = DEFAULT_METHODS): ReadonlySet<string> {
-  const isMethod = (method: unknown) => typeof method === 'string' && /^[A-Z][A-Z-]*$/.test(method)
-  if (!Array.isArray(methods) || methods.length === 0 || !methods.every(isMethod))
-    refuse('methods of a proxy is a list of methods in capital letters, like ["GET", "POST"]')
-  const never = methods.find(method => ['CONNECT', 'TRACE', 'TRACK'].includes(method))
-  if (never !== undefined) refuse(`a proxy does not forward ${never}`)
-  return new Set(methods)
-}
-
-function parseHeaders(headers: readonly string[] = []): readonly string[] {
-  const isName = (name: unknown) => typeof name === 'string' && TOKEN.test(name)
-  if (!Array.isArray(headers) || !headers.every(isName))
-    refuse('headers of a proxy is a list of names of request headers, like ["X-Tenant"]')
-  const never = headers.find(name => !isForwardable(name))
-  if (never !== undefined)
-    refuse(
-      `a proxy does not forward the header "${never}": it is about the connection, the proxy sets it, or an API could believe it`,
-    )
-  return headers.map(name => name.toLowerCase())
-}
-
-function parseLimits(limits: ProxyLimits = {}): Required<ProxyLimits> {
-  if (!isObject(limits)) refuse('limits of a proxy is an object')
-  checkNames('limit of a proxy', limits, Object.keys(DEFAULT_LIMITS))
-  const { connections, perUser, wait } = DEFAULT_LIMITS
-  return {
-    connections: whole('limits.connections', limits.connections ?? connections),
-    perUser: whole('limits.perUser', limits.perUser ?? Math.min(perUser, limits.connections ?? perUser)),
-    wait: whole('limits.wait', limits.wait ?? wait),
-  }
-}
-
-function whole(name: string, value: number): number {
-  if (Number.isInteger(value) && value > 0 && value <= LONGEST) return value
-  return refuse(`${name} of a proxy is a whole number above 0 and below 2^31`)
 }

@@ -4,7 +4,7 @@ import type { UserInfo } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../state/ticket.js'
 import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from './access-tokens.js'
 import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
-import { checkArguments } from './argument-rules.js'
+import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUserInfo } from './argument-rules.js'
 import type { LoginOptions } from './asked-params.js'
 import { varyByCookie } from './cookies.js'
 import { answerFailure } from './failure.js'
@@ -72,7 +72,8 @@ export interface OidcRequestContext {
   userInfo(options?: UserInfoOptions): Promise<UserInfo>
   /**
    * Answers this request by sending the browser to the provider.
-   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters of the protocol
+   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for options that are not understood,
+   *   and for parameters of the protocol
    */
   login(options?: LoginOptions): Promise<void>
   /**
@@ -125,9 +126,8 @@ export class RequestContext implements OidcRequestContext {
     return startLogin(this.#visit, await withHint(this.#visit, options))
   }
 
-  async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
-    checkArguments('accessToken', options)
-    return this.#accessToken(options)
+  async accessToken(options?: AccessTokenOptions): Promise<AccessToken> {
+    return this.#accessToken(readAccessToken(options))
   }
 
   /** @internal Another token than the one an API has refused. */
@@ -136,12 +136,13 @@ export class RequestContext implements OidcRequestContext {
   }
 
   async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
-    return fetchApi(this.#visit, url, init, options)
+    return fetchApi(this.#visit, url, init, readFetch(url, init, options))
   }
 
   async exchange(options: ExchangeOptions): Promise<AccessToken> {
+    const read = readExchange(options)
     const { value } = await this.accessToken()
-    return this.#visit.services.exchanges.exchange(value, options)
+    return this.#visit.services.exchanges.exchange(value, read)
   }
 
   async revokeTokens(): Promise<void> {
@@ -154,18 +155,16 @@ export class RequestContext implements OidcRequestContext {
     return (await this.#tokens()).idToken
   }
 
-  async userInfo(options: UserInfoOptions = {}): Promise<UserInfo> {
-    checkArguments('userInfo', options)
-    return fetchUserInfo(this.#visit, options)
+  async userInfo(options?: UserInfoOptions): Promise<UserInfo> {
+    return fetchUserInfo(this.#visit, readUserInfo(options))
   }
 
-  login(options: LoginOptions = {}): Promise<void> {
-    return startLogin(this.#visit, options)
+  async login(options?: LoginOptions): Promise<void> {
+    return startLogin(this.#visit, readLogin(options))
   }
 
-  async logout(options: LogoutOptions = {}): Promise<void> {
-    checkArguments('logout', options)
-    return endSignIn(this.#visit, options)
+  async logout(options?: LogoutOptions): Promise<void> {
+    return endSignIn(this.#visit, readLogout(options))
   }
 
   /** @internal Answers with an error the way all our routes do. */

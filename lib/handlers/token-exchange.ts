@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { OidcError } from '../errors.js'
 import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
 import type { AccessToken } from './access-tokens.js'
 import { createSingleFlight } from './single-flight.js'
@@ -48,9 +47,6 @@ export function createTokenExchanges({ site, provider }: Services): TokenExchang
   return {
     async exchange(subjectToken, options) {
       const { audience, resource, scope } = options
-      if (audience === undefined && resource === undefined) {
-        throw new OidcError('ERR_OIDC_OPTIONS', 'exchange needs an audience or a resource')
-      }
       const key = hash('sha256', JSON.stringify([subjectToken, audience, resource, scope]))
       const known = cache.get(key)
       // Without a known end it is not kept: nobody would tell us that it has ended.

@@ -126,15 +126,17 @@ function checkNames(value: object, members: Rules, place: Place): void {
 function refuseName(name: string, members: Rules, place: Place): never {
   const { path } = placeOf(place, name.slice(0, 60))
   const meant = findClosestName(name, Object.keys(members)) ?? findNested(name, members)
-  const advice = meant === undefined ? namesIn(members) : `did you mean "${placeOf(place, meant).path}"?`
+  const advice = meant === undefined ? namesIn(members, place) : `did you mean "${placeOf(place, meant).path}"?`
   return refuse(`${place.of === undefined ? '' : `${place.of}: `}there is no option "${path}"; ${advice}`)
 }
 
 const MOST_NAMED = 9
 
-function namesIn(members: Rules): string {
+function namesIn(members: Rules, { of }: Place): string {
   const names = Object.keys(members)
-  return names.length > MOST_NAMED ? 'docs/options.md has all of them' : `there is ${names.join(', ')}`
+  return of === undefined && names.length > MOST_NAMED
+    ? 'docs/options.md has all of them'
+    : `there is ${names.join(', ')}`
 }
 
 /** A name that is right, but one level too high: `idle` is `session.idle`. */

@@ -39,6 +39,9 @@ export function string(expected: string, pattern: RegExp = /./): Rule<string> {
   )
 }
 
+/** Any string, an empty one too. */
+export const anyString: Rule<string> = rule('a string', value => typeof value === 'string')
+
 export const nonEmptyString: Rule<string> = string('a string that is not empty, without spaces at its ends')
 
 /** @param unit - `seconds` or `milliseconds` */
@@ -97,5 +100,15 @@ export function list<T>(what: string, item: Rule<T>, { least = 0 } = {}): Rule<r
         const items: readonly unknown[] = Array.from({ length: value.length }, (_, index) => value[index])
         return Object.freeze(items.map((element, index) => item.read(element, placeOf(place, index))))
       }),
+  }
+}
+
+/** One value, or a list of several. @param what - the elements, in the plural */
+export function oneOrSeveral<T>(what: string, item: Rule<T>): Rule<T | readonly T[]> {
+  const several = list(what, item, { least: 1 })
+  return {
+    expected: `${item.expected}, or ${several.expected}`,
+    read: (value, place) =>
+      guarded(place, () => (Array.isArray(value) ? several.read(value, place) : item.read(value, place))),
   }
 }
