@@ -442,7 +442,7 @@ describe('the claims', () => {
   )
 
   attack(
-    'a nonce that is missing, of another kind, of somebody else or of an earlier sign-in is refused, and so is a whole earlier ID Token',
+    'CVE-2026-42206: a nonce that is missing, of another kind, of somebody else or of an earlier sign-in is refused, and so is a whole earlier ID Token',
     { oidc: hybrid },
     async bench => {
       const code = 'ERR_OIDC_ID_TOKEN_NONCE'

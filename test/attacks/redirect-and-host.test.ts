@@ -356,7 +356,7 @@ describe('what is protected', () => {
   }
 
   attack(
-    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg CVE-2026-22753 CVE-2026-22754: no header, no query, no fragment and no spelling of a path opens a protected page',
+    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg CVE-2026-22753 CVE-2026-22754 CVE-2026-76835 CVE-2026-48794: no header, no query, no fragment and no spelling of a path or a host opens a protected page',
     { site: { routes } },
     async ({ site }) => {
       const { host } = new URL(site.url)
@@ -402,10 +402,31 @@ describe('what is protected', () => {
         assert.ok([400, 401, 404].includes(reply.status), `${path}: ${reply.status}`)
         assert.ok(!reply.body.includes('TOP-SECRET'), path)
       }
+      const [name = '', port] = host.split(':')
+      for (const other of [
+        `${name.toUpperCase()}:${port}`,
+        `${name}.:${port}`,
+        'a.B.example.com',
+        'A.b.EXAMPLE.com.',
+        `[::1]:${port}`,
+        `public.example:${port}`,
+      ]) {
+        const reply = await sendRaw(site.url, ['GET /private/page HTTP/1.1', `Host: ${other}`])
+        assert.ok([400, 401].includes(reply.status), `${other}: ${reply.status}`)
+        assert.ok(!reply.body.includes('TOP-SECRET'), other)
+      }
       for (const header of [
         'X-Original-URL: /public',
         'X-Rewrite-URL: /public',
         'X-Forwarded-Uri: /public',
+        'X-Forwarded-Uri: /public?x=/private/page',
+        'X-Forwarded-Path: /public',
+        'X-Forwarded-Prefix: /public',
+        'X-Original-Uri: /public',
+        'X-Envoy-Original-Path: /public',
+        'X-Replaced-Path: /public',
+        'Forwarded: for=127.0.0.1;host=public.example;proto=https',
+        'X-Forwarded-Host: public.example',
         'X-HTTP-Method-Override: OPTIONS',
         'X-Auth-Request-Redirect: /public',
         'User-Agent: GoogleHC/1.0',

@@ -87,7 +87,7 @@ describe('a sign-out', () => {
   )
 
   attack(
-    'CVE-2019-10157: a forged logout token ends nothing, and no time in one keeps anybody out',
+    'CVE-2019-10157 CVE-2026-18569: a forged logout token ends nothing, and no time in one keeps anybody out',
     {},
     async ({ site, provider, victim }) => {
       const own = await createSigningKey()
@@ -98,6 +98,7 @@ describe('a sign-out', () => {
           key: own.privateKey,
           header: header => ({ ...header, jwk: own.publicJwk }),
         }),
+        'no signature': await provider.createLogoutToken(user, { signature: () => Buffer.alloc(0) }),
         'alg none': await provider.createLogoutToken(user, { alg: 'none' }),
         'the client secret': await provider.createLogoutToken(user, { alg: 'HS256', key: provider.clientSecret }),
         'another algorithm': await provider.createLogoutToken(user, { alg: 'RS512' }),
