@@ -8,6 +8,7 @@ import { after, test } from 'node:test'
 import { createServer, type SecureVersion } from 'node:tls'
 import { createSelfSigned, type SelfSignedOptions } from '../attacks/self-signed.js'
 import { createAgent } from '../support/agent.js'
+import { PATHS } from '../support/hostile-endpoints.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { secret } from '../support/secrets.js'
 import { startInstance } from './fleet.js'
@@ -32,6 +33,19 @@ const cases: Readonly<Record<string, Case>> = {
   'TLS 1.1 at best': { trusted: true, maxVersion: 'TLSv1.1', status: 503 },
 }
 
+/** All endpoints are behind TLS, as the issuer is. */
+function endpointsBehind(issuer: string): Readonly<Record<string, string>> {
+  const paths = {
+    authorization_endpoint: PATHS.authorize,
+    token_endpoint: PATHS.token,
+    userinfo_endpoint: PATHS.userinfo,
+    jwks_uri: PATHS.jwks,
+    end_session_endpoint: PATHS.endSession,
+    revocation_endpoint: PATHS.revocation,
+  }
+  return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, issuer + path]))
+}
+
 for (const [name, { trusted, maxVersion, status, ...options }] of Object.entries(cases)) {
   test(`${name}: ${status === 303 ? 'fine' : 'refused, and nothing is sent'}`, async () => {
     const { key, cert } = createSelfSigned(options)
@@ -49,7 +63,7 @@ for (const [name, { trusted, maxVersion, status, ...options }] of Object.entries
     front.listen(0, '127.0.0.1')
     await once(front, 'listening')
     const issuer = `https://localhost:${(front.address() as AddressInfo).port}`
-    const provider = await startHostileProvider({ alg: 'ES256', metadata: { issuer } })
+    const provider = await startHostileProvider({ alg: 'ES256', metadata: { issuer, ...endpointsBehind(issuer) } })
     port = provider.port
     const { clientId, clientSecret } = provider
     const oidc = {
@@ -61,12 +75,15 @@ for (const [name, { trusted, maxVersion, status, ...options }] of Object.entries
       secret: secret('tls secret'),
     } as const
     const instance = await startInstance({ oidc, ...(trusted && { env: { NODE_EXTRA_CA_CERTS: file } }) })
-    const page = await createAgent().open(`${instance.url}/login`, { redirect: 'manual' })
-    assert.equal(page.status, status, instance.output())
-    assert.equal(provider.requests.length > 0, status === 303)
-    if (status !== 303) assert.match(instance.output(), /ERR_OIDC_PROVIDER_UNAVAILABLE/)
-    await instance.kill()
-    front.close()
-    await provider.close()
+    try {
+      const page = await createAgent().open(`${instance.url}/login`, { redirect: 'manual' })
+      assert.equal(page.status, status, instance.output())
+      assert.equal(provider.requests.length > 0, status === 303)
+      if (status !== 303) assert.match(instance.output(), /ERR_OIDC_PROVIDER_UNAVAILABLE/)
+    } finally {
+      await instance.kill()
+      front.close()
+      await provider.close()
+    }
   })
 }
