@@ -85,6 +85,7 @@ function buildSite(given: ReadOptions): Site {
     session: given.session === false ? false : buildSessionPolicy(given.session, log),
     hooks: given.hooks ?? {},
     rememberUserAgent: given.rememberUserAgent ?? false,
+    clearsSiteData: given.clearSiteData ?? true,
     now,
     log,
   }

@@ -90,6 +90,10 @@ export const optionsRule = object({
     text: 'keeps the `User-Agent` of each sign-in for `oidc.sessions.list`',
     default: '`false`',
   }),
+  clearSiteData: describe(boolean, {
+    text: "makes browsers drop what they keep of this site's pages, at a sign-out and where another user signs in",
+    default: '`true`',
+  }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
     text: 'the one algorithm ID Tokens are accepted with',
     default: '`RS256`',

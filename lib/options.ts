@@ -110,6 +110,11 @@ export interface OidcOptions {
   readonly hooks?: Readonly<Hooks> | undefined
   /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
   readonly rememberUserAgent?: boolean | undefined
+  /**
+   * Sends `Clear-Site-Data` at a sign-out and where another user signs in, so that no page of the earlier user is shown from a cache of the
+   * browser. Default `true`.
+   */
+  readonly clearSiteData?: boolean | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /** The provider's metadata, so that nothing is discovered. */

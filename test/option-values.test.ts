@@ -72,6 +72,7 @@ const misspelt: readonly [options: object, says: string][] = [
   [{ revokeTokens: 'false' }, 'revokeTokens must be'],
   [{ idTokenAlgorithm: 'RS257' }, 'idTokenAlgorithm must be'],
   [{ rememberUserAgent: 'no' }, 'rememberUserAgent must be'],
+  [{ clearSiteData: '"cache"' }, 'clearSiteData must be'],
   [{ fetch: 5 }, 'fetch must be'],
   [{ redisPrefix: 5 }, 'redisPrefix must be'],
   [{ apis: 'https://api.example' }, 'apis must be'],

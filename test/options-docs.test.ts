@@ -57,6 +57,7 @@ const defaults: Readonly<Record<string, unknown>> = {
   scope: site.scope,
   redisPrefix: state.prefix,
   rememberUserAgent: site.rememberUserAgent,
+  clearSiteData: site.clearsSiteData,
   revokeTokens: site.revokesTokens,
   userInfo: site.userInfo === 'front-channel',
   clockTolerance,

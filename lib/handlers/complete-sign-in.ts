@@ -8,7 +8,7 @@ import type { SessionSummary } from '../state/ticket.js'
 import { answerOf } from './answer-use.js'
 import { type Evidence, gatherEvidence, verifyFrontIdToken } from './evidence.js'
 import { describeBrowser } from './session-note.js'
-import { announceSignOut } from './sign-out.js'
+import { announceSignOut, clearSiteData } from './sign-out.js'
 import { publicPath } from './site.js'
 import { buildTicket, buildTokens } from './ticket.js'
 import { type BrowserBinding, transactionLifetime } from './transaction-cookie.js'
@@ -116,6 +116,7 @@ async function beginSession(visit: Visit, arrival: Arrival, evidence: Evidence):
   const id = await step('session', () => host.signIn(req, res, signIn))
   transactionCookie.remember(res, binding, { id, rounds: attempt.rounds ?? 0 })
   if (replaced.length > 0) {
+    clearSiteData(res, site)
     site.log('a sign-in has taken the place of the session of another user in the same browser')
     await announceSignOut(site, 'replaced', replaced)
   }

@@ -6,7 +6,7 @@ import { endSessionEndpoint } from './end-session-endpoint.js'
 import { landingOf, parseLanding } from './landing.js'
 import { confirmLogout } from './logout-page.js'
 import { isOwnRequest } from './navigation.js'
-import { announceSignOut, markSignOut } from './sign-out.js'
+import { announceSignOut, clearSiteData, markSignOut } from './sign-out.js'
 import type { Visit } from './visit.js'
 
 /** How a sign-out goes. */
@@ -46,6 +46,7 @@ export async function endSignIn(visit: Visit, options: LogoutOptions): Promise<v
   await markSignOut(visit)
   const ended = await visit.end()
   const binding = transactionCookie.signOut(req, res)
+  clearSiteData(res, site)
   if (site.revokesTokens) revocations.inBackground(ended?.tokens)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(site, 'logout', [ticket])
   // The next click comes with the binding of this response, if that is there before the provider's page.

@@ -1,3 +1,4 @@
+import type { Response } from 'express'
 import { publish } from '../diagnostics/publish.js'
 import type { SignOutReason } from './hooks.js'
 import type { Site } from './site.js'
@@ -10,6 +11,16 @@ interface Ended {
   readonly subject: string
   readonly sid?: string
   readonly signedInAt: number
+}
+
+/**
+ * Tells the browser to drop what it keeps of this site's pages: in the HTTP cache and the back/forward cache, and fetched or rendered ahead. They
+ * are those of a user who has gone. Browsers heed it on https and on loopback hosts.
+ *
+ * @see https://www.w3.org/TR/clear-site-data/
+ */
+export function clearSiteData(res: Response, site: Site): void {
+  if (site.clearsSiteData) res.appendHeader('Clear-Site-Data', '"cache", "prefetchCache", "prerenderCache"')
 }
 
 /** Tells the site's hook. A hook that fails is a line in the log: the session has ended all the same. */

@@ -76,6 +76,8 @@ export interface Site {
   readonly hooks: Readonly<Hooks>
   /** Whether a list of sessions says in which browser each of them began. */
   readonly rememberUserAgent: boolean
+  /** Whether browsers are told to drop the pages of a user who has gone. */
+  readonly clearsSiteData: boolean
   readonly now: () => Date
   readonly log: (line: string) => void
 }

@@ -14,6 +14,12 @@ export interface Chromium {
   close(): Promise<void>
 }
 
+export interface ChromiumOptions {
+  readonly args?: readonly string[]
+  /** Whether it has the back/forward cache that people's browsers have. */
+  readonly bfcache?: boolean
+}
+
 const ARGUMENTS = [
   '--disable-gpu',
   '--disable-quic',
@@ -25,7 +31,7 @@ const ARGUMENTS = [
 ]
 
 /** A real Chromium without a window. It keeps nothing: home and profile are new, and gone after `close`. */
-export async function startChromium({ args = [] }: { readonly args?: readonly string[] } = {}): Promise<Chromium> {
+export async function startChromium({ args = [], bfcache = false }: ChromiumOptions = {}): Promise<Chromium> {
   const executablePath = findTool('chromium')
   if (executablePath === undefined)
     throw new Error('There is no Chromium: node test/tools/ensure-tools.mjs says what to do')
@@ -36,6 +42,7 @@ export async function startChromium({ args = [] }: { readonly args?: readonly st
     executablePath,
     headless: true,
     args: [...ARGUMENTS, ...sandbox, ...args],
+    ...(bfcache && { ignoreDefaultArgs: ['--disable-back-forward-cache'] }),
     env: { ...definedOnly(process.env), HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
   }
   const browser = await chromium.launch(settings)

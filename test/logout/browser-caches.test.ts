@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Express } from 'express'
+import type { BrowserContext, Page } from 'playwright-core'
+import { requiresAuth } from '../../lib/index.js'
+import { type Chromium, startChromium } from '../support/chromium.js'
+import { inLogoutScene, type LogoutScene, openLogoutScene } from './support.js'
+
+let chromium: Chromium
+before(async () => {
+  chromium = await startChromium({ bfcache: true })
+})
+after(() => chromium?.close())
+
+/** A page of the user as most sites have it, which says nothing about caches; one that is fetched ahead; and one that leads away. */
+function routes(app: Express): void {
+  app.get('/mine', requiresAuth(), (req, res) => void res.send(`<p id="who">${req.oidc.user?.sub}</p>`))
+  app.get('/ahead', (_req, res) => {
+    res.send(`<a href="/mine">mine</a>
+<script type="speculationrules">{"prefetch":[{"source":"list","urls":["/mine"],"eagerness":"immediate"}]}</script>`)
+  })
+  app.get('/leave', (_req, res) => {
+    res.send('<form method="post" action="/logout"><button>Sign out</button></form>')
+  })
+}
+
+interface Place extends LogoutScene {
+  readonly context: BrowserContext
+  readonly tab: Page
+  readonly asked: string[]
+}
+
+async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<void>): Promise<void> {
+  const asked: string[] = []
+  const scene = await openLogoutScene({
+    oidc: { userInfo: false, clearSiteData },
+    site: {
+      routes,
+      before: app => {
+        app.use((req, _res, next) => {
+          asked.push(req.path)
+          next()
+        })
+      },
+    },
+  })
+  const context = await chromium.newProfile()
+  try {
+    await run({ ...scene, context, tab: await context.newPage(), asked })
+  } finally {
+    await context.close()
+    await scene.close()
+  }
+}
+
+async function signIn({ site, tab }: Place): Promise<void> {
+  await tab.goto(`${site.url}/mine`)
+  await tab.waitForURL(`${site.url}/mine`)
+  assert.equal(await tab.innerText('#who'), 'alice-0001')
+}
+
+async function signOut({ site, tab }: Place): Promise<void> {
+  await tab.goto(`${site.url}/leave`)
+  await tab.click('button')
+  await tab.waitForURL(`${site.url}/`)
+}
+
+/** Whether Back shows the page as it was, without a request. The provider signs the user in again at once where there is one. */
+async function isShownAgain({ tab, asked }: Place, steps: number): Promise<boolean> {
+  const before = asked.length
+  await tab.evaluate(`history.go(-${steps})`).catch(() => {})
+  // A page from the back/forward cache loads nothing.
+  await tab.waitForURL(url => url.pathname === '/mine', { waitUntil: 'commit' })
+  await tab.locator('#who').waitFor()
+  return asked.length === before
+}
+
+for (const clears of [true, false]) {
+  const shows = clears ? 'no' : 'every'
+  describe(`in a real browser, with clearSiteData: ${clears}`, { timeout: 120_000 }, () => {
+    test(`after a sign-out, Back shows ${shows} page of the user from the back/forward cache`, () =>
+      inPlace(clears, async place => {
+        await signIn(place)
+        await signOut(place)
+        assert.equal(await isShownAgain(place, 2), !clears)
+      }))
+
+    test(`after another user has signed in, Back shows ${shows} page of the earlier one from the back/forward cache`, () =>
+      inPlace(clears, async place => {
+        const { context, site, provider, tab } = place
+        await signIn(place)
+        await tab.goto(`${site.url}/`)
+        const as = (sub: string) => (claims: object) => ({ ...claims, sub })
+        provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
+        const other = await context.newPage()
+        await other.goto(`${site.url}/login?returnTo=/`)
+        await other.waitForURL(`${site.url}/`)
+        assert.equal(await isShownAgain(place, 1), !clears)
+        assert.equal(await tab.innerText('#who'), clears ? 'bob' : 'alice-0001')
+      }))
+
+    test(`after another user has signed in, ${shows} page that was fetched ahead for the earlier one is shown`, () =>
+      inPlace(clears, async place => {
+        const { context, site, provider, tab, asked } = place
+        await signIn(place)
+        const fetched = asked.length
+        await tab.goto(`${site.url}/ahead`)
+        for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
+        await wait(200)
+        const as = (sub: string) => (claims: object) => ({ ...claims, sub })
+        provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
+        const other = await context.newPage()
+        await other.goto(`${site.url}/login?returnTo=/`)
+        await other.waitForURL(`${site.url}/`)
+        await tab.click('a')
+        await tab.locator('#who').waitFor()
+        assert.equal(await tab.innerText('#who'), clears ? 'bob' : 'alice-0001')
+      }))
+  })
+}
+
+describe('the header Clear-Site-Data', () => {
+  const wanted = '"cache", "prefetchCache", "prerenderCache"'
+
+  test(
+    'is sent with every sign-out that the user asks for, and with nothing else',
+    inLogoutScene({}, async scene => {
+      const { agent, site } = scene
+      const hops = (await agent.visit(`${site.url}/claims`)).hops
+      for (const { url, headers } of hops) assert.equal(headers['clear-site-data'], undefined, url)
+      for (const path of ['/logout', '/logout?local=1']) {
+        const page = await agent.post(site.url + path, {}, { redirect: 'manual', from: `${site.url}/` })
+        assert.equal(page.headers['clear-site-data'], wanted, path)
+      }
+    }),
+  )
+
+  test(
+    'is not sent where the same user signs in again, and is added to what the site sends',
+    inLogoutScene(
+      {
+        site: { before: app => void app.use((_req, res, next) => next(void res.set('Clear-Site-Data', '"storage"'))) },
+      },
+      async ({ agent, site }) => {
+        await agent.visit(`${site.url}/claims`)
+        const { hops } = await agent.visit(`${site.url}/login?returnTo=/user`)
+        const answer = hops.find(({ url }) => url.endsWith('/callback'))
+        assert.equal(answer?.headers['clear-site-data'], '"storage"')
+        const page = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual', from: `${site.url}/` })
+        assert.equal(page.headers['clear-site-data'], `"storage", ${wanted}`)
+      },
+    ),
+  )
+})
