@@ -99,26 +99,30 @@ for (const clears of [true, false]) {
         assert.equal(await isShownAgain(place, 1), !clears)
         assert.equal(await tab.innerText('#who'), clears ? 'bob' : 'alice-0001')
       }))
-
-    test(`after another user has signed in, ${shows} page that was fetched ahead for the earlier one is shown`, () =>
-      inPlace(clears, async place => {
-        const { context, site, provider, tab, asked } = place
-        await signIn(place)
-        const fetched = asked.length
-        await tab.goto(`${site.url}/ahead`)
-        for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
-        await wait(200)
-        const as = (sub: string) => (claims: object) => ({ ...claims, sub })
-        provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
-        const other = await context.newPage()
-        await other.goto(`${site.url}/login?returnTo=/`)
-        await other.waitForURL(`${site.url}/`)
-        await tab.click('a')
-        await tab.locator('#who').waitFor()
-        assert.equal(await tab.innerText('#who'), clears ? 'bob' : 'alice-0001')
-      }))
   })
 }
+
+test(
+  'in a real browser, no page that was fetched ahead for one user is shown after another has signed in',
+  { timeout: 120_000 },
+  () =>
+    inPlace(true, async place => {
+      const { context, site, provider, tab, asked } = place
+      await signIn(place)
+      const fetched = asked.length
+      await tab.goto(`${site.url}/ahead`)
+      for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
+      await wait(200)
+      const as = (sub: string) => (claims: object) => ({ ...claims, sub })
+      provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
+      const other = await context.newPage()
+      await other.goto(`${site.url}/login?returnTo=/`)
+      await other.waitForURL(`${site.url}/`)
+      await tab.click('a')
+      await tab.locator('#who').waitFor()
+      assert.equal(await tab.innerText('#who'), 'bob')
+    }),
+)
 
 describe('the header Clear-Site-Data', () => {
   const wanted = '"cache", "prefetchCache", "prerenderCache"'
