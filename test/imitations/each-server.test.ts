@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express } from 'express'
 import { type ClientAssertionOptions, type OidcOptions, requiresScope } from '../../lib/index.js'
+import type { Agent } from '../support/agent.js'
 import {
   duende,
   identityServer3,
@@ -13,7 +14,7 @@ import {
   visitSigningIn,
 } from '../support/imitations/index.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
-import { isSignedIn, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
+import { isSignedIn, type Place, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
 
 const hybrid3 = identityServer3({ flow: 'Hybrid' })
 const pkceOf = (traits: Traits): OidcOptions => (traits.pkce === 'ignored' ? { pkce: false } : {})
@@ -102,6 +103,32 @@ for (const traits of [identityServer4(), openIdentityServer(), duende()]) {
       assert.equal(await isSignedIn(place, agent), true)
     }))
 }
+
+describe('OpenIddict answers invalid_grant for a scope that was not granted', () => {
+  const ask = (app: Express) =>
+    void app.get('/ask', (req, res, next) => {
+      req.oidc.accessToken({ scope: String(req.query.scope) }).then(token => res.json(token), next)
+    })
+  const script = (place: Place, agent: Agent, path: string) =>
+    agent.fetch(place.site.url + path, { from: `${place.site.url}/claims` })
+
+  test('the caller is refused, once asked for; the session goes on, and its tokens are refreshed as before', () =>
+    withPlace(openIddict(), { routes: ask }, async place => {
+      const agent = await signIn(place)
+      const earlier = place.imitation.requestsTo('token').length
+      for (let call = 0; call < 5; call += 1) {
+        const page = await script(place, agent, '/ask?scope=billing')
+        assert.deepEqual([page.status, page.json<{ code: string }>().code], [403, 'ERR_OIDC_TOKEN_DENIED'])
+      }
+      assert.equal(place.imitation.requestsTo('token').length - earlier, 1)
+      assert.match(place.site.log.join('\n'), /invalid_grant/)
+      assert.equal((await script(place, agent, '/ask?scope=read')).status, 200)
+      assert.equal(await isSignedIn(place, agent), true)
+      place.advance(TOKEN_LIFE)
+      assert.equal((await script(place, agent, '/token')).status, 200)
+      assert.equal(await isSignedIn(place, agent), true)
+    }))
+})
 
 test('a user who signs in as another one at the provider is that one here', () =>
   withPlace(identityServer4(), {}, async place => {

@@ -115,6 +115,19 @@ rejects('ERR_OIDC_LOGOUT_TOKEN_EVENTS', [
   { events: { 'http://schemas.openid.net/event/foobar': {} } },
 ])
 rejects('ERR_OIDC_LOGOUT_TOKEN_NONCE', [{ nonce: 'x' }, { nonce: null }, { nonce: '' }, { nonce: undefined }])
+rejects('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', [
+  { at_hash: 'x' },
+  { c_hash: 'x' },
+  { s_hash: 'x' },
+  { auth_time: 1 },
+  { client_id: 'client' },
+  { scope: 'openid' },
+  { scp: ['openid'] },
+  { cnf: { jkt: 'x' } },
+  { token_use: 'access' },
+  { token_introspection: { active: true } },
+  ...['ID', 'Bearer', 'DPoP', 'Refresh', 'Offline', 'Serialized-ID', 'at+jwt'].map(typ => ({ typ })),
+])
 
 test('the header may name the type of a logout token, of an access token, of any JWT, or none, and no other', () => {
   for (const typ of [
