@@ -13,7 +13,10 @@ import {
   type Traits,
   visitSigningIn,
 } from '../support/imitations/index.js'
+import { startRedis } from '../support/redis.js'
+import { secret } from '../support/secrets.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
+import { startSite } from '../support/site.js'
 import { isSignedIn, type Place, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
 
 const hybrid3 = identityServer3({ flow: 'Hybrid' })
@@ -103,6 +106,47 @@ for (const traits of [identityServer4(), openIdentityServer(), duende()]) {
       assert.equal(await isSignedIn(place, agent), true)
     }))
 }
+
+describe('a site that moves from Katana to this package at IdentityServer3', () => {
+  test('is told to set pkce: false where it keeps the flow Hybrid and left the option out', () =>
+    withPlace(hybrid3, {}, async place => {
+      const page = await visitSigningIn(place.browser(), `${place.site.url}/claims`)
+      assert.equal(page.status, 400)
+      assert.equal(place.site.lastCode(), 'ERR_OIDC_CODE_REJECTED')
+      assert.match(String(place.site.errors.at(-1)), /flows Hybrid and AuthorizationCode: set pkce: false/)
+    }))
+
+  test('sends nobody in where the flow is HybridWithProofKey already and pkce: false is still there', () =>
+    withPlace(identityServer3({ flow: 'HybridWithProofKey' }), { oidc: { pkce: false } }, async place => {
+      const agent = place.browser()
+      const page = await visitSigningIn(agent, `${place.site.url}/claims`)
+      assert.ok(page.url.startsWith(place.imitation.issuer), page.url)
+      assert.match(place.imitation.log.join('\n'), /code.challenge/i)
+      assert.equal(await isSignedIn(place, agent), false)
+    }))
+
+  test('keeps the sessions that it has when the flow and the option change together', async () => {
+    const redis = await startRedis()
+    const shared = { redis: redis.url, secret: secret('shared secret') }
+    try {
+      await withPlace(hybrid3, { oidc: { pkce: false, ...shared } }, async before => {
+        const agent = await signIn(before)
+        const { issuer, clientId, clientSecret } = before.imitation
+        const baseUrl = before.site.url
+        await before.site.close()
+        const oidc = { issuer, clientId, clientSecret, ...shared, baseUrl }
+        const after = await startSite({ oidc, port: Number(new URL(baseUrl).port) })
+        try {
+          assert.equal(await isSignedIn({ ...before, site: after }, agent), true)
+        } finally {
+          await after.close()
+        }
+      })
+    } finally {
+      await redis.stop()
+    }
+  })
+})
 
 describe('OpenIddict answers invalid_grant for a scope that was not granted', () => {
   const ask = (app: Express) =>
