@@ -28,15 +28,21 @@ type Unplaced<T> = T extends OidcEvent
   ? Omit<T, 'at' | 'site' | 'attempt'> & Partial<Pick<T, 'site' | 'attempt'>>
   : never
 
-/** Publishes an event that is made only if somebody listens. */
+/** Publishes an event that is made only if there is a subscriber. One that cannot be made is left out: what it tells of goes on. */
 export function publish(make: () => Unplaced<OidcEvent>): void {
   if (!events.hasSubscribers) return
   const { site, attempt } = callbacks.getStore() ?? {}
+  let event: Unplaced<OidcEvent>
+  try {
+    event = make()
+  } catch {
+    return
+  }
   events.publish({
     at: monotonicDate(),
     ...(site !== undefined && { site }),
     ...(attempt !== undefined && { attempt }),
-    ...make(),
+    ...event,
   })
 }
 

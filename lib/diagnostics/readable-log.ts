@@ -14,7 +14,12 @@ let isListening = false
 export function startReadableLog(): void {
   if (!log.enabled || isListening) return
   isListening = true
-  subscribe(channelName, message => log('%s', spellEvent(message as OidcEvent)))
+  subscribe(channelName, message => {
+    // Node ends the process for what a subscriber throws.
+    try {
+      log('%s', spellEvent(message as OidcEvent))
+    } catch {}
+  })
 }
 
 /** One line for people. As the event holds no secret, neither does the line. */

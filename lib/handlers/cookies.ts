@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { Response } from 'express'
-import onHeaders from 'on-headers'
+import { beforeHeaders } from './before-headers.js'
 
 /** Cookies of a request. Names are compared as they were sent, never decoded, so that `__%48ost-` is not `__Host-`. */
 export type Cookies = Readonly<Record<string, string | undefined>>
@@ -43,7 +43,7 @@ export function setCookie(res: ServerResponse, name: string, value: string, attr
   forbidStorage(res)
   if (watched.has(res)) return
   watched.add(res)
-  onHeaders(res, () => forbidStorage(res))
+  beforeHeaders(res, () => forbidStorage(res))
 }
 
 /** Removes a cookie, with the attributes it was set with: browsers ignore the removal of a `__Host-` cookie without Secure. */

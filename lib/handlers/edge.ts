@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import type { SessionRecord } from '../state/state.js'
 import { checkRawRequest } from './argument-rules.js'
-import { answerFailure } from './failure.js'
+import { abandon, answerFailure } from './failure.js'
 import { createLogoutState } from './logout-state.js'
 import { createOwnSession } from './own-session.js'
 import { createRareLog } from './rare-log.js'
@@ -39,27 +39,39 @@ export function createHttpEdge(services: Services, tokenServices: TokenServices)
   const routes = createRouteTable(site)
   const isPolling = policy === false ? () => false : policy.isPolling
 
+  /** Hands the request on, once: what fails before it goes to the site's error handler, and what is thrown by it is the caller's. */
   function proceed(visit: Visit, route: Route | undefined): void {
     const { req, res, next, record } = visit
     const fail = (error: unknown) => answerFailure(visit, error)
-    edge.host.open(req, res, record, fail)
-    defineContext(req, visit)
+    try {
+      edge.host.open(req, res, record, fail)
+      defineContext(req, visit)
+    } catch (error) {
+      fail(error)
+      return
+    }
     if (route === undefined) next()
-    else answerRoute(route, visit).catch(next)
+    else answerRoute(route, visit).catch(fail)
   }
 
   return {
     receive(req, res, next) {
       const visitWith = (record: SessionRecord | undefined) => new Visit(edge, req, res, next, record)
       const fail = (error: unknown) => answerFailure(visitWith(undefined), error)
+      let route: Route | undefined
+      let found: Promise<SessionRecord | undefined> | undefined
       try {
-        const route = routes.get(req.path)
+        route = routes.get(req.path)
         if (route !== undefined && answerLooker(route, { req, res })) return
-        const found = route?.isForProvider ? undefined : edge.host.find(req, { extend: !isPolling(req) })
-        if (found === undefined) return proceed(visitWith(undefined), route)
-        found.then(record => proceed(visitWith(record), route), fail)
+        found = route?.isForProvider ? undefined : edge.host.find(req, { extend: !isPolling(req) })
       } catch (error) {
         fail(error)
+        return
+      }
+      if (found === undefined) proceed(visitWith(undefined), route)
+      else {
+        const handOn = (record: SessionRecord | undefined) => proceed(visitWith(record), route)
+        found.then(handOn, fail).catch(error => abandon(visitWith(undefined), error))
       }
     },
     async authenticate(req) {

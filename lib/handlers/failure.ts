@@ -27,10 +27,29 @@ const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'E
  */
 export function answerFailure(visit: Visit, error: unknown, next: NextFunction = visit.next): void {
   const { req, res } = visit
-  const isOurs = error instanceof OidcError && !res.headersSent
-  if (isOurs) announceFailure(visit, error)
-  if (isOurs && !hasErrorHandler(req.app)) showFailure(visit, error)
-  else next(error)
+  try {
+    const isOurs = error instanceof OidcError && !res.headersSent
+    if (isOurs) announceFailure(visit, error)
+    if (isOurs && !hasErrorHandler(req.app)) showFailure(visit, error)
+    else next(error)
+  } catch (thrown) {
+    abandon(visit, thrown)
+  }
+}
+
+/**
+ * Where the answer itself fails, such as a `next` of the site that throws after something was waited for. Nothing would catch the error,
+ * and the process would end, so the log gets it and the browser an empty answer.
+ */
+export function abandon({ req, res, services: { site } }: Visit, error: unknown): void {
+  site.log(`${req.method} ${req.path}: the request was broken off, because an error was thrown${describeCause(error)}`)
+  if (res.headersSent) {
+    if (!res.writableEnded) res.destroy()
+    return
+  }
+  for (const name of contentHeaders) res.removeHeader(name)
+  res.statusCode = 500
+  res.end()
 }
 
 /** Headers that belong to the failure, whoever writes its body. */

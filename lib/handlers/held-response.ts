@@ -16,12 +16,23 @@ export type BeforeEnd = () => Promise<void> | undefined
 export function beforeEnd(req: Request, res: Response, work: BeforeEnd, fail: (error: unknown) => void): void {
   const end = res.end.bind(res) as End
   const ignore = ((...args: unknown[]) => ignoreEnd(res, args)) as Response['end']
+  // Nothing catches what is thrown here after the work, and the process would end.
   const replaceBy = (error: unknown) => {
     res.end = end as Response['end']
-    fail(error)
+    try {
+      fail(error)
+    } catch {
+      res.destroy()
+    }
   }
   res.end = ((...args: unknown[]) => {
-    const done = isEndable(args[0]) ? work() : undefined
+    let done: Promise<void> | undefined
+    try {
+      done = isEndable(args[0]) ? work() : undefined
+    } catch (error) {
+      replaceBy(error)
+      return res
+    }
     if (done === undefined) {
       end(...args)
       res.end = ignore

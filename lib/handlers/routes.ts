@@ -1,6 +1,6 @@
-import onHeaders from 'on-headers'
 import { setPrivateHeaders } from './answers.js'
 import { logoutBackchannel } from './backchannel-logout.js'
+import { beforeHeaders } from './before-headers.js'
 import { callback } from './callback.js'
 import { answerFailure } from './failure.js'
 import { logoutFrontchannel } from './frontchannel-logout.js'
@@ -95,7 +95,7 @@ export async function answerRoute(route: Route, visit: Visit): Promise<void> {
  * long as the caller sends, to use the connection again.
  */
 function closeUnlessRead({ req, res }: Pick<Visit, 'req' | 'res'>, closes: boolean): void {
-  onHeaders(res, () => {
+  beforeHeaders(res, () => {
     if (closes || !req.complete) res.setHeader('Connection', 'close')
   })
 }

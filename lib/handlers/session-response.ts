@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
-import onHeaders from 'on-headers'
 import { OidcError } from '../errors.js'
 import type { State } from '../state/state.js'
+import { beforeHeaders } from './before-headers.js'
 import { varyByCookie } from './cookies.js'
 import { beforeEnd } from './held-response.js'
 import { isStill } from './lazy-session.js'
@@ -41,7 +41,8 @@ export function watchResponse(
     req.session && sessions.isNew(req) && (sessions.isChanged(req) || sessions.isSaved(req)) ? req.sessionID : undefined
 
   varyByCookie(res)
-  onHeaders(res, () => {
+  // Data that cannot be written, such as a BigInt, gets no cookie here; the end of the response meets the same error and reports it.
+  beforeHeaders(res, () => {
     const change = decided ?? { begun: begun() }
     sentId = change.begun
     if (change.ended !== undefined) cookie.clear(res, change.ended.kind)
@@ -85,7 +86,7 @@ export function takeCookiesAway(
 ): void {
   if (sessions.length === 0) return
   const removed = new Set<ShownSession['kind']>()
-  onHeaders(res, () => {
+  beforeHeaders(res, () => {
     for (const kind of removed) cookie.clear(res, kind)
   })
   const work = async () => {

@@ -60,7 +60,9 @@ export function createLoader(settings: LoaderSettings): Loader {
     if (extending.has(key)) return
     extending.add(key)
     // A failure shows at the next command that somebody waits for.
-    await backend.extend(key, now(), idle).catch(() => {})
+    try {
+      await backend.extend(key, now(), idle)
+    } catch {}
     extending.delete(key)
   }
 

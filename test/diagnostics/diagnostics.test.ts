@@ -212,14 +212,51 @@ describe('diagnostics', () => {
   })
 })
 
+test('an event that cannot be made is left out, and what it tells of goes on as without it', async () => {
+  const listen = () => {}
+  const broken = (): never => {
+    throw new TypeError('this event cannot be made')
+  }
+  const failure = new Error('the work itself')
+  subscribe('express-hybrid-oidc', listen)
+  try {
+    publish(broken)
+    assert.equal(
+      observe(() => 1, broken),
+      1,
+    )
+    assert.equal(await observe(async () => 2, broken), 2)
+    assert.throws(
+      () =>
+        observe(() => {
+          throw failure
+        }, broken),
+      failure,
+    )
+    await assert.rejects(
+      observe(async () => {
+        throw failure
+      }, broken),
+      failure,
+    )
+  } finally {
+    unsubscribe('express-hybrid-oidc', listen)
+  }
+})
+
 test('nothing is made for nobody', async () => {
-  const never = () => assert.fail('somebody listens')
+  let made = 0
+  const never = (): never => {
+    made += 1
+    throw new Error('an event was made')
+  }
   publish(never)
   assert.equal(
     observe(() => 1, never),
     1,
   )
   assert.equal(await observeCallback('https://www.example.com', async () => 2), 2)
+  assert.equal(made, 0)
 })
 
 describe('values that are shown', () => {
