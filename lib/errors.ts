@@ -154,6 +154,11 @@ export class OidcError extends Error {
   readonly sentence: string
   /** What the provider said about it, where it said anything. */
   readonly providerError: ProviderError | undefined
+  /**
+   * Response headers that belong to the failure, as in `http-errors`; Express sends them where the site has no error handler. `Retry-After` in
+   * seconds for 503, `Allow` for 405, `WWW-Authenticate` for 401.
+   */
+  headers: Readonly<Record<string, string>>
   /** The local page a failed sign-in was on its way to, checked to be one of this site. */
   returnTo: string | undefined
 
@@ -165,5 +170,22 @@ export class OidcError extends Error {
     this.statusCode = status
     this.sentence = sentence
     this.providerError = options?.providerError
+    this.headers = headersOf(status, options?.cause)
   }
+}
+
+/** Seconds after which to try again, where nothing more is known. */
+const RETRY_AFTER = 5
+
+/** Seconds. A pause that a provider asks for is not longer here. */
+const LONGEST_RETRY_AFTER = 60
+
+/** @param cause - `retryAfter` in seconds and `allow`, where the failure knows them */
+function headersOf(status: number, cause: unknown): Readonly<Record<string, string>> {
+  const { retryAfter = RETRY_AFTER, allow = 'GET, POST' } = (cause ?? {}) as { retryAfter?: number; allow?: string }
+  if (status === 503)
+    return { 'Retry-After': String(Math.min(LONGEST_RETRY_AFTER, Math.max(1, Math.ceil(retryAfter)))) }
+  if (status === 405) return { Allow: allow }
+  if (status === 401) return { 'WWW-Authenticate': 'OpenIdConnect' }
+  return {}
 }

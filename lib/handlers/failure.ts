@@ -9,9 +9,6 @@ import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
-/** Seconds after which a client may try again when a service is away. */
-const retryAfter = 5
-
 /** Characters of an address in a header. */
 const longestHeaderAddress = 1000
 
@@ -58,15 +55,15 @@ function announceFailure(visit: Visit, error: OidcError): void {
   for (const name of contentHeaders) res.removeHeader(name)
   setPrivateHeaders(res)
   if (isOwnFrame(req)) res.setHeader('X-Frame-Options', 'SAMEORIGIN')
-  if (error.status === 503) res.setHeader('Retry-After', String(retryAfter))
-  if (error.status === 405)
-    res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'GET, POST')
-  if (error.status === 401) {
-    res.setHeader('WWW-Authenticate', [
-      `OpenIdConnect login_url="${shortSignInAddress(visit, error)}"`,
-      ...stepUp(error),
-    ])
-  }
+  addChallenge(visit, error)
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
+}
+
+/** Adds where to sign in to an error of this request, for whoever answers with it: one challenge for each scheme. RFC 9110 section 11.6.1. */
+export function addChallenge(visit: Visit, error: unknown): void {
+  if (!(error instanceof OidcError) || error.status !== 401) return
+  const challenges = [`OpenIdConnect login_url="${shortSignInAddress(visit, error)}"`, ...stepUp(error)]
+  error.headers = { ...error.headers, 'WWW-Authenticate': challenges.join(', ') }
 }
 
 /** RFC 9470 section 3. The values are the site's own. */

@@ -26,7 +26,7 @@ export function answerProvider(res: Response, status: number, body?: object): vo
  */
 export function refuseProvider({ req, res, services: { rareLog } }: Visit, error: unknown): void {
   if (!(error instanceof OidcError)) throw error
-  if (error.status === 405) res.setHeader('Allow', (error.cause as { allow?: string } | undefined)?.allow ?? 'POST')
+  if (error.headers.Allow !== undefined) res.setHeader('Allow', error.headers.Allow)
   rareLog(`${error.code} ${req.method} ${req.path}`, `${error.code} ${req.method} ${req.path}: ${error.message}`)
   const body = { error: error.status >= 500 ? 'server_error' : 'invalid_request', error_description: error.code }
   answerProvider(res, statusFor(error), body)

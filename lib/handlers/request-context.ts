@@ -7,7 +7,7 @@ import { type ApiFetchOptions, fetchApi } from './api-fetch.js'
 import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUserInfo } from './argument-rules.js'
 import type { LoginOptions } from './asked-params.js'
 import { varyByCookie } from './cookies.js'
-import { answerFailure } from './failure.js'
+import { addChallenge, answerFailure } from './failure.js'
 import { withHint } from './hint.js'
 import { startLogin } from './login.js'
 import { endSignIn, type LogoutOptions } from './logout.js'
@@ -136,7 +136,7 @@ export class RequestContext implements OidcRequestContext {
   }
 
   async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
-    return fetchApi(this.#visit, url, init, readFetch(url, init, options))
+    return this.#run(() => fetchApi(this.#visit, url, init, readFetch(url, init, options)))
   }
 
   async exchange(options: ExchangeOptions): Promise<AccessToken> {
@@ -146,17 +146,16 @@ export class RequestContext implements OidcRequestContext {
   }
 
   async revokeTokens(): Promise<void> {
-    const { id } = this.#visit.signedIn()
     const { revocations, state } = this.#visit.services
-    await revocations.giveBack(state.vault(id))
+    await this.#run(() => revocations.giveBack(state.vault(this.#visit.signedIn().id)))
   }
 
   async idToken(): Promise<string | undefined> {
-    return (await this.#tokens()).idToken
+    return (await this.#run(() => this.#tokens())).idToken
   }
 
   async userInfo(options?: UserInfoOptions): Promise<UserInfo> {
-    return fetchUserInfo(this.#visit, readUserInfo(options))
+    return this.#run(() => fetchUserInfo(this.#visit, readUserInfo(options)))
   }
 
   async login(options?: LoginOptions): Promise<void> {
@@ -173,7 +172,17 @@ export class RequestContext implements OidcRequestContext {
   }
 
   async #accessToken(options: AccessTokenRequest): Promise<AccessToken> {
-    return this.#visit.whileSignedIn(id => this.#visit.services.accessTokens.get(id, options))
+    return this.#run(() => this.#visit.whileSignedIn(id => this.#visit.services.accessTokens.get(id, options)))
+  }
+
+  /** An error that the site's own handler answers with says where to sign in, too. */
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      addChallenge(this.#visit, error)
+      throw error
+    }
   }
 
   async #tokens(): Promise<Tokens> {
