@@ -2,7 +2,7 @@ import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/
 import { showFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
-import { checkTransaction, type Transaction } from '../protocol/transaction.js'
+import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
 import { answerOf, giveUpAnswer, takeAnswer } from './answer-use.js'
 import { redirect } from './answers.js'
 import { type Arrival, completeSignIn } from './complete-sign-in.js'
@@ -29,7 +29,7 @@ async function answer(visit: Visit): Promise<void> {
     const found = services.transactionCookie.read(req, res)
     const [attempt, binding] = step('attempt', () => identify(transaction, found)) // 2
     const verdict = step('binding', () => judge(visit, attempt, binding))
-    if (verdict === 'restart') return await restartLogin(visit, attempt)
+    if (verdict === 'restart') return await beginAnew(visit, attempt, binding)
     const landing = await finish(visit, { transaction: attempt, binding, response }) // 3 to 10
     if (landing !== undefined) redirect(res, landing) // 11
   } catch (error) {
@@ -61,7 +61,7 @@ async function finish(visit: Visit, { transaction, binding, response: answer }: 
     return landing
   }
   if (turn.kind !== 'first') {
-    await startAnother(visit, transaction)
+    await startAnother(visit, transaction, binding)
     return undefined
   }
   try {
@@ -72,9 +72,16 @@ async function finish(visit: Visit, { transaction, binding, response: answer }: 
   }
 }
 
+/** Nothing begins anew for a user who has signed out since, and whose browser does not know it: the response may have been lost. */
+async function beginAnew(visit: Visit, transaction: Transaction, binding: BrowserBinding): Promise<void> {
+  const { browserSignOuts } = visit.services.state
+  if (await browserSignOuts.isSignedOutSince(binding.id, transaction.startedAt)) throw signedOutSince()
+  await restartLogin(visit, transaction)
+}
+
 /** Another answer to an attempt that was used, or the same one that got lost on the way: the sign-in is begun anew, once. */
-function startAnother(visit: Visit, transaction: Transaction): Promise<void> {
-  if ((transaction.restarts ?? 0) === 0) return restartLogin(visit, transaction)
+function startAnother(visit: Visit, transaction: Transaction, binding: BrowserBinding): Promise<void> {
+  if ((transaction.restarts ?? 0) === 0) return beginAnew(visit, transaction, binding)
   throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another answer to this sign-in was used before')
 }
 

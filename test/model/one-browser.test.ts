@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { scale } from '../faults/scale.js'
+import { Browser } from './browser.js'
+import { type Event, possibleEvents } from './events.js'
+import type { ModelAnswer, ModelAttempt } from './history.js'
+import { rules } from './rules.js'
+import { createModelSite, type ModelSite, type Seen } from './site.js'
+import { stories } from './stories.js'
+
+/** A model check: one browser, two users, three tabs, and events in any order, on the real middleware. */
+
+let site: ModelSite
+before(async () => {
+  site = await createModelSite()
+})
+after(() => site.oidc.close())
+
+let count = 0
+
+interface Change {
+  readonly event: Event
+  readonly before: Seen
+  readonly now: Seen
+  /** The answer that was used last, before the event. */
+  readonly used: ModelAnswer | undefined
+}
+
+/** What has to hold after every event, whatever the rules say. */
+function checkStep(browser: Browser, { event, before, now, used }: Change): void {
+  assert.ok(now.owner === null || now.owner === now.user, `${now.user} sees data of ${now.owner}`)
+  if (now.user === before.user) return
+  const { arrived, history, signedOutAt } = browser
+  if (now.user !== null) {
+    assert.ok(event.brings === 'response' && arrived?.user === now.user, `${now.user} did not sign in`)
+    const { begunAt } = history.attempts.get(arrived.state) as ModelAttempt
+    assert.ok(Math.max(begunAt, arrived.typedAt) > signedOutAt, `${now.user} is signed in again after a sign-out`)
+  } else {
+    // By the sign-in of another user: at the site, or by its cookie, although that session has ended since.
+    const isReplaced =
+      (browser.used !== used && browser.used?.user !== before.user) ||
+      (event.brings === 'response' && arrived !== undefined && arrived.user !== before.user)
+    const isEnded = isReplaced || ['sign-out', 'end', 'refusal'].includes(event.brings ?? '')
+    assert.ok(isEnded, `${before.user} is signed out without having asked`)
+  }
+}
+
+type Choose = (events: readonly Event[], step: number) => Event | undefined
+
+/** Lets events happen until `choose` finds no more. Resolves with the rules that have decided. */
+async function play(choose: Choose): Promise<ReadonlySet<string>> {
+  count += 1
+  const browser = new Browser(site)
+  const done: string[] = []
+  try {
+    for (let step = 0; ; step += 1) {
+      const event = choose(possibleEvents(browser, [`alice.${count}`, `bob.${count}`]), step)
+      if (event === undefined) return browser.decided
+      done.push(event.name)
+      const before = await browser.look()
+      const { used } = browser
+      await event.happen()
+      const now = await browser.look()
+      checkStep(browser, { event, before, now, used })
+      assert.equal(now.user, browser.expected(), 'who is signed in, by the cookies the browser has')
+    }
+  } catch (error) {
+    throw new Error(`${done.join('\n')}\n${error instanceof Error ? error.message : error}`, { cause: error })
+  } finally {
+    for (const tab of browser.tabs) await browser.lose(tab).catch(() => {})
+  }
+}
+
+describe('one browser, two users, three tabs', () => {
+  test('in whatever order: no user sees the data of another, is signed out without asking, or stays signed in', async () => {
+    const sequences = fc.array(fc.nat(999), { minLength: 6, maxLength: 18 })
+    const run = async (numbers: readonly number[]) => {
+      await play((events, step) => {
+        const number = numbers[step]
+        return number === undefined ? undefined : events[number % events.length]
+      })
+    }
+    // The same sequences in every short run, and others in every long one.
+    const seed = Number(process.env.OIDC_MODEL_SEED ?? (scale === 1 ? 1 : Date.now()))
+    await fc.assert(fc.asyncProperty(sequences, run), { numRuns: 150 * scale, seed, includeErrorInReport: true })
+  })
+
+  for (const { rule, events } of stories) {
+    test(`a story in which the rule decides: ${rule}`, async () => {
+      const decided = await play((possible, step) => {
+        const wanted = events[step]
+        if (wanted === undefined) return undefined
+        const found = possible.find(({ name }) => name.replace(/\.\d+/, '') === wanted)
+        assert.ok(found, `${wanted} is not possible; what is: ${possible.map(({ name }) => name).join(', ')}`)
+        return found
+      })
+      assert.ok(decided.has(rule), [...decided].join(', '))
+    })
+  }
+
+  test('every rule has a story', () => {
+    assert.deepEqual(
+      rules.map(({ name }) => name).filter(name => !stories.some(({ rule }) => rule === name)),
+      [],
+    )
+  })
+})
