@@ -6,6 +6,7 @@ import { inScene } from '../handlers/scene.js'
 import { createAgent, type Page } from '../support/agent.js'
 import { deny, type Faults } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
+import { beginLogout } from '../support/logout-cookie.js'
 import { startRedis } from '../support/redis.js'
 import { checkNoSecrets, findSecrets, keepSecret, knownSecrets } from '../support/secrets.js'
 import { attack, type Bench, cookieHeader, sendRaw, startAttempt, whoIs } from './bench.js'
@@ -209,6 +210,7 @@ describe('what no parser may choke on', () => {
     { oidc: { routes: { checkSession: '/session-frame' } } },
     async ({ site }) => {
       const host = `Host: ${new URL(site.url).host}`
+      const { name: logoutCookie } = await beginLogout(site.url)
       const cookies = [
         ...[
           '',
@@ -240,8 +242,11 @@ describe('what no parser may choke on', () => {
           'constructor=x; toString=y',
           `${'a=b; '.repeat(800)}c=d`,
           'sid=a; sid=b; sid=c',
-          'oidc.logout=%',
-          '__Host-oidc.logout=x',
+          `${logoutCookie}=%`,
+          `${logoutCookie}=x`,
+          `${logoutCookie}=`,
+          `${logoutCookie}=AAAA; ${logoutCookie}=BBBB`,
+          `__Host-${logoutCookie}=x`,
         ],
       ]
       for (const cookie of cookies) {
@@ -532,9 +537,10 @@ async function sendEverywhere({ site }: Pick<Bench, 'site'>, payload: string): P
   const elsewhere = new URLSearchParams({ returnTo: `//evil.example/${payload}` }).toString()
   const all = new URLSearchParams(names.map((parameter): [string, string] => [parameter, payload])).toString()
   const each = [elsewhere, ...names.map(parameter => new URLSearchParams({ [parameter]: payload }).toString())]
+  const { name: logoutCookie } = await beginLogout(site.url)
   const headers = {
     ...html,
-    cookie: `sid=MARKER; x=MARKER; oidc.logout=MARKER; __Host-oidc.x.y=MARKER`,
+    cookie: `sid=MARKER; x=MARKER; ${logoutCookie}=MARKER; __Host-oidc.x.y=MARKER`,
     referer: 'http://evil.example/MARKER',
     origin: 'http://MARKER.example',
     'user-agent': 'MARKER',

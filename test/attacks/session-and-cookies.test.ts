@@ -155,6 +155,7 @@ describe('one kind of cookie in the place of another', () => {
       const logout = /^([^=]*)=([^;]*)/.exec(
         out.hops[0]?.setCookies.find(cookie => cookie.includes('oidc.logout')) ?? '',
       )
+      assert.ok(logout?.[2], 'no cookie of a sign-out')
       const [id = '', mac = ''] = sid.split('.')
       const key = createHash('sha256').update(id).digest('base64url')
       for (const value of [

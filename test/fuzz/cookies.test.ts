@@ -4,9 +4,13 @@ import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import { type RawAnswer, send } from '../support/http-client.js'
+import { beginLogout } from '../support/logout-cookie.js'
 import { assertCivil, fuzz, openFuzzScene, sendable, text } from './fuzz.js'
 
-/** A Cookie header. `$sid` stands for the session cookie of somebody who is signed in, `$attempt` for the cookie of an attempt. */
+/**
+ * A Cookie header. `$sid` stands for the session cookie of somebody who is signed in, `$attempt` and `$logout` for the cookies
+ * of a sign-in and of a sign-out that are under way.
+ */
 interface Input {
   readonly path: string
   readonly method: string
@@ -28,10 +32,12 @@ const begun = createAgent()
 await begun.open(`${site.url}/login`)
 const [attempt] = begun.cookies(site.url)
 assert.ok(sid && attempt, 'cookies are missing')
+const logout = await beginLogout(site.url)
 
 const known = new Map([
   ['$sid', sid],
   ['$attempt', attempt.value],
+  ['$logout', logout.value],
 ])
 const attemptName = attempt.name
 
@@ -55,10 +61,10 @@ const edits = fc.array(
   { maxLength: 2 },
 )
 const value = fc
-  .tuple(fc.constantFrom('$sid', '$attempt', ''), edits)
+  .tuple(fc.constantFrom('$sid', '$attempt', '$logout', ''), edits)
   .map(([name, changes]) => (changes.length === 0 ? name : changes.reduce(edit, known.get(name) ?? '')))
 const name = fc.oneof(
-  fc.constantFrom('sid', '__Host-sid', attemptName, 'oidc.logout', '__proto__', 'constructor', ''),
+  fc.constantFrom('sid', '__Host-sid', attemptName, logout.name, '__proto__', 'constructor', ''),
   text,
 )
 const pair = fc
@@ -73,6 +79,7 @@ const inputs: fc.Arbitrary<Input> = fc.record({
     '/login',
     '/logout',
     '/logout/callback?state=x',
+    `/logout/callback?state=${logout.state}`,
     '/token',
   ),
   method: fc.constantFrom('GET', 'POST'),
@@ -96,7 +103,7 @@ const inputs: fc.Arbitrary<Input> = fc.record({
 
 /** As bytes, and without what cannot be in a header at all. */
 function asHeader(cookie: string): string {
-  const filled = cookie.replaceAll(/\$sid|\$attempt/g, found => known.get(found) ?? '')
+  const filled = cookie.replaceAll(/\$sid|\$attempt|\$logout/g, found => known.get(found) ?? '')
   return sendable(filled, 'header')
 }
 

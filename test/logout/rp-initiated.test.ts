@@ -4,6 +4,7 @@ import type { Express } from 'express'
 import { sessionCookie, sessionCookieOf } from '../handlers/scene.js'
 import type { Page } from '../support/agent.js'
 import { send } from '../support/http-client.js'
+import { beginLogout } from '../support/logout-cookie.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
@@ -340,11 +341,26 @@ describe('the return from the provider', () => {
   )
 
   test(
-    'with a cookie somebody made up is like one without',
-    inLogoutScene({}, async ({ site }) => {
-      const headers = { cookie: 'oidc.logout=AAAA' }
-      const answer = await send({ url: `${site.url}/logout/callback?state=x`, headers })
-      assert.equal(answer.status, 200)
+    'with a cookie that was made up, damaged or taken from another place is like one without',
+    inLogoutScene({}, async scene => {
+      const { site, agent } = scene
+      await signIn(scene, agent)
+      const { name, value, state } = await beginLogout(site.url, '/user')
+      const binding =
+        agent.cookies(site.url).find(cookie => cookie.name.includes('oidc.'))?.value ?? assert.fail('none')
+      const returnWith = (cookie: string) =>
+        send({ url: `${site.url}/logout/callback?state=${state}`, headers: { cookie } })
+      for (const other of ['AAAA', '', '%', 'null', '{}', value.slice(1), value.slice(0, -1), `A${value}`, binding]) {
+        const answer = await returnWith(`${name}=${other}`)
+        assert.equal(answer.status, 200, other)
+        assert.match(answer.text, /You are signed out/)
+        assert.deepEqual(answer.setCookies, [], other)
+      }
+      const elsewhere = await returnWith(`${name}x=${value}`)
+      assert.match(elsewhere.text, /You are signed out/, 'the cookie of another site')
+      const right = await returnWith(`${name}=${value}`)
+      assert.deepEqual([right.status, right.headers.location], [303, '/user'])
+      assert.match(right.setCookies.join(), new RegExp(`^${name.replaceAll('.', '\\.')}=; Max-Age=0`))
     }),
   )
 })
