@@ -175,5 +175,17 @@ describe('a max_age that is no time', () => {
         assert.equal(provider.count('authorize'), 0)
       }),
     )
+
+    test(
+      `${JSON.stringify(value)} that the hook returns sends nobody to the provider either`,
+      inScene(
+        { oidc: { hooks: { authorizationParams: () => ({ max_age: value }) } } },
+        async ({ agent, site, provider }) => {
+          await agent.open(`${site.url}/claims`)
+          assert.equal(site.lastCode(), 'ERR_OIDC_OPTIONS')
+          assert.equal(provider.count('authorize'), 0)
+        },
+      ),
+    )
   }
 })
