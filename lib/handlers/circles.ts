@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import { redirect } from './answers.js'
 import { hostCookieName } from './cookies.js'
+import { landingInHead } from './landing.js'
 import { epochSeconds, publicPath, type Site } from './site.js'
 import type { BrowserBinding } from './transaction-cookie.js'
 import type { Visit } from './visit.js'
@@ -75,6 +76,9 @@ export function checkCookiesAreKept(visit: Visit, returnTo: string): boolean {
     throw error
   }
   services.transactionCookie.ensure(req, res)
-  redirect(res, `${publicPath(services.site, req.path)}?${new URLSearchParams({ returnTo, retry: '2' })}`)
+  redirect(
+    res,
+    `${publicPath(services.site, req.path)}?${new URLSearchParams({ returnTo: landingInHead(services.site, returnTo), retry: '2' })}`,
+  )
   return false
 }

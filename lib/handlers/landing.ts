@@ -15,6 +15,19 @@ export function parseLanding(site: Site, wanted: unknown): string | undefined {
   return path === undefined || isOurs(site, path) ? undefined : path
 }
 
+/** Characters of a page, as it is written in a query, that fit into the head of a response beside cookies and headers of the site. */
+const LONGEST_IN_HEAD = 1000
+
+/**
+ * The page to land on, for a cookie or for the query of an address: nginx, with its defaults, answers 502 for a head of more than 4,096
+ * bytes. One that is too long loses its query, and one that is still too long is the start page.
+ */
+export function landingInHead(site: Site, path: string): string {
+  const fits = (candidate: string) => encodeURIComponent(candidate).length <= LONGEST_IN_HEAD
+  const [withoutQuery = ''] = path.split(/[?#]/, 1)
+  return [path, withoutQuery].find(fits) ?? publicPath(site, '/')
+}
+
 function isOurs(site: Site, path: string): boolean {
   const { pathname } = new URL(path, site.baseUrl)
   return Object.values(site.routes).some(route => route !== false && publicPath(site, route) === pathname)

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isSameSecret } from '../protocol/constant-time.js'
 import type { Sealer } from '../state/seal.js'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
-import { parseLanding } from './landing.js'
+import { landingInHead, parseLanding } from './landing.js'
 import type { Site } from './site.js'
 
 /** Seconds a person may take to confirm at the provider. */
@@ -27,7 +27,9 @@ export function createLogoutState(site: Site, sealer: Sealer): LogoutState {
   return {
     create: () => randomBytes(32).toString('base64url'),
     save(res, { state, returnTo }) {
-      const sealed = sealer.seal('logout', name, JSON.stringify({ state, returnTo })).toString('base64url')
+      const sealed = sealer
+        .seal('logout', name, JSON.stringify({ state, returnTo: landingInHead(site, returnTo) }))
+        .toString('base64url')
       setCookie(res, name, sealed, attributes)
     },
     take(req, res) {
