@@ -15,21 +15,29 @@ export interface Nginx {
 export interface NginxOptions {
   /** Default: a free one. */
   readonly port?: number
-  /** The port on 127.0.0.1 that requests go to. */
-  readonly upstream: number
+  /** The port on 127.0.0.1 that requests go to, or the name of an `upstream` block in `http`. */
+  readonly upstream: number | string
   /** Directives of the `server` block. Default: none, so that nginx works with its defaults. */
   readonly directives?: string
   /** Directives beside `location`, such as another `listen`. Default: none. */
   readonly server?: string
+  /** Directives of the `http` block, such as an `upstream`. Default: none. */
+  readonly http?: string
 }
 
 /** A real nginx in front of a server, with its own defaults for sizes and buffers. */
-export async function startNginx({ upstream, port, directives = '', server = '' }: NginxOptions): Promise<Nginx> {
+export async function startNginx({
+  upstream,
+  port,
+  directives = '',
+  server = '',
+  http = '',
+}: NginxOptions): Promise<Nginx> {
   const program = findTool('nginx')
   if (program === undefined) throw new Error('There is no nginx: node test/tools/ensure-tools.mjs says what to do')
   const taken = port ?? (await freePort())
   const folder = mkdtempSync(join(tmpdir(), 'oidc-nginx-'))
-  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, { port: taken, upstream, directives, server }))
+  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, { port: taken, upstream, directives, server, http }))
   const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
   await answering(child, taken)
   return {
@@ -43,7 +51,8 @@ export async function startNginx({ upstream, port, directives = '', server = '' 
   }
 }
 
-function configuration(folder: string, { port, upstream, directives, server }: Required<NginxOptions>): string {
+function configuration(folder: string, { port, upstream, directives, server, http }: Required<NginxOptions>): string {
+  const target = typeof upstream === 'number' ? `127.0.0.1:${upstream}` : upstream
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     name => `${name}_temp_path ${join(folder, name)};`,
   )
@@ -55,11 +64,12 @@ events {}
 http {
   access_log off;
   ${temporary.join('\n  ')}
+  ${http}
   server {
     listen 127.0.0.1:${port};
     ${server}
     location / {
-      proxy_pass http://127.0.0.1:${upstream};
+      proxy_pass http://${target};
       proxy_set_header Host $http_host;
       ${directives}
     }
@@ -78,7 +88,7 @@ async function answering(child: ChildProcess, port: number): Promise<void> {
   throw new Error('nginx does not answer')
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
