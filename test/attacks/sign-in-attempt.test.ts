@@ -79,6 +79,11 @@ describe('an answer in a browser that another one was meant for', () => {
         await createAgent().post(`${there.url}/callback`, fields, { from: issuer, headers: cookies })
         assert.match(String(there.errors.at(-1)), said)
       }
+      const other = createAgent()
+      await startAttempt({ site: there }, other)
+      const foreign = { cookie: cookieHeader({ site: there }, other) }
+      await createAgent().post(`${here.url}/callback`, fields, { from: issuer, headers: foreign })
+      assert.match(String(here.errors.at(-1)), /the cookie of this sign-in cannot be opened.*another "secret"/)
       const answer = await createAgent().post(`${here.url}/callback`, fields, { from: issuer })
       assert.equal(answer.status, 400)
       assert.match(String(here.errors.at(-1)), /cookie .* did not come along/)
