@@ -37,3 +37,14 @@ export function createElapsed(now: () => Date): Elapsed {
 export function toEpochSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000)
 }
+
+/** Milliseconds or seconds, as the caller counts: no pause is shorter than this part of its longest. */
+const SHORTEST_PART = 0.1
+
+/**
+ * A pause of chance, up to `longest`. Processes that failed at the same moment, because the same server was away, do not try again at the same
+ * moment.
+ */
+export function jitter(longest: number, random: () => number = Math.random): number {
+  return longest * (SHORTEST_PART + (1 - SHORTEST_PART) * random())
+}

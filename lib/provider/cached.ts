@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { createElapsed } from '../time.js'
+import { createElapsed, jitter } from '../time.js'
 
 /** Something the provider publishes, kept, and renewed before it is needed. All times are in seconds. */
 export interface CachedSettings<T> {
@@ -11,6 +11,8 @@ export interface CachedSettings<T> {
   readonly maxAge: number
   /** From this age on, an old value is not good enough any more. Default: never. */
   readonly staleLimit?: number
+  /** From 0 to 1, for the pauses. Default: `Math.random`. */
+  readonly random?: () => number
 }
 
 export interface Cached<T> {
@@ -44,9 +46,21 @@ interface Failure {
   readonly at: number
   /** Failed attempts in a row. */
   readonly count: number
+  /** Seconds until the next attempt in the background. */
+  readonly pause: number
 }
 
+/** Seconds. The longest pause doubles with every failure, from 1 s on, up to this. */
 const LONGEST_BACK_OFF = 30
+
+function failureAfter(
+  earlier: Failure | undefined,
+  { error, at }: Pick<Failure, 'error' | 'at'>,
+  random: () => number,
+): Failure {
+  const count = (earlier?.count ?? 0) + 1
+  return { error, at, count, pause: jitter(Math.min(LONGEST_BACK_OFF, 2 ** (count - 1)), random) }
+}
 
 export function createCached<T>({
   load,
@@ -54,6 +68,7 @@ export function createCached<T>({
   refreshAfter,
   maxAge,
   staleLimit = Infinity,
+  random = Math.random,
 }: CachedSettings<T>): Cached<T> {
   let held: Held<T> | undefined
   let failure: Failure | undefined
@@ -72,7 +87,7 @@ export function createCached<T>({
       failure = undefined
       return value
     } catch (error) {
-      failure = { error, at: seconds(), count: (failure?.count ?? 0) + 1 }
+      failure = failureAfter(failure, { error, at: seconds() }, random)
       throw error
     } finally {
       checkedAt = now().getTime() / 1000
@@ -86,9 +101,8 @@ export function createCached<T>({
     return flight
   }
 
-  /** Doubles with every failure from 1 s on. */
   function isBackingOff(): boolean {
-    return failure !== undefined && isYoung(failure.at, Math.min(LONGEST_BACK_OFF, 2 ** (failure.count - 1)))
+    return failure !== undefined && isYoung(failure.at, failure.pause)
   }
 
   function isYoung(since: number, duration: number): boolean {

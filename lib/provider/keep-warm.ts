@@ -1,3 +1,5 @@
+import { jitter } from '../time.js'
+
 /** Work that is tried until it succeeds, and done again now and then, so that nobody has to wait for it. */
 export interface KeepWarm {
   /** Tries at once and goes on in the background. @throws what this attempt throws */
@@ -6,12 +8,13 @@ export interface KeepWarm {
 }
 
 const SECOND = 1000
+/** The longest, as each of the pauses here: see {@link jitter}. */
 const FIRST_RETRY = SECOND
 const LONGEST_RETRY = 30 * SECOND
 const INTERVAL = 60 * SECOND
 
-/** The timers do not keep the process alive. */
-export function createKeepWarm(attempt: () => Promise<void>): KeepWarm {
+/** The timers do not keep the process alive. Each pause is one of chance, so that the processes of a site do not ask at the same moments. */
+export function createKeepWarm(attempt: () => Promise<void>, random: () => number = Math.random): KeepWarm {
   let timer: NodeJS.Timeout | undefined
   let retry = FIRST_RETRY
   let running: Promise<void> | undefined
@@ -39,7 +42,7 @@ export function createKeepWarm(attempt: () => Promise<void>): KeepWarm {
 
   function schedule(delay: number): void {
     if (isStopped) return
-    timer = setTimeout(() => start().catch(() => undefined), delay)
+    timer = setTimeout(() => start().catch(() => undefined), jitter(delay, random))
     timer.unref()
   }
 

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { OidcError } from '../errors.js'
+import { jitter } from '../time.js'
 
 /**
  * What this package needs of a Redis client, so that the types of ioredis 5 and 6, of a Cluster and of a client made for Sentinel
@@ -106,7 +107,7 @@ export function createRedisClient(url: string): OwnedRedisClient {
     connectTimeout: CONNECT_TIMEOUT,
     socketTimeout: SILENCE_TIMEOUT,
     keepAlive: 10_000,
-    retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_DELAY),
+    retryStrategy: (attempt: number) => jitter(Math.min(25 * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_DELAY)),
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   })
 }

@@ -21,7 +21,7 @@ function setUp() {
   const source = createSource()
   const clock = createClock()
   const life = { refreshAfter: 100, maxAge: 1000, staleLimit: 10_000 }
-  return { ...source, clock, cached: createCached({ ...life, load: source.load, now: clock.now }) }
+  return { ...source, clock, cached: createCached({ ...life, load: source.load, now: clock.now, random: () => 1 }) }
 }
 
 /** The same, with a value that has just been loaded. */

@@ -5,13 +5,13 @@ import { createKeepWarm } from '../../lib/provider/keep-warm.js'
 import { rejected } from './support.js'
 
 /** Work under a clock that stands still until it is told to go on. */
-function setUp(t: TestContext, isUp: boolean) {
+function setUp(t: TestContext, isUp: boolean, random = () => 1) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const state = { attempts: 0, isUp }
   const keepWarm = createKeepWarm(async () => {
     state.attempts += 1
     if (!state.isUp) throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
-  })
+  }, random)
   async function pass(milliseconds: number): Promise<void> {
     t.mock.timers.tick(milliseconds)
     await new Promise(setImmediate)
@@ -43,6 +43,18 @@ test('what succeeded is done again every minute, and a failure after it is tried
   assert.equal(state.attempts, 3)
   await pass(1000)
   assert.equal(state.attempts, 4)
+})
+
+test('every pause is one of chance, so that processes that failed together do not ask together', async t => {
+  const chances = [0, 0.5, 0.25, 1]
+  const { keepWarm, state, pass } = setUp(t, false, () => chances.shift() ?? 0)
+  await rejected(keepWarm.start(), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  for (const [index, pause] of [100, 1100, 1300, 8000].entries()) {
+    await pass(pause - 1)
+    assert.equal(state.attempts, index + 1, `after ${pause} ms`)
+    await pass(1)
+    assert.equal(state.attempts, index + 2, `after ${pause} ms`)
+  }
 })
 
 test('two who ask at the same time share one attempt, and asking again leaves one timer', async t => {
