@@ -42,7 +42,8 @@ before(async () => {
   nginx = await startNginx({
     port,
     upstream: 'fleet',
-    http: `upstream fleet { ${instances.map(each => `server 127.0.0.1:${each.port};`).join(' ')} keepalive 32; keepalive_timeout 4s; }`,
+    http: upstreamOf(instances),
+    reloads: true,
     directives: 'proxy_http_version 1.1; proxy_set_header Connection "";',
   })
 })
@@ -56,6 +57,12 @@ after(async () => {
   await redis.stop()
   await provider.close()
 })
+
+/** The processes that the front sends requests to. */
+function upstreamOf(members: readonly Instance[]): string {
+  const servers = members.map(({ port }) => `server 127.0.0.1:${port};`)
+  return `upstream fleet { ${servers.join(' ')} keepalive 32; keepalive_timeout 4s; }`
+}
 
 /** Cookies of a user who has signed in. */
 async function signIn(): Promise<string> {
@@ -106,10 +113,16 @@ describe('SIGTERM under load behind a front that keeps its connections', () => {
       return until(`${count} more answers`, async () => answered() >= from + count)
     }
     const codes: (number | null)[] = []
+    let members: readonly Instance[] = instances
     for (const ending of instances.slice(0, 2)) {
       await holdOpen(ending)
       for (let n = 0; n < scale; n += 1) await more(50)
-      codes.push(await ending.drain())
+      const ended = ending.drain()
+      // The front learns of it while the process still listens, from an orchestrator, or from an operator who reloads it.
+      await more(20)
+      members = members.filter(each => each !== ending)
+      nginx.reload(upstreamOf(members))
+      codes.push(await ended)
     }
     await more(50)
     goes = false

@@ -9,6 +9,8 @@ import { send } from './http-client.js'
 
 export interface Nginx {
   readonly port: number
+  /** Takes over another `http` block, as an operator does who edits the file and reloads. */
+  reload(http: string): void
   close(): Promise<void>
 }
 
@@ -23,6 +25,8 @@ export interface NginxOptions {
   readonly server?: string
   /** Directives of the `http` block, such as an `upstream`. Default: none. */
   readonly http?: string
+  /** Whether it can be told to {@link Nginx.reload}, which takes a master and a worker. Default: one process. */
+  readonly reloads?: boolean
 }
 
 /** A real nginx in front of a server, with its own defaults for sizes and buffers. */
@@ -32,16 +36,26 @@ export async function startNginx({
   directives = '',
   server = '',
   http = '',
+  reloads = false,
 }: NginxOptions): Promise<Nginx> {
   const program = findTool('nginx')
   if (program === undefined) throw new Error('There is no nginx: node test/tools/ensure-tools.mjs says what to do')
   const taken = port ?? (await freePort())
   const folder = mkdtempSync(join(tmpdir(), 'oidc-nginx-'))
-  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, { port: taken, upstream, directives, server, http }))
+  const write = (block: string) =>
+    writeFileSync(
+      join(folder, 'nginx.conf'),
+      configuration(folder, { port: taken, upstream, directives, server, http: block, reloads }),
+    )
+  write(http)
   const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
   await answering(child, taken)
   return {
     port: taken,
+    reload(block) {
+      write(block)
+      child.kill('SIGHUP')
+    },
     async close() {
       const ended = new Promise(resolve => child.once('exit', resolve))
       if (child.exitCode === null) child.kill('SIGTERM')
@@ -51,13 +65,16 @@ export async function startNginx({
   }
 }
 
-function configuration(folder: string, { port, upstream, directives, server, http }: Required<NginxOptions>): string {
+function configuration(
+  folder: string,
+  { port, upstream, directives, server, http, reloads }: Required<NginxOptions>,
+): string {
   const target = typeof upstream === 'number' ? `127.0.0.1:${upstream}` : upstream
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     name => `${name}_temp_path ${join(folder, name)};`,
   )
   return `daemon off;
-master_process off;
+${reloads ? 'user root root;' : 'master_process off;'}
 pid ${join(folder, 'pid')};
 error_log ${join(folder, 'error.log')};
 events {}
