@@ -115,7 +115,7 @@ describe('answers', () => {
         const sessions = (from: number, to: number) =>
           new Set(answers.slice(from, to).flatMap(page => sessionCookiesSet(page).map(text => text.split(';')[0])))
         assert.equal(sessions(0, 6).size, 1)
-        assert.equal(sessions(6, 12).size, 0, 'a browser without the cookie of the attempt')
+        assert.equal(sessions(6, 12).size, 0, 'a browser without the cookie that binds the attempt')
       }
     } finally {
       await Promise.all([first.close(), second.close()])

@@ -46,3 +46,13 @@ export function page(error: unknown): number {
 
 // @ts-expect-error there is no such code
 new OidcError('ERR_SOMETHING', 'x')
+
+/** What the provider said is there or not, and headers always are, of strings alone. */
+export function describe({ providerError, headers }: OidcError): string | undefined {
+  // @ts-expect-error the provider may have said nothing
+  const always: string = providerError.error
+  // @ts-expect-error not every provider describes
+  const described: string | undefined = providerError?.error_description.trim()
+  expectType<Same<typeof headers, Readonly<Record<string, string>>>>()
+  return providerError?.error_description ?? headers['Retry-After'] ?? always ?? described
+}

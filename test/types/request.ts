@@ -70,6 +70,17 @@ export async function instance(oidc: OpenIdConnect, req: Request): Promise<void>
   await oidc.sessions.revoke({})
   expectType<Same<Awaited<ReturnType<typeof oidc.health>>['ok'], boolean>>()
   oidc.proxy('/api', { target: 'https://api.example.com' })
+  oidc.proxy('/api', {
+    target: 'https://api.example.com',
+    methods: ['GET'],
+    headers: ['X-Tenant'],
+    encodedSlashes: true,
+    limits: { connections: 10, perUser: 2, wait: 1000 },
+  })
+  // @ts-expect-error methods are a list
+  oidc.proxy('/api', { target: 'https://api.example.com', methods: 'GET' })
+  // @ts-expect-error a limit that does not exist
+  oidc.proxy('/api', { target: 'https://api.example.com', limits: { perSession: 2 } })
   // @ts-expect-error a proxy needs somewhere to go
   oidc.proxy('/api', {})
   await oidc.authenticate(req)
