@@ -59,7 +59,7 @@ function announceFailure(visit: Visit, error: OidcError): void {
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
 }
 
-/** Adds where to sign in to an error of this request, for whoever answers with it: one challenge for each scheme. RFC 9110 section 11.6.1. */
+/** Adds the sign-in address to a 401 of this request, for the handler that answers with it. One challenge for each scheme: RFC 9110 section 11.6.1. */
 export function addChallenge(visit: Visit, error: unknown): void {
   if (!(error instanceof OidcError) || error.status !== 401) return
   const challenges = [`OpenIdConnect login_url="${shortSignInAddress(visit, error)}"`, ...stepUp(error)]

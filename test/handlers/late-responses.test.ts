@@ -126,7 +126,8 @@ describe('a response that comes when the same user has signed in anew', () => {
         provider.revokeGrants()
         await signInAs(scene, 'alice')
         gate.open()
-        await late
+        // A refused refresh, too: the request goes on with the session that took the place of its own.
+        assert.equal((await late).status, 200)
         assert.equal(await whoIs(scene, agent), alice)
         assert.equal((await site.oidc.sessions.list({ sub: alice })).length, 1)
       }),
@@ -184,6 +185,29 @@ describe('what was begun without a user', () => {
       ),
     )
   }
+})
+
+describe('a response that takes a cookie away before the site says how it may be cached', () => {
+  const routes = (app: Express) => {
+    app.get('/cached', (_req, res) => {
+      res.set({ 'Cache-Control': 'public, max-age=600', 'CDN-Cache-Control': 'max-age=600' }).send('page')
+    })
+  }
+  test(
+    'is stored by no cache',
+    inScene({ site: { routes } }, async scene => {
+      const { agent, site } = scene
+      const start = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
+      await agent.tab().fetch(`${site.url}/session?cart=apples`, { method: 'POST', from: `${site.url}/` })
+      // The sign-in lands on this page, which finds the anonymous session and ends it.
+      await agent.open(start.hops[0]?.location ?? '')
+      await agent.submitForm({}, { redirect: 'manual' })
+      const page = await agent.open(`${site.url}/cached`)
+      assert.match(page.hops[0]?.setCookies.join() ?? '', /^sid\.anonymous=;/)
+      assert.equal(page.headers['cache-control'], 'no-store')
+      assert.equal(page.headers['cdn-cache-control'], undefined)
+    }),
+  )
 })
 
 describe('two sign-ins of two users that overlap in one browser', () => {
