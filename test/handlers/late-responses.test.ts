@@ -276,6 +276,33 @@ describe('a signIn hook that writes to req.session', () => {
 })
 
 describe('in one request', () => {
+  test(
+    'after a refresh that the provider refuses the user is signed out',
+    inScene(
+      {
+        provider: { refreshTokens: 'always' },
+        site: {
+          routes(app) {
+            app.get('/refused', (req, res) => {
+              req.oidc
+                .accessToken({ forceRefresh: true })
+                .catch((error: { code: string }) => error.code)
+                .then(code =>
+                  res.json({ code, isAuthenticated: req.oidc.isAuthenticated, user: req.oidc.user ?? null }),
+                )
+            })
+          },
+        },
+      },
+      async ({ agent, provider, site }) => {
+        await agent.visit(`${site.url}/claims`)
+        provider.revokeGrants()
+        const page = await agent.open(`${site.url}/refused`)
+        assert.deepEqual(page.json(), { code: 'ERR_OIDC_REFRESH_REJECTED', isAuthenticated: false, user: null })
+      },
+    ),
+  )
+
   for (const method of ['destroy', 'regenerate'] as const) {
     test(
       `after req.session.${method}() the user is signed out, and the response must not be stored`,
