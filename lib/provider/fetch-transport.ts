@@ -3,7 +3,7 @@ import { type Incoming, isRedirectStatus, type Outgoing, type Transport } from '
 
 /** The `fetch` a site gives: for a proxy, a client certificate, instrumentation or a test. It may ignore what it is asked to heed. */
 export function createFetchTransport(fetch: typeof globalThis.fetch): Transport {
-  async function send({ url, limit, ...request }: Outgoing, signal: AbortSignal): Promise<Incoming> {
+  async function send({ url, limit, isRepeat: _, ...request }: Outgoing, signal: AbortSignal): Promise<Incoming> {
     const response = await fetch(url.href, { ...request, redirect: 'manual', signal })
     const { status, type, redirected } = response
     const isRedirect = redirected || type === 'opaqueredirect' || isRedirectStatus(status)

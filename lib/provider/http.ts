@@ -3,6 +3,7 @@ import { showAddress, showFields, showMembers } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { printable } from '../protocol/evidence.js'
 import { isSecureUrl } from '../protocol/url.js'
+import { monotonic } from '../time.js'
 import { createAnswer, type HttpAnswer } from './answer.js'
 import { createFetchTransport } from './fetch-transport.js'
 import { createNodeTransport } from './node-transport.js'
@@ -19,7 +20,7 @@ export interface HttpSettings {
   readonly userAgent?: string
 }
 
-/** The way to the provider. Nothing is ever sent twice, and no redirect is followed. */
+/** The way to the provider. No redirect is followed. A POST is sent once; a GET whose answer was cut is sent once more. */
 export interface Http {
   getJson(url: string, options?: { accept?: string; bearer?: string }): Promise<HttpAnswer>
   postForm(
@@ -33,6 +34,8 @@ export interface Http {
   stream(url: URL, init: RequestInit): Promise<Response>
 }
 
+type Exchange = Pick<Outgoing, 'method' | 'headers' | 'body'>
+
 const DEFAULT_TIMEOUT = 10_000
 const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
 
@@ -45,20 +48,26 @@ export function createHttp(settings: HttpSettings): Http {
   const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
   const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
 
-  async function exchange(
-    address: string,
-    request: Omit<Outgoing, 'url' | 'limit'>,
-    patience = timeout,
-  ): Promise<HttpAnswer> {
+  async function exchange(address: string, request: Exchange, patience = timeout): Promise<HttpAnswer> {
     const url = parseTarget(address)
-    const journey = setOut({ ...request, url, limit: maxResponseBytes })
     const deadline = createDeadline(patience)
+
+    async function attempt(isRepeat: boolean): Promise<Incoming> {
+      const journey = setOut({ ...request, url, limit: maxResponseBytes, isRepeat })
+      try {
+        const incoming = await Promise.race([journey.arrival, deadline.passed])
+        checkNotRedirected(incoming)
+        return incoming
+      } catch (error) {
+        journey.cancel()
+        if (isRepeat || request.method !== 'GET' || !wasCut(error) || deadline.isOver()) throw error
+        return attempt(true)
+      }
+    }
+
     try {
-      const incoming = await Promise.race([journey.arrival, deadline.passed])
-      checkNotRedirected(incoming)
-      return createAnswer(incoming, secretsIn(request))
+      return createAnswer(await attempt(false), secretsIn(request))
     } catch (error) {
-      journey.cancel()
       throw error instanceof OidcError ? error : unavailable(url, error)
     } finally {
       deadline.clear()
@@ -101,7 +110,7 @@ const SECRET_FIELDS = [
 ]
 
 /** What a provider must not get to repeat in a log: credentials and tokens, as they were sent and as they are. */
-function secretsIn({ headers, body }: Omit<Outgoing, 'url' | 'limit'>): readonly string[] {
+function secretsIn({ headers, body }: Exchange): readonly string[] {
   const form = new URLSearchParams(body)
   const [, credentials = ''] = (headers.authorization ?? '').split(' ')
   const [, encoded = ''] = Buffer.from(credentials, 'base64').toString().split(':')
@@ -139,12 +148,13 @@ function parseTarget(url: string): URL {
 }
 
 /** A race beside the request, so that a `fetch` which ignores its signal ends in time too. */
-function createDeadline(timeout: number): { passed: Promise<never>; clear(): void } {
+function createDeadline(timeout: number): { passed: Promise<never>; isOver(): boolean; clear(): void } {
+  const end = monotonic() + timeout
   let timer: NodeJS.Timeout | undefined
   const passed = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new DOMException('', 'TimeoutError')), timeout)
   })
-  return { passed, clear: () => clearTimeout(timer) }
+  return { passed, isOver: () => monotonic() >= end, clear: () => clearTimeout(timer) }
 }
 
 /** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
@@ -160,6 +170,20 @@ function unavailable(target: URL, error: unknown): OidcError {
   const reason = reasonOf(error)
   const message = reason === 'TimeoutError' ? 'the provider did not answer in time' : 'the provider cannot be reached'
   return new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', message, { cause: { host: printable(target.host), reason } })
+}
+
+/** What Node's own client and the common implementations of `fetch` say of a connection that ended before the answer was whole. */
+const CUT = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'HPE_INVALID_EOF_STATE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+])
+
+function wasCut(error: unknown): boolean {
+  return !(error instanceof OidcError) && CUT.has(reasonOf(error))
 }
 
 function reasonOf(error: unknown): string {

@@ -18,14 +18,16 @@ export function createNodeTransport(): Transport {
   const http = new HttpAgent(kept)
   const https = new HttpsAgent(kept)
 
-  return ({ method, url, headers, body = '', limit }) => {
+  return ({ method, url, headers, body = '', limit, isRepeat }) => {
     let request: ClientRequest | undefined
     const arrival = new Promise<Incoming>((resolve, reject) => {
       const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
       const common = { method, headers: { ...headers, ...length } }
       const isSecure = url.protocol === 'https:'
       dropRested(isSecure ? https : http)
-      request = isSecure ? httpsRequest(url, { ...common, agent: https }) : httpRequest(url, { ...common, agent: http })
+      request = isSecure
+        ? httpsRequest(url, { ...common, agent: !isRepeat && https })
+        : httpRequest(url, { ...common, agent: !isRepeat && http })
       request.on('error', reject)
       request.on('response', response => void receive(response, limit).then(resolve, reject))
       // Nothing of the kind was asked for, and what is spoken now is no answer.

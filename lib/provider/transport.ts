@@ -6,6 +6,8 @@ export interface Outgoing {
   readonly body?: string
   /** Bytes of the body of the answer that are read at most, counted after decompression. */
   readonly limit: number
+  /** A request that is made again, because the connection broke: not over a connection of before, where there is a choice. */
+  readonly isRepeat: boolean
 }
 
 /** What came back, read to its end. */
@@ -29,7 +31,7 @@ export interface Journey {
   cancel(): void
 }
 
-/** A way to the provider. It follows no redirect and sends nothing twice. */
+/** A way to the provider. It follows no redirect and sends nothing twice by itself. */
 export type Transport = (outgoing: Outgoing) => Journey
 
 export function isRedirectStatus(status: number): boolean {

@@ -40,7 +40,7 @@ export function warnOfEviction(
 
 /** The policy of a node that evicts; `undefined` where none does, or has no limit it could reach. */
 async function findEvictionPolicy(client: RedisClient, connection: Connection): Promise<string | undefined> {
-  const texts = await connection.run('info', () =>
+  const texts = await connection.read('info', () =>
     Promise.all(primariesOf(client).map(async node => (node as InformingClient).info?.('memory') ?? '')),
   )
   const policies = texts.map(text => {

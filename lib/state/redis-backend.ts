@@ -30,7 +30,7 @@ export function createRedisBackend(
   connection: Connection,
   { clockKey, close }: { readonly clockKey: string; readonly close: () => Promise<void> },
 ): Backend {
-  const { run } = connection
+  const { run, read } = connection
 
   function call(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<unknown> {
     return run(script.name, client => runScript(client, script, key, args))
@@ -45,15 +45,15 @@ export function createRedisBackend(
     read: (key, fields) =>
       orElse(
         [],
-        run('hmget', client => client.hmgetBuffer(key, ...fields)),
+        read('hmget', client => client.hmgetBuffer(key, ...fields)),
       ),
     create: (key, fields, ttl) => succeeds(CREATE, key, ttl * 1000, ...pairsOf(fields)),
     replace: (key, fields) => succeeds(REPLACE, key, ...pairsOf(fields)),
     swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     remove: async key => parseRemove(await call(REMOVE, key)),
-    ...createRedisSuccession(call, run),
-    ...createRedisMarks(call, run),
+    ...createRedisSuccession(call, connection),
+    ...createRedisMarks(call, connection),
     async markLogout(key, logout, ttl) {
       await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
     },
@@ -61,7 +61,7 @@ export function createRedisBackend(
       parseMoment(
         await orElse(
           null,
-          run('get', client => client.get(key)),
+          read('get', client => client.get(key)),
         ),
       ),
     async addMember(key, member, expiresAt, now) {
@@ -76,17 +76,17 @@ export function createRedisBackend(
     members: (key, now) =>
       orElse(
         [],
-        run('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
+        read('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
       ),
     hasMember: async (key, member) =>
       (await orElse(
         null,
-        run('zscore', client => client.zscore(key, member)),
+        read('zscore', client => client.zscore(key, member)),
       )) !== null,
-    keys: (prefix, length) => scanKeys(client, run, prefix, length),
-    time: async () => parseTime(await call(TIME, clockKey)),
+    keys: (prefix, length) => scanKeys(client, connection, prefix, length),
+    time: async () => parseTime(await read(TIME.name, client => runScript(client, TIME, clockKey, []))),
     async ping() {
-      await run('ping', client => client.ping())
+      await read('ping', client => client.ping())
     },
     async close() {
       connection.close()
@@ -98,7 +98,7 @@ export function createRedisBackend(
 /** What takes the place of what. */
 function createRedisSuccession(
   call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
-  run: Connection['run'],
+  { run, read }: Connection,
 ): Pick<Backend, 'retire' | 'removeField' | 'setNote' | 'getNote'> {
   return {
     retire: async (key, now, life) => parseRetired(await call(RETIRE, key, now, life)),
@@ -111,7 +111,7 @@ function createRedisSuccession(
     getNote: async key =>
       (await orElse(
         null,
-        run('get', client => client.get(key)),
+        read('get', client => client.get(key)),
       )) ?? undefined,
   }
 }
@@ -155,7 +155,7 @@ function parseRemove(reply: unknown): RemoveResult {
 /** SCAN knows nothing of the `keyPrefix` of an ioredis client, which every other command adds by itself. */
 async function scanKeys(
   client: RedisClient,
-  run: Connection['run'],
+  { read }: Connection,
   prefix: string,
   length: number,
 ): Promise<readonly string[]> {
@@ -165,7 +165,7 @@ async function scanKeys(
   for (const node of primariesOf(client)) {
     let cursor = '0'
     do {
-      const [next, keys] = await run('scan', () => node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT))
+      const [next, keys] = await read('scan', () => node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT))
       for (const key of keys) found.add(key.slice(clientPrefix.length))
       cursor = next
     } while (cursor !== '0')
@@ -175,12 +175,12 @@ async function scanKeys(
 
 function createRedisMarks(
   call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
-  run: Connection['run'],
+  { run, read }: Connection,
 ): Pick<Backend, 'once' | 'readMark' | 'writeMark' | 'removeMark' | 'hasHappened'> {
   return {
     once: async (key, ttl, value = '1') =>
       (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
-    readMark: async key => (await run('get', client => client.get(key))) ?? undefined,
+    readMark: async key => (await read('get', client => client.get(key))) ?? undefined,
     async writeMark(key, value, ttl) {
       await call(WRITE_MARK, key, value, ttl * 1000)
     },
@@ -190,7 +190,7 @@ function createRedisMarks(
     hasHappened: async key =>
       (await orElse(
         '',
-        run('get', client => client.get(key)),
+        read('get', client => client.get(key)),
       )) !== null,
   }
 }

@@ -12,6 +12,8 @@ export interface RedisClient {
   /** The socket to Redis. A cluster has many, and so none here. */
   readonly stream?:
     | {
+        /** `false` once either side has ended the connection. */
+        readonly writable?: boolean
         /** Holds back what is written. */
         cork(): void
         /** Sends it, all at once. */

@@ -1,6 +1,6 @@
 import { observe } from '../diagnostics/publish.js'
 import type { RedisClient } from './redis-client.js'
-import { reasonOf, unavailable } from './unavailable.js'
+import { reasonOf, unavailable, wasCut } from './unavailable.js'
 import { createWriteGatherer } from './write-gatherer.js'
 
 export interface ConnectionSettings {
@@ -17,6 +17,8 @@ export interface Connection {
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
    */
   run<T>(command: string, send: (client: RedisClient) => Promise<T>): Promise<T>
+  /** For what changes nothing: where the connection broke before the reply, it is sent once more within the same time. */
+  read<T>(command: string, send: (client: RedisClient) => Promise<T>): Promise<T>
   /** Stops listening to the client. */
   close(): void
 }
@@ -36,7 +38,8 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
     for (const start of starts) start()
   }
 
-  function run<T>(command: string, send: (client: RedisClient) => Promise<T>): Promise<T> {
+  function run<T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>): Promise<T> {
+    let mayRepeat = isRead
     return new Promise((resolve, reject) => {
       if (pending >= maxPending) {
         reject(unavailable(command, 'too many commands under way'))
@@ -44,6 +47,7 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
       }
       pending += 1
       const timer = setTimeout(() => {
+        mayRepeat = false
         const neverSent = waiting.delete(start)
         if (neverSent) pending -= 1
         reject(unavailable(command, neverSent ? `client is ${client.status}` : 'timeout'))
@@ -61,12 +65,16 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
         gatherWrites()
         return send(client)
       }
+      function fail(error: unknown): void {
+        const repeats = mayRepeat && wasCut(error)
+        mayRepeat = false
+        if (repeats) start()
+        else settle(() => reject(unavailable(command, reasonOf(error))))
+      }
       function start(): void {
-        if (client.status === 'ready') {
-          attempt().then(
-            value => settle(() => resolve(value)),
-            error => settle(() => reject(unavailable(command, reasonOf(error)))),
-          )
+        // A connection that the other side has ended looks ready until it is closed.
+        if (client.status === 'ready' && client.stream?.writable !== false) {
+          attempt().then(value => settle(() => resolve(value)), fail)
         } else if (client.status === 'end') {
           settle(() => reject(unavailable(command, 'client is closed')))
         } else {
@@ -80,12 +88,18 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
 
   client.on('ready', retryWaiting)
   client.on('end', retryWaiting)
-  return {
-    run: (command, send) =>
+
+  function observed(isRead: boolean): Connection['run'] {
+    return (command, send) =>
       observe(
-        () => run(command, send),
+        () => run(command, isRead, send),
         timing => ({ type: 'store-command', command, ...timing }),
-      ),
+      )
+  }
+
+  return {
+    run: observed(false),
+    read: observed(true),
     close() {
       client.off('ready', retryWaiting)
       client.off('end', retryWaiting)

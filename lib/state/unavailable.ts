@@ -24,6 +24,17 @@ export function reasonOf(error: unknown): string {
   return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
 }
 
+/**
+ * Whether the connection broke before the reply to a command came, as ioredis says it: by a code of the system, by the class of the error, or
+ * by its message alone.
+ */
+export function wasCut(error: unknown): boolean {
+  return (
+    /^(?:ECONNRESET|EPIPE|AbortError|MaxRetriesPerRequestError)$/.test(reasonOf(error)) ||
+    (error instanceof Error && error.message.startsWith('Connection is closed'))
+  )
+}
+
 /** What {@link unavailable} was told. */
 function reasonIn(error: unknown): unknown {
   if (!(error instanceof OidcError) || error.code !== 'ERR_OIDC_STORE_UNAVAILABLE') return undefined

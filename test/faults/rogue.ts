@@ -103,8 +103,8 @@ export const hanging: Readonly<Record<string, Act>> = {
   'sends one byte of the headers now and then': ({ socket }, res) => repeat(res, () => socket.write('H')),
 }
 
-/** Faults that end the exchange. */
-export const ending: Readonly<Record<string, Act>> = {
+/** Faults that cut the answer. */
+export const cutting: Readonly<Record<string, Act>> = {
   'closes the connection': ({ socket }) => void socket.end(),
   'resets the connection': ({ socket }) => void socket.resetAndDestroy(),
   'resets the connection in the middle of the body': ({ socket }, res) =>
@@ -115,6 +115,11 @@ export const ending: Readonly<Record<string, Act>> = {
   'cuts a chunked body short': raw(
     'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":',
   ),
+}
+
+/** Faults that end the exchange. */
+export const ending: Readonly<Record<string, Act>> = {
+  ...cutting,
   'speaks no HTTP': raw('220 mail.example.com ESMTP\r\n'),
   'sends more headers than anybody reads': says(200, { ...json, 'x-long': 'x'.repeat(200_000) }, '{}'),
   'never stops sending': (_req, res) => {

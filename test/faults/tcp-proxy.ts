@@ -22,6 +22,8 @@ export interface TcpProxy {
   delay(milliseconds: number): void
   /** Resets every connection there is. New ones are welcome. */
   cut(): void
+  /** Cuts the connection in place of the reply to the next `times` requests that contain `text`: they arrive, and nobody hears of it. */
+  cutReplies(text: string, times: number, how?: 'reset' | 'end'): void
   /** Resets every connection, and refuses new ones until {@link accept}. */
   refuse(): Promise<void>
   accept(): Promise<void>
@@ -38,6 +40,7 @@ export async function startTcpProxy(
   let weather: Weather = 'fine'
   let lateness = 0
   let total = 0
+  let cutting = { text: '', left: 0, how: 'reset' as 'reset' | 'end' }
 
   const server = createServer(client => {
     total += 1
@@ -50,13 +53,24 @@ export async function startTcpProxy(
       upstream.destroy()
     }
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
-    pipe(client, upstream, () => wire.isDoomed && weather !== 'no answers')
-    pipe(upstream, client, () => wire.isDoomed)
+    let losesReply = false
+    pipe(client, upstream, piece => {
+      losesReply ||= cutting.left > 0 && piece.includes(cutting.text)
+      return wire.isDoomed && weather !== 'no answers'
+    })
+    pipe(upstream, client, () => {
+      if (losesReply) {
+        cutting.left -= 1
+        if (cutting.how === 'reset') client.resetAndDestroy()
+        else client.end()
+      }
+      return wire.isDoomed || losesReply
+    })
   })
 
-  function pipe(from: Socket, to: Socket, isLost: () => boolean): void {
+  function pipe(from: Socket, to: Socket, isLost: (piece: Buffer) => boolean): void {
     from.on('data', piece => {
-      if (isLost()) return
+      if (isLost(piece)) return
       if (weather === 'held') held.push(() => void (to.writable && to.write(piece)))
       else if (lateness === 0) to.write(piece)
       else setTimeout(() => void (to.writable && to.write(piece)), lateness)
@@ -100,6 +114,9 @@ export async function startTcpProxy(
       lateness = milliseconds
     },
     cut,
+    cutReplies(text, times, how = 'reset') {
+      cutting = { text, left: times, how }
+    },
     refuse,
     async accept() {
       if (!server.listening) await listen(port)

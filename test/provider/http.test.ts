@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { createHttp } from '../../lib/provider/http.js'
 import { secret } from '../support/secrets.js'
-import { createLocalServer, json, rejected, reset, text } from './support.js'
+import { type Answer, createLocalServer, json, rejected, reset, text } from './support.js'
 
 const MIB = 1024 * 1024
 
@@ -14,6 +14,38 @@ const ways: readonly [name: string, settings: { fetch?: typeof fetch }][] = [
   ["Node's own client", {}],
   ['a fetch the site gives', { fetch }],
 ]
+const jsonHead = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n'
+const raw =
+  (bytes: string): Answer =>
+  (_, { socket }) =>
+    void socket?.end(bytes)
+
+/** What ends before the answer is whole. */
+const cuts: Readonly<Record<string, Answer>> = {
+  'is reset before the answer': reset(),
+  'is closed before the answer': raw(''),
+  'is closed within the head': raw('HTTP/1.1 200 OK\r\ncontent-ty'),
+  'is closed before the announced length': raw(`${jsonHead}content-length: 100\r\n\r\n{`),
+  'is closed before the last chunk': raw(`${jsonHead}transfer-encoding: chunked\r\n\r\n5\r\n{"a":`),
+  'is reset in the middle of the body': (_, res) => {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
+    res.write('{', () => void res.socket?.resetAndDestroy())
+  },
+}
+
+/** What is whole, and not what was asked for. */
+const wholeAnswers: Readonly<Record<string, Answer>> = {
+  '/500': json({}, 500),
+  '/503': text(503, 'text/html', 'Back soon'),
+  '/429': json({}, 429),
+  '/empty': text(200, 'application/json', ''),
+  '/damaged': text(200, 'application/json', '{"issuer":'),
+  '/too-large': text(200, 'application/json', ' '.repeat(1001)),
+  '/no-utf-8': text(200, 'application/json', Buffer.from([0x7b, 0xff, 0x7d])),
+  '/redirect': (_, res) => void res.writeHead(302, { location: '/elsewhere' }).end(),
+  '/no-http': raw('220 mail.example.com ESMTP\r\n'),
+}
+
 for (const [name, way] of ways) {
   describe(`by ${name}`, () => {
     test('a GET says what it accepts and who it is from, and brings the answer whole', async t => {
@@ -181,7 +213,7 @@ for (const [name, way] of ways) {
       assert.equal(server.seen.length, 1)
     })
 
-    test('connections that fail are reported as such, after a single attempt', async t => {
+    test('connections that fail are reported as such', async t => {
       const server = await createLocalServer(t)
       const http = createHttp(way)
       server.on('/reset', reset())
@@ -192,11 +224,42 @@ for (const [name, way] of ways) {
       for (const path of ['/reset', '/cut']) {
         await rejected(http.getJson(server.origin + path), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
         await rejected(http.postForm(server.origin + path, {}, {}), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
-        assert.equal(server.count(path), 2)
       }
       await server.stop()
       const error = await rejected(http.getJson(server.origin), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
       assert.equal((error.cause as { reason: string }).reason, 'ECONNREFUSED')
+    })
+
+    for (const [how, cut] of Object.entries(cuts)) {
+      test(`a GET that ${how} is asked once more and not twice, a POST is sent once`, async t => {
+        const server = await createLocalServer(t)
+        const http = createHttp(way)
+        server.on('/always', cut)
+        await rejected(http.getJson(`${server.origin}/always`), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+        assert.equal(server.count('/always'), 2)
+        await rejected(http.postForm(`${server.origin}/always`, {}, {}), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+        assert.equal(server.count('/always'), 3)
+        server.on('/first', (request, res) =>
+          (server.count('/first') === 1 ? cut : json({ whole: true }))(request, res),
+        )
+        const answer = await http.getJson(`${server.origin}/first`, { bearer: 'of-this-user' })
+        assert.deepEqual(answer.json(), { whole: true })
+        const asked = server.seen.filter(({ path }) => path === '/first')
+        assert.deepEqual(
+          asked.map(({ method, headers }) => [method, headers.authorization]),
+          Array(2).fill(['GET', 'Bearer of-this-user']),
+        )
+      })
+    }
+
+    test('a GET with a whole answer is asked once, however bad the answer is', async t => {
+      const server = await createLocalServer(t)
+      const http = createHttp({ ...way, maxResponseBytes: 1000 })
+      for (const [path, answer] of Object.entries(wholeAnswers)) {
+        server.on(path, answer)
+        await http.getJson(server.origin + path).catch(() => {})
+        assert.equal(server.count(path), 1, path)
+      }
     })
 
     test('a form is sent once over a kept connection that breaks', async t => {
@@ -219,6 +282,72 @@ for (const [name, way] of ways) {
     })
   })
 }
+
+test("a GET is asked again over a new connection by Node's own client: the kept ones may all be dead", async t => {
+  const server = await createLocalServer(t)
+  const http = createHttp({})
+  server.on('/', json({}))
+  await Promise.all([1, 2, 3].map(() => http.getJson(`${server.origin}/`)))
+  const kept = server.connections()
+  assert.equal(kept, 3)
+  server.on('/', (request, res) => (server.connections() === kept ? reset() : json({ again: 1 }))(request, res))
+  assert.deepEqual((await http.getJson(`${server.origin}/`)).json(), { again: 1 })
+  assert.equal(server.count('/'), 5)
+})
+
+/** A `fetch` that rejects each time with an error of this code, after it was called. */
+function failing(code: string, before: () => void = () => {}): { fetch: typeof fetch; calls(): number } {
+  let calls = 0
+  return {
+    calls: () => calls,
+    async fetch() {
+      calls += 1
+      before()
+      throw Object.assign(new TypeError('fetch failed'), { cause: Object.assign(new Error(), { code }) })
+    },
+  }
+}
+
+test('a GET is asked again after a cut, and after no other failure', async () => {
+  const cutCodes = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']
+  const others = [
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'ETIMEDOUT',
+    'CERT_HAS_EXPIRED',
+    'HPE_INVALID_CONSTANT',
+    'ERR_INVALID_CHAR',
+  ]
+  for (const code of [...cutCodes, ...others]) {
+    const { fetch, calls } = failing(code)
+    await rejected(createHttp({ fetch }).getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+    assert.equal(calls(), cutCodes.includes(code) ? 2 : 1, code)
+  }
+})
+
+test('a GET that was cut after its deadline is not asked again', async () => {
+  const { fetch, calls } = failing('ECONNRESET', () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30)
+  })
+  await rejected(createHttp({ fetch, timeout: 20 }).getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.equal(calls(), 1)
+})
+
+test('a GET that is asked again has what is left of the deadline, and no new one', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const attempts: ((error: Error) => void)[] = []
+  const fetch = () => new Promise<Response>((_, reject) => attempts.push(reject))
+  const asked = rejected(
+    createHttp({ fetch, timeout: 60_000 }).getJson('https://op.test/'),
+    'ERR_OIDC_PROVIDER_UNAVAILABLE',
+  )
+  t.mock.timers.tick(40_000)
+  attempts[0]?.(Object.assign(new Error(), { code: 'ECONNRESET' }))
+  await new Promise(setImmediate)
+  assert.equal(attempts.length, 2)
+  t.mock.timers.tick(20_000)
+  assert.equal(((await asked).cause as { reason: string }).reason, 'TimeoutError')
+})
 
 test('a fetch that hides or follows redirects does not get away with it', async () => {
   const hidden = Object.defineProperty(new Response('{}'), 'type', { value: 'opaqueredirect' })

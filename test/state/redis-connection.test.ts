@@ -9,6 +9,7 @@ class StubClient extends EventEmitter {
   status: string
   connects = 0
   sent = 0
+  stream?: { writable: boolean }
   answer: () => Promise<unknown> = async () => 'PONG'
 
   constructor(status: string) {
@@ -42,7 +43,12 @@ const code = 'ERR_OIDC_STORE_UNAVAILABLE'
 function open(status: string, maxPending?: number) {
   const stub = new StubClient(status)
   const connection = createConnection(stub.client, { timeout, ...(maxPending !== undefined && { maxPending }) })
-  return { stub, connection, ping: () => connection.run('ping', client => client.ping()) }
+  return {
+    stub,
+    connection,
+    ping: () => connection.run('ping', client => client.ping()),
+    read: () => connection.read('ping', client => client.ping()),
+  }
 }
 
 function reasonOf(promise: Promise<unknown>): Promise<unknown> {
@@ -150,6 +156,101 @@ test('an error of the client becomes ours, with a word of it and nothing else', 
   for (let count = 0; count < 3000; count += 1) {
     assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'TypeError' })
   }
+})
+
+/** As ioredis says that a connection broke. */
+const cuts: readonly Error[] = [
+  Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }),
+  Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }),
+  Object.assign(new Error('Command aborted due to connection close'), { name: 'AbortError' }),
+  Object.assign(new Error('Reached the max retries per request limit'), { name: 'MaxRetriesPerRequestError' }),
+  new Error('Connection is closed.'),
+]
+
+test('a read that was cut is sent again when the client is ready, and a command that may write is not', async () => {
+  for (const cut of cuts) {
+    const { stub, ping, read } = open('ready')
+    stub.answer = async () => {
+      stub.status = 'reconnecting'
+      throw cut
+    }
+    const reading = read()
+    await new Promise(setImmediate)
+    assert.equal(stub.sent, 1)
+    stub.answer = async () => 'PONG'
+    stub.become('ready')
+    assert.equal(await reading, 'PONG', cut.message)
+    assert.equal(stub.sent, 2)
+    stub.answer = () => Promise.reject(cut)
+    await assert.rejects(ping(), { code })
+    assert.equal(stub.sent, 3)
+  }
+})
+
+test('a read that Redis has refused is not sent again', async () => {
+  const { stub, read } = open('ready')
+  const replies = [
+    'WRONGTYPE Operation against a key',
+    'LOADING Redis is loading',
+    'NOAUTH Authentication required.',
+    'ERR x',
+  ]
+  for (const [index, reply] of replies.entries()) {
+    stub.answer = () => Promise.reject(Object.assign(new Error(reply), { name: 'ReplyError' }))
+    await assert.rejects(read(), { code })
+    assert.equal(stub.sent, index + 1)
+  }
+  stub.answer = () => Promise.reject(new Error('Command timed out'))
+  await assert.rejects(read(), { code })
+  assert.equal(stub.sent, replies.length + 1)
+})
+
+test('a read that was cut waits for the client within its own deadline, and counts no longer after it', async () => {
+  const { stub, read } = open('ready', 1)
+  stub.answer = async () => {
+    stub.status = 'reconnecting'
+    throw cuts[0]
+  }
+  assert.deepEqual(await reasonOf(read()), { command: 'ping', reason: 'client is reconnecting' })
+  stub.answer = async () => 'PONG'
+  stub.become('ready')
+  assert.equal(stub.sent, 1)
+  assert.equal(await read(), 'PONG')
+})
+
+test('a read that is cut after its deadline is not sent again', async () => {
+  const { stub, read } = open('ready', 1)
+  let cut: (error: unknown) => void = () => {}
+  stub.answer = () =>
+    new Promise((_, reject) => {
+      cut = reject
+    })
+  assert.deepEqual(await reasonOf(read()), { command: 'ping', reason: 'timeout' })
+  cut(cuts[0])
+  await new Promise(setImmediate)
+  assert.equal(stub.sent, 1)
+  stub.answer = async () => 'PONG'
+  assert.equal(await read(), 'PONG')
+})
+
+test('a read of a client that is closed meanwhile is not sent again', async () => {
+  const { stub, read } = open('ready')
+  stub.answer = async () => {
+    stub.status = 'end'
+    throw cuts[4]
+  }
+  assert.deepEqual(await reasonOf(read()), { command: 'ping', reason: 'client is closed' })
+  assert.equal(stub.sent, 1)
+})
+
+test('a command is not sent over a connection that the other side has ended', async () => {
+  const { stub, ping } = open('ready')
+  stub.stream = { writable: false }
+  const waiting = ping()
+  assert.equal(stub.sent, 0)
+  stub.stream = { writable: true }
+  stub.become('ready')
+  assert.equal(await waiting, 'PONG')
 })
 
 test('a closed connection does not listen to the client any more', () => {
