@@ -71,7 +71,7 @@ describe('the examples of the documentation', () => {
   })
 })
 
-const everything = [...pages, readPage('CHANGELOG.md'), readPage('SECURITY.md')]
+const everything = [...pages, readPage('CHANGELOG.md'), readPage('SECURITY.md'), readPage('CONTRIBUTING.md')]
 
 test('every link and picture of the documentation is there, and every heading a link names', () => {
   const broken = everything.flatMap(({ name, text }) => {
