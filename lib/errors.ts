@@ -1,6 +1,6 @@
 /**
  * Every way this package can fail, in one closed table: the code, the HTTP status that goes with it, and the sentence a
- * person sees. `docs/errors.md` has an entry per code; a test holds the two together.
+ * user sees. `docs/errors.md` has an entry per code; a test holds the two together.
  */
 const ERRORS = {
   // Misuse, found at start-up or at the first request.
@@ -13,98 +13,101 @@ const ERRORS = {
     503,
     'The sign-in service cannot be reached right now. Please try again in a moment.',
   ],
-  ERR_OIDC_PROVIDER_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
+  ERR_OIDC_PROVIDER_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
   ERR_OIDC_METADATA: [502, 'The sign-in service is not set up correctly.'],
   ERR_OIDC_METADATA_ISSUER: [502, 'The sign-in service is not set up correctly.'],
   ERR_OIDC_UNSUPPORTED: [502, 'The sign-in service does not offer what this site needs.'],
   ERR_OIDC_CLIENT_REJECTED: [502, 'The sign-in service does not accept this site.'],
 
   // The request to one of our own routes.
-  ERR_OIDC_REQUEST_METHOD: [405, 'This page cannot be opened that way.'],
-  ERR_OIDC_REQUEST_TYPE: [415, 'The answer of the sign-in service came in a form this site does not accept.'],
-  ERR_OIDC_REQUEST_SIZE: [413, 'The answer of the sign-in service is too large.'],
-  ERR_OIDC_REQUEST_MALFORMED: [400, 'The answer of the sign-in service is incomplete or damaged.'],
+  ERR_OIDC_REQUEST_METHOD: [405, 'This address cannot be opened directly.'],
+  ERR_OIDC_REQUEST_TYPE: [415, 'The sign-in response has the wrong content type.'],
+  ERR_OIDC_REQUEST_SIZE: [413, 'The sign-in response is too large.'],
+  ERR_OIDC_REQUEST_MALFORMED: [400, 'The sign-in response is incomplete or damaged.'],
 
   // The transaction: one attempt to sign in, bound to one browser.
   ERR_OIDC_TRANSACTION_MISSING: [
     400,
-    'This sign-in was not started in this browser, or the browser did not keep the cookies of this site. Please allow cookies for this site, and start again.',
+    'The sign-in was not started in this browser, or the browser did not keep the cookies of this site. Please allow cookies for this site, and start again.',
   ],
-  ERR_OIDC_TRANSACTION_MISMATCH: [400, 'This sign-in does not belong to this site.'],
-  ERR_OIDC_TRANSACTION_EXPIRED: [400, 'This sign-in took too long.'],
+  ERR_OIDC_TRANSACTION_MISMATCH: [400, 'The settings of this site changed during the sign-in. Please start again.'],
+  ERR_OIDC_TRANSACTION_EXPIRED: [400, 'The sign-in took too long. Please start again.'],
   ERR_OIDC_COOKIE_NOT_KEPT: [
     400,
-    'Your browser does not send the cookies of this site back, so you cannot be signed in. Please allow cookies for this site, and try again.',
+    'Your browser does not keep the cookies of this site, so you cannot be signed in. Please allow cookies for this site, and try again.',
   ],
 
   // The authorization response.
   ERR_OIDC_ACCESS_DENIED: [403, 'The sign-in was cancelled or not allowed.'],
   ERR_OIDC_AUTHORIZATION_FAILED: [400, 'The sign-in service could not sign you in.'],
-  ERR_OIDC_RESPONSE_ISSUER: [400, 'The answer does not come from the expected sign-in service.'],
+  ERR_OIDC_RESPONSE_ISSUER: [400, 'The sign-in response was not sent by the expected sign-in service.'],
 
   // The ID Token, one code per check, in the order of OpenID Connect Core 1.0 section 3.1.3.7.
-  ERR_OIDC_ID_TOKEN_MALFORMED: [400, 'The proof of your sign-in is damaged.'],
-  ERR_OIDC_ID_TOKEN_ALGORITHM: [400, 'The proof of your sign-in could not be verified.'],
-  ERR_OIDC_ID_TOKEN_KEY: [400, 'The proof of your sign-in could not be verified.'],
-  ERR_OIDC_ID_TOKEN_SIGNATURE: [400, 'The proof of your sign-in could not be verified.'],
-  ERR_OIDC_ID_TOKEN_ISSUER: [400, 'The proof of your sign-in comes from somebody else.'],
-  ERR_OIDC_ID_TOKEN_AUDIENCE: [400, 'The proof of your sign-in was made for another site.'],
-  ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY: [400, 'The proof of your sign-in was made for another site.'],
-  ERR_OIDC_ID_TOKEN_SUBJECT: [400, 'The proof of your sign-in names nobody.'],
-  ERR_OIDC_ID_TOKEN_EXPIRED: [400, 'The proof of your sign-in is no longer valid.'],
-  ERR_OIDC_ID_TOKEN_ISSUED_AT: [400, 'The proof of your sign-in carries a wrong time.'],
-  ERR_OIDC_ID_TOKEN_NOT_BEFORE: [400, 'The proof of your sign-in is not valid yet.'],
-  ERR_OIDC_ID_TOKEN_NONCE: [400, 'The proof of your sign-in belongs to another attempt.'],
-  ERR_OIDC_ID_TOKEN_CODE_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
-  ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
-  ERR_OIDC_ID_TOKEN_STATE_HASH: [400, 'The parts of the sign-in answer do not belong together.'],
-  ERR_OIDC_ID_TOKEN_AUTH_TIME: [400, 'You were asked to sign in anew, and the sign-in service did not do so.'],
-  ERR_OIDC_ID_TOKEN_ACR: [400, 'The sign-in was not as strong as this site asked for.'],
-  ERR_OIDC_ID_TOKEN_MISMATCH: [400, 'The parts of the sign-in answer do not belong together.'],
+  ERR_OIDC_ID_TOKEN_MALFORMED: [400, 'The sign-in response is damaged.'],
+  ERR_OIDC_ID_TOKEN_ALGORITHM: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_ID_TOKEN_KEY: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_ID_TOKEN_SIGNATURE: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_ID_TOKEN_ISSUER: [400, 'The sign-in response was issued by another sign-in service.'],
+  ERR_OIDC_ID_TOKEN_AUDIENCE: [400, 'The sign-in response was issued for another site.'],
+  ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY: [400, 'The sign-in response was issued for another site.'],
+  ERR_OIDC_ID_TOKEN_SUBJECT: [400, 'The sign-in response does not identify a user.'],
+  ERR_OIDC_ID_TOKEN_EXPIRED: [400, 'The sign-in response has expired. Please try again.'],
+  ERR_OIDC_ID_TOKEN_ISSUED_AT: [400, 'The sign-in response has an invalid time.'],
+  ERR_OIDC_ID_TOKEN_NOT_BEFORE: [400, 'The sign-in response is not valid yet.'],
+  ERR_OIDC_ID_TOKEN_NONCE: [400, 'The sign-in response belongs to another sign-in. Please try again.'],
+  ERR_OIDC_ID_TOKEN_CODE_HASH: [400, 'The parts of the sign-in response do not match.'],
+  ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH: [400, 'The parts of the sign-in response do not match.'],
+  ERR_OIDC_ID_TOKEN_STATE_HASH: [400, 'The parts of the sign-in response do not match.'],
+  ERR_OIDC_ID_TOKEN_AUTH_TIME: [400, 'This page needs a new sign-in, but the sign-in service did not ask for one.'],
+  ERR_OIDC_ID_TOKEN_ACR: [400, 'The sign-in was not as strong as this site requires.'],
+  ERR_OIDC_ID_TOKEN_MISMATCH: [400, 'The parts of the sign-in response do not match.'],
 
   // The logout token, one code per check, in the order of OpenID Connect Back-Channel Logout 1.0 section 2.6.
-  ERR_OIDC_LOGOUT_TOKEN_MALFORMED: [400, 'The sign-out notice is damaged.'],
-  ERR_OIDC_LOGOUT_TOKEN_ALGORITHM: [400, 'The sign-out notice could not be verified.'],
-  ERR_OIDC_LOGOUT_TOKEN_KEY: [400, 'The sign-out notice could not be verified.'],
-  ERR_OIDC_LOGOUT_TOKEN_SIGNATURE: [400, 'The sign-out notice could not be verified.'],
-  ERR_OIDC_LOGOUT_TOKEN_ISSUER: [400, 'The sign-out notice comes from somebody else.'],
-  ERR_OIDC_LOGOUT_TOKEN_AUDIENCE: [400, 'The sign-out notice was made for another site.'],
-  ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT: [400, 'The sign-out notice carries a wrong time.'],
-  ERR_OIDC_LOGOUT_TOKEN_EXPIRED: [400, 'The sign-out notice is no longer valid.'],
-  ERR_OIDC_LOGOUT_TOKEN_ID: [400, 'The sign-out notice has no name of its own.'],
-  ERR_OIDC_LOGOUT_TOKEN_SUBJECT: [400, 'The sign-out notice does not say who is meant.'],
-  ERR_OIDC_LOGOUT_TOKEN_EVENTS: [400, 'The notice is not about a sign-out.'],
-  ERR_OIDC_LOGOUT_TOKEN_NONCE: [400, 'The notice is not about a sign-out.'],
+  ERR_OIDC_LOGOUT_TOKEN_MALFORMED: [400, 'The logout token is damaged.'],
+  ERR_OIDC_LOGOUT_TOKEN_ALGORITHM: [400, 'The logout token could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_KEY: [400, 'The logout token could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_SIGNATURE: [400, 'The logout token could not be verified.'],
+  ERR_OIDC_LOGOUT_TOKEN_ISSUER: [400, 'The logout token was issued by another provider.'],
+  ERR_OIDC_LOGOUT_TOKEN_AUDIENCE: [400, 'The logout token was issued for another client.'],
+  ERR_OIDC_LOGOUT_TOKEN_ISSUED_AT: [400, 'The logout token has an invalid issue time.'],
+  ERR_OIDC_LOGOUT_TOKEN_EXPIRED: [400, 'The logout token has expired.'],
+  ERR_OIDC_LOGOUT_TOKEN_ID: [400, 'The logout token has no `jti`.'],
+  ERR_OIDC_LOGOUT_TOKEN_SUBJECT: [400, 'The logout token has neither `sub` nor `sid`.'],
+  ERR_OIDC_LOGOUT_TOKEN_EVENTS: [400, 'The token is not a logout token.'],
+  ERR_OIDC_LOGOUT_TOKEN_NONCE: [400, 'The token is not a logout token.'],
 
   // The token endpoint and userinfo.
-  ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service does not accept this sign-in any more.'],
-  ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
-  ERR_OIDC_TOKEN_DENIED: [403, 'The sign-in service does not allow what this page needs.'],
+  ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service no longer accepts this sign-in. Please try again.'],
+  ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
+  ERR_OIDC_TOKEN_DENIED: [403, 'The sign-in service does not give the permission that this page needs.'],
   ERR_OIDC_REFRESH_REJECTED: [401, 'Your sign-in has ended. Please sign in again.'],
-  ERR_OIDC_USER_INFO_RESPONSE: [502, 'The sign-in service gave an answer this site does not understand.'],
-  ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service answered for somebody else.'],
+  ERR_OIDC_USER_INFO_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
+  ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service sent the data of another user.'],
 
   // What is kept.
-  ERR_OIDC_SIGN_IN_ENDED: [400, 'You were signed out after this sign-in had begun.'],
-  ERR_OIDC_STORE_UNAVAILABLE: [503, 'This site cannot reach its memory right now. Please try again in a moment.'],
+  ERR_OIDC_SIGN_IN_ENDED: [400, 'You were signed out during this sign-in. Please sign in again.'],
+  ERR_OIDC_STORE_UNAVAILABLE: [503, 'This site is temporarily unavailable. Please try again in a moment.'],
   ERR_OIDC_SESSIONS_SEALED: [500, 'This site is not set up correctly.'],
   ERR_OIDC_SESSION_TOO_LATE: [500, 'This page could not be completed.'],
 
   // Guards.
   ERR_OIDC_LOGIN_REQUIRED: [401, 'You need to sign in first.'],
-  ERR_OIDC_CLAIM_REQUIRED: [403, 'You are signed in, but this page is not for you.'],
-  ERR_OIDC_SCOPE_REQUIRED: [403, 'You are signed in, but this page needs a permission you have not given.'],
+  ERR_OIDC_CLAIM_REQUIRED: [403, 'You are signed in, but you may not use this page.'],
+  ERR_OIDC_SCOPE_REQUIRED: [403, 'You are signed in, but this page needs a permission that was not granted.'],
   ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, 'You need to sign in again.'],
-  ERR_OIDC_STEP_UP_REQUIRED: [401, 'This page needs a fresher or stronger sign-in.'],
+  ERR_OIDC_STEP_UP_REQUIRED: [401, 'This page needs a more recent or stronger sign-in.'],
 
   // Calls to other services on behalf of the person.
   ERR_OIDC_API_ORIGIN: [500, 'This site is not set up correctly.'],
-  ERR_OIDC_API_UNAVAILABLE: [502, 'The service behind this page cannot be reached right now.'],
-  ERR_OIDC_API_BUSY: [503, 'Too much is going on at once. Please try again in a moment.'],
-  ERR_OIDC_API_REQUEST: [400, 'This request is damaged, or could be read in two ways.'],
-  ERR_OIDC_API_UPGRADE: [501, 'This address does not take WebSocket connections.'],
+  ERR_OIDC_API_UNAVAILABLE: [
+    502,
+    'The service behind this page cannot be reached right now. Please try again in a moment.',
+  ],
+  ERR_OIDC_API_BUSY: [503, 'Too many requests are in progress. Please try again in a moment.'],
+  ERR_OIDC_API_REQUEST: [400, 'This request is damaged or ambiguous.'],
+  ERR_OIDC_API_UPGRADE: [501, 'This address does not accept WebSocket connections.'],
   ERR_OIDC_FOREIGN_REQUEST: [403, 'This address can only be used by the pages of this site.'],
-  ERR_OIDC_SESSION_CHANGED: [409, 'You have signed in anew, or another user has. Please reload this page.'],
+  ERR_OIDC_SESSION_CHANGED: [409, 'You or another user signed in again in this browser. Please reload this page.'],
 } as const satisfies Record<string, readonly [status: number, sentence: string]>
 
 /**
@@ -139,7 +142,7 @@ export interface OidcErrorOptions extends ErrorOptions {
 
 /**
  * The one error class of this package. `message` is for the developer and the log and never contains a secret, a token or
- * text chosen by a stranger; `sentence` is for the person in front of the browser; `cause` is the evidence.
+ * text chosen by a stranger; `sentence` is for the user in front of the browser; `cause` has the details.
  */
 export class OidcError extends Error {
   /** Tells it from other errors where `instanceof` cannot. */

@@ -6,6 +6,7 @@ import { landingOf } from './landing.js'
 import { pageAskedFor } from './login.js'
 import { isFrame, prefersHtml } from './navigation.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import { isSilentRefusal } from './refused-sign-in.js'
 import { publicPath } from './site.js'
 import type { Visit } from './visit.js'
 
@@ -20,14 +21,16 @@ const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'E
 
 /**
  * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
- * programs) that repeats nothing anybody sent. The log line carries the same correlation id as the page.
+ * programs) that repeats nothing anybody sent. The log has a line in both cases; that of our page carries the same correlation id.
  */
 export function answerFailure(visit: Visit, error: unknown, next: NextFunction = visit.next): void {
   const { req, res } = visit
   try {
     const isOurs = error instanceof OidcError && !res.headersSent
+    const hasHandler = hasErrorHandler(req.app)
     if (isOurs) announceFailure(visit, error)
-    if (isOurs && !hasErrorHandler(req.app)) showFailure(visit, error)
+    if (isOurs && hasHandler) logBesideHandler(visit, error)
+    if (isOurs && !hasHandler) showFailure(visit, error)
     else next(error)
   } catch (thrown) {
     abandon(visit, thrown)
@@ -73,14 +76,26 @@ function stepUp({ code, cause }: OidcError): string[] {
   return [`Bearer error="insufficient_user_authentication"${params.join('')}`]
 }
 
+/** 401 and 403 are expected, so they are not logged. */
+function isUnexpected({ status }: OidcError): boolean {
+  return status !== 401 && status !== 403
+}
+
+function describeFailure({ req }: Visit, { code, message, cause }: OidcError): string {
+  return `${code} ${req.method} ${req.path}: ${message}${describeCause(cause)}`
+}
+
+/** Handlers show `sentence`, which does not name the cause. Bounded, because the handler may write a line of its own for each request. */
+function logBesideHandler(visit: Visit, error: OidcError): void {
+  if (!isUnexpected(error) || isSilentRefusal(error.providerError)) return
+  visit.services.rareLog(error.code, describeFailure(visit, error))
+}
+
 function showFailure(visit: Visit, error: OidcError): void {
   const { req, res, services } = visit
   const id = randomUUID()
   const signIn = signInAddress(visit, error)
-  // A visitor who has to sign in, or may not see a page, is no news.
-  const isNews = error.status !== 401 && error.status !== 403
-  if (isNews)
-    services.site.log(`[${id}] ${error.code} ${req.method} ${req.path}: ${error.message}${describeCause(error.cause)}`)
+  if (isUnexpected(error)) services.site.log(`[${id}] ${describeFailure(visit, error)}`)
   res.statusCode = error.status
   if (prefersHtml(req)) {
     res.setHeader('Content-Security-Policy', pagePolicy(isOwnFrame(req) ? { frameAncestors: "'self'" } : {}))

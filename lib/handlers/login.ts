@@ -19,7 +19,11 @@ import type { Visit } from './visit.js'
 /** `GET` or `POST /login`: takes nothing from the request but `returnTo`. */
 export async function login(visit: Visit): Promise<void> {
   const { req, services } = visit
-  if (!isNavigation(req)) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'only a page navigation can sign in')
+  if (!isNavigation(req))
+    throw new OidcError(
+      'ERR_OIDC_LOGIN_REQUIRED',
+      'only a page navigation can sign in (a browser that opens the address, or a request with Accept: text/html)',
+    )
   const returnTo = landingOf(services.site, req.query.returnTo)
   if (checkCookiesAreKept(visit, returnTo)) await startLogin(visit, { returnTo })
 }

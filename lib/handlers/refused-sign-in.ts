@@ -6,14 +6,22 @@ import type { ActiveTransaction } from './transaction-state.js'
 /** Answers to `prompt=none`, which a site asks for in order to get them. OpenID Connect Core 1.0 section 3.1.2.6. */
 const expected = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
 
-/** The error of an answer that is none of a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
+/** Answers of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
+const refusedTypes = ['unauthorized_client', 'unsupported_response_type']
+
+/** Whether the provider refused a sign-in that was asked for with `prompt=none`, because a page would be needed. */
+export function isSilentRefusal(providerError: ProviderError | undefined): boolean {
+  return providerError !== undefined && expected.includes(providerError.error)
+}
+
+/** The error of a response that is not a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
 export function refusedSignIn(
   site: Site,
   providerError: ProviderError,
   attempt: Pick<ActiveTransaction, 'scope'>,
 ): OidcError {
   const { error } = providerError
-  if (!expected.includes(error)) site.log(`the provider refused a sign-in: ${spellProviderError(providerError)}`)
+  if (!isSilentRefusal(providerError)) site.log(`the provider refused a sign-in: ${spellProviderError(providerError)}`)
   const options = { cause: { error }, providerError }
   if (error === 'access_denied') {
     return new OidcError('ERR_OIDC_ACCESS_DENIED', 'the provider answered that access was denied', options)
@@ -23,11 +31,18 @@ export function refusedSignIn(
     const message = `the provider refused the scope: "${more.join(' ')}" was asked for besides that of the options`
     return new OidcError('ERR_OIDC_SCOPE_REQUIRED', message, options)
   }
-  return new OidcError('ERR_OIDC_AUTHORIZATION_FAILED', 'the provider answered with an error', options)
+  const message = refusedTypes.includes(error) ? refusedType(site.responseType) : 'the provider answered with an error'
+  return new OidcError('ERR_OIDC_AUTHORIZATION_FAILED', message, options)
 }
 
 /** What a page asked for, such as `requiresScope` with `ask`. Without such words the options themselves ask for too much. */
 function scopeBeyond(configured: string, asked = ''): readonly string[] {
   const known = new Set(configured.split(' '))
   return asked.split(' ').filter(word => word !== '' && !known.has(word))
+}
+
+function refusedType(responseType: string): string {
+  const allow = 'allow it for this client at the provider'
+  if (responseType === 'code') return `the provider does not let this client use responseType 'code': ${allow}`
+  return `the provider does not let this client use responseType '${responseType}': ${allow} (often called implicit or hybrid flow), or set responseType: 'code'`
 }

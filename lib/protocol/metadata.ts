@@ -103,16 +103,19 @@ function isOneOf(names: readonly string[], name: string): boolean {
  */
 export function checkProviderSupports(metadata: ProviderMetadata, needs: ProviderNeeds, warn?: Warn): void {
   for (const [name, what] of Object.entries(REQUIREMENTS)) if (metadata[name] === true) throw required(name, what)
-  const wish = (what: string, value: string, option: ExplicitNeed) => ({
+  const wish = (what: string, value: string, option: ExplicitNeed, advice = `set ${option} to one that it has`) => ({
     what,
     candidates: [value],
     isExplicit: needs.explicit?.includes(option) ?? false,
-    advice: `set ${option} to one that it has`,
+    advice,
   })
   const { response_types_supported: types, response_modes_supported: modes } = metadata
-  const responseType = wish('response type', needs.responseType, 'responseType')
+  const forCode = types?.includes('code') === true ? "set responseType to 'code'" : undefined
+  const responseType = wish('response type', needs.responseType, 'responseType', forCode)
   chooseListed({ ...responseType, isListed: listed => hasResponseType(listed, needs.responseType) }, types, warn)
-  chooseListed(wish('response mode', needs.responseMode, 'responseMode'), modes, warn)
+  const forQuery =
+    modes?.includes('query') === true ? "set responseMode to 'query' and responseType to 'code'" : undefined
+  chooseListed(wish('response mode', needs.responseMode, 'responseMode', forQuery), modes, warn)
   const algorithms = metadata.id_token_signing_alg_values_supported
   chooseListed(wish('ID Token algorithm', needs.signingAlgorithm, 'idTokenAlgorithm'), algorithms, warn)
   if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined) throw missing('token_endpoint')

@@ -68,6 +68,34 @@ describe('the page of a site without an error handler', () => {
   }
 })
 
+describe("beside a site's own error page, the log", () => {
+  test(
+    'names the code, the address and the cause of each failure, and of a flood a few lines',
+    inScene({}, async ({ agent, site, provider }) => {
+      provider.break({ frontIdToken: token => ({ ...token, aud: 'another-client' }) })
+      assert.equal((await agent.visit(`${site.url}/claims`)).status, 400)
+      const lines = () => site.log.filter(line => line.startsWith('ERR_OIDC_'))
+      assert.match(lines().at(-1) ?? '', /^ERR_OIDC_ID_TOKEN_AUDIENCE POST \/callback: .*aud/)
+      for (let count = 0; count < 50; count += 1) await agent.open(`${site.url}/callback`)
+      assert.match(lines()[1] ?? '', /^ERR_OIDC_REQUEST_METHOD GET \/callback: /)
+      assert.ok(lines().length < 10, lines().join('\n'))
+    }),
+  )
+
+  test(
+    'has no line about a user who has to sign in or may not see a page',
+    inScene({ oidc: { hooks: { signIn: ({ claims }) => ({ sub: claims.sub }) } } }, async ({ agent, site }) => {
+      assert.equal((await agent.fetch(`${site.url}/claims`)).status, 401)
+      await agent.visit(`${site.url}/claims`)
+      assert.equal((await agent.visit(`${site.url}/editors`)).status, 403)
+      assert.deepEqual(
+        site.log.filter(line => line.includes('ERR_OIDC_')),
+        [],
+      )
+    }),
+  )
+})
+
 describe('the callback refuses', () => {
   for (const [name, headers, body, status] of [
     ['JSON', { 'content-type': 'application/json' }, '{"state":"x"}', 415],

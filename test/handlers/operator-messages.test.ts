@@ -74,6 +74,27 @@ describe('the log says what an operator can do', () => {
     )
   }
 
+  for (const error of ['unauthorized_client', 'unsupported_response_type']) {
+    for (const [responseType, advice] of [
+      ['id_token code', /'code id_token': allow it for this client .*, or set responseType: 'code'$/],
+      ['id_token token code', /'code id_token token': allow it .*, or set responseType: 'code'$/],
+      ['code', /'code': allow it for this client at the provider$/],
+    ] as const) {
+      for (const handlesErrors of [true, false]) {
+        test(
+          `about ${error} for ${responseType}: what to switch on or to set${handlesErrors ? ', beside an error page of the site' : ''}`,
+          inScene({ site: { handlesErrors }, oidc: { responseType } }, async scene => {
+            scene.provider.break({ response: deny(error) })
+            const page = await scene.agent.visit(`${scene.site.url}/claims`)
+            assert.equal(page.status, 400)
+            assert.ok(!page.text.includes('responseType'), page.text)
+            assert.match(lastLine(scene).replace(/ \(\{.*/, ''), advice)
+          }),
+        )
+      }
+    }
+  }
+
   const jwe = 'eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.Y2lwaGVydGV4dA.dGFn'
   test(
     'about encrypted userinfo and an encrypted ID Token: what they are, and the setting at the provider',
@@ -123,7 +144,7 @@ describe('what the provider says about a sign-in', () => {
         assert.equal((await agent.visit(`${site.url}/claims`)).status, 400)
       }
       assert.deepEqual(
-        site.log.filter(line => line.includes('refused')),
+        site.log.filter(line => line.includes('refused') || line.includes('ERR_OIDC_')),
         [],
       )
     }),

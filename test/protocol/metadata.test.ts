@@ -191,12 +191,12 @@ const lacking = [
   {
     name: 'the response type',
     metadata: { response_types_supported: ['code', 'id_token token'] },
-    says: /"code id_token"; it offers "code", "id_token token": set responseType/,
+    says: /"code id_token"; it offers "code", "id_token token": set responseType to 'code'/,
   },
   {
     name: 'the response mode',
     metadata: { response_modes_supported: ['query', 'fragment'] },
-    says: /"form_post"; it offers "query", "fragment": set responseMode/,
+    says: /"form_post"; it offers "query", "fragment": set responseMode to 'query' and responseType to 'code'/,
   },
   {
     name: 'the algorithm',
