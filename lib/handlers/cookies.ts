@@ -37,9 +37,11 @@ function forbidStorage(res: ServerResponse): void {
 
 const watched = new WeakSet<ServerResponse>()
 
-/** Adds a cookie to the response, which no cache may store then. */
+/** Adds a cookie to the response, in place of one of that name (RFC 6265 section 4.1.1). No cache may store the response then. */
 export function setCookie(res: ServerResponse, name: string, value: string, attributes: CookieAttributes): void {
-  res.appendHeader('Set-Cookie', stringifySetCookie({ name, value, path: '/', httpOnly: true, ...attributes }))
+  const others = [res.getHeader('Set-Cookie') ?? []].flat().filter(cookie => !String(cookie).startsWith(`${name}=`))
+  const cookie = stringifySetCookie({ name, value, path: '/', httpOnly: true, ...attributes })
+  res.setHeader('Set-Cookie', [...others.map(String), cookie])
   forbidStorage(res)
   if (watched.has(res)) return
   watched.add(res)

@@ -91,7 +91,6 @@ export function createTransactionCookie(site: Site, state: Pick<State, 'sealer' 
   function write(res: ServerResponse, content: Omit<BrowserBinding, 'sameSite'>): BrowserBinding {
     const binding = { ...content, sameSite: attributes.sameSite }
     pending.set(res, binding)
-    withdraw(res, name)
     const sealed = sealer.seal('binding', identity, formatBinding(binding)).toString('base64url')
     setCookie(res, name, sealed, attributes)
     return binding
@@ -139,15 +138,6 @@ function cookieAttributes(site: Site): CookieAttributes {
 /** 128 bits. */
 function randomId(): string {
   return randomBytes(16).toString('base64url')
-}
-
-/** Takes back what this answer was about to set under a name. */
-function withdraw(res: ServerResponse, name: string): void {
-  const cookies = [res.getHeader('Set-Cookie') ?? []].flat().map(String)
-  const others = cookies.filter(cookie => !cookie.startsWith(`${name}=`))
-  if (others.length === cookies.length) return
-  if (others.length === 0) res.removeHeader('Set-Cookie')
-  else res.setHeader('Set-Cookie', others)
 }
 
 /** A list, because names would make the cookie longer. */
