@@ -7,6 +7,8 @@ export interface FakeEndpoints {
   readonly clientId: string
   readonly clientSecret: string
   readonly expiresIn: number
+  /** The API whose audience access tokens have. Left out: they are opaque. */
+  readonly audience: string | undefined
   readonly signer: Signer
   readonly book: GrantBook
 }

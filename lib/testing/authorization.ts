@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { issueAccessToken } from './access-token.js'
 import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
 import type { PendingGrant } from './grant-book.js'
 
 const responseParts: ReadonlySet<string> = new Set(['code', 'id_token', 'token'])
 
-/** Grants everything to whoever comes, after the checks that tell a site's author what is wrong with the request. */
+/** Grants everything unless a test expects a refusal, after the checks that tell a site's author what is wrong with the request. */
 export async function authorize(provider: FakeEndpoints, params: URLSearchParams): Promise<Answer> {
   const { issuer, clientId, expiresIn, signer, book } = provider
   const parts = required(params, 'response_type').split(' ')
@@ -16,8 +17,15 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
   if (parts.some(part => !responseParts.has(part))) {
     throw new RefusedRequest('unsupported_response_type', 'response_type has an unknown word')
   }
+  const arrival = book.arrive(state)
+  const isPost = params.get('response_mode') === 'form_post'
+  const respond = (fields: Readonly<Record<string, string>>) =>
+    isPost ? formPost(redirectUri, fields) : inQuery(redirectUri, fields)
+  if ('error' in arrival) {
+    return respond({ state, iss: issuer, error: arrival.error, error_description: 'The test asked for this refusal.' })
+  }
   const grant: PendingGrant = {
-    user: book.arrive(state),
+    user: arrival.user,
     scope: params.get('scope') ?? 'openid',
     sid: randomUUID(),
     nonce: params.get('nonce') ?? undefined,
@@ -25,7 +33,9 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
     codeChallenge: params.has('code_challenge') ? required(params, 'code_challenge') : undefined,
   }
   const code = parts.includes('code') ? book.issueCode(grant) : undefined
-  const accessToken = parts.includes('token') ? book.issueAccessToken(grant) : undefined
+  const accessToken = parts.includes('token')
+    ? await issueAccessToken(provider, { grant, scope: grant.scope })
+    : undefined
   const fields = {
     state,
     iss: issuer,
@@ -38,7 +48,7 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
     }),
     ...(parts.includes('id_token') && { id_token: await signer.signIdToken(grant, { code, accessToken }) }),
   }
-  return params.get('response_mode') === 'form_post' ? formPost(redirectUri, fields) : inQuery(redirectUri, fields)
+  return respond(fields)
 }
 
 function required(params: URLSearchParams, name: string): string {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OidcError } from '../index.js'
 import { createEndpoints } from './endpoints.js'
-import { createGrantBook, type FakeUser } from './grant-book.js'
+import { type Arrival, createGrantBook, type FakeUser } from './grant-book.js'
 import { createSigner } from './signer.js'
 import { type TestedSite, withSite } from './tested-site.js'
-import { walkThroughSignIn } from './walk.js'
+import { cookieOfSignIn, walkThroughSignIn } from './walk.js'
 
 /** What a fake provider is like. */
 export interface FakeProviderOptions {
@@ -20,6 +20,11 @@ export interface FakeProviderOptions {
   readonly port?: number
   /** Seconds access tokens live. Default 3600. */
   readonly expiresIn?: number
+  /**
+   * Makes access tokens JWTs (RFC 9068) with this `aud`, so that an API of yours can verify them by the provider's keys. `resource` in a
+   * request (RFC 8707) takes its place. Default: access tokens are opaque.
+   */
+  readonly audience?: string
   /** The clock, where the site's own is not the system's. */
   readonly now?: () => Date
 }
@@ -32,7 +37,19 @@ export interface SignInOptions {
   readonly cookie?: string
 }
 
-/** A provider that believes everybody. For tests only. */
+/** What the site sent to a browser whose sign-in was refused. */
+export interface RefusedSignIn {
+  /** HTTP status. */
+  readonly status: number
+  /** By their lower-case names. */
+  readonly headers: IncomingHttpHeaders
+  /** The page of the site. */
+  readonly text: string
+  /** The `Cookie` header of that browser. */
+  readonly cookie: string
+}
+
+/** A provider that signs in every user without a password. For tests only. */
 export interface FakeProvider {
   /** Its address, `http://127.0.0.1:<port>`. */
   readonly issuer: string
@@ -53,6 +70,13 @@ export interface FakeProvider {
    * @throws {Error} what the site answered where that was no sign-in
    */
   signIn(site: TestedSite, user?: FakeUser, options?: SignInOptions): Promise<string>
+  /**
+   * Goes the same way, but the provider refuses the sign-in, so that a test sees the site's error page.
+   *
+   * @param error - what the provider answers. Default `access_denied`: the user cancelled. RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0
+   *   section 3.1.2.6
+   */
+  refuse(site: TestedSite, error?: string, options?: SignInOptions): Promise<RefusedSignIn>
   /** Closes its port. */
   close(): Promise<void>
 }
@@ -73,7 +97,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     )
   }
   const { clientId = 'test-client', clientSecret = randomBytes(24).toString('base64url') } = options
-  const { user = alice, port = 0, expiresIn = 3600, now = () => new Date() } = options
+  const { user = alice, port = 0, expiresIn = 3600, audience, now = () => new Date() } = options
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, '127.0.0.1', resolve)
@@ -81,15 +105,22 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const signer = await createSigner({ issuer, clientId, now })
   const book = createGrantBook(user)
-  server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, signer, book }))
+  server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, audience, signer, book }))
+
+  const walk = (site: TestedSite, arrival: Arrival, signInOptions: SignInOptions = {}) =>
+    withSite(site, send =>
+      walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, arrival) }),
+    )
 
   return {
     issuer,
     options: { issuer, clientId, clientSecret },
-    signIn: (site, person, signInOptions) =>
-      withSite(site, send =>
-        walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, person ?? user) }),
-      ),
+    signIn: async (site, signedIn = user, signInOptions) =>
+      cookieOfSignIn(await walk(site, { user: signedIn }, signInOptions)),
+    async refuse(site, error = 'access_denied', signInOptions) {
+      const { answer, cookie } = await walk(site, { error }, signInOptions)
+      return { status: answer.status, headers: answer.headers, text: answer.text, cookie }
+    },
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())

@@ -21,16 +21,19 @@ export interface PendingGrant extends FakeGrant {
   readonly codeChallenge: string | undefined
 }
 
+/** What the provider answers to one authorization request. */
+export type Arrival = { readonly user: FakeUser } | { readonly error: string }
+
 /** Everything a fake provider remembers, for as long as it runs. */
 export interface GrantBook {
-  /** Who answers the authorization request with this `state`. */
-  expect(state: string, user: FakeUser): void
-  /** Who it is, and from then on nobody in particular any more. */
-  arrive(state: string): FakeUser
+  /** How the authorization request with this `state` will be answered. */
+  expect(state: string, arrival: Arrival): void
+  /** Once as expected, and otherwise with the default user. */
+  arrive(state: string): Arrival
   issueCode(grant: PendingGrant): string
   /** A code works once. */
   takeCode(code: string): PendingGrant | undefined
-  issueAccessToken(grant: FakeGrant | undefined): string
+  keepAccessToken(token: string, grant: FakeGrant | undefined): void
   findByAccessToken(token: string): FakeGrant | undefined
   issueRefreshToken(grant: FakeGrant): string
   /** Refresh tokens work once, each is answered with a new one. */
@@ -39,7 +42,7 @@ export interface GrantBook {
 }
 
 export function createGrantBook(defaultUser: FakeUser): GrantBook {
-  const expected = new Map<string, FakeUser>()
+  const expected = new Map<string, Arrival>()
   const codes = new Map<string, PendingGrant>()
   const accessTokens = new Map<string, FakeGrant | undefined>()
   const refreshTokens = new Map<string, FakeGrant>()
@@ -57,11 +60,11 @@ export function createGrantBook(defaultUser: FakeUser): GrantBook {
   }
 
   return {
-    expect: (state, user) => void expected.set(state, user),
-    arrive: state => take(expected, state) ?? defaultUser,
+    expect: (state, arrival) => void expected.set(state, arrival),
+    arrive: state => take(expected, state) ?? { user: defaultUser },
     issueCode: grant => issue(codes, grant),
     takeCode: code => take(codes, code),
-    issueAccessToken: grant => issue(accessTokens, grant),
+    keepAccessToken: (token, grant) => void accessTokens.set(token, grant),
     findByAccessToken: token => accessTokens.get(token),
     issueRefreshToken: grant => issue(refreshTokens, grant),
     takeRefreshToken: token => take(refreshTokens, token),

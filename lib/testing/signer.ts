@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { createHash, randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
 import type { FakeGrant } from './grant-book.js'
 
 /** What travels beside an ID Token and is bound to it by a hash. */
@@ -8,10 +8,12 @@ export interface Companions {
   readonly accessToken?: string | undefined
 }
 
-/** Signs ID Tokens with a key that lives as long as the provider. */
+/** Signs tokens with a key that lives as long as the provider. */
 export interface Signer {
   readonly jwks: { readonly keys: readonly JWK[] }
   signIdToken(grant: FakeGrant, companions: Companions): Promise<string>
+  /** RFC 9068. */
+  signAccessToken(claims: JWTPayload, expiresIn: number): Promise<string>
 }
 
 interface SignerSettings {
@@ -43,6 +45,11 @@ export async function createSigner({ issuer, clientId, now }: SignerSettings): P
         ...(accessToken !== undefined && { at_hash: hash(accessToken) }),
       }
       return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).sign(privateKey)
+    },
+    signAccessToken(claims, expiresIn) {
+      const iat = Math.floor(now().getTime() / 1000)
+      const all = { ...claims, iss: issuer, iat, exp: iat + expiresIn, jti: randomUUID() }
+      return new SignJWT(all).setProtectedHeader({ alg: 'RS256', kid, typ: 'at+jwt' }).sign(privateKey)
     },
   }
 }

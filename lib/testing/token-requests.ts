@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { issueAccessToken } from './access-token.js'
 import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
 import type { FakeGrant } from './grant-book.js'
 
@@ -10,22 +11,17 @@ export async function answerTokenRequest(
 ): Promise<Answer> {
   checkClient(provider, authorization, params)
   const grantType = params.get('grant_type')
-  if (grantType === 'authorization_code') return tokensFor(provider, redeemCode(provider, params))
+  if (grantType === 'authorization_code') return tokensFor(provider, redeemCode(provider, params), params)
   if (grantType === 'refresh_token') {
     const grant = provider.book.takeRefreshToken(params.get('refresh_token') ?? '')
     if (grant === undefined)
       throw new RefusedRequest('invalid_grant', 'the refresh token is unknown or was used before')
-    return tokensFor(provider, grant)
+    return tokensFor(provider, grant, params)
   }
   if (grantType === 'client_credentials') {
-    return {
-      json: {
-        access_token: provider.book.issueAccessToken(undefined),
-        token_type: 'Bearer',
-        expires_in: provider.expiresIn,
-        scope: params.get('scope') ?? '',
-      },
-    }
+    const scope = params.get('scope') ?? ''
+    const accessToken = await issueAccessToken(provider, { scope, resource: params.get('resource') })
+    return { json: { access_token: accessToken, token_type: 'Bearer', expires_in: provider.expiresIn, scope } }
   }
   throw new RefusedRequest('unsupported_grant_type', 'the fake provider does not know this grant_type')
 }
@@ -64,8 +60,9 @@ function fitsChallenge(challenge: string | undefined, verifier: string | null): 
   return createHash('sha256').update(verifier).digest('base64url') === challenge
 }
 
-async function tokensFor({ book, signer, expiresIn }: FakeEndpoints, grant: FakeGrant): Promise<Answer> {
-  const accessToken = book.issueAccessToken(grant)
+async function tokensFor(provider: FakeEndpoints, grant: FakeGrant, params: URLSearchParams): Promise<Answer> {
+  const { book, signer, expiresIn } = provider
+  const accessToken = await issueAccessToken(provider, { grant, scope: grant.scope, resource: params.get('resource') })
   const offline = grant.scope.split(' ').includes('offline_access')
   return {
     json: {

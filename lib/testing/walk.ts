@@ -13,8 +13,14 @@ export interface WalkOptions {
 /** Redirects within the site before it sends people to the provider: a guard to `/login`, a start page in a language. */
 const mostDetours = 5
 
-/** A whole sign-in, as a browser walks through it. Returns the `Cookie` header it has at the end. */
-export async function walkThroughSignIn(send: Send, options: WalkOptions): Promise<string> {
+/** What the site said to the provider's response, and the `Cookie` header the browser has then. */
+export interface WalkEnd {
+  readonly answer: SiteAnswer
+  readonly cookie: string
+}
+
+/** A whole sign-in, as a browser walks through it, up to the response of the callback. */
+export async function walkThroughSignIn(send: Send, options: WalkOptions): Promise<WalkEnd> {
   const { issuer, path = '/login', arrives } = options
   const cookies = new Map<string, string>()
   keepCookies(cookies, options.cookie?.split('; ') ?? [])
@@ -39,9 +45,14 @@ export async function walkThroughSignIn(send: Send, options: WalkOptions): Promi
   const request = await leave()
   arrives(request.searchParams.get('state') ?? '')
   const { address, form } = await askProvider(request)
-  const landing = await visit(pathOf(new URL(address)), form)
-  if (landing.headers.location === undefined) throw refused('the site did not accept the sign-in', landing)
-  return headerOf(cookies)
+  const end = await visit(pathOf(new URL(address)), form)
+  return { answer: end, cookie: headerOf(cookies) }
+}
+
+/** @throws {Error} where the site did not accept the sign-in */
+export function cookieOfSignIn({ answer, cookie }: WalkEnd): string {
+  if (answer.headers.location === undefined) throw refused('the site did not accept the sign-in', answer)
+  return cookie
 }
 
 /** What the provider makes the browser do: post a form, or follow a redirect. */

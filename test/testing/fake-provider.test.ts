@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
-import express5, { type Express } from 'express'
+import express5, { type ErrorRequestHandler, type Express } from 'express'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { OidcError, type OidcOptions, type OpenIdConnect, openIdConnect, requiresAuth } from '../../lib/index.js'
 import { type FakeProvider, startFakeProvider } from '../../lib/testing/index.js'
 import { createAgent } from '../support/agent.js'
@@ -164,6 +165,59 @@ describe('a fake provider', () => {
     await assert.rejects(provider.signIn(site.app), /did not accept the sign-in: it answered 403/)
     await assert.rejects(provider.signIn(site.app, undefined, { path: '/fill' }), /did not send the browser/)
     await site.oidc.close()
+  })
+
+  for (const [error, status, code] of [
+    [undefined, 403, 'ERR_OIDC_ACCESS_DENIED'],
+    ['server_error', 400, 'ERR_OIDC_AUTHORIZATION_FAILED'],
+  ] as const) {
+    for (const options of [{}, { responseType: 'code', responseMode: 'query' }] as const) {
+      test(`refuses a sign-in with ${error ?? 'access_denied'} by ${options.responseMode ?? 'form_post'}, and shows what the site says`, async () => {
+        const site = createSite(provider, options)
+        const before = await ask(site, '/fill', '')
+        site.app.use(((failure, _req, res, _next) => {
+          res.status(failure.status).send(`<p>${failure.code} at ${failure.returnTo}</p>`)
+        }) as ErrorRequestHandler)
+        const refused = await provider.refuse(site.app, error, { path: '/claims', cookie: before.cookies.join('; ') })
+        assert.equal(refused.status, status)
+        assert.equal(refused.text, `<p>${code} at /claims</p>`)
+        assert.match(String(refused.headers['content-type']), /^text\/html/)
+        assert.equal((await ask(site, '/claims', refused.cookie)).status, 401)
+        const cookie = await provider.signIn(site.app, undefined, { cookie: refused.cookie })
+        assert.equal((await claimsOf(site, cookie)).sub, 'alice', 'the next sign-in is not refused')
+        await site.oidc.close()
+      })
+    }
+  }
+
+  test('issues JWT access tokens that an API can verify by the keys of the metadata', async () => {
+    const audience = 'https://api.example.com'
+    const issuing = await startFakeProvider({ audience, clientSecret: secret('client secret of the JWT provider') })
+    const site = createSite(issuing, {
+      scope: 'openid orders.read offline_access',
+      responseType: 'code id_token token',
+    })
+    const cookie = await issuing.signIn(site.app, { sub: 'bob', roles: ['clerk'] })
+    const metadata = await fetch(`${issuing.issuer}/.well-known/openid-configuration`)
+    const { jwks_uri: address } = (await metadata.json()) as { jwks_uri: string }
+    const keys = createRemoteJWKSet(new URL(address))
+    const rules = { issuer: issuing.issuer, audience, typ: 'at+jwt', algorithms: ['RS256'] }
+    for (const query of ['', '?fresh']) {
+      const { value } = JSON.parse((await ask(site, `/token${query}`, cookie)).body) as { value: string }
+      const { payload } = await jwtVerify(keepSecret('JWT access token', value), keys, rules)
+      assert.deepEqual(
+        { sub: payload.sub, roles: payload.roles, scope: payload.scope, client: payload.client_id },
+        { sub: 'bob', roles: ['clerk'], scope: 'openid orders.read offline_access', client: 'test-client' },
+      )
+    }
+    const own = await site.oidc.clientCredentials({ scope: 'orders.count', resource: 'https://reports.example.com' })
+    const { payload } = await jwtVerify(keepSecret('JWT of the client', own.value), keys, {
+      ...rules,
+      audience: 'https://reports.example.com',
+    })
+    assert.deepEqual([payload.sub, payload.scope], ['test-client', 'orders.count'])
+    await site.oidc.close()
+    await issuing.close()
   })
 
   test('checks the request, the client and the code verifier', async () => {
