@@ -73,7 +73,7 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
     const forceRefresh =
       options.forceRefresh === true && (options.refused === undefined || options.refused === current?.accessToken)
     const canRefresh = view.tokens?.refreshToken !== undefined
-    const pause = pauseOf(view, failureKey(purposeOf(options)), now)
+    const pause = pauseOf(view, failureKey(purposeOf(options)), site.now())
     if (current !== undefined && !forceRefresh && isFresh(current, minValidity, now)) {
       const seed = `${id} ${current.expiresAt}`
       if (canRefresh && pause === undefined && isDue(current, minValidity, now, seed))
@@ -82,7 +82,7 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
     }
     try {
       if (!canRefresh) throw expired(current !== undefined)
-      if (pause !== undefined) throw failureError(pause, now)
+      if (pause !== undefined) throw failureError(pause, site.now())
       return toAccessToken(await refresh(id, vault, view, options))
     } catch (error) {
       // What is left of the old token is better than an error, where the failure is not about the session.
@@ -99,7 +99,7 @@ export function createAccessTokens(services: Services, renewals: Renewals, revoc
    */
   async function checkRefreshToken(id: string, vault: TokenVault): Promise<void> {
     const view = await vault.open()
-    if (view === undefined || pauseOf(view, failureKey(''), epochSeconds(site)) !== undefined) return
+    if (view === undefined || pauseOf(view, failureKey(''), site.now()) !== undefined) return
     await refresh(id, vault, view, {}).catch(error => {
       if (isOver(error)) throw error
     })

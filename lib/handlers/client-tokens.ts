@@ -75,8 +75,8 @@ export function createClientTokens(services: Services, renewals: Renewals): Clie
     const isSettled = ({ tokens }: VaultView) =>
       isComplete(tokens) && isFresh(tokens, MIN_VALIDITY, epochSeconds(site)) && tokens.accessToken !== own?.accessToken
     if (isSettled(view) && isComplete(view.tokens)) return view.tokens
-    const pause = pauseOf(view, undefined, epochSeconds(site))
-    if (pause !== undefined) throw failureError(pause, epochSeconds(site))
+    const pause = pauseOf(view, undefined, site.now())
+    if (pause !== undefined) throw failureError(pause, site.now())
     const renewed = await renewals.renew({
       vault,
       view,

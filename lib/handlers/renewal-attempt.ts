@@ -2,7 +2,7 @@ import { OidcError } from '../errors.js'
 import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { RenewalFailure } from '../state/renewal-failure.js'
 import type { TokenVault, VaultView } from '../state/token-vault.js'
-import { backOff, isTemporary } from './back-off.js'
+import { backOff, failuresInRow, isTemporary } from './back-off.js'
 import { giveBack, isStoreAway, keepSaving, type Renewed, type Save, saveRenewal } from './renewal-save.js'
 import type { TokenGate } from './token-gate.js'
 
@@ -185,9 +185,11 @@ function noteOf(
   if (verdict === undefined) return {}
   const { error, pauses } = verdict
   const about = pauses === 'token' ? token : undefined
-  const count = (failures.find(note => note.token === about)?.count ?? 0) + 1
-  const retryAt = now().getTime() / 1000 + backOff(count, error)
-  return { failure: { code: error.code, count, retryAt, ...(about !== undefined && { token: about }) } }
+  const earlier = failures.find(note => note.token === about)
+  const count = failuresInRow(earlier, now())
+  const pause = backOff(count, error)
+  const retryAt = now().getTime() / 1000 + pause
+  return { failure: { code: error.code, count, retryAt, pause, ...(about !== undefined && { token: about }) } }
 }
 
 function renewedNote({ token }: Renewal): { readonly renewed?: string } {

@@ -62,8 +62,8 @@ export function createRenewals(site: Pick<Site, 'timeouts' | 'now' | 'log'>, gat
       view = await look(renewal)
       if (renewal.isSettled(view)) return view
       if (view.seen.failure !== renewal.view.seen.failure) {
-        const failure = pauseOf(view, renewal.token, now().getTime() / 1000)
-        if (failure !== undefined) throw failureError(failure, now().getTime() / 1000)
+        const failure = pauseOf(view, renewal.token, now())
+        if (failure !== undefined) throw failureError(failure, now())
       }
     }
   }

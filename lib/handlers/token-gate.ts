@@ -1,6 +1,6 @@
 import { OidcError } from '../errors.js'
 import { createElapsed } from '../time.js'
-import { retryAfterOf } from './back-off.js'
+import { late, retryAfterOf } from './back-off.js'
 
 /** How many token requests of this process may be under way at once. */
 const MOST_AT_ONCE = 50
@@ -13,6 +13,9 @@ const LONGEST_REST = 5
 
 /** Seconds between two probes, at least. */
 const SHORTEST_REST = 0.2
+
+/** Milliseconds after the last failure, or the rest after it, in which another failure makes the next rest longer. */
+const MEMORY = 60_000
 
 /**
  * The way to the token endpoint for renewals. It lets a bounded number pass at once, and after several failures in a row none for a
@@ -40,6 +43,7 @@ export function createTokenGate(now: () => Date): TokenGate {
   const elapsed = createElapsed(now)
   let failures = 0
   let reported = 0
+  let failedAt = 0
   let rest: { readonly until: number; readonly error: OidcError } | undefined
 
   const isResting = () => rest !== undefined && elapsed() < rest.until
@@ -92,17 +96,20 @@ export function createTokenGate(now: () => Date): TokenGate {
       }
       if (began < reported) return
       reported += 1
+      if (elapsed() - Math.max(failedAt, rest?.until ?? 0) > MEMORY)
+        failures = Math.min(failures, FAILURES_UNTIL_REST - 1)
       failures += 1
+      failedAt = elapsed()
       if (failures < FAILURES_UNTIL_REST) return
       rest = { error, until: elapsed() + restOf(failures - FAILURES_UNTIL_REST, error) * 1000 }
     },
   }
 }
 
-/** Seconds. All of it is chance, so that many processes do not ask at the same moment; `Retry-After` is heeded up to its bound. */
+/** Seconds. All of it is chance, so that many processes do not ask at the same moment; `Retry-After` is heeded up to its bound, and a little longer. */
 function restOf(earlier: number, error: OidcError): number {
   const longest = Math.min(LONGEST_REST, 2 ** earlier)
-  return Math.max(retryAfterOf(error) ?? 0, SHORTEST_REST + Math.random() * (longest - SHORTEST_REST))
+  return Math.max(late(retryAfterOf(error) ?? 0), SHORTEST_REST + Math.random() * (longest - SHORTEST_REST))
 }
 
 /** Failures that the next session would meet as well. */

@@ -6,6 +6,8 @@ export interface RenewalFailure {
   readonly code: string
   /** Seconds since the epoch, with a fraction. */
   readonly retryAt: number
+  /** Seconds between the failure and `retryAt`, with a fraction. */
+  readonly pause: number
   /** Failures in a row. */
   readonly count: number
   /** The only token it is about, see {@link failureKey}; left out: all tokens of the session. */
@@ -34,8 +36,8 @@ export function formatFailures(notes: readonly RenewalFailure[]): string {
   return notes.map(formatFailure).join(';')
 }
 
-function formatFailure({ code, retryAt, count, token }: RenewalFailure): string {
-  return `${count}:${retryAt.toFixed(3)}:${code}${token === undefined ? '' : `:${token}`}`
+function formatFailure({ code, retryAt, pause, count, token }: RenewalFailure): string {
+  return `${count}:${retryAt.toFixed(3)}:${pause.toFixed(3)}:${code}${token === undefined ? '' : `:${token}`}`
 }
 
 /** Anything {@link formatFailures} did not write is left out. */
@@ -47,8 +49,9 @@ export function parseFailures(text: string): readonly RenewalFailure[] {
 }
 
 function parseFailure(text: string): RenewalFailure | undefined {
-  const match = /^(\d{1,6}):(\d{1,12}\.\d{3}):([A-Z_0-9]{1,60})(?::([0-9a-f]{16}))?$/.exec(text)
+  const match = /^(\d{1,6}):(\d{1,12}\.\d{3}):(\d{1,3}\.\d{3}):([A-Z_0-9]{1,60})(?::([0-9a-f]{16}))?$/.exec(text)
   if (match === null) return undefined
-  const [, count, retryAt, code = '', token] = match
-  return { count: Number(count), retryAt: Number(retryAt), code, ...(token !== undefined && { token }) }
+  const [, count, retryAt, pause, code = '', token] = match
+  const numbers = { count: Number(count), retryAt: Number(retryAt), pause: Number(pause) }
+  return { ...numbers, code, ...(token !== undefined && { token }) }
 }

@@ -93,7 +93,7 @@ function contract(create: () => State): void {
     const state = create()
     const vault = state.vault(await signIn(state))
     const before = await openVault(vault)
-    const failure = { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', count: 3, retryAt: 1_735_689_612.5 }
+    const failure = { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', count: 3, retryAt: 1_735_689_612.5, pause: 2.25 }
     await vault.claim('a', before, 5_000)
     assert.equal(await vault.settle('a', before, { failure }), 'done')
     const after = await openVault(vault)
