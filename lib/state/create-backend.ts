@@ -2,7 +2,13 @@ import type { Backend } from './backend.js'
 import { warnOfEviction } from './eviction.js'
 import { createMemoryBackend } from './memory-backend.js'
 import { createRedisBackend } from './redis-backend.js'
-import { checkClient, createRedisClient, type OwnedRedisClient, type RedisClient } from './redis-client.js'
+import {
+  checkClient,
+  createRedisClient,
+  type OwnedRedisClient,
+  type RedisClient,
+  warnOfSentinel,
+} from './redis-client.js'
 import { createConnection } from './redis-connection.js'
 import { reasonOf, withDeadline } from './unavailable.js'
 
@@ -30,11 +36,13 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
     return connect(client, () => closeClient(client, timeout))
   }
   checkClient(redis)
+  warnOfSentinel(redis, log)
   return connect(redis, async () => {})
 
   function connect(client: RedisClient, close: () => Promise<void>): Backend {
-    const connection = createConnection(client, { timeout })
-    const owner = { clockKey: `${prefix}clock`, close }
+    const clockKey = `${prefix}clock`
+    const connection = createConnection(client, { timeout, probeKey: clockKey })
+    const owner = { clockKey, close }
     return warnOfEviction(createRedisBackend(client, connection, owner), client, connection, log)
   }
 }

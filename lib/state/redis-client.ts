@@ -22,6 +22,8 @@ export interface RedisClient {
     | undefined
   /** Connects a client that was made to wait (`lazyConnect`). */
   connect(): Promise<unknown>
+  /** Ends the connection, and connects anew where asked to. */
+  disconnect(reconnect?: boolean): void
   /** Listens to the state of the connection. */
   on(event: 'ready' | 'end', listener: () => void): unknown
   /** Stops listening. */
@@ -59,7 +61,6 @@ export interface OwnedRedisClient extends RedisClient {
   on(event: 'ready' | 'end', listener: () => void): unknown
   on(event: 'error', listener: (error: unknown) => void): unknown
   quit(): Promise<unknown>
-  disconnect(): void
 }
 
 const CONNECT_TIMEOUT = 5000
@@ -78,12 +79,37 @@ export function checkClient(client: RedisClient): void {
       'the Redis cluster needs scaleReads "master": a replica may know of a session that has ended',
     )
   }
+  if (optionOf(client, 'role') === 'slave') {
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'the Redis client needs role "master": a replica may know of a session that has ended',
+    )
+  }
+}
+
+/** Without this option a client of Sentinel writes to the old primary for about ten seconds after a planned fail-over. */
+export function warnOfSentinel(client: RedisClient, log: (line: string) => void): void {
+  if (!optionOf(client, 'sentinels') || optionOf(client, 'failoverDetector') === true) return
+  log('The Redis client for Sentinel loses writes in a planned fail-over; set failoverDetector: true in its options')
 }
 
 /** An option of an ioredis client; its own type of the options is not the same in all versions. */
 export function optionOf(client: object, name: string): unknown {
   const { options } = client as { readonly options?: Readonly<Record<string, unknown>> }
   return options?.[name]
+}
+
+/**
+ * Whether the client can leave the server it is connected to: it is not leaving already, and comes back. A cluster follows its
+ * primaries by itself.
+ */
+export function canReconnect(client: RedisClient): boolean {
+  if (client.status !== 'ready' || client.stream?.writable === false || isCluster(client)) return false
+  return typeof optionOf(client, 'retryStrategy') === 'function'
+}
+
+function isCluster(client: object): boolean {
+  return 'nodes' in client
 }
 
 /** The nodes that have to be asked when a command is not about one key. */
@@ -94,7 +120,7 @@ export function primariesOf(client: RedisClient): readonly RedisClient[] {
 
 /**
  * A client for a Redis at `url`. It queues nothing and resends nothing by itself, reconnects for ever with at most a second between
- * two attempts, and gives up a connection that has become silent or turned read-only, which is how it finds the new primary.
+ * two attempts, and gives up a connection that has become silent.
  * @throws {OidcError} ERR_OIDC_OPTIONS; the message never holds the URL, which may hold a password
  */
 export function createRedisClient(url: string): OwnedRedisClient {
@@ -110,7 +136,6 @@ export function createRedisClient(url: string): OwnedRedisClient {
     socketTimeout: SILENCE_TIMEOUT,
     keepAlive: 10_000,
     retryStrategy: (attempt: number) => jitter(Math.min(25 * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_DELAY)),
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   })
 }
 

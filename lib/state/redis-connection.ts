@@ -1,6 +1,7 @@
 import { observe } from '../diagnostics/publish.js'
 import type { RedisClient } from './redis-client.js'
-import { reasonOf, unavailable, wasCut } from './unavailable.js'
+import { createReplicaWatch } from './redis-replica.js'
+import { isOfReplica, isRefusal, reasonOf, unavailable, wasCut, wasUnsent } from './unavailable.js'
 import { createWriteGatherer } from './write-gatherer.js'
 
 export interface ConnectionSettings {
@@ -8,12 +9,15 @@ export interface ConnectionSettings {
   readonly timeout: number
   /** Commands that may be under way at once. Defaults to 2,000. */
   readonly maxPending?: number
+  /** A key that does not exist, to ask Redis whether it takes writes. Default: reads do not ask. */
+  readonly probeKey?: string
 }
 
 export interface Connection {
   /**
    * Sends one command. While the client is not ready the command waits here and not in the queue of the client, where nothing would
-   * bound it and where it would still be sent after we have given up.
+   * bound it and where it would still be sent after we have given up. A write that Redis refuses because it is a replica, or has lost
+   * its replicas, has changed nothing: it is sent again within the same time.
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
    */
   run<T>(command: string, send: (client: RedisClient) => Promise<T>): Promise<T>
@@ -25,65 +29,18 @@ export interface Connection {
 
 const MAX_PENDING = 2000
 
+/** Milliseconds until a refused write is sent again, doubled each time. */
+const FIRST_PAUSE = 25
+
 /** Commands with a deadline, over a client that may be slow, away or hung, and that may not be ours. */
 export function createConnection(client: RedisClient, settings: ConnectionSettings): Connection {
-  const { timeout, maxPending = MAX_PENDING } = settings
-  const gatherWrites = createWriteGatherer(client)
   const waiting = new Set<() => void>()
-  let pending = 0
+  const run = createRun(client, settings, waiting)
 
   function retryWaiting(): void {
     const starts = [...waiting]
     waiting.clear()
     for (const start of starts) start()
-  }
-
-  function run<T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>): Promise<T> {
-    let mayRepeat = isRead
-    return new Promise((resolve, reject) => {
-      if (pending >= maxPending) {
-        reject(unavailable(command, 'too many commands under way'))
-        return
-      }
-      pending += 1
-      const timer = setTimeout(() => {
-        mayRepeat = false
-        const neverSent = waiting.delete(start)
-        if (neverSent) pending -= 1
-        reject(unavailable(command, neverSent ? `client is ${client.status}` : 'timeout'))
-      }, timeout)
-
-      // A command that was sent counts until the client lets go of it, long after its deadline if need be: a hung Redis must
-      // not collect more of them than `maxPending`.
-      function settle(finish: () => void): void {
-        clearTimeout(timer)
-        pending -= 1
-        finish()
-      }
-      // Async, so that an exception of the client is a rejection like any other.
-      async function attempt(): Promise<T> {
-        gatherWrites()
-        return send(client)
-      }
-      function fail(error: unknown): void {
-        const repeats = mayRepeat && wasCut(error)
-        mayRepeat = false
-        if (repeats) start()
-        else settle(() => reject(unavailable(command, reasonOf(error))))
-      }
-      function start(): void {
-        // A connection that the other side has ended looks ready until it is closed.
-        if (client.status === 'ready' && client.stream?.writable !== false) {
-          attempt().then(value => settle(() => resolve(value)), fail)
-        } else if (client.status === 'end') {
-          settle(() => reject(unavailable(command, 'client is closed')))
-        } else {
-          waiting.add(start)
-          if (client.status === 'wait') client.connect().catch(() => {})
-        }
-      }
-      start()
-    })
   }
 
   client.on('ready', retryWaiting)
@@ -104,5 +61,82 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
       client.off('ready', retryWaiting)
       client.off('end', retryWaiting)
     },
+  }
+}
+
+type Run = <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => Promise<T>
+
+/** @param waiting what is to be called when the client is ready, or has ended */
+function createRun(client: RedisClient, settings: ConnectionSettings, waiting: Set<() => void>): Run {
+  const { timeout, maxPending = MAX_PENDING } = settings
+  const gatherWrites = createWriteGatherer(client)
+  const replica = createReplicaWatch(client, settings.probeKey)
+  let pending = 0
+
+  return <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => {
+    let mayRepeat = isRead
+    let isLate = false
+    let pause = FIRST_PAUSE
+    let refusal: string | undefined
+    let retry: NodeJS.Timeout | undefined
+    return new Promise<T>((resolve, reject) => {
+      if (pending >= maxPending) {
+        reject(unavailable(command, 'too many commands under way'))
+        return
+      }
+      pending += 1
+      const timer = setTimeout(() => {
+        isLate = true
+        const isUnsent = waiting.delete(start) || retry !== undefined
+        clearTimeout(retry)
+        if (isUnsent) pending -= 1
+        reject(unavailable(command, isUnsent ? (refusal ?? `client is ${client.status}`) : 'timeout'))
+      }, timeout)
+
+      // A command that was sent counts until the client lets go of it, long after its deadline if need be: a hung Redis must
+      // not collect more of them than `maxPending`.
+      function settle(finish: () => void): void {
+        clearTimeout(timer)
+        pending -= 1
+        finish()
+      }
+      // Async, so that an exception of the client is a rejection like any other.
+      async function attempt(): Promise<T> {
+        gatherWrites()
+        replica.begin()
+        if (isRead) replica.probe()
+        return send(client)
+      }
+      function succeed(value: T): void {
+        replica.end()
+        settle(() => resolve(value))
+      }
+      function fail(error: unknown): void {
+        replica.end()
+        const reason = reasonOf(error)
+        if (isOfReplica(reason)) replica.leave()
+        if (!isLate && isRefusal(reason)) {
+          refusal = reason
+          retry = setTimeout(start, pause)
+          pause *= 2
+        } else if (!isLate && (wasUnsent(error) || (mayRepeat && wasCut(error)))) {
+          if (!wasUnsent(error)) mayRepeat = false
+          start()
+        } else settle(() => reject(unavailable(command, reason)))
+      }
+      function start(): void {
+        retry = undefined
+        // A connection that the other side has ended looks ready until it is closed.
+        if (client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()) {
+          attempt().then(succeed, fail)
+        } else if (client.status === 'end') {
+          settle(() => reject(unavailable(command, 'client is closed')))
+        } else {
+          waiting.add(start)
+          if (client.status === 'wait') client.connect().catch(() => {})
+        }
+      }
+      start()
+    })
   }
 }

@@ -18,7 +18,8 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   const { code } = error as { readonly code?: unknown }
   // Redis before 7 puts its own words before those of a command that fails within a script.
-  const word = /^[A-Z]{2,24}(?= )/.exec(error.message.replace(/^ERR .*(?=\bWRONGTYPE )/, ''))?.[0]
+  const message = error.message.replace(/^ERR .*?\b(?=(?:WRONGTYPE|READONLY|NOREPLICAS|MASTERDOWN) )/, '')
+  const word = /^[A-Z]{2,24}(?= )/.exec(message)?.[0]
   if (word !== undefined) return word
   if (typeof code === 'string' && /^[A-Z_]{2,40}$/.test(code)) return code
   return /^[A-Za-z]{1,40}$/.test(error.name) ? error.name : 'unknown'
@@ -33,6 +34,21 @@ export function wasCut(error: unknown): boolean {
     /^(?:ECONNRESET|EPIPE|AbortError|MaxRetriesPerRequestError)$/.test(reasonOf(error)) ||
     (error instanceof Error && error.message.startsWith('Connection is closed'))
   )
+}
+
+/** Whether the client could not send the command, because the connection is being ended, and has no queue to keep it in. */
+export function wasUnsent(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable")
+}
+
+/** Whether only a replica says this. */
+export function isOfReplica(reason: string): boolean {
+  return reason === 'READONLY' || reason === 'MASTERDOWN'
+}
+
+/** Whether Redis has changed nothing because of its role, which may pass: a replica, or a primary that misses its replicas. */
+export function isRefusal(reason: string): boolean {
+  return isOfReplica(reason) || reason === 'NOREPLICAS'
 }
 
 /** What {@link unavailable} was told. */

@@ -20,6 +20,8 @@ export interface TcpProxy {
   turn(weather: Weather): void
   /** Milliseconds by which every piece in either direction is late. */
   delay(milliseconds: number): void
+  /** Where new connections lead from now on. */
+  aim(port: number): void
   /** Resets every connection there is. New ones are welcome. */
   cut(): void
   /** Cuts the connection in place of the reply to the next `times` requests that contain `text`: they arrive, and nobody hears of it. */
@@ -32,11 +34,12 @@ export interface TcpProxy {
 
 /** A wire on the loopback between a site and something it needs. Listens on a free port of 127.0.0.1 unless told otherwise. */
 export async function startTcpProxy(
-  target: number,
+  firstTarget: number,
   { host = '127.0.0.1', port: wanted = 0 }: { readonly host?: string; readonly port?: number } = {},
 ): Promise<TcpProxy> {
   const wires = new Set<{ readonly client: Socket; isDoomed: boolean }>()
   const held: (() => void)[] = []
+  let target = firstTarget
   let weather: Weather = 'fine'
   let lateness = 0
   let total = 0
@@ -112,6 +115,9 @@ export async function startTcpProxy(
     },
     delay(milliseconds) {
       lateness = milliseconds
+    },
+    aim(port) {
+      target = port
     },
     cut,
     cutReplies(text, times, how = 'reset') {

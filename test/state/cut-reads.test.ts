@@ -8,6 +8,7 @@ import { createConnection } from '../../lib/state/redis-connection.js'
 import { TIME } from '../../lib/state/redis-scripts.js'
 import { startTcpProxy, type TcpProxy } from '../faults/tcp-proxy.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
+import { calls, reads } from './backend-calls.js'
 
 /** What becomes of a command whose connection breaks before the reply comes. */
 
@@ -26,39 +27,7 @@ function open(client: RedisClient): Backend {
   })
 }
 
-/** Every method of a backend that sends something. */
-const calls: Readonly<Record<keyof Omit<Backend, 'close'>, (backend: Backend) => Promise<unknown>>> = {
-  read: backend => backend.read('key', ['t']),
-  readLogout: backend => backend.readLogout('key'),
-  readMark: backend => backend.readMark('key'),
-  hasHappened: backend => backend.hasHappened('key'),
-  getNote: backend => backend.getNote('key'),
-  members: backend => backend.members('key', 1),
-  hasMember: backend => backend.hasMember('key', 'member'),
-  keys: backend => backend.keys('key', 1),
-  time: backend => backend.time(),
-  ping: backend => backend.ping(),
-  create: backend => backend.create('key', { t: 'x' }, 60),
-  replace: backend => backend.replace('key', { t: 'x' }),
-  swap: backend => backend.swap('key', 1, Buffer.from('x')),
-  extend: backend => backend.extend('key', 1, 60),
-  remove: backend => backend.remove('key'),
-  retire: backend => backend.retire('key', 1, 60),
-  removeField: backend => backend.removeField('key', 't'),
-  setNote: backend => backend.setNote('key', 'x', 60),
-  once: backend => backend.once('key', 60),
-  writeMark: backend => backend.writeMark('key', 'x', 60),
-  removeMark: backend => backend.removeMark('key'),
-  markLogout: backend => backend.markLogout('key', { at: 1 }, 60),
-  addMember: backend => backend.addMember('key', 'member', 60, 1),
-  removeMember: backend => backend.removeMember('key', 'member'),
-  claim: backend =>
-    backend.claim('key', { owner: 'a', life: 1000, tokensSeen: '', failureSeen: '', needsTicket: false }),
-  settle: backend => backend.settle('key', { owner: 'a', needsTicket: false, fields: {}, clearsFailure: false }),
-  removeIf: backend => backend.removeIf('key', ''),
-}
-
-const repeated: readonly string[] = Object.keys(calls).slice(0, 10)
+const repeated: readonly string[] = Object.keys(reads)
 
 /** A client of which every command is cut. It remembers what it was to send. */
 function createCutClient(error: Error): { client: RedisClient; sent: [command: string, args: unknown[]][] } {

@@ -137,6 +137,8 @@ test('an error of the client becomes ours, with a word of it and nothing else', 
   const password = 'correct horse battery staple'
   const errors: readonly (readonly [Error, string])[] = [
     [Object.assign(new Error('READONLY You cannot write'), { command: { args: [password] } }), 'READONLY'],
+    [new Error("ERR Error running script (call to f_1): @user_script:2: -READONLY You can't write"), 'READONLY'],
+    [new Error('ERR Error running script (call to f_1): @user_script:2: -NOREPLICAS Not enough'), 'NOREPLICAS'],
     [new Error('OOM command not allowed'), 'OOM'],
     [new Error('NOAUTH Authentication required.'), 'NOAUTH'],
     [new Error(`WRONGPASS ${password}`), 'WRONGPASS'],
@@ -185,6 +187,20 @@ test('a read that was cut is sent again when the client is ready, and a command 
     await assert.rejects(ping(), { code })
     assert.equal(stub.sent, 3)
   }
+})
+
+test('a write that the client could not send is sent when the client is ready', async () => {
+  const { stub, ping } = open('ready')
+  stub.answer = async () => {
+    stub.status = 'reconnecting'
+    throw new Error("Stream isn't writeable and enableOfflineQueue options is false")
+  }
+  const waiting = ping()
+  await new Promise(setImmediate)
+  stub.answer = async () => 'PONG'
+  stub.become('ready')
+  assert.equal(await waiting, 'PONG')
+  assert.equal(stub.sent, 2)
 })
 
 test('a read that Redis has refused is not sent again', async () => {
