@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Scene } from '../handlers/scene.js'
 import { createAgent } from '../support/agent.js'
 import type { Claims, EndpointAnswer, RecordedRequest } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
@@ -8,7 +9,42 @@ import { startTokenSite } from '../tokens/token-site.js'
 import { attack, whoIs } from './bench.js'
 
 const now = () => Math.floor(Date.now() / 1000)
+/** A clock that stands still. */
+const frozen = new Date()
 const hybrid = { responseType: 'code id_token' } as const
+
+/** The browser begins a sign-in: everything secret that comes of it, up to the session. */
+async function secretsOfSignIn(scene: Pick<Scene, 'provider' | 'site'>): Promise<string[]> {
+  const agent = createAgent()
+  await agent.post(`${scene.site.url}/session?a=1`, {})
+  const anonymous = agent.cookies(scene.site.url).map(({ value }) => value)
+  await agent.visit(`${scene.site.url}/claims`)
+  const { query } = scene.provider.requestsTo('authorize').at(-1) ?? assert.fail('no request')
+  const { state = '', nonce = '', code_challenge: challenge = '' } = query
+  const verifier = scene.provider.requestsTo('token').at(-1)?.form.code_verifier ?? ''
+  return [state, nonce, challenge, verifier, ...anonymous, ...agent.cookies(scene.site.url).map(({ value }) => value)]
+}
+
+attack(
+  'CVE-2026-111260 CVE-2026-111259: who knows the clock and every number of Math.random knows no state, nonce, verifier or session id',
+  { oidc: { responseType: 'code id_token', now: () => frozen } },
+  async scene => {
+    const { random } = Math
+    const seen: string[] = []
+    try {
+      for (let browser = 0; browser < 3; browser += 1) {
+        let next = 0
+        Math.random = () => (next = (next + 0.377) % 1)
+        const secrets = await secretsOfSignIn(scene)
+        assert.ok(secrets.length >= 7 && secrets.every(value => value.length >= 43), `${secrets}`)
+        seen.push(...secrets)
+      }
+    } finally {
+      Math.random = random
+    }
+    assert.equal(new Set(seen).size, seen.length)
+  },
+)
 
 describe('an ID Token', () => {
   attack(
