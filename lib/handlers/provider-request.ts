@@ -14,10 +14,8 @@ export function answerProvider(res: Response, status: number, body?: object): vo
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-Content-Type-Options', 'nosniff')
   if (status === 503) res.setHeader('Retry-After', String(retryAfter))
-  const text = body === undefined ? '' : JSON.stringify(body)
-  if (text !== '') res.setHeader('Content-Type', 'application/json')
-  res.setHeader('Content-Length', String(Buffer.byteLength(text)))
-  res.end(text)
+  if (body !== undefined) res.setHeader('Content-Type', 'application/json')
+  res.end(body && JSON.stringify(body))
 }
 
 /**

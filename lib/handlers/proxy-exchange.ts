@@ -110,9 +110,7 @@ function passOn(incoming: IncomingMessage, res: Response, done: () => void): voi
   // A broken response breaks the connection: half of it must not look whole.
   pipeline(incoming, res, done)
   // What streams may have nothing to say for a while; what is short leaves together with its head.
-  setImmediate(() => {
-    if (!res.writableEnded && !res.destroyed) res.flushHeaders()
-  })
+  setImmediate(() => res.flushHeaders())
 }
 
 /** Only the code: what the network says may hold an address. */

@@ -66,9 +66,10 @@ export async function refreshTokens(
         const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid }
         return { change: now => buildRefreshChange(site, response, wanted, now), discard }
       } catch (error) {
-        if (!(error instanceof OidcError)) throw error
-        if (error.code === 'ERR_OIDC_REFRESH_REJECTED') discard()
-        if (error.code === 'ERR_OIDC_REFRESH_REJECTED') throw error
+        if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {
+          discard()
+          throw error
+        }
         // What was sent is not used, but it came for our refresh token, which is spent: the new one takes its place.
         return { change: now => keepRefreshToken(response.refresh_token, now), discard, error }
       }

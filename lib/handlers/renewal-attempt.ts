@@ -18,7 +18,7 @@ export interface Renewal {
   /** What a failure means. Left out: a rejection ends the session, and only what may pass by itself is noted. */
   judge?(error: OidcError): RefreshVerdict
   /** Asks the provider, once. What it throws is published, so that nobody else asks for a while. */
-  request(view: VaultView): Promise<Renewed & { readonly error?: OidcError }>
+  request(view: VaultView): Promise<Renewed & { readonly error?: unknown }>
 }
 
 /** What is done by whoever has the right to renew: ask, and write down what came of it, whatever that is. */
@@ -32,7 +32,7 @@ export interface RenewalAttempts {
 }
 
 /** What came of a request. */
-type Asked = { readonly renewed: Renewed & { readonly error?: OidcError } } | { readonly failed: unknown }
+type Asked = { readonly renewed: Renewed & { readonly error?: unknown } } | { readonly failed: unknown }
 
 interface AttemptSettings {
   readonly gate: TokenGate
@@ -74,7 +74,7 @@ export function createRenewalAttempts(settings: AttemptSettings): RenewalAttempt
       throw verdict?.error ?? asked.failed
     }
     const { renewed } = asked
-    const failed = renewed.error && judge(renewal, renewed.error)
+    const failed = judge(renewal, renewed.error)
     const note = renewed.error === undefined ? renewedNote(renewal) : noteOf(renewal, view, failed, now)
     const noted = { discard: renewed.discard, change: (seen: VaultView) => ({ ...renewed.change(seen), ...note }) }
     const kept = await save({ vault, owner, view, renewed: noted })
@@ -108,9 +108,7 @@ export function createRenewalAttempts(settings: AttemptSettings): RenewalAttempt
     release(vault, owner, view) {
       background.add(giveBack(vault, owner, view, savePatience))
     },
-    async settled() {
-      await background.settled()
-    },
+    settled: background.settled,
   }
 }
 

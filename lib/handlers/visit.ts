@@ -53,9 +53,14 @@ export class Visit {
 
   /** The sign-in this request belongs to. */
   ticket(): Ticket | undefined {
-    if (this.#ended || this.record === undefined || !this.services.host.holds(this.req, this.record.id))
-      return undefined
-    return this.#renewed ?? this.record.ticket()
+    return this.#signIn()?.ticket
+  }
+
+  #signIn(): { readonly id: string; readonly ticket: Ticket } | undefined {
+    const { record } = this
+    if (this.#ended || record === undefined || !this.services.host.holds(this.req, record.id)) return undefined
+    const ticket = this.#renewed ?? record.ticket()
+    return ticket && { id: this.#successor ?? record.id, ticket }
   }
 
   /** What this request sees of the sign-in from now on. */
@@ -65,11 +70,9 @@ export class Visit {
 
   /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED */
   signedIn(): { readonly id: string; readonly ticket: Ticket } {
-    const ticket = this.ticket()
-    if (ticket === undefined || this.record === undefined) {
-      throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
-    }
-    return { id: this.#successor ?? this.record.id, ticket }
+    const signIn = this.#signIn()
+    if (signIn === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+    return signIn
   }
 
   /**

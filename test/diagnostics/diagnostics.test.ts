@@ -69,6 +69,41 @@ describe('diagnostics', () => {
   )
 
   test(
+    'tell how an answer came, and what the provider says of an error',
+    inScene({ provider: {} }, async ({ agent, site, provider }) => {
+      await agent.visit(`${site.url}/claims`)
+      assert.deepEqual(
+        only('answer-received').map(({ method, path }) => [method, path]),
+        [['POST', '/callback']],
+      )
+      assert.ok(!('error' in (only('answer-received')[0]?.fields ?? {})))
+      events = []
+      provider.break({
+        response: fields => [
+          ['error', 'access_denied'],
+          ['error_description', 'not today'],
+          ...fields.filter(([name]) => name === 'state'),
+        ],
+      })
+      await createAgent().visit(`${site.url}/claims`)
+      const [refused] = only('answer-received')
+      assert.equal(refused?.fields.error, 'access_denied', JSON.stringify(refused))
+      assert.equal(refused.fields.error_description ?? refused.fields.description, 'not today', JSON.stringify(refused))
+    }),
+  )
+
+  test(
+    'tell an answer in the query as such',
+    inScene({ oidc: { responseType: 'code', responseMode: 'query' } }, async ({ agent, site }) => {
+      await agent.visit(`${site.url}/claims`)
+      assert.deepEqual(
+        only('answer-received').map(({ method }) => method),
+        ['GET'],
+      )
+    }),
+  )
+
+  test(
     'tell each call to the provider: where, how it was answered, and with which members',
     inScene({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)

@@ -74,6 +74,27 @@ test('an exchanged token is kept for as long as it is fresh, and apart by what i
   assert.notEqual((await exchange('audience=billing')).value, first.value)
 })
 
+test('exchanges that differ in one thing only are two: the token of the user, the audience, the resource, the scope', async () => {
+  const { advance } = await signedIn()
+  grantExchanges()
+  const one = 'audience=a&resource=https://a.example&scope=x'
+  const others = [
+    'audience=b&resource=https://a.example&scope=x',
+    'audience=a&resource=https://b.example&scope=x',
+    'audience=a&resource=https://a.example&scope=y',
+  ]
+  const values = []
+  for (const query of [one, ...others]) values.push((await exchange(query)).value)
+  assert.equal(new Set(values).size, 4)
+  for (const [index, query] of [one, ...others].entries()) assert.equal((await exchange(query)).value, values[index])
+  assert.equal(exchanges().length, 4)
+  advance(LIFE - 61)
+  await bench.token('?minValidity=3000')
+  await bench.signIn()
+  await exchange(one)
+  assert.equal(exchanges().length, 5)
+})
+
 test('exchanges of one process at the same time are one', async () => {
   await signedIn()
   grantExchanges()

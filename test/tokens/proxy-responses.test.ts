@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, test } from 'node:test'
 import type { Express } from 'express'
+import { forwardedByDefault } from '../../lib/handlers/proxy-fields.js'
 import { createProxySlots } from '../../lib/handlers/proxy-slots.js'
 import { openIdConnect, type ProxyOptions } from '../../lib/index.js'
 import { until } from '../support/redis.js'
@@ -194,6 +196,68 @@ test('the API gets headers of the list and of the option, and none that says who
     ['seven', 'a/b', '"1"'],
   )
   assert.equal(token, alice.token)
+})
+
+test('the API gets every field of the list that is documented', async () => {
+  await start()
+  const page = readFileSync(new URL('../../docs/tokens.md', import.meta.url), 'utf8').toLowerCase()
+  const named = forwardedByDefault.filter(name => !name.startsWith('if-'))
+  for (const name of named) assert.ok(page.includes(`\`${name}\``), `${name} is not documented`)
+  const names = [
+    'accept',
+    'accept-encoding',
+    'accept-language',
+    'cache-control',
+    'content-disposition',
+    'content-encoding',
+    'content-language',
+    'content-range',
+    'content-type',
+    'idempotency-key',
+    'if-match',
+    'if-modified-since',
+    'if-none-match',
+    'if-range',
+    'if-unmodified-since',
+    'last-event-id',
+    'pragma',
+    'prefer',
+    'range',
+    'traceparent',
+    'tracestate',
+    'user-agent',
+    'x-requested-with',
+  ]
+  const fields = names.map(name => `${name}: of the browser`)
+  await call(alice, [...fields, 'Content-Length: 1'], 'POST /api/x HTTP/1.1', 'x')
+  const { headers } = site.api.requests[0] ?? assert.fail('no request')
+  for (const name of names) assert.equal(headers.get(name), 'of the browser', name)
+})
+
+test('a call that fails after the site has responded, or the browser has left, is no error of the site', async () => {
+  const refused = (path: string) => sendBytes(site.port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  let reached = 0
+  await start({
+    before(app) {
+      app.use('/api/answered', (_req, res, next) => {
+        reached += 1
+        res.status(202).send('already')
+        next()
+      })
+      app.use('/api/gone', (_req, res, next) => {
+        reached += 1
+        res.destroy()
+        next()
+      })
+    },
+  })
+  assert.deepEqual((await refused('/api/answered')).statuses, [202])
+  assert.deepEqual((await refused('/api/gone')).statuses, [])
+  assert.equal(reached, 2)
+  assert.deepEqual(site.site.errors, [])
+  assert.deepEqual(site.api.requests, [])
+  assert.equal((await refused('/api/x')).statuses[0], 403)
+  assert.equal(site.site.errors.length, 1)
 })
 
 test('a site that responds itself while the API is thinking is not disturbed, and the call to the API ends', async () => {

@@ -39,6 +39,19 @@ test('a token with less scope is another one than the main one, whatever the ord
   assert.equal((await token()).scope, 'openid profile offline_access')
 })
 
+test('tokens for one API with different scopes are two tokens', async () => {
+  const { token, refreshes, provider } = await signedIn()
+  provider.break({ tokenResponse: ({ scope: _, ...body }) => body })
+  const scopes = ['openid', 'profile', 'openid%20profile']
+  const values: unknown[] = []
+  for (const scope of scopes) values.push((await token(`${orders}&scope=${scope}`)).value)
+  values.push((await token('?scope=openid')).value, (await token('?scope=profile')).value, (await token(orders)).value)
+  assert.equal(new Set(values).size, 6)
+  assert.equal((await token(`${orders}&scope=profile`)).value, values[1])
+  assert.equal((await token('?scope=profile')).value, values[4])
+  assert.equal(refreshes().length, 6)
+})
+
 test('two tokens asked for at once are two tokens, and each is right', async () => {
   const { token, refreshes, provider } = await signedIn()
   provider.break({ tokenResponse: ({ scope: _, ...body }) => body })
