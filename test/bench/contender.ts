@@ -7,6 +7,10 @@ export interface ContenderSettings {
   readonly issuer: string
   readonly redisUrl: string
   readonly responseType: string
+  /** The `index.js` of the build to use. Left out: this one. */
+  readonly build?: string
+  /** What `/api` is a proxy of. Left out: there is none. */
+  readonly api?: string
   /** Whether the callback asks userinfo, too. */
   readonly userInfo: boolean
 }

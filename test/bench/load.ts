@@ -21,6 +21,11 @@ export interface Load {
   /** Cookie headers, which go round. */
   readonly cookies: readonly string[]
   readonly connections: number
+  /** Default: GET. */
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Bytes of the body. Default: none. */
+  readonly bodySize?: number
   readonly seconds: number
 }
 
@@ -28,7 +33,11 @@ const SCRIPT = `
 local requests, at = {}, 0
 function init(args)
   for cookie in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format('GET', nil, cookie ~= '' and { Cookie = cookie } or {})
+    local headers = {}
+    for at = 4, #args, 2 do headers[args[at]] = args[at + 1] end
+    if cookie ~= '' then headers.Cookie = cookie end
+    local size = tonumber(args[3])
+    requests[#requests + 1] = wrk.format(args[2], nil, headers, size > 0 and string.rep('x', size) or nil)
   end
 end
 function request()
@@ -53,7 +62,8 @@ interface Summary {
 const run = promisify(execFile)
 
 /** Lets wrk ask a contender, and asks the contender what it cost. */
-export async function putLoadOn(contender: Contender, { path, cookies, connections, seconds }: Load): Promise<Cost> {
+export async function putLoadOn(contender: Contender, load: Load): Promise<Cost> {
+  const { path, cookies, connections, seconds, method = 'GET', headers = {}, bodySize = 0 } = load
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     const script = join(folder, 'load.lua')
@@ -64,6 +74,7 @@ export async function putLoadOn(contender: Contender, { path, cookies, connectio
     const { stdout } = await run('wrk', [
       ...['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--timeout', '10s'],
       ...['-s', script, contender.baseUrl + path, '--', list],
+      ...[method, String(bodySize), ...Object.entries(headers).flat()],
     ])
     const after = await contender.usage()
     const summary = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Summary

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { startRedis } from '../support/redis.js'
+import { measureBuilds } from './builds.js'
 import { measureCallbacks } from './callbacks.js'
 import type { Figure } from './figures.js'
 import { measureGrowth } from './growth.js'
@@ -11,7 +12,7 @@ import { describeMachine, drawBars, formatFigures, formatTable } from './report.
 import { measureSealing } from './sealing.js'
 
 /**
- * `npm run bench`, or `npm run bench -- quick`; names of parts measure only those; BENCH_ROUNDS says how often (9). Results go to the console, to
+ * `npm run bench`, or `npm run bench -- quick`; names of parts measure only those (`builds` is measured only then); BENCH_ROUNDS says how often (9). Results go to the console, to
  * `.tmp/bench/result.json`, and with `chart` to docs/images/performance.svg.
  */
 const CONTENDERS = [
@@ -44,6 +45,7 @@ const parts: Readonly<Record<string, () => Promise<Part> | Part>> = {
   memory: () => measureMemory(provider, redis.url, words.has('quick') ? 200 : 2000),
   imports: () => measureImports(words.has('quick') ? 5 : 21),
   sealing: () => ({ figures: [], table: measureSealing() }),
+  builds: () => measureBuilds(provider, redis.url, pace),
 }
 
 interface Part {
@@ -52,7 +54,8 @@ interface Part {
 }
 
 const asked = Object.keys(parts).filter(name => words.has(name))
-for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
+const usual = Object.keys(parts).filter(name => name !== 'builds')
+for (const name of asked.length > 0 ? asked : usual) {
   const part = await parts[name]?.()
   if (part === undefined) continue
   figures.push(...part.figures)

@@ -75,8 +75,8 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
   [{ ...base, ...passed, type: 'sign-in-finished', outcome: 'signed-in' }, '[abc] sign-in over: signed-in, 1.2 ms'],
 ]
 
-/** What a process says that makes the middleware and then has an event. */
-async function errorsOf(environment: NodeJS.ProcessEnv): Promise<string> {
+/** What a process says that makes the middleware and then has an event, after `strange` ones of something else. */
+async function errorsOf(environment: NodeJS.ProcessEnv, strange: readonly string[] = []): Promise<string> {
   const script = `
     import { channel } from 'node:diagnostics_channel'
     import { startReadableLog } from './lib/diagnostics/readable-log.ts'
@@ -92,6 +92,7 @@ async function errorsOf(environment: NodeJS.ProcessEnv): Promise<string> {
     startReadableLog()
     const events = channel('express-hybrid-oidc')
     console.error('somebody listens:', events.hasSubscribers)
+    ${strange.map(message => `events.publish(${message})`).join('\n')}
     events.publish({ at: 0, type: 'store-trouble', command: 'PING', reason: '100 %s' })
     await oidc.close()`
   const { stderr } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
@@ -110,6 +111,20 @@ describe('the readable log', () => {
     const text = await errorsOf({ NODE_DEBUG: 'express-hybrid-oidc' })
     assert.match(text, /somebody listens: true/)
     assert.equal(text.split('Redis PING: 100 %s').length, 2, text)
+  })
+
+  test('passes over what something else has published on the channel', async () => {
+    const strange = [
+      'null',
+      'undefined',
+      '7',
+      '{ type: "step" }',
+      '{ passed: false }',
+      '{ type: "provider-call", passed: true }',
+    ]
+    const text = await errorsOf({ NODE_DEBUG: 'express-hybrid-oidc' }, strange)
+    assert.equal(text.split('Redis PING: 100 %s').length, 2, text)
+    assert.ok(!/TypeError/.test(text), text)
   })
 
   test('is not there otherwise, and nobody listens', async () => {

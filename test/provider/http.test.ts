@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { createHttp } from '../../lib/provider/http.js'
+import { createSelfSigned } from '../attacks/self-signed.js'
 import { secret } from '../support/secrets.js'
 import { type Answer, createLocalServer, json, rejected, reset, text } from './support.js'
 
@@ -347,6 +350,37 @@ test('a GET that is asked again has what is left of the deadline, and no new one
   assert.equal(attempts.length, 2)
   t.mock.timers.tick(20_000)
   assert.equal(((await asked).cause as { reason: string }).reason, 'TimeoutError')
+})
+
+test('a redirect of an https provider to plain http is not followed, on this machine neither, by a GET nor by a POST', async t => {
+  const plain = await createLocalServer(t)
+  plain.on('/elsewhere', json({ issuer: 'https://op.test' }))
+  const { key, cert } = createSelfSigned()
+  let asked = 0
+  let status = 302
+  const secure = createServer({ key, cert }, (_req, res) => {
+    asked += 1
+    res.writeHead(status, { location: `${plain.origin}/elsewhere`, 'content-type': 'application/json' }).end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(secure, 'listening')
+  const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  t.after(() => {
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
+    secure.close().closeAllConnections()
+  })
+  const origin = `https://127.0.0.1:${(secure.address() as AddressInfo).port}`
+  for (const way of [{}, { fetch }]) {
+    const http = createHttp(way)
+    for (status of [301, 302, 303, 307, 308]) {
+      const bearer = secret('access token of a redirect')
+      await rejected(http.getJson(`${origin}/userinfo`, { bearer }), 'ERR_OIDC_PROVIDER_RESPONSE')
+      await rejected(http.postForm(`${origin}/token`, { code: '1' }, {}), 'ERR_OIDC_PROVIDER_RESPONSE')
+    }
+  }
+  assert.equal(asked, 20)
+  assert.deepEqual(plain.seen, [])
 })
 
 test('a fetch that hides or follows redirects does not get away with it', async () => {

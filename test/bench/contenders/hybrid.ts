@@ -1,6 +1,6 @@
 import express from 'express'
 import { Redis } from 'ioredis'
-import { openIdConnect } from '../../../lib/index.js'
+import * as own from '../../../lib/index.js'
 import { CART, CLIENT, type CreateContender, describePerson, SCOPE, SESSION_SECRET } from '../contender.js'
 
 declare module 'express-session' {
@@ -10,7 +10,9 @@ declare module 'express-session' {
 }
 
 /** This package. */
-export const createHybrid: CreateContender = async ({ baseUrl, issuer, redisUrl, responseType, userInfo }) => {
+export const createHybrid: CreateContender = async ({ build, api, ...settings }) => {
+  const { baseUrl, issuer, redisUrl, responseType, userInfo } = settings
+  const { openIdConnect } = build === undefined ? own : ((await import(build)) as typeof own)
   const oidc = openIdConnect({
     issuer,
     baseUrl,
@@ -25,6 +27,7 @@ export const createHybrid: CreateContender = async ({ baseUrl, issuer, redisUrl,
   await oidc.ready()
   const app = express()
   app.use(oidc)
+  if (api !== undefined) app.use(oidc.proxy('/api', { target: api }))
   app.get('/page', (req, res) => void res.json(describePerson(req.oidc.user ?? {})))
   app.get('/cart', (req, res) => {
     res.json({ ...describePerson(req.oidc.user ?? {}), items: req.session.cart?.items.length })
