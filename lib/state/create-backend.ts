@@ -7,7 +7,7 @@ import {
   createRedisClient,
   type OwnedRedisClient,
   type RedisClient,
-  warnOfSentinel,
+  warnOfOptions,
 } from './redis-client.js'
 import { createConnection } from './redis-connection.js'
 import { reasonOf, withDeadline } from './unavailable.js'
@@ -36,7 +36,7 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
     return connect(client, () => closeClient(client, timeout))
   }
   checkClient(redis)
-  warnOfSentinel(redis, log)
+  warnOfOptions(redis, log)
   return connect(redis, async () => {})
 
   function connect(client: RedisClient, close: () => Promise<void>): Backend {

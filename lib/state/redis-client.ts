@@ -87,10 +87,16 @@ export function checkClient(client: RedisClient): void {
   }
 }
 
-/** Without this option a client of Sentinel writes to the old primary for about ten seconds after a planned fail-over. */
-export function warnOfSentinel(client: RedisClient, log: (line: string) => void): void {
-  if (!optionOf(client, 'sentinels') || optionOf(client, 'failoverDetector') === true) return
-  log('The Redis client for Sentinel loses writes in a planned fail-over; set failoverDetector: true in its options')
+/** Says which options of a client lose writes in a fail-over, or keep commands for ever. A cluster has them per node. */
+export function warnOfOptions(client: RedisClient, log: (line: string) => void): void {
+  const option = (name: string) => optionOf(client, name)
+  if (option('sentinels') && option('failoverDetector') !== true) {
+    log('The Redis client for Sentinel loses writes in a planned fail-over; set failoverDetector: true in its options')
+  }
+  const isForgotten = option('autoResendUnfulfilledCommands') === false && option('maxRetriesPerRequest') !== 0
+  if (isForgotten && !option('commandTimeout')) {
+    log('The Redis client never ends a command whose connection breaks; set maxRetriesPerRequest: 0 in its options')
+  }
 }
 
 /** An option of an ioredis client; its own type of the options is not the same in all versions. */

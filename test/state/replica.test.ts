@@ -141,6 +141,16 @@ for (const [version, create] of Object.entries(versions)) {
     assert.deepEqual(logOf(create({ lazyConnect: true })), [])
   })
 
+  test(`a client that neither resends nor ends a command that was cut gets one line at start, by ${version}`, () => {
+    const options = { lazyConnect: true, autoResendUnfulfilledCommands: false }
+    const [line, ...more] = logOf(create(options))
+    assert.match(line ?? '', /maxRetriesPerRequest: 0/)
+    assert.deepEqual(more, [])
+    for (const enough of [{ maxRetriesPerRequest: 0 }, { commandTimeout: 2_000 }]) {
+      assert.deepEqual(logOf(create({ ...options, ...enough })), [])
+    }
+  })
+
   test(`a client for the replicas of Sentinel is refused at start, by ${version}`, () => {
     assert.throws(() => logOf(create({ ...sentinel, role: 'slave' })), { code: 'ERR_OIDC_OPTIONS' })
   })

@@ -99,21 +99,63 @@ export interface SentinelSetup {
   readonly sentinels: readonly { readonly host: string; readonly port: number }[]
   readonly primary: RedisServer
   readonly replica: RedisServer
+  readonly replicas: readonly RedisServer[]
+  /** A planned fail-over, as an operator begins it. */
+  failOver(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A primary, a replica in sync with it, and one sentinel that promotes the replica about a second after the primary is gone. */
-export async function startSentinel(): Promise<SentinelSetup> {
+/** A primary, replicas in sync with it, and sentinels that promote one about a second after the primary is gone. */
+export async function startSentinel({
+  replicas: replicaCount = 1,
+  sentinels: sentinelCount = 1,
+} = {}): Promise<SentinelSetup> {
   const name = 'main'
   const primary = await startRedis()
-  const replica = await startRedis({ args: ['--replicaof', `127.0.0.1 ${primary.port}`] })
-  await until('the replica is in sync', async () =>
-    String(await replica.command('INFO', 'replication')).includes('master_link_status:up'),
+  const replicas = await Promise.all(
+    Array.from({ length: replicaCount }, () => startRedis({ args: ['--replicaof', `127.0.0.1 ${primary.port}`] })),
   )
+  for (const replica of replicas) {
+    await until('the replica is in sync', async () =>
+      String(await replica.command('INFO', 'replication')).includes('master_link_status:up'),
+    )
+  }
+  const quorum = Math.floor(sentinelCount / 2) + 1
+  const sentinels = await Promise.all(
+    Array.from({ length: sentinelCount }, () => startOneSentinel(name, primary, quorum)),
+  )
+  for (const { admin } of sentinels) {
+    await until('the sentinel knows the replicas and the other sentinels', async () => {
+      const known = String(await admin.call('SENTINEL', 'REPLICAS', name))
+      const others = (await admin.call('SENTINEL', 'SENTINELS', name)) as unknown[]
+      return replicas.every(({ port }) => known.includes(String(port))) && others.length === sentinelCount - 1
+    })
+  }
+  return {
+    name,
+    sentinels: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
+    primary,
+    replica: replicas[0] as RedisServer,
+    replicas,
+    async failOver() {
+      await until('the sentinel agrees', () =>
+        (sentinels[0]?.admin.call('SENTINEL', 'FAILOVER', name) ?? Promise.reject()).then(
+          () => true,
+          () => false,
+        ),
+      )
+    },
+    async stop() {
+      await Promise.all([...sentinels.map(({ stop }) => stop()), primary.stop(), ...replicas.map(({ stop }) => stop())])
+    },
+  }
+}
+
+async function startOneSentinel(name: string, primary: RedisServer, quorum: number) {
   const directory = mkdtempSync(join(tmpdir(), 'sentinel-'))
   const port = await unusedPort()
   const lines = [
-    `sentinel monitor ${name} 127.0.0.1 ${primary.port} 1`,
+    `sentinel monitor ${name} 127.0.0.1 ${primary.port} ${quorum}`,
     `sentinel down-after-milliseconds ${name} 500`,
     `sentinel failover-timeout ${name} 3000`,
   ]
@@ -127,17 +169,12 @@ export async function startSentinel(): Promise<SentinelSetup> {
   ])
   const admin = new Redis(port, '127.0.0.1')
   admin.on('error', () => {})
-  await until('the sentinel knows the replica', async () =>
-    String(await admin.call('SENTINEL', 'REPLICAS', name)).includes(String(replica.port)),
-  )
-  admin.disconnect()
   return {
-    name,
-    sentinels: [{ host: '127.0.0.1', port }],
-    primary,
-    replica,
+    port,
+    admin,
     async stop() {
-      await Promise.all([end(child), primary.stop(), replica.stop()])
+      admin.disconnect()
+      await end(child)
       rmSync(directory, { recursive: true, force: true })
     },
   }

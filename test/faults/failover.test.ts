@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { after, describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
+import { type Agent, createAgent } from '../support/agent.js'
+import { type RedisServer, type SentinelSetup, startSentinel, until } from '../support/redis.js'
+import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { scale } from './scale.js'
+import { watchProcess } from './watch.js'
+
+/**
+ * A real primary, its replicas and three real sentinels, while people sign in, sign out and refresh. Beside each of these writes goes a
+ * plain SET of a client with the same settings: what Redis loses of those is what no site can keep.
+ */
+
+const watch = watchProcess()
+after(watch.check)
+
+interface Run {
+  readonly how: 'planned' | 'crash'
+  readonly replicas?: number
+  readonly failoverDetector?: boolean
+  /** `min-replicas-to-write` of the primary: all its replicas. */
+  readonly guard?: boolean
+  readonly client?: typeof Redis5 | typeof Redis
+}
+
+const WORKERS = 6
+const QUIET = 10
+const REFRESHERS = 10
+const SIGN_OUTS = 40 * Math.min(scale, 5)
+
+/** What was acknowledged. A loss is dated by when it was asked for and when the answer was there. */
+interface Write<T> {
+  readonly what: T
+  readonly askedAt: number
+  readonly acknowledgedAt: number
+}
+
+interface Traffic {
+  readonly signedIn: Write<Agent>[]
+  readonly signedOut: Write<string>[]
+  readonly plain: Write<string>[]
+  /** SET and WAIT for all replicas. */
+  readonly waited: Write<string>[]
+  readonly statuses: Map<number, number>
+  cookiesTaken: number
+  setTime: number
+  waitTime: number
+  setCount: number
+  end(): Promise<void>
+}
+
+const sidOf = (agent: Agent, { site }: TokenSite) => agent.cookies(site.url).find(({ name }) => name === 'sid')?.value
+
+async function signIn({ site, now }: TokenSite): Promise<{ agent: Agent; status: number }> {
+  const agent = createAgent({ now: () => now() * 1000 })
+  const { status } = await agent.visit(`${site.url}/login?returnTo=/claims`, { from: null })
+  return { agent, status }
+}
+
+async function signInMany(stage: TokenSite, count: number): Promise<Agent[]> {
+  const agents: Agent[] = []
+  while (agents.length < count) {
+    const more = await Promise.all(Array.from({ length: Math.min(10, count - agents.length) }, () => signIn(stage)))
+    for (const { agent, status } of more) {
+      assert.equal(status, 200)
+      agents.push(agent)
+    }
+  }
+  return agents
+}
+
+/** Whether a cookie still is a session. */
+async function lives(cookie: string, { site }: TokenSite): Promise<boolean> {
+  const page = await createAgent().fetch(`${site.url}/claims`, {
+    from: `${site.url}/`,
+    headers: { cookie: `sid=${cookie}` },
+  })
+  assert.ok(page.status === 200 || page.status === 401, `${page.status}`)
+  return page.status === 200
+}
+
+interface People {
+  readonly quiet: readonly Agent[]
+  readonly leaving: Agent[]
+  readonly refreshing: readonly Agent[]
+}
+
+/** Begins to write, and goes on until it is told to end. */
+function startTraffic(stage: TokenSite, control: Redis | Redis5, people: People, replicas: number): Traffic {
+  const { site } = stage
+  let goes = true
+  let count = 0
+  let round = 0
+  const traffic: Traffic = {
+    ...{ signedIn: [], signedOut: [], plain: [], waited: [], statuses: new Map() },
+    ...{ cookiesTaken: 0, setTime: 0, waitTime: 0, setCount: 0 },
+    async end() {
+      goes = false
+      await Promise.all(workers)
+    },
+  }
+  const see = (status: number) => void traffic.statuses.set(status, (traffic.statuses.get(status) ?? 0) + 1)
+
+  async function setPlain(): Promise<void> {
+    count += 1
+    const key = `control:${count}`
+    const from = performance.now()
+    await control.set(key, '1')
+    traffic.plain.push({ what: key, askedAt: from, acknowledgedAt: performance.now() })
+    traffic.setTime += performance.now() - from
+    const middle = performance.now()
+    const replies = await control.pipeline().set(`${key}:waited`, '1').call('WAIT', replicas, 100).exec()
+    const kept = replies?.[1]?.[1]
+    if (kept !== replicas) return
+    traffic.waited.push({ what: `${key}:waited`, askedAt: middle, acknowledgedAt: performance.now() })
+    traffic.waitTime += performance.now() - middle
+    traffic.setCount += 1
+  }
+
+  async function writeOnce(): Promise<void> {
+    round += 1
+    const askedAt = performance.now()
+    const { agent, status } = await signIn(stage)
+    see(status)
+    if (status === 200) traffic.signedIn.push({ what: agent, askedAt, acknowledgedAt: performance.now() })
+
+    const leaver = people.leaving.pop()
+    if (leaver !== undefined) {
+      const cookie = sidOf(leaver, stage) ?? ''
+      const askedAt = performance.now()
+      const page = await leaver.post(`${site.url}/logout?local=1`, {})
+      see(page.status)
+      if (page.status < 400) traffic.signedOut.push({ what: cookie, askedAt, acknowledgedAt: performance.now() })
+    }
+    const refresher = people.refreshing[round % people.refreshing.length] as Agent
+    see((await refresher.fetch(`${site.url}/fresh?force=1`)).status)
+    const looker = people.quiet[round % people.quiet.length] as Agent
+    const page = await looker.fetch(`${site.url}/claims`)
+    see(page.status)
+    if (page.hops.some(({ setCookies }) => setCookies.some(cookie => /^sid=;/.test(cookie)))) traffic.cookiesTaken += 1
+  }
+
+  const workers = Array.from({ length: WORKERS }, async () => {
+    while (goes) {
+      await Promise.all([writeOnce(), setPlain().catch(() => {}), sleep(15)])
+    }
+  })
+  return traffic
+}
+
+interface Outcome {
+  readonly traffic: Traffic
+  readonly lost: readonly Write<unknown>[]
+  readonly undone: readonly Write<unknown>[]
+  readonly lostPlain: readonly Write<unknown>[]
+  readonly lostWaited: readonly Write<unknown>[]
+  readonly reused: number
+  /** When the fail-over began, when the primary was gone (if it was killed), when the replica was seen as the primary, and when the client was seen there. */
+  readonly moments: Readonly<Record<'began' | 'killed' | 'promoted' | 'arrived', number>>
+}
+
+async function failOver(setup: SentinelSetup, how: Run['how']): Promise<void> {
+  if (how === 'planned') await setup.failOver()
+  else await setup.primary.kill()
+}
+
+const isPrimary = async (server: RedisServer) => String(await server.command('ROLE')).startsWith('master')
+
+async function run(t: TestContext, { how, replicas = 1, guard, failoverDetector = true, client: Client = Redis }: Run) {
+  const setup = await startSentinel({ replicas, sentinels: 3 })
+  t.after(() => setup.stop())
+  const options = {
+    ...{ sentinels: [...setup.sentinels], name: setup.name, failoverDetector },
+    ...{ socketTimeout: 5_000, commandTimeout: 2_000, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
+  }
+  const [redis, control] = [new (Client as typeof Redis)(options), new (Client as typeof Redis)(options)]
+  for (const one of [redis, control]) one.on('error', () => {})
+  const stage = await startTokenSite({ provider: { alg: 'ES256' }, oidc: { redis, idTokenAlgorithm: 'ES256' } })
+  t.after(async () => {
+    await stage.close()
+    for (const one of [redis, control]) one.disconnect()
+  })
+  if (guard) await setup.primary.config('min-replicas-to-write', replicas)
+
+  const people: People = {
+    quiet: await signInMany(stage, QUIET),
+    leaving: await signInMany(stage, SIGN_OUTS),
+    refreshing: await signInMany(stage, REFRESHERS),
+  }
+  const gone = people.leaving.splice(0, 10)
+  const goneCookies = gone.map(agent => sidOf(agent, stage) ?? '')
+  for (const agent of gone) await agent.post(`${stage.site.url}/logout?local=1`, {})
+  await setup.primary.command('WAIT', replicas, 5_000)
+
+  const traffic = startTraffic(stage, control, people, replicas)
+  await sleep(400)
+  const began = performance.now()
+  await failOver(setup, how)
+  const killed = performance.now()
+  let next: RedisServer | undefined
+  await until('a replica is the primary', async () => {
+    for (const server of setup.replicas) if (await isPrimary(server)) next = server
+    return next !== undefined
+  })
+  const promoted = performance.now()
+  const primary = next as RedisServer
+  await until('both clients are there', () =>
+    [redis, control].every(
+      ({ status, stream }) => status === 'ready' && (stream as { remotePort?: number }).remotePort === primary.port,
+    ),
+  )
+  const arrived = performance.now()
+  await sleep(300)
+  await traffic.end()
+  await until('the site works', async () => (await stage.site.oidc.health()).ok)
+
+  // Long before the fail-over is safe, whatever happened.
+  for (const agent of people.quiet) assert.equal((await agent.fetch(`${stage.site.url}/claims`)).status, 200)
+  for (const cookie of goneCookies) assert.equal(await lives(cookie, stage), false)
+  assert.equal(traffic.cookiesTaken, 0)
+  for (const status of traffic.statuses.keys()) assert.ok([200, 303, 401, 503].includes(status), `${status}`)
+
+  async function absent(writes: readonly Write<string>[]): Promise<Write<string>[]> {
+    const there = await Promise.all(writes.map(({ what }) => primary.command('EXISTS', what)))
+    return writes.filter((_, at) => there[at] === 0)
+  }
+  const lost: Write<unknown>[] = []
+  for (const write of traffic.signedIn) if (!(await lives(sidOf(write.what, stage) ?? '', stage))) lost.push(write)
+  const undone: Write<unknown>[] = []
+  for (const write of traffic.signedOut) if (await lives(write.what, stage)) undone.push(write)
+  for (const agent of people.refreshing) await agent.fetch(`${stage.site.url}/fresh?force=1`)
+  const outcome: Outcome = {
+    ...{ traffic, lost, undone, reused: stage.provider.reusedRefreshTokens.length },
+    ...{ lostPlain: await absent(traffic.plain), lostWaited: await absent(traffic.waited) },
+    moments: { began, killed, promoted, arrived },
+  }
+  report(t, outcome)
+  return outcome
+}
+
+function report(t: TestContext, { traffic, lost, undone, lostPlain, lostWaited, reused, moments }: Outcome): void {
+  const { began, promoted, arrived } = moments
+  const share = (losses: readonly unknown[], all: readonly unknown[]) => `${losses.length} of ${all.length}`
+  const statuses = [...traffic.statuses].map(([status, count]) => `${count} x ${status}`).join(', ')
+  const mean = (time: number, count: number) => (time / Math.max(1, count)).toFixed(2)
+  t.diagnostic(
+    `sign-ins lost ${share(lost, traffic.signedIn)}, sign-outs undone ${share(undone, traffic.signedOut)}, refresh tokens ` +
+      `sent twice ${reused}, cookies of earlier sessions taken ${traffic.cookiesTaken}; control: plain SETs lost ` +
+      `${share(lostPlain, traffic.plain)}, SETs with WAIT lost ${share(lostWaited, traffic.waited)} ` +
+      `(${mean(traffic.setTime, traffic.plain.length)} and ${mean(traffic.waitTime, traffic.setCount)} ms); ` +
+      `new primary after ${(promoted - began).toFixed(0)} ms, client there after ${(arrived - began).toFixed(0)} ms; ${statuses}`,
+  )
+}
+
+/** Nothing is lost but what the old primary has acknowledged until a moment, or after the fail-over has begun. */
+function assertLastMoment({ lost, undone, lostPlain, moments }: Outcome, until: number, isPlanned = true): void {
+  for (const { askedAt, acknowledgedAt } of [...lost, ...undone, ...lostPlain]) {
+    assert.ok(askedAt <= until, `asked ${askedAt - until} ms later`)
+    if (isPlanned) assert.ok(acknowledgedAt >= moments.began, `answered ${moments.began - acknowledgedAt} ms before`)
+  }
+}
+
+describe('fail-over by Sentinel', { concurrency: scale === 1 ? 4 : 1 }, () => {
+  for (const [version, client] of [
+    ['ioredis 6', Redis],
+    ['ioredis 5', Redis5],
+  ] as const) {
+    test(`planned, with failoverDetector, by ${version}: nothing is lost once the client is at the new primary`, async t => {
+      const outcome = await run(t, { how: 'planned', client })
+      assertLastMoment(outcome, outcome.moments.arrived)
+    })
+  }
+
+  test('planned, with min-replicas-to-write: nothing is lost that was written after the replica was promoted', async t => {
+    const outcome = await run(t, { how: 'planned', guard: true })
+    assertLastMoment(outcome, outcome.moments.promoted)
+  })
+
+  test('the primary crashes: nothing is lost that was written after it', async t => {
+    const outcome = await run(t, { how: 'crash' })
+    assertLastMoment(outcome, outcome.moments.killed, false)
+  })
+
+  if (scale > 1) {
+    test('planned, without failoverDetector: nothing is lost once the client is at the new primary', async t => {
+      const outcome = await run(t, { how: 'planned', failoverDetector: false })
+      assertLastMoment(outcome, outcome.moments.arrived)
+    })
+
+    for (const guard of [false, true]) {
+      test(`planned, with two replicas${guard ? ' and min-replicas-to-write' : ''}: nothing is lost once the client is there`, async t => {
+        const outcome = await run(t, { how: 'planned', replicas: 2, guard })
+        assertLastMoment(outcome, guard ? outcome.moments.promoted : outcome.moments.arrived)
+      })
+    }
+  }
+})
