@@ -69,8 +69,14 @@ export async function startRedis({ port = 0, args = [] }: RedisServerSettings = 
   }
 }
 
+export interface ClusterSetup {
+  /** Primaries, and the replica of the first, if there is one. */
+  readonly nodes: readonly RedisServer[]
+  stop(): Promise<void>
+}
+
 /** Three primaries that share all slots. */
-export async function startCluster(): Promise<{ readonly nodes: readonly RedisServer[]; stop(): Promise<void> }> {
+export async function startCluster(): Promise<ClusterSetup> {
   const members = await Promise.all([startClusterNode(), startClusterNode(), startClusterNode()])
   const nodes = members.map(({ node }) => node)
   const first = nodes[0] as RedisServer
@@ -89,6 +95,33 @@ export async function startCluster(): Promise<{ readonly nodes: readonly RedisSe
     nodes,
     async stop() {
       await Promise.all(nodes.map(node => node.stop()))
+    },
+  }
+}
+
+/** Three primaries that share all slots, and a replica of the first as the fourth node. */
+export async function startClusterWithReplica(): Promise<ClusterSetup> {
+  const { nodes, stop } = await startCluster()
+  const [first] = nodes as [RedisServer]
+  const { node: replica, busPort } = await startClusterNode()
+  await first.command('CLUSTER', 'MEET', '127.0.0.1', replica.port, busPort)
+  const id = String(await first.command('CLUSTER', 'MYID'))
+  await until('it is a replica', () =>
+    replica.command('CLUSTER', 'REPLICATE', id).then(
+      () => true,
+      () => false,
+    ),
+  )
+  for (const node of nodes) {
+    await until('every node knows the replica in sync', async () => {
+      const isKnown = String(await node.command('CLUSTER', 'NODES')).includes(`slave ${id}`)
+      return isKnown && String(await replica.command('INFO', 'replication')).includes('master_link_status:up')
+    })
+  }
+  return {
+    nodes: [...nodes, replica],
+    async stop() {
+      await Promise.all([stop(), replica.stop()])
     },
   }
 }
