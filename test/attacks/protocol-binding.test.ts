@@ -409,6 +409,15 @@ describe('starting a sign-in', () => {
         cookieHeader({ site }, victim).length < 8 * 1024,
         `${cookieHeader({ site }, victim).length} characters of cookies`,
       )
+      const own = victim.tab()
+      await own.fetch(`${site.url}/session?draft=1`, { method: 'POST', from: `${site.url}/` })
+      for (const path of ['/login', '/login?returnTo=/claims', '/claims']) {
+        const stranger = victim.tab()
+        await stranger.click(site.url + path, { from })
+        while (stranger.page?.forms[0]?.isAutomatic) await stranger.submitForm()
+        assert.equal(await whoIs({ site }, victim), 'alice-0001', path)
+        assert.deepEqual((await own.open(`${site.url}/session`)).json(), { draft: '1' }, path)
+      }
     },
   )
 

@@ -58,7 +58,7 @@ describe('a sign-out', () => {
   attack(
     'another site signs nobody out: not by a link, a form, an image, a frame or a script',
     {},
-    async ({ site, victim, evil }) => {
+    async ({ site, victim, evil, provider }) => {
       const from = `${evil.url}/`
       for (const path of ['/logout', '/logout?local=1', '/logout?returnTo=/x&local=1']) {
         const pages = [
@@ -82,6 +82,24 @@ describe('a sign-out', () => {
         ]
         for (const page of pages) assert.deepEqual([page.status, page.hops[0]?.setCookies], [200, []], path)
         assert.equal(await whoIs({ site }, victim), 'alice-0001', path)
+      }
+      const issuer = encodeURIComponent(provider.issuer)
+      for (const path of ['/logout/frontchannel', `/logout/frontchannel?iss=${issuer}&sid=guessed`]) {
+        for (const page of [
+          await victim.click(site.url + path, { from, redirect: 'manual' }),
+          await victim.post(site.url + path, 'a=b', { from, redirect: 'manual' }),
+          await victim.frame(site.url + path, { from, redirect: 'manual' }),
+          await victim.fetch(site.url + path, { from, credentials: 'include', redirect: 'manual' }),
+          await victim.fetch(site.url + path, {
+            from,
+            credentials: 'include',
+            headers: { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
+            redirect: 'manual',
+          }),
+        ]) {
+          assert.deepEqual(page.hops[0]?.setCookies, [], `${path} ${page.status}`)
+          assert.equal(await whoIs({ site }, victim), 'alice-0001', `${path} ${page.status}`)
+        }
       }
     },
   )

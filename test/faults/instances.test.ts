@@ -247,6 +247,17 @@ describe('clocks', () => {
         const agent = createAgent()
         assert.equal((await signIn(agent)).status, 200)
         assert.deepEqual(await seenBy(pair, agent), [200, 200])
+        const told = await createAgent().post(`${pair[n % 2]?.url}/logout/backchannel`, {
+          logout_token: await provider.createLogoutToken(),
+        })
+        assert.equal(told.status, 200)
+        assert.deepEqual(await seenBy(pair, agent), [401, 401])
+        // What comes in the same second at the provider counts as before the logout.
+        await sleep(1000)
+        assert.equal((await signIn(agent)).status, 200)
+        assert.deepEqual(await seenBy(pair, agent), [200, 200])
+        await agent.post(`${front.url}/logout?local=1`, {})
+        assert.deepEqual(await seenBy(pair, agent), [401, 401])
       }
     })
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { createAgent } from '../support/agent.js'
 import { until } from '../support/redis.js'
 import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
 
@@ -188,6 +189,8 @@ test('the clock of the site going ahead an hour and back again costs one refresh
   for (let at = 0; at < 5; at += 1) assert.equal((await token()).status, 200)
   assert.equal(refreshes().length, 1)
   assert.equal((await agent.open(`${site.url}/claims`)).status, 200)
+  const other = createAgent()
+  assert.equal((await other.visit(`${site.url}/claims`)).status, 200)
 })
 
 test('the clock of the site going back an hour refreshes nothing and ends nothing', async () => {
