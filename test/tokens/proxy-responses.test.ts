@@ -285,16 +285,19 @@ test('HEAD, 204 and 304 have no body, and the connection goes on', async () => {
   const responses = [
     'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n',
     'HTTP/1.1 204 No Content\r\n\r\n',
+    'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n',
     'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n',
   ]
   for (const [index, response] of responses.entries()) {
     site.api.respond(() => response)
-    const { text } = await sendBytes(
+    const { text, statuses } = await sendBytes(
       site.port,
       `${[`${index === 0 ? 'HEAD' : 'GET'} /api/x HTTP/1.1`, ...alice.lines, 'Connection: close'].join('\r\n')}\r\n\r\n`,
     )
     assert.match(text, /\r\n\r\n$/)
-    if (index === 0) assert.equal(fieldOf(text, 'content-length'), '99')
+    assert.deepEqual(statuses, [Number(response.slice(9, 12))])
+    // RFC 9110 section 8.6: none with 204.
+    assert.equal(fieldOf(text, 'content-length'), index === 0 ? '99' : undefined)
   }
   assert.equal(site.api.connections(), 1)
 })
