@@ -8,10 +8,10 @@ import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from './v
 import { secureUrlText } from './validation/url-rule.js'
 
 /*
- * The one description of all options. The check at the start, the tables of docs/options.md and that of the README follow from it.
+ * The one description of all options. The check at the start, the table of docs/options.md and its defaults follow from it.
  *
  * To add an option: declare it in options.ts, give it an entry here (the compiler asks for it), and read it in configuration.ts. Then
- * run `npx tsx test/tools/option-tables.ts`, which writes the tables. A rule is one of validation/rules.ts or option-rules.ts. What an
+ * run `npx tsx test/tools/option-tables.ts`, which writes the table. A rule is one of validation/rules.ts or option-rules.ts. What an
  * option may not be together with another one stands in option-conflicts.ts.
  */
 

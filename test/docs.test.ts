@@ -52,8 +52,11 @@ describe('the examples of the documentation', () => {
 
   test('are every block of TypeScript there is', () => {
     for (const page of pages) {
-      const fences = page.text.match(/^ *```(ts|typescript|js|javascript|tsx)\b/gm) ?? []
-      assert.equal(examplesOf(page).length, fences.length, page.name)
+      const fences = page.text.match(/^ *```(ts|typescript|js|javascript|tsx|mjs)\b/gm) ?? []
+      // Those of a whole site are run by test/getting-started.test.ts.
+      const ofSite =
+        page.name === 'docs/getting-started.md' ? (page.text.match(/^```js\n\/\/ [\w.-]+\.mjs$/gm) ?? []) : []
+      assert.equal(examplesOf(page).length + ofSite.length, fences.length, page.name)
     }
   })
 
@@ -85,6 +88,19 @@ test('a broken link, picture or heading would be found', () => {
   const text = '[a](nowhere.md) ![b](none.png) <img alt="c" src="c.png"> <source srcset="d.png"> [e](#nothing) `[f](x)`'
   const broken = targetsOf(text).filter(target => !leadsSomewhere('README.md', target))
   assert.deepEqual(broken, ['nowhere.md', 'none.png', '#nothing', 'c.png', 'd.png'])
+})
+
+test('links and pictures of the README work on npm: relative ones of plain Markdown, which npm resolves by `repository`', () => {
+  const { text } = readPage('README.md')
+  assert.deepEqual(text.match(/<(?:picture|source|img)\b/g) ?? [], [], 'npm does not resolve what is in HTML')
+  assert.deepEqual(
+    targetsOf(text).filter(target => target.startsWith('/')),
+    [],
+  )
+  assert.match(
+    readPage('.github/workflows/release.yml').text,
+    /npm pkg set repository\.type=git "repository\.url=git\+/,
+  )
 })
 
 test('every picture says in words what it shows', () => {

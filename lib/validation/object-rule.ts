@@ -3,7 +3,7 @@ import { kindOf } from './describe-value.js'
 import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from './place.js'
 import type { Output, Rule } from './rules.js'
 
-/** What docs/options.md and the README say about an option besides what its rule allows. */
+/** What docs/options.md says about an option besides what its rule allows. */
 export interface Description {
   /** One sentence, in Markdown. */
   readonly text: string

@@ -44,6 +44,18 @@ export function examplesOf({ name, text }: Page): Example[] {
   return examples
 }
 
+/**
+ * The files of a page that builds a whole site: its `js` blocks, which begin with the name of their file in a comment. Blocks of one name go on in
+ * one file.
+ */
+export function filesOf({ text }: Page): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const [, name = '', code = ''] of text.matchAll(/^```js\n\/\/ ([\w.-]+\.mjs)\n([\s\S]*?)^```$/gm)) {
+    files.set(name, `${files.get(name) ?? ''}${code}\n`)
+  }
+  return files
+}
+
 function lineOf(text: string, index: number): number {
   return text.slice(0, index).split('\n').length
 }

@@ -40,34 +40,18 @@ export function renderReference(): string {
   return ['| option | must be | default | what |', '|---|---|---|---|', ...rows].join('\n')
 }
 
-/** The table of the README: the options of the first level, with the names of the nested ones and their defaults. */
-export function renderOverview(): string {
-  const rows = Object.entries(optionsRule.members).map(([name, member]) => {
-    const { text = '' } = member
-    const nested = Object.entries(membersOf(member)).map(([key, { default: otherwise }]) =>
-      otherwise?.startsWith('`') ? `${key}: ${otherwise.slice(1, -1)}` : key,
-    )
-    // Names on the wire are for the reference, and some texts show the members themselves.
-    const isListed = nested.length > 0 && !text.includes('{') && !nested.some(key => key.includes('_'))
-    const names = isListed ? `: \`{ ${nested.join(', ')} }\`` : ''
-    return `| \`${name}\` | ${defaultOf(member)} | ${text}${names} |`
-  })
-  return ['| option | default | what |', '|---|---|---|', ...rows].join('\n')
-}
-
-const tables = { 'README.md': renderOverview, 'docs/options.md': renderReference }
-
+const page = 'docs/options.md'
 const begin = '<!-- option table: written by test/tools/option-tables.ts -->'
 const end = '<!-- option table ends -->'
 
-/** A page with its table as the description of the options has it now. */
-export function withTable(name: keyof typeof tables): string {
-  const { text } = readPage(name)
+/** The page with its table as the description of the options has it now. */
+export function withTable(): string {
+  const { text } = readPage(page)
   const [start, stop] = [text.indexOf(begin), text.indexOf(end)]
-  if (start < 0 || stop < start) throw new Error(`${name} has no place for the table of options`)
-  return `${text.slice(0, start)}${begin}\n\n${tables[name]()}\n\n${text.slice(stop)}`
+  if (start < 0 || stop < start) throw new Error(`${page} has no place for the table of options`)
+  return `${text.slice(0, start)}${begin}\n\n${renderReference()}\n\n${text.slice(stop)}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const name of ['README.md', 'docs/options.md'] as const) writeFileSync(join(root, name), withTable(name))
+  writeFileSync(join(root, page), withTable())
 }
