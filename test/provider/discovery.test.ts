@@ -79,7 +79,12 @@ test('metadata can be at another place, and still has to name the issuer', async
   assert.equal(server.count(PATH), 0)
 })
 
-const rejections: readonly { name: string; answer: (origin: string) => Answer; code: OidcErrorCode }[] = [
+const rejections: readonly {
+  name: string
+  answer: (origin: string) => Answer
+  code: OidcErrorCode
+  requests?: number
+}[] = [
   { name: 'another issuer', answer: () => json(metadataOf('https://else.test')), code: 'ERR_OIDC_METADATA_ISSUER' },
   {
     name: 'an issuer with a slash more',
@@ -105,9 +110,10 @@ const rejections: readonly { name: string; answer: (origin: string) => Answer; c
   { name: 'status 206', answer: o => json(metadataOf(o), 206), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   { name: 'status 503', answer: o => json(metadataOf(o), 503), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
   { name: 'status 429', answer: o => json(metadataOf(o), 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'a cut connection', answer: reset, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  // A read that is cut is made once more.
+  { name: 'a cut connection', answer: reset, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
 ]
-for (const { name, answer, code } of rejections) {
+for (const { name, answer, code, requests = 1 } of rejections) {
   test(`${name} instead of metadata is refused when nothing is known, and keeps what is known`, async t => {
     const { server, clock, discovery } = await setUp(t)
     server.on(PATH, answer(server.origin))
@@ -119,7 +125,7 @@ for (const { name, answer, code } of rejections) {
     server.on(PATH, answer(server.origin))
     clock.advance(48 * HOUR)
     assert.equal(await discovery.get(), known)
-    assert.equal(server.count(PATH), 3)
+    assert.equal(server.count(PATH), 1 + 2 * requests)
     assert.equal((discovery.status().error as OidcError).code, code)
   })
 }
