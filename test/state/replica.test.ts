@@ -17,7 +17,14 @@ before(async () => {
   one = await startRedis()
   two = await startRedis()
 })
-after(() => Promise.all([one.stop(), two.stop()]))
+after(async () => {
+  // Once, on a busy machine, something was left open; what it was is written, and the run does not wait for it.
+  setTimeout(() => {
+    console.log(`left open: ${process.getActiveResourcesInfo().join(' ')}`)
+    process.exit()
+  }, 20_000).unref()
+  await Promise.all([one.stop(), two.stop()])
+})
 
 interface Address {
   readonly backend: Backend
