@@ -64,7 +64,7 @@ export async function startTcpProxy(
     pipe(upstream, client, () => {
       if (losesReply) {
         cutting.left -= 1
-        if (cutting.how === 'reset') client.resetAndDestroy()
+        if (cutting.how === 'reset') reset(client)
         else client.end()
       }
       return wire.isDoomed || losesReply
@@ -87,7 +87,7 @@ export async function startTcpProxy(
   }
 
   function cut(): void {
-    for (const { client } of wires) client.resetAndDestroy()
+    for (const { client } of wires) reset(client)
     wires.clear()
   }
 
@@ -129,4 +129,10 @@ export async function startTcpProxy(
     },
     close: refuse,
   }
+}
+
+/** A socket that is being ended cannot be reset any more: Node would keep it, and could not end the process. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
