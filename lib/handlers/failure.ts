@@ -27,9 +27,9 @@ export function answerFailure(visit: Visit, error: unknown, next: NextFunction =
   const { req, res } = visit
   try {
     const isOurs = error instanceof OidcError && !res.headersSent
-    const hasHandler = hasErrorHandler(req.app)
+    const hasHandler = isOurs && hasErrorHandler(req.app)
     if (isOurs) announceFailure(visit, error)
-    if (isOurs && hasHandler) logBesideHandler(visit, error)
+    if (hasHandler) logBesideHandler(visit, error)
     if (isOurs && !hasHandler) showFailure(visit, error)
     else next(error)
   } catch (thrown) {

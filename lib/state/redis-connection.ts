@@ -73,6 +73,9 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
   const replica = createReplicaWatch(client, settings.probeKey)
   let pending = 0
 
+  /** A connection that the other side has ended looks ready until it is closed. */
+  const canSend = () => client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()
+
   return <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => {
     let mayRepeat = isRead
     let isLate = false
@@ -115,8 +118,9 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
         replica.end()
         const reason = reasonOf(error)
         if (isOfReplica(reason)) replica.leave()
-        if (!isLate && isRefusal(reason)) {
-          refusal = reason
+        // A client that looks ready and sends nothing is not asked at once: no timer would run any more, and so nothing would end it.
+        if (!isLate && (isRefusal(reason) || (wasUnsent(error) && canSend()))) {
+          refusal = isRefusal(reason) ? reason : undefined
           retry = setTimeout(start, pause)
           pause *= 2
         } else if (!isLate && (wasUnsent(error) || (mayRepeat && wasCut(error)))) {
@@ -126,8 +130,7 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
       }
       function start(): void {
         retry = undefined
-        // A connection that the other side has ended looks ready until it is closed.
-        if (client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()) {
+        if (canSend()) {
           attempt().then(succeed, fail)
         } else if (client.status === 'end') {
           settle(() => reject(unavailable(command, 'client is closed')))

@@ -203,6 +203,16 @@ test('a write that the client could not send is sent when the client is ready', 
   assert.equal(stub.sent, 2)
 })
 
+test('a client that looks ready and sends nothing is asked a few times, and the deadline ends it', async () => {
+  const { stub, ping } = open('ready')
+  stub.answer = async () => {
+    // Without pauses no timer would run: the test ends it.
+    throw new Error(stub.sent < 1000 ? "Stream isn't writeable and enableOfflineQueue options is false" : 'too many')
+  }
+  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'client is ready' })
+  assert.ok(stub.sent < 10, `sent ${stub.sent} times`)
+})
+
 test('a read that Redis has refused is not sent again', async () => {
   const { stub, read } = open('ready')
   const replies = [
