@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { answerFailure } from '../../lib/handlers/failure.js'
+import type { Visit } from '../../lib/handlers/visit.js'
 import { deny } from '../support/hostile-provider.js'
 import { inScene } from './scene.js'
 
@@ -119,4 +121,12 @@ describe('the callback refuses', () => {
       }),
     )
   }
+})
+
+test('an error that is not ours goes to the next handler, on a host that is not an app of Express, too', () => {
+  const visit = { req: {}, res: { headersSent: false } } as unknown as Visit
+  const passed: unknown[] = []
+  const error = new Error('of the site')
+  answerFailure(visit, error, thrown => passed.push(thrown))
+  assert.deepEqual(passed, [error])
 })

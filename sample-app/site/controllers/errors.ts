@@ -18,11 +18,10 @@ export const showNotFound: RequestHandler = (_req, res) => {
   show(res, { status: 404, code: 'NOT_FOUND', sentence: 'There is no such page.' })
 }
 
-/** Errors of the middleware carry a sentence that can be shown to anybody; of all others nothing is shown. */
+/** Errors of the middleware are in the log already, and carry a sentence that is safe to show; of all others nothing is shown. */
 export const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   if (res.headersSent) return next(error)
-  if (error instanceof OidcError) console.error(`site: ${error.code}: ${error.message}`)
-  else console.error('site:', error)
+  if (!(error instanceof OidcError)) console.error('site:', error)
   show(res, describe(error))
 }
 
