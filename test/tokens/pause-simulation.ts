@@ -56,10 +56,15 @@ const timeouts = { provider: 10_000, redis: 800 }
 
 type Refresh = () => Promise<{ access_token: string; token_type: string; expires_in: number }>
 
+/** With the code of the package. */
+export function recover(outage: Outage, seed = SEED): Promise<Recovery> {
+  return runInVirtualTime(seed, time => simulate(time, outage, refresh => createSite(time, outage, refresh)))
+}
+
 export async function compare(outage: Outage, seed = SEED): Promise<Comparison> {
   return {
     ...outage,
-    ours: await runInVirtualTime(seed, time => simulate(time, outage, refresh => createSite(time, outage, refresh))),
+    ours: await recover(outage, seed),
     everyone: await runInVirtualTime(seed, time => simulate(time, outage, async refresh => () => refresh())),
   }
 }

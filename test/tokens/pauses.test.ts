@@ -7,7 +7,8 @@ import { backOff, failuresInRow, pauseOf } from '../../lib/handlers/back-off.js'
 import { createTokenGate } from '../../lib/handlers/token-gate.js'
 import { parseFailures, type RenewalFailure } from '../../lib/state/renewal-failure.js'
 import type { VaultView } from '../../lib/state/token-vault.js'
-import { compare, formatComparisons, type Outage, outagesOfTable } from './pause-simulation.js'
+import { scale } from '../faults/scale.js'
+import { compare, formatComparisons, type Outage, outagesOfTable, recover } from './pause-simulation.js'
 
 /** Seconds between the return of the provider and the last answer, at most: the pause that began last, and the longest between two requests of a user. */
 function longestRecovery({ outage, retryAfter = 0 }: Outage): number {
@@ -17,16 +18,21 @@ function longestRecovery({ outage, retryAfter = 0 }: Outage): number {
   return Math.max(pause + 1, asked) + betweenRequests + 0.1
 }
 
-const outages: fc.Arbitrary<Outage> = fc.record(
-  {
-    askers: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 500 })),
-    outage: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 1200 })).map(tenths => tenths / 10),
-    retryAfter: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.constantFrom(30, 60, 3600, 1e9)),
-    processes: fc.integer({ min: 1, max: 4 }),
-    ahead: fc.array(fc.integer({ min: -7200, max: 7200 }), { minLength: 0, maxLength: 4 }),
-  },
-  { requiredKeys: ['askers', 'outage'] },
-)
+/** User seconds of an outage that are simulated at most: the largest stand in the table. */
+const MOST_WORK = 6_000
+
+const outages: fc.Arbitrary<Outage> = fc
+  .record<Outage, 'askers' | 'outage'>(
+    {
+      askers: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 500 })),
+      outage: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 1200 })).map(tenths => tenths / 10),
+      retryAfter: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.constantFrom(30, 60, 3600, 1e9)),
+      processes: fc.integer({ min: 1, max: 4 }),
+      ahead: fc.array(fc.integer({ min: -7200, max: 7200 }), { minLength: 0, maxLength: 4 }),
+    },
+    { requiredKeys: ['askers', 'outage'] },
+  )
+  .filter(({ askers, outage }) => askers * outage <= MOST_WORK)
 
 describe('a pause fits its cause', () => {
   test('the table of docs/reliability.md is what npm run simulate:pauses prints', async () => {
@@ -39,8 +45,8 @@ describe('a pause fits its cause', () => {
 
   test('fifty users wait about as long as one, at a provider that was away for 100 ms', async () => {
     for (let seed = 1; seed <= 20; seed += 1) {
-      const one = (await compare({ askers: 1, outage: 0.1 }, seed)).ours
-      const fifty = (await compare({ askers: 50, outage: 0.1 }, seed)).ours
+      const one = await recover({ askers: 1, outage: 0.1 }, seed)
+      const fifty = await recover({ askers: 50, outage: 0.1 }, seed)
       assert.ok(one.all <= 1.3, `one: ${one.all} s`)
       assert.ok(fifty.all <= 1.6, `fifty: ${fifty.all} s`)
     }
@@ -49,7 +55,7 @@ describe('a pause fits its cause', () => {
   test('recovery and calls are bounded, for any number of users, processes and wrong clocks, any outage and any Retry-After', async () => {
     await fc.assert(
       fc.asyncProperty(outages, fc.integer(), async (outage, seed) => {
-        const { ours } = await compare(outage, seed)
+        const ours = await recover(outage, seed)
         const { askers, processes = 1 } = outage
         assert.ok(ours.all <= longestRecovery(outage), `${ours.all} s after ${JSON.stringify(outage)}`)
         assert.equal(ours.answered, askers, 'one token request that is answered for each user')
@@ -57,7 +63,7 @@ describe('a pause fits its cause', () => {
         const most = processes * (Math.min(askers, 50) + 6 + 2 * outage.outage)
         assert.ok(ours.failed <= most, `${ours.failed} calls in ${JSON.stringify(outage)}`)
       }),
-      { numRuns: 25, seed: 1 },
+      { numRuns: Math.min(50, 10 * scale), seed: 1 },
     )
   })
 })
