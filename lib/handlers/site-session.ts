@@ -22,21 +22,21 @@ export function createSiteSession(state: State): SessionHost {
     holds: (req, id) => req.sessionID === id && isStill(req, id),
     open: () => {},
     async signIn(req, _res, signIn) {
-      const { sessionStore: store, session: earlier, sessionID: earlierId } = mounted(req)
+      const { sessionStore, session: earlier, sessionID: earlierId } = mounted(req)
       const { ticket, previous } = signIn
-      const kept = await findData(store, state, signIn)
+      const kept = await findData(sessionStore, state, signIn)
       const written = await findWritten(req)
       // The earlier session stays where it is until the new one is complete, so that it is still there when that fails.
-      store.generate(req)
+      sessionStore.generate(req)
       Object.assign(req.session, kept, written, { [marker]: { signedInAt: ticket.signedInAt } })
       try {
         await done(callback => req.session.save(callback))
         const id = await state.signIn({ ...signIn, id: req.sessionID, keep: [], overlaps: true })
         for (const id of new Set([earlierId, ...previous]))
-          await done(callback => store.destroy(id, callback)).catch(() => {})
+          await done(callback => sessionStore.destroy(id, callback)).catch(() => {})
         return id
       } catch (error) {
-        await done(callback => store.destroy(req.sessionID, callback)).catch(() => {})
+        await done(callback => sessionStore.destroy(req.sessionID, callback)).catch(() => {})
         req.sessionID = earlierId
         req.session = earlier
         throw error
@@ -69,19 +69,19 @@ async function findWritten({ session, sessionID, sessionStore }: Request): Promi
   return JSON.parse(mergeSession('{}', changes))
 }
 
-function getData(store: Store, id: string): Promise<SessionData | null | undefined> {
+function getData(sessionStore: Store, id: string): Promise<SessionData | null | undefined> {
   return new Promise((resolve, reject) => {
-    store.get(id, (error, session) => (error ? reject(error) : resolve(session)))
+    sessionStore.get(id, (error, session) => (error ? reject(error) : resolve(session)))
   })
 }
 
 /** What the site has stored in the newest of the `previous` sessions, where it is of the same person. */
-async function findData(store: Store, state: State, { previous, ticket }: SignIn): Promise<object> {
+async function findData(sessionStore: Store, state: State, { previous, ticket }: SignIn): Promise<object> {
   for (const id of previous) {
     const earlier = (await state.load(id, { extend: false }))?.ticket()
     if (earlier === undefined) continue
     if (!isSamePerson(earlier, ticket)) return {}
-    const data = await getData(store, id)
+    const data = await getData(sessionStore, id)
     if (!data) continue
     const { cookie: _, ...kept } = data
     return kept
