@@ -1,11 +1,11 @@
 import 'express-session'
-import type { OidcRequestContext } from './handlers/request-context.js'
+import type { OidcRequest } from './middleware/request.js'
 
 declare global {
   namespace Express {
     interface Request {
       /** Who is signed in, and what can be done about it. */
-      readonly oidc: OidcRequestContext
+      readonly oidc: OidcRequest
     }
   }
 }

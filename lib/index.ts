@@ -1,10 +1,14 @@
 import './express.js'
 
+export type { ApiFetchOptions } from './api/api-fetch.js'
+export type { ProxyOptions } from './api/proxy-options.js'
+export type { ProxyLimits } from './api/proxy-slots.js'
+export type { UserInfoOptions } from './api/user-info.js'
 export type {
-  AnswerReceived,
   OidcEvent,
   ProviderCall,
-  ShownFields,
+  RedactedFields,
+  ResponseReceived,
   SignedOutEvent,
   SignInFinished,
   SignInStarted,
@@ -14,29 +18,19 @@ export type {
   TokenRefresh,
 } from './diagnostics/events.js'
 export { OidcError, type OidcErrorCode, type OidcErrorOptions, oidcErrorCodes, type ProviderError } from './errors.js'
-export type { AccessToken, AccessTokenOptions } from './handlers/access-tokens.js'
-export type { ApiFetchOptions } from './handlers/api-fetch.js'
-export type { LoginOptions } from './handlers/asked-params.js'
-export type { ClientCredentialsOptions } from './handlers/client-tokens.js'
-export type { ClaimValue } from './handlers/guard-rules.js'
-export { type Guards, requiresAuth, requiresClaim, requiresScope, type ScopeRequirement } from './handlers/guards.js'
-export type { Hooks, RefreshContext, SignedOut, SignInContext, SignOutReason } from './handlers/hooks.js'
-export type { LogoutOptions } from './handlers/logout.js'
-export type { ProxyOptions } from './handlers/proxy-options.js'
-export type { ProxyLimits } from './handlers/proxy-slots.js'
-export type { OidcRequestContext, OidcUser } from './handlers/request-context.js'
-export type { Routes } from './handlers/site.js'
-export type { AuthenticationRequirement } from './handlers/step-up.js'
-export type { ExchangeOptions } from './handlers/token-exchange.js'
-export type { UserInfoOptions } from './handlers/user-info.js'
+export type { ClaimValue } from './middleware/guard-rules.js'
+export { type Guards, requiresAuth, requiresClaim, requiresScope, type ScopeRequirement } from './middleware/guards.js'
+export type { OidcRequest, OidcUser } from './middleware/request.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
+export type { Routes } from './options/config.js'
+export type { Hooks, RefreshContext, SignedOut, SignInContext, SignOutReason } from './options/hooks.js'
 export type {
   ClientAssertionOptions,
   OidcOptions,
   PrivateKeyAuthentication,
   SecretAssertionAuthentication,
   SessionOptions,
-} from './options.js'
+} from './options/options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type {
@@ -48,7 +42,13 @@ export type {
   SigningAlgorithm,
   UserInfo,
 } from './protocol/wire.js'
-export type { RevokeTarget } from './session-arguments.js'
-export type { OidcSession, OidcSessions } from './sessions.js'
-export type { RedisClient } from './state/redis-client.js'
-export type { OtherAccessToken, Tokens } from './state/ticket.js'
+export type { LoginOptions } from './sign-in/login-options.js'
+export type { AuthenticationRequirement } from './sign-in/step-up.js'
+export type { LogoutOptions } from './sign-out/logout.js'
+export type { RevokeTarget } from './sign-out/session-arguments.js'
+export type { OidcSession, OidcSessions } from './sign-out/sessions.js'
+export type { RedisClient } from './store/backend/redis-client.js'
+export type { OtherAccessToken, Tokens } from './store/ticket.js'
+export type { AccessToken, AccessTokenOptions } from './tokens/access-tokens.js'
+export type { ClientCredentialsOptions } from './tokens/client-tokens.js'
+export type { ExchangeOptions } from './tokens/token-exchange.js'

@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { parseOptions } from './configuration.js'
+import { createProxy } from './api/proxy.js'
+import type { ProxyOptions } from './api/proxy-options.js'
 import { startReadableLog } from './diagnostics/readable-log.js'
-import type { AccessToken } from './handlers/access-tokens.js'
-import { readClientCredentials } from './handlers/argument-rules.js'
-import type { ClientCredentialsOptions } from './handlers/client-tokens.js'
-import { createHttpEdge } from './handlers/edge.js'
-import { createGuards, type Guards } from './handlers/guards.js'
-import { createProxy } from './handlers/proxy.js'
-import type { ProxyOptions } from './handlers/proxy-options.js'
-import type { OidcUser } from './handlers/request-context.js'
-import { createTokenServices } from './handlers/token-services.js'
 import { createInspector } from './inspector/inspector.js'
-import type { OidcOptions } from './options.js'
+import { readClientCredentials } from './middleware/argument-rules.js'
+import { createGuards, type Guards } from './middleware/guards.js'
+import { createMiddleware } from './middleware/middleware.js'
+import type { OidcUser } from './middleware/request.js'
+import type { OidcOptions } from './options/options.js'
+import { parseOptions } from './options/parse-options.js'
 import { createProvider } from './provider/provider.js'
-import { createSessions, type OidcSessions } from './sessions.js'
-import { createState } from './state/state.js'
+import { createSessions, type OidcSessions } from './sign-out/sessions.js'
+import { createRecordStore } from './store/store.js'
+import type { AccessToken } from './tokens/access-tokens.js'
+import type { ClientCredentialsOptions } from './tokens/client-tokens.js'
+import { createTokenServices } from './tokens/token-services.js'
 
 /** What a load balancer wants to know. Nothing in it is secret. */
 export interface Health {
@@ -81,22 +81,22 @@ export interface OpenIdConnect extends Guards {
  * @throws {OidcError} ERR_OIDC_OPTIONS for a mistake in the options
  */
 export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
-  const { site, ...settings } = parseOptions(options, process.env)
+  const { config, ...settings } = parseOptions(options, process.env)
   startReadableLog()
   const provider = createProvider(settings.provider)
-  const state = createState(settings.state)
-  const services = { site, provider, state }
+  const store = createRecordStore(settings.store)
+  const services = { config, provider, store }
   const tokens = createTokenServices(services)
-  const edge = createHttpEdge(services, tokens)
-  const inspector = createInspector(site.baseUrl, () => process.env.NODE_ENV === 'production')
-  provider.warm().catch((error: Error) => site.log(`the provider is not ready yet: ${error.message}`))
+  const middleware = createMiddleware(services, tokens)
+  const inspector = createInspector(config.baseUrl, () => process.env.NODE_ENV === 'production')
+  provider.warm().catch((error: Error) => config.log(`the provider is not ready yet: ${error.message}`))
 
-  return Object.assign(edge.receive, {
+  return Object.assign(middleware.receive, {
     async ready() {
-      await Promise.all([state.ping(), provider.warm()])
+      await Promise.all([store.ping(), provider.warm()])
     },
     async health() {
-      const reachable = await state.ping().then(
+      const reachable = await store.ping().then(
         () => true,
         () => false,
       )
@@ -111,14 +111,14 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
       inspector.stop()
       await tokens.settled()
       provider.close()
-      await state.close()
+      await store.close()
     },
-    ...createGuards(site),
-    authenticate: edge.authenticate,
+    ...createGuards(config),
+    authenticate: middleware.authenticate,
     clientCredentials: async (given?: ClientCredentialsOptions) =>
       tokens.clientTokens.get(readClientCredentials(given)),
-    proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(site, path, proxyOptions),
+    proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(config, path, proxyOptions),
     inspector: inspector.handler,
-    sessions: createSessions({ site, state }),
+    sessions: createSessions({ config, store }),
   })
 }

@@ -4,7 +4,7 @@
  * - A **date** comes from `now()`: what other parties say and read (`exp`, `auth_time`, the end of a session). The clock behind it can be
  *   wrong, and can jump in either direction. Dates of two machines are compared only with a tolerance.
  * - A **duration** is measured by {@link Elapsed}: the age of a cache, a pause, a budget, a deadline. It never goes backwards.
- * - An **order** of events in different processes comes from the clock of the store: see `state/store-clock.ts`.
+ * - An **order** of events in different processes comes from the clock of the store: see `store/backend/store-clock.ts`.
  */
 
 /** Milliseconds since an arbitrary moment. A later call never gives less than an earlier one. */

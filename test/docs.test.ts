@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { FIELD } from '../lib/state/record-fields.js'
+import { FIELD } from '../lib/store/backend/record-fields.js'
 import { compilerOptions, complaintsOf, createProgram, entryPoints } from './tools/compile.js'
 import { anchorsOf, type Example, examplesOf, readPage, readPages, root, sectionOf } from './tools/documentation.js'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
-import { openScene, type Scene } from './handlers/scene.js'
 import { createAgent } from './support/agent.js'
+import { openScene, type Scene } from './support/handler-fixture.js'
 import { type RedisServer, startRedis } from './support/redis.js'
 
 /** What every kind of request asks of Redis and of the provider: counted, so that it is the same on every machine. */

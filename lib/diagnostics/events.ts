@@ -21,7 +21,7 @@ interface Timed {
 }
 
 /** Names and values as they travel; a secret is cut to its first few characters, and what may be personal to nothing. */
-export type ShownFields = Readonly<Record<string, string>>
+export type RedactedFields = Readonly<Record<string, string>>
 
 /** The browser is sent to the provider. */
 export interface SignInStarted extends EventBase {
@@ -32,11 +32,11 @@ export interface SignInStarted extends EventBase {
   /** The provider's address, without its query. */
   readonly endpoint: string
   /** What the request asks for. */
-  readonly params: ShownFields
+  readonly params: RedactedFields
 }
 
 /** The provider's answer came in by the browser. Nothing in it was checked yet. */
-export interface AnswerReceived extends EventBase {
+export interface ResponseReceived extends EventBase {
   /** Tells this event from the others. */
   readonly type: 'answer-received'
   /** `POST` for `form_post`. */
@@ -44,7 +44,7 @@ export interface AnswerReceived extends EventBase {
   /** Path of the callback. */
   readonly path: string
   /** What the answer says. */
-  readonly fields: ShownFields
+  readonly fields: RedactedFields
 }
 
 /** One step of the callback. */
@@ -82,7 +82,7 @@ export interface ProviderCall extends EventBase, Timed {
   /** The address that was called, without its query. */
   readonly endpoint: string
   /** What was sent in the body. */
-  readonly fields: ShownFields
+  readonly fields: RedactedFields
   /** Of HTTP. Absent where no answer came. */
   readonly status?: number
   /** Names of the members of a JSON answer, not their values. */
@@ -128,7 +128,7 @@ export interface SignedOutEvent extends EventBase {
 /** What is published on the diagnostics channel `express-hybrid-oidc`. No event holds a secret, a token or a claim. */
 export type OidcEvent =
   | SignInStarted
-  | AnswerReceived
+  | ResponseReceived
   | StepDone
   | SignInFinished
   | ProviderCall

@@ -105,13 +105,13 @@ export function step<T>(key: SignInStepKey, work: () => T): T {
     const [number, name, section] = signInSteps[key]
     const callback = callbacks.getStore()
     if (key === 'session' && timing.passed && callback !== undefined) callback.hasSession = true
-    const why = error instanceof OidcError ? { reason: error.message, ...evidenceOf(error) } : {}
+    const why = error instanceof OidcError ? { reason: error.message, ...detailsOf(error) } : {}
     return { type: 'step', step: number, key, name, section, ...timing, ...why }
   })
 }
 
 /** What this package wrote down itself; an error of others could say anything. */
-function evidenceOf({ cause }: OidcError): { readonly evidence?: unknown } {
+function detailsOf({ cause }: OidcError): { readonly evidence?: unknown } {
   return cause === undefined || cause instanceof Error ? {} : { evidence: cause }
 }
 

@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
-import type { OidcEvent, ShownFields } from './events.js'
+import type { OidcEvent, RedactedFields } from './events.js'
 import { channelName } from './publish.js'
 
 const log = debuglog(channelName)
@@ -17,30 +17,30 @@ export function startReadableLog(): void {
   subscribe(channelName, message => {
     // Node ends the process for what a subscriber throws.
     try {
-      log('%s', spellEvent(message as OidcEvent))
+      log('%s', formatEvent(message as OidcEvent))
     } catch {}
   })
 }
 
 /** One line for people. As the event holds no secret, neither does the line. */
-export function spellEvent(event: OidcEvent): string {
+export function formatEvent(event: OidcEvent): string {
   const attempt = event.attempt === undefined ? '' : `[${event.attempt}] `
-  const outcome = 'passed' in event ? spellOutcome(event) : ''
-  return attempt + spellWhat(event) + outcome
+  const outcome = 'passed' in event ? formatOutcome(event) : ''
+  return attempt + formatSubject(event) + outcome
 }
 
-function spellWhat(event: OidcEvent): string {
+function formatSubject(event: OidcEvent): string {
   switch (event.type) {
     case 'sign-in-started':
-      return `${event.path} sends the browser to ${event.endpoint}${spellFields(event.params)}`
+      return `${event.path} sends the browser to ${event.endpoint}${formatFields(event.params)}`
     case 'answer-received':
-      return `${event.method} ${event.path} brings an answer${spellFields(event.fields)}`
+      return `${event.method} ${event.path} brings an answer${formatFields(event.fields)}`
     case 'step':
       return `step ${event.step}: ${event.name}`
     case 'sign-in-finished':
       return `sign-in over: ${event.outcome}`
     case 'provider-call':
-      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${spellFields(event.fields)}${spellFields({ ...event.refusal })}`
+      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${formatFields(event.fields)}${formatFields({ ...event.refusal })}`
     case 'store-command':
       return `Redis ${event.command}`
     case 'store-trouble':
@@ -52,13 +52,13 @@ function spellWhat(event: OidcEvent): string {
   }
 }
 
-function spellFields(fields: ShownFields): string {
+function formatFields(fields: RedactedFields): string {
   return Object.entries(fields)
     .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
     .join('')
 }
 
-function spellOutcome(event: Extract<OidcEvent, { readonly passed: boolean }>): string {
+function formatOutcome(event: Extract<OidcEvent, { readonly passed: boolean }>): string {
   const took = `, ${event.duration.toFixed(1)} ms`
   if (event.passed) return took
   const { reason, evidence } = event.type === 'step' ? event : {}

@@ -1,4 +1,4 @@
-import type { ShownFields } from './events.js'
+import type { RedactedFields } from './events.js'
 
 /** Parameters that say how something is done, and nothing about anybody. */
 const open: ReadonlySet<string> = new Set([
@@ -39,15 +39,15 @@ const mostFields = 40
 const mostCharacters = 200
 
 /** Fields as they can be shown to a developer and written to a log. What is not known by name is not shown at all. */
-export function showFields(fields: Iterable<readonly [string, unknown]>): ShownFields {
+export function redactFields(fields: Iterable<readonly [string, unknown]>): RedactedFields {
   const shown: Record<string, string> = {}
   for (const [name, value] of [...fields].slice(0, mostFields)) {
-    if (value !== undefined && value !== null) shown[printable(name, 40)] = showValue(name, value)
+    if (value !== undefined && value !== null) shown[printable(name, 40)] = redactValue(name, value)
   }
   return shown
 }
 
-function showValue(name: string, value: unknown): string {
+function redactValue(name: string, value: unknown): string {
   const text = Array.isArray(value) ? value.join(' ') : String(value)
   if (open.has(name)) return printable(text, mostCharacters)
   // An eighth of a value tells nobody the rest of it.
@@ -55,14 +55,14 @@ function showValue(name: string, value: unknown): string {
 }
 
 /** An address without query and credentials. */
-export function showAddress(address: string): string {
+export function redactAddress(address: string): string {
   if (!URL.canParse(address)) return ''
   const { origin, pathname } = new URL(address)
   return printable(origin + pathname, mostCharacters)
 }
 
 /** Names of the members of a JSON object. */
-export function showMembers(text: string): readonly string[] | undefined {
+export function memberNames(text: string): readonly string[] | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined

@@ -1,5 +1,5 @@
-import { escapeHtml } from '../handlers/page.js'
-import { type Lane, lanes, type Message, spellDuration, spellTime } from './messages.js'
+import { escapeHtml } from '../http/page.js'
+import { formatDuration, formatTime, type Lane, lanes, type Message } from './messages.js'
 
 /** Where things stand in a drawing, in its own units. */
 interface Layout {
@@ -68,8 +68,8 @@ function buildRow(message: Message, top: number, layout: Layout): string {
 function buildLabel({ time, from, to, text, duration, passed }: Message, top: number, layout: Layout): string {
   const { x, width, centred } = layout
   const failed = passed === false ? ' failed' : ''
-  const took = duration === undefined ? '' : ` · ${spellDuration(duration)}`
-  const at = spellTime(time)
+  const took = duration === undefined ? '' : ` · ${formatDuration(duration)}`
+  const at = formatTime(time)
   if (!centred) {
     // What failed is bold, and so takes more room.
     const words = escapeHtml(cut(`${at}  ${text}`, (passed === false ? 49 : 54) - took.length) + took)

@@ -1,4 +1,4 @@
-import type { ShownFields } from '../diagnostics/events.js'
+import type { RedactedFields } from '../diagnostics/events.js'
 import type { OidcErrorCode } from '../errors.js'
 
 /** One thing that is looked at in an ID Token: the code it fails with, what has to hold, and where that is written. */
@@ -61,7 +61,7 @@ export interface CheckResult {
  */
 export function listIdTokenChecks(
   which: 'first' | 'second',
-  answer: ShownFields,
+  answer: RedactedFields,
   { passed, code }: { readonly passed: boolean; readonly code?: OidcErrorCode },
 ): CheckResult[] {
   const checks =

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
-import { setPrivateHeaders } from '../handlers/answers.js'
+import { setPrivateHeaders } from '../http/response.js'
 import { buildInspectorPage } from './page.js'
 import { createRecorder, type Recorder } from './recorder.js'
 import { policy } from './style.js'

@@ -1,4 +1,4 @@
-import type { OidcEvent, ShownFields } from '../diagnostics/events.js'
+import type { OidcEvent, RedactedFields } from '../diagnostics/events.js'
 
 /** Who takes part, from left to right. */
 export const lanes = ['Browser', 'Site', 'Provider', 'Redis'] as const
@@ -15,7 +15,7 @@ export interface Message {
   /** Milliseconds. */
   readonly duration?: number
   readonly passed?: boolean
-  readonly fields?: ShownFields
+  readonly fields?: RedactedFields
   /** The site did not see it itself. */
   readonly isInferred?: boolean
 }
@@ -77,12 +77,12 @@ function pathOf(address: string): string {
 }
 
 /** How long after the beginning: always in milliseconds, because two that follow one another have to be told apart. */
-export function spellTime(milliseconds: number): string {
+export function formatTime(milliseconds: number): string {
   return `+${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`
 }
 
 /** `0.4 ms`, `21 ms`, `3.2 s`. */
-export function spellDuration(milliseconds: number): string {
+export function formatDuration(milliseconds: number): string {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(1)} s`
   return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`
 }

@@ -1,9 +1,9 @@
-import type { OidcEvent, ShownFields, SignInFinished, StepDone } from '../diagnostics/events.js'
+import type { OidcEvent, RedactedFields, SignInFinished, StepDone } from '../diagnostics/events.js'
 import { signInSteps } from '../diagnostics/steps.js'
-import { escapeHtml } from '../handlers/page.js'
+import { escapeHtml } from '../http/page.js'
 import { buildDiagrams } from './diagram.js'
 import { listIdTokenChecks } from './id-token-checks.js'
-import { listMessages, type Message, spellDuration, spellTime } from './messages.js'
+import { formatDuration, formatTime, listMessages, type Message } from './messages.js'
 import type { SignInRecord } from './recorder.js'
 import { style } from './style.js'
 
@@ -60,7 +60,7 @@ ${messages
 function buildOutcome(events: readonly OidcEvent[]): string {
   const finished = events.find((event): event is SignInFinished => event.type === 'sign-in-finished')
   if (finished === undefined) return '<p class="outcome">Under way: the provider has not answered yet.</p>'
-  const took = spellDuration(finished.duration)
+  const took = formatDuration(finished.duration)
   if (finished.outcome === 'repeated')
     return `<p class="outcome">The answer had come before, or too late. (${took})</p>`
   if (finished.outcome === 'signed-in') {
@@ -71,11 +71,11 @@ function buildOutcome(events: readonly OidcEvent[]): string {
   const where = step === undefined ? '' : ` in step ${step.step}`
   const why = step?.reason ?? 'the reason is in the log of the site'
   return `<p class="outcome failed"><strong>The sign-in failed${where}:</strong> ${escapeHtml(why)}.
-${finished.code === undefined ? '' : `<code>${finished.code}</code>`} ${buildEvidence(step?.evidence)}</p>`
+${finished.code === undefined ? '' : `<code>${finished.code}</code>`} ${buildDetails(step?.evidence)}</p>`
 }
 
 /** Values the error carries for developers: what was there, and what should have been. */
-function buildEvidence(evidence: unknown): string {
+function buildDetails(evidence: unknown): string {
   if (typeof evidence !== 'object' || evidence === null) return ''
   const words = Object.entries(evidence)
     .filter(([, value]) => value !== undefined)
@@ -89,14 +89,14 @@ function buildSteps(events: readonly OidcEvent[]): string {
   const last = events.some(({ type }) => type === 'sign-in-finished')
   const steps = Object.entries(signInSteps).map(([key, [number, name, section]]) => {
     const event = done.get(key)
-    const took = event === undefined ? '' : ` <span class="quiet">${spellDuration(event.duration)}</span>`
+    const took = event === undefined ? '' : ` <span class="quiet">${formatDuration(event.duration)}</span>`
     const checks = event === undefined ? '' : buildChecks(event, answer)
     return `<li>${mark(event?.passed)}${number} ${escapeHtml(name)}${took}<span class="section">${section}</span>${checks}</li>`
   })
   return steps.join('\n') + (last ? '' : '\n<li class="quiet">…</li>')
 }
 
-function buildChecks(event: StepDone, answer: ShownFields): string {
+function buildChecks(event: StepDone, answer: RedactedFields): string {
   if (event.key !== 'frontIdToken' && event.key !== 'idToken') return ''
   const checks = listIdTokenChecks(event.key === 'frontIdToken' ? 'first' : 'second', answer, event)
   const items = checks.map(
@@ -117,8 +117,8 @@ function mark(passed: boolean | undefined): string {
 }
 
 function buildMessage({ time, from, to, text, duration, fields = {} }: Message): string {
-  const took = duration === undefined ? '' : `, ${spellDuration(duration)}`
-  const head = `${from} → ${to}: ${escapeHtml(text)} <span class="quiet">${spellTime(time)}${took}</span>`
+  const took = duration === undefined ? '' : `, ${formatDuration(duration)}`
+  const head = `${from} → ${to}: ${escapeHtml(text)} <span class="quiet">${formatTime(time)}${took}</span>`
   const values = Object.entries(fields).map(
     ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`,
   )

@@ -1,5 +1,5 @@
 import { OidcError, type ProviderError } from '../errors.js'
-import { evidenceOf } from './evidence.js'
+import { sanitize } from './printable.js'
 import { parseProviderError } from './provider-error.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from './response-type.js'
 import type { ResponseType } from './wire.js'
@@ -99,7 +99,7 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
 export function checkResponseIssuer(response: { readonly iss?: string }, expected: ResponseIssuerExpectations): void {
   if (response.iss === undefined && !expected.issRequired) return
   if (response.iss === expected.issuer) return
-  const cause = { expected: expected.issuer, actual: evidenceOf(response.iss) }
+  const cause = { expected: expected.issuer, actual: sanitize(response.iss) }
   throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the answer does not name the provider that was asked', { cause })
 }
 

@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { evidenceOf } from './evidence.js'
+import { sanitize } from './printable.js'
 
 /** What a front-channel logout request says. OpenID Connect Front-Channel Logout 1.0 section 3. */
 export interface FrontChannelLogout {
@@ -41,7 +41,7 @@ export function parseFrontChannelLogout(query: string): FrontChannelLogout {
  */
 export function checkFrontChannelIssuer({ iss }: FrontChannelLogout, issuer: string): void {
   if (iss === undefined || iss === issuer) return
-  const cause = { expected: issuer, actual: evidenceOf(iss) }
+  const cause = { expected: issuer, actual: sanitize(iss) }
   throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the front-channel logout names another provider', { cause })
 }
 

@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 
 /** What was asked for, and what the provider said about it over each channel. All of them are space-separated. */
-export interface ScopeAnswers {
+export interface ScopeResponses {
   /** What is granted where no answer says anything: the scope of the request, or of the token before a refresh. */
   readonly asked: string
   /** The `scope` parameter of the authorization response. The browser carries it, so it can only narrow. */
@@ -14,7 +14,7 @@ export interface ScopeAnswers {
  * The scope of an access token: what the token response says, or else what was asked for (RFC 6749 section 5.1), without
  * what the authorization response leaves out.
  */
-export function grantedScope({ asked, front, answer }: ScopeAnswers): string {
+export function grantedScope({ asked, front, answer }: ScopeResponses): string {
   const words = scopeWords(answer ?? asked)
   const said = front === undefined ? undefined : new Set(scopeWords(front))
   return words.filter(word => said === undefined || said.has(word)).join(' ')

@@ -1,7 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
-import { evidenceOf } from './evidence.js'
 import { audiencesOf, isSubject } from './identifiers.js'
+import { sanitize } from './printable.js'
 import { describeOffset, isNumericDate } from './time.js'
 import type { IdTokenClaims } from './wire.js'
 
@@ -160,5 +160,5 @@ export function checkSameIdentity(first: IdTokenClaims, second: IdTokenClaims): 
 }
 
 function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {
-  return new OidcError(code, `ID Token: ${message}`, { cause: { actual: evidenceOf(actual), expected } })
+  return new OidcError(code, `ID Token: ${message}`, { cause: { actual: sanitize(actual), expected } })
 }

@@ -2,8 +2,8 @@ import type { CryptoKey } from 'jose'
 import { decodeProtectedHeader } from 'jose/decode/protected_header'
 import { compactVerify } from 'jose/jws/compact/verify'
 import { OidcError } from '../errors.js'
-import { evidenceOf } from './evidence.js'
 import { isJsonObject } from './json.js'
+import { sanitize } from './printable.js'
 import type { SigningAlgorithm } from './wire.js'
 
 export interface JwtHeader {
@@ -90,7 +90,7 @@ function checkAlgorithm(header: JwtHeader, algorithms: readonly SigningAlgorithm
 }
 
 function checkType(header: JwtHeader, isExpected: (typ: string | undefined) => boolean): void {
-  if (!isExpected(header.typ)) throw malformed('it was made for another purpose', { typ: evidenceOf(header.typ) })
+  if (!isExpected(header.typ)) throw malformed('it was made for another purpose', { typ: sanitize(header.typ) })
 }
 
 async function verifySignature(
@@ -124,7 +124,7 @@ function readClaims(payload: Uint8Array): unknown {
 }
 
 function wrongAlgorithm(actual: unknown, algorithms: readonly SigningAlgorithm[] = []): OidcError {
-  const cause = { expected: algorithms.length === 0 ? undefined : algorithms.join(' '), actual: evidenceOf(actual) }
+  const cause = { expected: algorithms.length === 0 ? undefined : algorithms.join(' '), actual: sanitize(actual) }
   return new OidcError('ERR_OIDC_ID_TOKEN_ALGORITHM', 'the token is not signed with the expected algorithm', { cause })
 }
 

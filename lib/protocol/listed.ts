@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { printable } from './evidence.js'
+import { printable } from './printable.js'
 
 /** Something that this site asks of the provider, and that a list of the metadata says whether it is offered. */
 export interface Wish<T extends string> {

@@ -1,7 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
-import { evidenceOf } from './evidence.js'
 import { audiencesOf, isSubject } from './identifiers.js'
 import { isRecord } from './json.js'
+import { sanitize } from './printable.js'
 import { isNumericDate } from './time.js'
 
 /** The claims of a logout token after every check has passed. OpenID Connect Back-Channel Logout 1.0 section 2.4. */
@@ -146,5 +146,5 @@ function checkPurpose(claims: Claims): void {
 }
 
 function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {
-  return new OidcError(code, `logout token: ${message}`, { cause: { actual: evidenceOf(actual), expected } })
+  return new OidcError(code, `logout token: ${message}`, { cause: { actual: sanitize(actual), expected } })
 }

@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
-import { evidenceOf, printable } from './evidence.js'
 import { isJsonObject, isRecord, isStringArray } from './json.js'
 import { chooseListed, type Warn } from './listed.js'
+import { printable, sanitize } from './printable.js'
 import { hasResponseType, returnsCode } from './response-type.js'
 import { isSecureUrl } from './url.js'
 import type { ProviderMetadata, ResponseMode, ResponseType, SigningAlgorithm } from './wire.js'
@@ -71,7 +71,7 @@ export function parseProviderMetadata(json: unknown, issuer: string, chosen: rea
 
 function checkMembers(json: Readonly<Record<string, unknown>>, issuer: string, chosen: readonly string[]): void {
   if (json.issuer !== issuer) {
-    const cause = { expected: issuer, actual: evidenceOf(json.issuer) }
+    const cause = { expected: issuer, actual: sanitize(json.issuer) }
     throw new OidcError('ERR_OIDC_METADATA_ISSUER', describeIssuers(json.issuer, issuer), { cause })
   }
   if (json.authorization_endpoint === undefined) throw wrongMember('authorization_endpoint', undefined)
@@ -154,7 +154,7 @@ function checkNoPlainHttp(endpoints: Readonly<Record<string, unknown>>, chosen: 
     const value = endpoints[name]
     if (typeof value !== 'string' || chosen.includes(name) || new URL(value).protocol === 'https:') continue
     const message = `the provider metadata of an https issuer names plain http for ${name}, '${printable(value)}': set endpoints.${name} where that is meant`
-    throw new OidcError('ERR_OIDC_METADATA', message, { cause: { member: name, actual: evidenceOf(value) } })
+    throw new OidcError('ERR_OIDC_METADATA', message, { cause: { member: name, actual: sanitize(value) } })
   }
 }
 
@@ -167,7 +167,7 @@ function checkFlag(name: string, value: unknown): void {
 }
 
 function wrongMember(name: string, value: unknown): OidcError {
-  const cause = { member: name, actual: evidenceOf(value) }
+  const cause = { member: name, actual: sanitize(value) }
   return new OidcError('ERR_OIDC_METADATA', `the provider metadata has no usable ${name}`, { cause })
 }
 

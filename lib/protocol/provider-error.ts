@@ -30,7 +30,7 @@ export function parseProviderError(source: unknown, sent: readonly string[] = []
 }
 
 /** One line for the log. */
-export function spellProviderError({ error, error_description, error_uri }: ProviderError): string {
+export function formatProviderError({ error, error_description, error_uri }: ProviderError): string {
   const words = [error_description && JSON.stringify(error_description), error_uri && `(${error_uri})`]
   return [error, ...words.filter(Boolean)].join(' ')
 }

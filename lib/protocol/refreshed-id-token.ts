@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose/jwt/decode'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
-import { evidenceOf } from './evidence.js'
 import { checkSameIdentity, checkStandingClaims, type StandingExpectations } from './id-token.js'
+import { sanitize } from './printable.js'
 import type { IdTokenClaims } from './wire.js'
 
 /** What is known of the sign-in a refreshed ID Token has to belong to. */
@@ -36,7 +36,7 @@ function checkSameNonce({ nonce }: Readonly<Record<string, unknown>>, original: 
   if (nonce === undefined) return
   if (typeof nonce === 'string' && original.nonce !== undefined && isSameSecret(nonce, original.nonce)) return
   throw new OidcError('ERR_OIDC_ID_TOKEN_NONCE', 'ID Token: nonce is not that of the sign-in', {
-    cause: { actual: evidenceOf(typeof nonce) },
+    cause: { actual: sanitize(typeof nonce) },
   })
 }
 

@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
-import { evidenceOf } from './evidence.js'
 import { audiencesOf, isSubject } from './identifiers.js'
 import { isJsonObject } from './json.js'
+import { sanitize } from './printable.js'
 import { isNumericDate } from './time.js'
 import type { UserInfo } from './wire.js'
 
@@ -60,6 +60,6 @@ export function checkSignedUserInfo(
 }
 
 function wrongResponse(message: string, actual?: unknown): OidcError {
-  const cause = { actual: evidenceOf(actual) }
+  const cause = { actual: sanitize(actual) }
   return new OidcError('ERR_OIDC_USER_INFO_RESPONSE', `userinfo response: ${message}`, { cause })
 }

@@ -5,7 +5,7 @@ export interface Budget {
   /** Whether there was one left to take. */
   take(): boolean
   /** What was taken was well spent: it counts as not taken. */
-  giveBack(): void
+  refund(): void
 }
 
 /** @param interval seconds until one more can be taken, up to `burst` */
@@ -27,7 +27,7 @@ export function createBudget({ burst, interval, now }: { burst: number; interval
       left -= 1
       return true
     },
-    giveBack() {
+    refund() {
       left = Math.min(burst, left + 1)
     },
   }

@@ -1,6 +1,6 @@
-import type { HttpAnswer } from './answer.js'
 import type { Http } from './http.js'
-import type { AnswerHeaders } from './transport.js'
+import type { HttpResponse } from './response.js'
+import type { ResponseHeaders } from './transport.js'
 
 export interface ClockWatchSettings {
   readonly now: () => Date
@@ -16,9 +16,9 @@ export interface ClockWatchSettings {
 export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchSettings): Http {
   let isOff = false
 
-  function look(answer: HttpAnswer): HttpAnswer {
-    const said = dateOf(answer.headers)
-    if (said === undefined) return answer
+  function look(response: HttpResponse): HttpResponse {
+    const said = dateOf(response.headers)
+    if (said === undefined) return response
     const seconds = Math.round((now().getTime() - said) / 1000)
     const wasOff = isOff
     isOff = Math.abs(seconds) > clockTolerance
@@ -26,7 +26,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
       const how = `${Math.abs(seconds)} seconds ${seconds > 0 ? 'ahead of' : 'behind'}`
       log(`the clock is ${how} the provider's, and ${clockTolerance} are tolerated: set both by NTP`)
     }
-    return answer
+    return response
   }
 
   return {
@@ -37,7 +37,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
 }
 
 /** Milliseconds since the epoch. What a cache kept says for how many seconds it did. RFC 9111 section 5.1. */
-function dateOf(headers: AnswerHeaders): number | undefined {
+function dateOf(headers: ResponseHeaders): number | undefined {
   const date = Date.parse(headers.get('date') ?? '')
   const age = Number(headers.get('age') ?? 0)
   return Number.isFinite(date) && Number.isFinite(age) ? date + age * 1000 : undefined

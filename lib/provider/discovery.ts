@@ -3,9 +3,9 @@ import { isRecord } from '../protocol/json.js'
 import { parseProviderMetadata } from '../protocol/metadata.js'
 import { isSecureUrl } from '../protocol/url.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
-import { checkStatus } from './answer.js'
 import { type CachedStatus, createCached } from './cached.js'
 import type { Http } from './http.js'
+import { checkStatus } from './response.js'
 
 /** Endpoints that a site names itself, because the provider does not publish them or publishes others. */
 export type EndpointOverrides = Readonly<
@@ -78,9 +78,9 @@ export function buildMetadataUrl(issuer: string): string {
 }
 
 async function fetchMetadata(http: Http, url: string): Promise<unknown> {
-  const answer = await http.getJson(url)
-  checkStatus(answer, 'its metadata')
-  return answer.json()
+  const response = await http.getJson(url)
+  checkStatus(response, 'its metadata')
+  return response.json()
 }
 
 function override(json: unknown, overrides: EndpointOverrides | undefined): unknown {

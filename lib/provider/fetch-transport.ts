@@ -1,9 +1,12 @@
 import { decodeText, tooLarge } from './body.js'
-import { type Incoming, isRedirectStatus, type Outgoing, type Transport } from './transport.js'
+import { isRedirectStatus, type ProviderRequest, type ProviderResponse, type Transport } from './transport.js'
 
 /** The `fetch` a site gives: for a proxy, a client certificate, instrumentation or a test. It may ignore what it is asked to heed. */
 export function createFetchTransport(fetch: typeof globalThis.fetch): Transport {
-  async function send({ url, limit, isRepeat: _, ...request }: Outgoing, signal: AbortSignal): Promise<Incoming> {
+  async function send(
+    { url, limit, isRepeat: _, ...request }: ProviderRequest,
+    signal: AbortSignal,
+  ): Promise<ProviderResponse> {
     const response = await fetch(url.href, { ...request, redirect: 'manual', signal })
     const { status, type, redirected } = response
     const isRedirect = redirected || type === 'opaqueredirect' || isRedirectStatus(status)
@@ -13,7 +16,7 @@ export function createFetchTransport(fetch: typeof globalThis.fetch): Transport 
 
   return outgoing => {
     const controller = new AbortController()
-    return { arrival: send(outgoing, controller.signal), cancel: () => controller.abort() }
+    return { response: send(outgoing, controller.signal), cancel: () => controller.abort() }
   }
 }
 

@@ -1,13 +1,13 @@
 import { observe } from '../diagnostics/publish.js'
-import { showAddress, showFields, showMembers } from '../diagnostics/values.js'
+import { memberNames, redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
-import { printable } from '../protocol/evidence.js'
+import { printable } from '../protocol/printable.js'
 import { isSecureUrl } from '../protocol/url.js'
 import { monotonic } from '../time.js'
-import { createAnswer, type HttpAnswer } from './answer.js'
 import { createFetchTransport } from './fetch-transport.js'
 import { createNodeTransport } from './node-transport.js'
-import type { Incoming, Outgoing } from './transport.js'
+import { createHttpResponse, type HttpResponse } from './response.js'
+import type { ProviderRequest, ProviderResponse } from './transport.js'
 
 /** How requests to the provider are made. */
 export interface HttpSettings {
@@ -22,19 +22,19 @@ export interface HttpSettings {
 
 /** The way to the provider. No redirect is followed. A POST is sent once; a GET whose answer was cut is sent once more. */
 export interface Http {
-  getJson(url: string, options?: { accept?: string; bearer?: string }): Promise<HttpAnswer>
+  getJson(url: string, options?: { accept?: string; bearer?: string }): Promise<HttpResponse>
   postForm(
     url: string,
     body: Readonly<Record<string, string>>,
     headers: Readonly<Record<string, string>>,
     /** Milliseconds. Default: the timeout of all requests. */
     timeout?: number,
-  ): Promise<HttpAnswer>
+  ): Promise<HttpResponse>
   /** Hands over an answer of any status unread, redirects included. For services that are not the provider: no deadline, no limit. */
   stream(url: URL, init: RequestInit): Promise<Response>
 }
 
-type Exchange = Pick<Outgoing, 'method' | 'headers' | 'body'>
+type Exchange = Pick<ProviderRequest, 'method' | 'headers' | 'body'>
 
 const DEFAULT_TIMEOUT = 10_000
 const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
@@ -48,25 +48,25 @@ export function createHttp(settings: HttpSettings): Http {
   const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
   const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
 
-  async function exchange(address: string, request: Exchange, patience = timeout): Promise<HttpAnswer> {
+  async function exchange(address: string, request: Exchange, patience = timeout): Promise<HttpResponse> {
     const url = parseTarget(address)
     const deadline = createDeadline(patience)
 
-    async function attempt(isRepeat: boolean): Promise<Incoming> {
-      const journey = setOut({ ...request, url, limit: maxResponseBytes, isRepeat })
+    async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
+      const pending = setOut({ ...request, url, limit: maxResponseBytes, isRepeat })
       try {
-        const incoming = await Promise.race([journey.arrival, deadline.passed])
+        const incoming = await Promise.race([pending.response, deadline.passed])
         checkNotRedirected(incoming)
         return incoming
       } catch (error) {
-        journey.cancel()
+        pending.cancel()
         if (isRepeat || request.method !== 'GET' || !wasCut(error) || deadline.isOver()) throw error
         return attempt(true)
       }
     }
 
     try {
-      return createAnswer(await attempt(false), secretsIn(request))
+      return createHttpResponse(await attempt(false), secretsIn(request))
     } catch (error) {
       throw error instanceof OidcError ? error : unavailable(url, error)
     } finally {
@@ -122,19 +122,19 @@ function observeCall(
   method: 'GET' | 'POST',
   url: string,
   body: Readonly<Record<string, string>>,
-  call: () => Promise<HttpAnswer>,
-): Promise<HttpAnswer> {
-  return observe(call, (timing, _error, answer) => {
-    const members = answer && showMembers(answer.text)
+  call: () => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  return observe(call, (timing, _error, response) => {
+    const members = response && memberNames(response.text)
     return {
       type: 'provider-call',
       method,
-      endpoint: showAddress(url),
-      fields: showFields(Object.entries(body)),
+      endpoint: redactAddress(url),
+      fields: redactFields(Object.entries(body)),
       ...timing,
-      ...(answer && { status: answer.status }),
+      ...(response && { status: response.status }),
       ...(members && { members }),
-      ...(answer?.providerError && { refusal: answer.providerError }),
+      ...(response?.providerError && { refusal: response.providerError }),
     }
   })
 }
@@ -158,7 +158,7 @@ function createDeadline(timeout: number): { passed: Promise<never>; isOver(): bo
 }
 
 /** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
-function checkNotRedirected({ status, isRedirect }: Incoming): void {
+function checkNotRedirected({ status, isRedirect }: ProviderResponse): void {
   if (!isRedirect) return
   throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with a redirect, which is not followed', {
     cause: { status },

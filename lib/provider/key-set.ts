@@ -2,11 +2,11 @@ import type { CryptoKey, JWK } from 'jose'
 import { OidcError } from '../errors.js'
 import { isJsonObject, isRecord } from '../protocol/json.js'
 import { type KeyHint, selectKeys } from '../protocol/key-selection.js'
-import { checkStatus } from './answer.js'
 import { type Budget, createBudget } from './budget.js'
 import { type CachedStatus, createCached } from './cached.js'
 import type { Http } from './http.js'
 import { createKeyImports } from './key-imports.js'
+import { checkStatus } from './response.js'
 
 export interface KeySetSettings {
   /** Asked before every load, because the provider may move its keys. */
@@ -69,7 +69,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
       throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider were fetched too often just now')
     }
     const keys = await cached.reload()
-    if (isPaid && isGood(keys)) budget.giveBack()
+    if (isPaid && isGood(keys)) budget.refund()
     return true
   }
 
@@ -108,9 +108,9 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
 
 /** An answer without a single key is taken for a mishap and not for a provider that has stopped signing. */
 async function fetchKeys(http: Http, url: string): Promise<readonly JWK[]> {
-  const answer = await http.getJson(url, { accept: 'application/json, application/jwk-set+json' })
-  checkStatus(answer, 'its keys')
-  const json = answer.json()
+  const response = await http.getJson(url, { accept: 'application/json, application/jwk-set+json' })
+  checkStatus(response, 'its keys')
+  const json = response.json()
   const entries = isRecord(json) ? json.keys : undefined
   const keys = Array.isArray(entries) ? entries.slice(0, MAX_KEYS).filter(isJwk) : []
   if (keys.length > 0) return keys

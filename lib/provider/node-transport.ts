@@ -3,7 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { monotonic } from '../time.js'
 import { decodeText, tooLarge, unpack } from './body.js'
-import { type AnswerHeaders, type Incoming, isRedirectStatus, type Transport } from './transport.js'
+import { isRedirectStatus, type ProviderResponse, type ResponseHeaders, type Transport } from './transport.js'
 
 /** Milliseconds a connection is kept that nobody uses. Many servers close it after five seconds, and what is sent just then is lost. */
 const LONGEST_REST = 2000
@@ -20,7 +20,7 @@ export function createNodeTransport(): Transport {
 
   return ({ method, url, headers, body = '', limit, isRepeat }) => {
     let request: ClientRequest | undefined
-    const arrival = new Promise<Incoming>((resolve, reject) => {
+    const arrival = new Promise<ProviderResponse>((resolve, reject) => {
       const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
       const common = { method, headers: { ...headers, ...length } }
       const isSecure = url.protocol === 'https:'
@@ -37,7 +37,7 @@ export function createNodeTransport(): Transport {
       })
       request.end(body)
     })
-    return { arrival, cancel: () => void request?.destroy() }
+    return { response: arrival, cancel: () => void request?.destroy() }
   }
 }
 
@@ -58,7 +58,7 @@ function noteRest({ socket, headers }: IncomingMessage): void {
   usableUntil.set(socket, monotonic() + rest)
 }
 
-async function receive(response: IncomingMessage, limit: number): Promise<Incoming> {
+async function receive(response: IncomingMessage, limit: number): Promise<ProviderResponse> {
   noteRest(response)
   const { statusCode: status = 0, headers } = response
   const isRedirect = isRedirectStatus(status)
@@ -84,7 +84,7 @@ function readBody(response: IncomingMessage, limit: number): Promise<Buffer> {
   })
 }
 
-function headersOf({ headers }: IncomingMessage): AnswerHeaders {
+function headersOf({ headers }: IncomingMessage): ResponseHeaders {
   return {
     get(name) {
       const value = headers[name]

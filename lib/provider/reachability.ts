@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
-import type { HttpAnswer } from './answer.js'
 import type { CachedStatus } from './cached.js'
 import type { Http } from './http.js'
+import type { HttpResponse } from './response.js'
 
 /** Seconds for which a failure counts where nothing was sent there since. */
 const MEMORY = 60
@@ -17,12 +17,12 @@ export function watchReachability(http: Http, now: () => Date): Reachability {
   const failures = new Map<string, { readonly error: OidcError; readonly at: number }>()
   const seconds = () => now().getTime() / 1000
 
-  async function watch(url: string, request: Promise<HttpAnswer>): Promise<HttpAnswer> {
+  async function watch(url: string, request: Promise<HttpResponse>): Promise<HttpResponse> {
     const host = URL.canParse(url) ? new URL(url).host : ''
     try {
-      const answer = await request
+      const response = await request
       failures.delete(host)
-      return answer
+      return response
     } catch (error) {
       const isAway = error instanceof OidcError && error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE'
       if (isAway) failures.set(host, { error, at: seconds() })

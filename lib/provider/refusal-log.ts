@@ -1,8 +1,8 @@
-import { showAddress } from '../diagnostics/values.js'
-import { spellProviderError } from '../protocol/provider-error.js'
-import type { HttpAnswer } from './answer.js'
+import { redactAddress } from '../diagnostics/values.js'
+import { formatProviderError } from '../protocol/provider-error.js'
 import { createBudget } from './budget.js'
 import type { Http } from './http.js'
+import type { HttpResponse } from './response.js'
 
 export interface RefusalLogSettings {
   readonly now: () => Date
@@ -20,22 +20,24 @@ const INTERVAL = 3
 export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http {
   const budget = createBudget({ burst: BURST, interval: INTERVAL, now })
 
-  function note({ status, providerError }: HttpAnswer, url: string, about: string): void {
+  function note({ status, providerError }: HttpResponse, url: string, about: string): void {
     if (providerError === undefined || providerError.error === 'invalid_token' || !budget.take()) return
-    log(`the provider refused a request to ${showAddress(url)}${about}: ${status} ${spellProviderError(providerError)}`)
+    log(
+      `the provider refused a request to ${redactAddress(url)}${about}: ${status} ${formatProviderError(providerError)}`,
+    )
   }
 
   return {
     ...http,
     async getJson(url, options) {
-      const answer = await http.getJson(url, options)
-      note(answer, url, '')
-      return answer
+      const response = await http.getJson(url, options)
+      note(response, url, '')
+      return response
     },
     async postForm(url, body, headers, timeout) {
-      const answer = await http.postForm(url, body, headers, timeout)
-      note(answer, url, body.grant_type === undefined ? '' : ` (${body.grant_type})`)
-      return answer
+      const response = await http.postForm(url, body, headers, timeout)
+      note(response, url, body.grant_type === undefined ? '' : ` (${body.grant_type})`)
+      return response
     },
   }
 }

@@ -1,11 +1,11 @@
 import { OidcError } from '../errors.js'
 import { buildRevocation } from '../protocol/token-request.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
-import { checkStatus } from './answer.js'
-import { type ClientProofSettings, createClientProof } from './client-proof.js'
+import { type ClientAuthenticationSettings, createClientAuthentication } from './client-authentication.js'
 import type { Http } from './http.js'
+import { checkStatus } from './response.js'
 
-export interface RevocationEndpointSettings extends ClientProofSettings {
+export interface RevocationEndpointSettings extends ClientAuthenticationSettings {
   readonly http: Http
 }
 
@@ -18,7 +18,7 @@ export type RevokeToken = (
 
 /** @see https://www.rfc-editor.org/rfc/rfc7009 */
 export function createRevocationEndpoint({ http, ...settings }: RevocationEndpointSettings): RevokeToken {
-  const buildProof = createClientProof(settings)
+  const buildProof = createClientAuthentication(settings)
   return async function revokeToken(metadata, token, hint) {
     const endpoint = metadata.revocation_endpoint
     if (endpoint === undefined) throw new OidcError('ERR_OIDC_UNSUPPORTED', 'the provider offers no revocation')

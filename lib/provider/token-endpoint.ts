@@ -1,11 +1,11 @@
 import type { OidcErrorCode } from '../errors.js'
 import { parseTokenError, parseTokenResponse } from '../protocol/token-response.js'
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
-import { type ClientProofSettings, createClientProof } from './client-proof.js'
+import { type ClientAuthenticationSettings, createClientAuthentication } from './client-authentication.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
 
-export interface TokenEndpointSettings extends ClientProofSettings {
+export interface TokenEndpointSettings extends ClientAuthenticationSettings {
   readonly http: Http
 }
 
@@ -28,18 +28,18 @@ export type RequestTokens = (
 
 /** @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
 export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings): RequestTokens {
-  const buildProof = createClientProof(settings)
+  const buildProof = createClientAuthentication(settings)
   const methodFor = (metadata: ProviderMetadata) => settings.authentication(metadata).method
 
   return async function requestTokens(metadata, grant, expected) {
     const endpoint = requiredEndpoint(metadata, 'token_endpoint')
     const { headers, body } = await buildProof(metadata, endpoint)
-    const answer = await http.postForm(endpoint, { ...grant, ...body }, headers, expected.timeout)
-    if (answer.status !== 200) {
-      const retryAfter = answer.headers.get('retry-after')
+    const response = await http.postForm(endpoint, { ...grant, ...body }, headers, expected.timeout)
+    if (response.status !== 200) {
+      const retryAfter = response.headers.get('retry-after')
       const request = { grantType: grant.grant_type, clientMethod: methodFor(metadata) }
-      throw parseTokenError(answer.status, answer.providerError, { ...expected, ...request, retryAfter })
+      throw parseTokenError(response.status, response.providerError, { ...expected, ...request, retryAfter })
     }
-    return parseTokenResponse(answer.json(), expected)
+    return parseTokenResponse(response.json(), expected)
   }
 }

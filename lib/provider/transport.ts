@@ -1,5 +1,5 @@
 /** One request, ready to be sent. */
-export interface Outgoing {
+export interface ProviderRequest {
   readonly method: 'GET' | 'POST'
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
@@ -11,28 +11,28 @@ export interface Outgoing {
 }
 
 /** What came back, read to its end. */
-export interface Incoming {
+export interface ProviderResponse {
   readonly status: number
   /** Whether the answer is, or hides, one that points elsewhere. */
   readonly isRedirect: boolean
-  readonly headers: AnswerHeaders
+  readonly headers: ResponseHeaders
   readonly text: string
 }
 
 /** Headers of an answer, by their names in lower case. */
-export interface AnswerHeaders {
+export interface ResponseHeaders {
   get(name: string): string | null
 }
 
 /** A request that is under way. */
-export interface Journey {
-  readonly arrival: Promise<Incoming>
+export interface PendingRequest {
+  readonly response: Promise<ProviderResponse>
   /** Drops the connection. Called where the answer is not waited for any longer. */
   cancel(): void
 }
 
 /** A way to the provider. It follows no redirect and sends nothing twice by itself. */
-export type Transport = (outgoing: Outgoing) => Journey
+export type Transport = (outgoing: ProviderRequest) => PendingRequest
 
 export function isRedirectStatus(status: number): boolean {
   return status >= 300 && status < 400

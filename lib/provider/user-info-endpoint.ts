@@ -2,9 +2,9 @@ import { OidcError } from '../errors.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
 import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
-import { checkStatus, type HttpAnswer } from './answer.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
+import { checkStatus, type HttpResponse } from './response.js'
 
 export interface UserInfoEndpointSettings {
   readonly clientId: string
@@ -26,8 +26,8 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
   const { clientId, signedWith, verifySigned, clockTolerance, http, now } = settings
   const accept = signedWith === undefined ? 'application/json' : 'application/jwt'
 
-  async function readSigned(answer: HttpAnswer, issuer: string): Promise<UserInfo> {
-    const token = answer.text.trim()
+  async function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
+    const token = response.text.trim()
     if (isEncrypted(token)) throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', ENCRYPTED)
     const { claims } = await verifySigned(token).catch(refuseSignature)
     return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
@@ -36,11 +36,11 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
   return async function fetchUserInfo(metadata, accessToken) {
     const endpoint = requiredEndpoint(metadata, 'userinfo_endpoint')
     checkSendable(accessToken)
-    const answer = await http.getJson(endpoint, { accept, bearer: accessToken })
+    const response = await http.getJson(endpoint, { accept, bearer: accessToken })
     // The status goes along: 401 is about the token, and another token may do better.
-    checkStatus(answer, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
-    if (answer.contentType === 'application/jwt') return readSigned(answer, metadata.issuer)
-    if (signedWith === undefined) return parseUserInfo(answer.json())
+    checkStatus(response, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
+    if (response.contentType === 'application/jwt') return readSigned(response, metadata.issuer)
+    if (signedWith === undefined) return parseUserInfo(response.json())
     throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo answer is not signed')
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { FakeEndpoints } from './answer.js'
 import type { FakeGrant } from './grant-book.js'
+import type { FakeEndpoints } from './response.js'
 
 /** Whom an access token is issued to, and for what. */
 export interface AccessTokenRequest {

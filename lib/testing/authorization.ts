@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { issueAccessToken } from './access-token.js'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
 import type { PendingGrant } from './grant-book.js'
+import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
 
 const responseParts: ReadonlySet<string> = new Set(['code', 'id_token', 'token'])
 
@@ -17,15 +17,15 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
   if (parts.some(part => !responseParts.has(part))) {
     throw new RefusedRequest('unsupported_response_type', 'response_type has an unknown word')
   }
-  const arrival = book.arrive(state)
+  const pending = book.arrive(state)
   const isPost = params.get('response_mode') === 'form_post'
   const respond = (fields: Readonly<Record<string, string>>) =>
     isPost ? formPost(redirectUri, fields) : inQuery(redirectUri, fields)
-  if ('error' in arrival) {
-    return respond({ state, iss: issuer, error: arrival.error, error_description: 'The test asked for this refusal.' })
+  if ('error' in pending) {
+    return respond({ state, iss: issuer, error: pending.error, error_description: 'The test asked for this refusal.' })
   }
   const grant: PendingGrant = {
-    user: arrival.user,
+    user: pending.user,
     scope: params.get('scope') ?? 'openid',
     sid: randomUUID(),
     nonce: params.get('nonce') ?? undefined,

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
 import { authorize } from './authorization.js'
+import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
 import { answerTokenRequest } from './token-requests.js'
 
 type Endpoint = (request: IncomingMessage, params: URLSearchParams) => Answer | Promise<Answer>

@@ -107,9 +107,9 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const book = createGrantBook(user)
   server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, audience, signer, book }))
 
-  const walk = (site: TestedSite, arrival: Arrival, signInOptions: SignInOptions = {}) =>
+  const walk = (site: TestedSite, pending: Arrival, signInOptions: SignInOptions = {}) =>
     withSite(site, send =>
-      walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, arrival) }),
+      walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, pending) }),
     )
 
   return {

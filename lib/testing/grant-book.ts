@@ -27,7 +27,7 @@ export type Arrival = { readonly user: FakeUser } | { readonly error: string }
 /** Everything a fake provider remembers, for as long as it runs. */
 export interface GrantBook {
   /** How the authorization request with this `state` will be answered. */
-  expect(state: string, arrival: Arrival): void
+  expect(state: string, pending: Arrival): void
   /** Once as expected, and otherwise with the default user. */
   arrive(state: string): Arrival
   issueCode(grant: PendingGrant): string
@@ -60,7 +60,7 @@ export function createGrantBook(defaultUser: FakeUser): GrantBook {
   }
 
   return {
-    expect: (state, arrival) => void expected.set(state, arrival),
+    expect: (state, pending) => void expected.set(state, pending),
     arrive: state => take(expected, state) ?? { user: defaultUser },
     issueCode: grant => issue(codes, grant),
     takeCode: code => take(codes, code),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { issueAccessToken } from './access-token.js'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './answer.js'
 import type { FakeGrant } from './grant-book.js'
+import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
 
 /** The token endpoint: codes, refresh tokens and client credentials. RFC 6749 section 3.2. */
 export async function answerTokenRequest(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { openScene, type Scene } from '../handlers/scene.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
+import { openScene, type Scene } from '../support/handler-fixture.js'
 import { type LoopbackServer, startLoopbackServer } from '../support/loopback-server.js'
 
 /** What only a browser can tell: what runs, what is framed, which cookies it takes, and what it says to other sites. */

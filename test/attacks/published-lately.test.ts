@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Scene } from '../handlers/scene.js'
 import { createAgent } from '../support/agent.js'
+import type { Scene } from '../support/handler-fixture.js'
 import type { Claims, EndpointAnswer, RecordedRequest } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'

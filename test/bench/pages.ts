@@ -49,17 +49,17 @@ async function signInAll({ baseUrl }: Contender): Promise<string[]> {
 
 function visitsOf(contender: Contender, cookies: readonly string[]): Visit[] {
   const { name } = contender
-  const visit = (path: string, connections: number, by = cookies): Visit => ({
+  const context = (path: string, connections: number, by = cookies): Visit => ({
     key: `${name} ${path} ${connections}`,
     contender,
     load: { path, connections, cookies: by },
   })
   const compared = ['express', 'hybrid', ...PEERS].includes(name)
   return [
-    visit('/page', 16),
-    ...(compared ? [visit('/page', 1), visit('/page', 64)] : []),
-    ...(['express', 'hybrid', 'express-session'].includes(name) ? [visit('/cart', 16)] : []),
-    ...(compared ? [visit('/open', 16, [''])] : []),
+    context('/page', 16),
+    ...(compared ? [context('/page', 1), context('/page', 64)] : []),
+    ...(['express', 'hybrid', 'express-session'].includes(name) ? [context('/cart', 16)] : []),
+    ...(compared ? [context('/open', 16, [''])] : []),
   ]
 }
 

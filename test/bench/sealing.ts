@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { createSealer } from '../../lib/state/seal.js'
-import { createSessionId } from '../../lib/state/state.js'
+import { createSealer } from '../../lib/store/seal.js'
+import { createSessionId } from '../../lib/store/store.js'
 import { SESSION_SECRET } from './contender.js'
 import { median } from './statistics.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inScene, type Scene } from '../handlers/scene.js'
+import { inScene, type Scene } from '../support/handler-fixture.js'
 import type { JwtFault } from '../support/hostile-provider.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { responseTypes } from './suite.js'

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { observe, observeCallback, publish, step } from '../../lib/diagnostics/publish.js'
-import { showAddress, showFields, showMembers } from '../../lib/diagnostics/values.js'
+import { memberNames, redactAddress, redactFields } from '../../lib/diagnostics/values.js'
 import { OidcError, type OidcEvent } from '../../lib/index.js'
-import { inScene } from '../handlers/scene.js'
 import { createAgent } from '../support/agent.js'
+import { inScene } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 import { checkNoSecrets } from '../support/secrets.js'
 
@@ -298,7 +298,7 @@ describe('values that are shown', () => {
   test('are those that say how, the beginning of those that are random, and nothing of any other', () => {
     const state = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE'
     assert.deepEqual(
-      showFields([
+      redactFields([
         ['response_type', 'code'],
         ['resource', ['https://a.example', 'https://b.example']],
         ['state', state],
@@ -321,18 +321,18 @@ describe('values that are shown', () => {
   })
 
   test('are printable, and not too many', () => {
-    assert.deepEqual(showFields([['scope', 'a\u0000\nb\u202e']]), { scope: 'ab' })
+    assert.deepEqual(redactFields([['scope', 'a\u0000\nb\u202e']]), { scope: 'ab' })
     const many = Array.from({ length: 100 }, (_, index) => [`name${index}`, '1'] as const)
-    assert.equal(Object.keys(showFields(many)).length, 40)
+    assert.equal(Object.keys(redactFields(many)).length, 40)
   })
 
   test('of an address are its origin and path', () => {
-    assert.equal(showAddress('https://u:p@op.example:8443/authorize?state=1#x'), 'https://op.example:8443/authorize')
-    assert.equal(showAddress('nonsense'), '')
+    assert.equal(redactAddress('https://u:p@op.example:8443/authorize?state=1#x'), 'https://op.example:8443/authorize')
+    assert.equal(redactAddress('nonsense'), '')
   })
 
   test('of an answer are the names of its members', () => {
-    assert.deepEqual(showMembers('{"access_token":"x","id_token":"y"}'), ['access_token', 'id_token'])
-    for (const text of ['[1]', 'null', '"x"', '{', 'eyJ']) assert.equal(showMembers(text), undefined, text)
+    assert.deepEqual(memberNames('{"access_token":"x","id_token":"y"}'), ['access_token', 'id_token'])
+    for (const text of ['[1]', 'null', '"x"', '{', 'eyJ']) assert.equal(memberNames(text), undefined, text)
   })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { spellEvent } from '../../lib/diagnostics/readable-log.js'
+import { formatEvent } from '../../lib/diagnostics/readable-log.js'
 import type { OidcEvent } from '../../lib/index.js'
 
 const run = promisify(execFile)
@@ -104,7 +104,7 @@ async function errorsOf(environment: NodeJS.ProcessEnv, strange: readonly string
 
 describe('the readable log', () => {
   test('has a line for every kind of event', () => {
-    for (const [event, line] of lines) assert.equal(spellEvent(event), line)
+    for (const [event, line] of lines) assert.equal(formatEvent(event), line)
   })
 
   test('is written where NODE_DEBUG names the package, each event once', async () => {

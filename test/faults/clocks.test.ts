@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createState, type State } from '../../lib/state/state.js'
-import { issuer, sealingSecret, ticket, tokens } from '../state/fixtures.js'
+import { createRecordStore, type RecordStore } from '../../lib/store/store.js'
+import { issuer, sealingSecret, ticket, tokens } from '../store/fixtures.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { scale } from './scale.js'
 
@@ -12,7 +12,7 @@ const absolute = 30 * 24 * 3600
 
 /** A process: a store of its own on the Redis of all, and a clock that may be wrong. */
 interface Process {
-  readonly state: State
+  readonly store: RecordStore
   /** Seconds its clock is ahead of the right time. */
   ahead: number
 }
@@ -26,7 +26,7 @@ before(async () => {
   redis = await startRedis()
   for (let count = 0; count < 2; count += 1) {
     const clock = { ahead: 0 }
-    const state = createState({
+    const store = createRecordStore({
       idle,
       absolute,
       timeout: 10_000,
@@ -35,12 +35,12 @@ before(async () => {
       now: () => new Date(Date.now() + (moved + clock.ahead) * 1000),
       log: () => {},
     })
-    processes.push(Object.assign(clock, { state }))
-    await until('the clock of the store is known', () => state.startTime() > 0)
+    processes.push(Object.assign(clock, { store }))
+    await until('the clock of the store is known', () => store.startTime() > 0)
   }
 })
 after(async () => {
-  for (const { state } of processes) await state.close()
+  for (const { store } of processes) await store.close()
   await redis.stop()
 })
 
@@ -88,11 +88,11 @@ class World {
     }
   }
 
-  #start({ state }: Process): void {
-    this.#attempts.push({ startedAt: state.startTime(), logoutsBefore: this.#logouts })
+  #start({ store }: Process): void {
+    this.#attempts.push({ startedAt: store.startTime(), logoutsBefore: this.#logouts })
   }
 
-  async #finish({ state }: Process): Promise<void> {
+  async #finish({ store }: Process): Promise<void> {
     const attempt = this.#attempts.pop()
     if (attempt === undefined) return
     const { startedAt, logoutsBefore } = attempt
@@ -104,7 +104,7 @@ class World {
       keep: [],
       moment: { startedAt, grantedAt: 0 },
     }
-    const outcome = await state.signIn(input).catch((error: { code?: string }) => ({ code: error.code }))
+    const outcome = await store.signIn(input).catch((error: { code?: string }) => ({ code: error.code }))
     if (logoutsBefore < this.#logouts) {
       assert.deepEqual(outcome, { code: 'ERR_OIDC_SIGN_IN_ENDED' }, 'a sign-in from before a logout came through')
     } else {
@@ -117,27 +117,27 @@ class World {
     }
   }
 
-  async #logOut({ state }: Process, by: 'sub' | 'sid'): Promise<void> {
+  async #logOut({ store }: Process, by: 'sub' | 'sid'): Promise<void> {
     const query = by === 'sid' ? { issuer, sid: this.#name } : { issuer, subject: this.#name }
-    const ended = await state.endAll(query, { logout: {}, remember: 1000 })
+    const ended = await store.endAll(query, { logout: {}, remember: 1000 })
     assert.equal(ended, this.#sessions.length, 'a logout that was obeyed left a session')
     this.#sessions = []
     this.#logouts += 1
     // A start is given no later than it was: for the time of an answer of the store it may count as earlier than a logout that is over.
     const [seconds, microseconds] = (await redis.command('TIME')) as [string, string]
     const over = Number(seconds) * 1_000_000 + Number(microseconds)
-    for (let turn = 0; processes.some(({ state }) => state.startTime() <= over); turn += 1) {
+    for (let turn = 0; processes.some(({ store }) => store.startTime() <= over); turn += 1) {
       assert.ok(turn < 100_000, 'starts do not come to count as later than the logout')
       await new Promise(resolve => setImmediate(resolve))
     }
   }
 
   /** A user who comes back within the idle life finds the session, at whichever process and whatever its clock says. */
-  async #visit({ state }: Process): Promise<void> {
+  async #visit({ store }: Process): Promise<void> {
     for (const id of this.#sessions) {
-      assert.notEqual(await state.load(id), undefined, 'a session in use has ended')
+      assert.notEqual(await store.load(id), undefined, 'a session in use has ended')
       // The life is extended in the background.
-      await state.ping()
+      await store.ping()
     }
   }
 

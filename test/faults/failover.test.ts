@@ -3,7 +3,7 @@ import { after, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
-import { Bench, signIn as signInState } from '../state/fixtures.js'
+import { Bench, signIn as signInState } from '../store/fixtures.js'
 import { type Agent, createAgent } from '../support/agent.js'
 import {
   type RedisServer,
@@ -336,7 +336,7 @@ describe('fail-over', { concurrency: atOnce }, () => {
         )
         redis.on('error', () => {})
         bench.onClose(() => redis.disconnect())
-        const state = bench.state({ redis, timeout: 800 })
+        const store = bench.state({ redis, timeout: 800 })
         await until('the site works', () => redis.status === 'ready')
         const kept: Write<string>[] = []
         const ended: Write<string>[] = []
@@ -350,9 +350,9 @@ describe('fail-over', { concurrency: atOnce }, () => {
               void list.push({ what, askedAt, acknowledgedAt: performance.now() })
             const key = `control:${worker}:${round}`
             const set = redis.set(key, '1').then(() => acknowledge(plain)(key))
-            const session = signInState(state).then(async id => {
+            const session = signInState(store).then(async id => {
               if (round % 2 === 0) return acknowledge(kept)(id)
-              await state.end(id)
+              await store.end(id)
               acknowledge(ended)(id)
             })
             for (const { status } of await Promise.allSettled([set, session, sleep(5)]))
@@ -373,8 +373,8 @@ describe('fail-over', { concurrency: atOnce }, () => {
         const lost: Write<string>[] = []
         const undone: Write<string>[] = []
         const lostPlain: Write<string>[] = []
-        for (const write of kept) if ((await state.load(write.what)) === undefined) lost.push(write)
-        for (const write of ended) if ((await state.load(write.what)) !== undefined) undone.push(write)
+        for (const write of kept) if ((await store.load(write.what)) === undefined) lost.push(write)
+        for (const write of ended) if ((await store.load(write.what)) !== undefined) undone.push(write)
         for (const write of plain) if ((await redis.exists(write.what)) === 0) lostPlain.push(write)
         t.diagnostic(
           `sign-ins lost ${lost.length} of ${kept.length}, sign-outs undone ${undone.length} of ${ended.length}, ` +

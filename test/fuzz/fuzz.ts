@@ -7,8 +7,8 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { OidcError } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
-import { openScene, type Scene, type SceneOptions } from '../handlers/scene.js'
 import type { Page } from '../support/agent.js'
+import { openScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
 import type { RawAnswer } from '../support/http-client.js'
 
 /**

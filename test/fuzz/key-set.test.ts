@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import type { JWK } from 'jose'
 import { OidcError } from '../../lib/index.js'
 import { verifyJwt } from '../../lib/protocol/jwt.js'
-import { createAnswer } from '../../lib/provider/answer.js'
 import { createKeySet } from '../../lib/provider/key-set.js'
+import { createHttpResponse } from '../../lib/provider/response.js'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import { createSigningKey, type SigningKey } from '../support/signing-keys.js'
@@ -97,7 +97,7 @@ test('a signature is believed only if the key that made it is published, whateve
     const http = {
       getJson: async () => {
         const headers = new Headers({ 'content-type': 'application/json' })
-        return createAnswer({ status: 200, isRedirect: false, headers, text: JSON.stringify(published) })
+        return createHttpResponse({ status: 200, isRedirect: false, headers, text: JSON.stringify(published) })
       },
       postForm: () => Promise.reject(new Error('nothing is posted for keys')),
     }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
+import { type RawUser, sendBytes, startRawSite } from '../api/raw-site.js'
 import { watchProcess } from '../faults/watch.js'
-import { type RawUser, sendBytes, startRawSite } from '../tokens/raw-site.js'
 import { fuzz } from './fuzz.js'
 
 /** The head of a request, whose lines may end in any way, and what follows it. */

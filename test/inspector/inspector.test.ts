@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { Express, RequestHandler } from 'express'
-import { inScene, type Scene } from '../handlers/scene.js'
 import { createAgent } from '../support/agent.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
+import { inScene, type Scene } from '../support/handler-fixture.js'
 import { checkNoSecrets } from '../support/secrets.js'
 
 /** The site is there before its middleware is. */

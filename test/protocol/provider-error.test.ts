@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseChallenge, parseProviderError, spellProviderError } from '../../lib/protocol/provider-error.js'
+import { formatProviderError, parseChallenge, parseProviderError } from '../../lib/protocol/provider-error.js'
 
 test('what providers really say stays readable', () => {
   for (const text of [
@@ -58,7 +58,7 @@ test('whatever a provider says becomes one short line without control characters
       const source = { error: error.text, error_description: description.text, error_uri: `https://x/${uri.text}` }
       const found = parseProviderError(source, [description.token])
       if (found === undefined) return
-      const line = spellProviderError(found)
+      const line = formatProviderError(found)
       assert.ok(line.length < 1300, `${line.length} characters`)
       assert.doesNotMatch(line.replaceAll(/\\u[\da-f]{4}/g, ''), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}<>]/u)
       for (const { token } of [error, description, uri]) assert.ok(!line.includes(token), 'a token')

@@ -50,16 +50,16 @@ export interface Journey {
 const MOST_REDIRECTS = 20
 
 /** Sends a request and those it is redirected to. */
-export async function travel(jar: CookieJar, journey: Journey): Promise<Page> {
+export async function travel(jar: CookieJar, pending: Journey): Promise<Page> {
   const hops: Hop[] = []
-  let { url, method, body } = journey
+  let { url, method, body } = pending
   for (;;) {
-    const context = { method, isTopLevel: journey.isTopLevel, initiator: journey.initiator?.url }
+    const context = { method, isTopLevel: pending.isTopLevel, initiator: pending.initiator?.url }
     const visited = [...hops.map(hop => hop.url), url]
-    const requestHeaders = buildHeaders(journey, method, body, visited)
-    const cookie = journey.sendsCookies(url) ? jar.header(url, context) : undefined
-    if (cookie !== undefined && !('cookie' in journey.headers)) requestHeaders.cookie = cookie
-    const { signal } = journey
+    const requestHeaders = buildHeaders(pending, method, body, visited)
+    const cookie = pending.sendsCookies(url) ? jar.header(url, context) : undefined
+    if (cookie !== undefined && !('cookie' in pending.headers)) requestHeaders.cookie = cookie
+    const { signal } = pending
     const answer = await send({
       url,
       method,
@@ -69,12 +69,12 @@ export async function travel(jar: CookieJar, journey: Journey): Promise<Page> {
     })
     for (const header of answer.setCookies) {
       keepCookieSecret(header)
-      if (journey.sendsCookies(url)) jar.set(url, header, context)
+      if (pending.sendsCookies(url)) jar.set(url, header, context)
     }
     const location = redirectTarget(answer, url)
     const { status, headers, setCookies } = answer
     hops.push({ method, url, requestHeaders, requestBody: body, status, headers, setCookies, location })
-    if (location === undefined || journey.redirect === 'manual') return buildPage(url, answer, hops)
+    if (location === undefined || pending.redirect === 'manual') return buildPage(url, answer, hops)
     if (hops.length > MOST_REDIRECTS) throw new Error(`More than ${MOST_REDIRECTS} redirects, last to ${location}`)
     // Fetch, "HTTP-redirect fetch": 303 always becomes GET, 301 and 302 turn POST into GET, 307 and 308 repeat.
     if (status === 303 ? method !== 'HEAD' : status < 303 && method === 'POST') {
@@ -100,10 +100,10 @@ function redirectTarget({ status, headers }: RawAnswer, url: string): string | u
   return new URL(Buffer.from(headers.location, 'latin1').toString(), url).href
 }
 
-function buildHeaders(journey: Journey, method: string, body: string | undefined, visited: readonly string[]) {
-  const { initiator, headers: own } = journey
+function buildHeaders(pending: Journey, method: string, body: string | undefined, visited: readonly string[]) {
+  const { initiator, headers: own } = pending
   const isNavigation = own['sec-fetch-mode'] === 'navigate'
-  const url = visited.at(-1) ?? journey.url
+  const url = visited.at(-1) ?? pending.url
   const headers: Record<string, string | undefined> = {
     ...(isTrustworthy(new URL(url)) && { 'sec-fetch-site': fetchSite(initiator?.url, visited) }),
     ...refererFor(initiator, visited),

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../../lib/errors.js'
-import { createRenewals } from '../../lib/handlers/renewal.js'
-import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { createState } from '../../lib/state/state.js'
-import type { TokenVault, VaultView } from '../../lib/state/token-vault.js'
+import { createRecordStore } from '../../lib/store/store.js'
+import type { StoredTokens, TokenStore } from '../../lib/store/token-store.js'
+import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { LIFE, startTokenSite, type TokenSite } from './token-site.js'
@@ -78,10 +78,10 @@ const START = 1_780_272_000
 
 async function openVault(
   url: string | undefined,
-): Promise<{ vault: TokenVault; view: VaultView; close(): Promise<void> }> {
+): Promise<{ tokenStore: TokenStore; view: StoredTokens; close(): Promise<void> }> {
   const now = () => new Date(START * 1000)
   const settings = { idle: 3600, absolute: 36_000, timeout: 500, now, log: () => {} }
-  const state = createState({
+  const store = createRecordStore({
     ...settings,
     secrets: [secret('session secret')],
     ...(url !== undefined && { redis: url }),
@@ -89,27 +89,27 @@ async function openVault(
   const times = { signedInAt: START, expiresAt: START + 36_000 }
   const ticket = { issuer: 'https://op.example.com', subject: 'alice', claims: {}, scope: 'openid', ...times }
   const tokens = { scope: 'openid', accessToken: 'first', refreshToken: 'first' }
-  const vault = state.vault(await state.signIn({ ticket, tokens, previous: [], keep: [] }))
-  const view = await vault.open()
+  const tokenStore = store.vault(await store.signIn({ ticket, tokens, previous: [], keep: [] }))
+  const view = await tokenStore.open()
   assert.ok(view)
-  return { vault, view, close: () => state.close() }
+  return { tokenStore, view, close: () => store.close() }
 }
 
 for (const store of ['the memory', 'Redis']) {
   for (const lost of [1, 2]) {
     test(`the answer to taking the lease is lost ${lost} times, with ${store}: nothing waits for the lease to expire`, async () => {
       redis = store === 'Redis' ? await startRedis() : undefined
-      const { vault, view, close } = await openVault(redis?.url)
+      const { tokenStore, view, close } = await openVault(redis?.url)
       const now = () => new Date(START * 1000)
-      const renewals = createRenewals(
+      const refreshes = createRefreshes(
         { timeouts: { provider: 1_000, redis: 100 }, now, log() {} },
-        createTokenGate(now),
+        createRequestLimiter(now),
       )
       let left = lost
-      const deaf: TokenVault = {
-        ...vault,
-        async claim(...args) {
-          const outcome = await vault.claim(...args)
+      const deaf: TokenStore = {
+        ...tokenStore,
+        async acquire(...args) {
+          const outcome = await tokenStore.acquire(...args)
           if (left === 0) return outcome
           left -= 1
           throw new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available')
@@ -117,18 +117,18 @@ for (const store of ['the memory', 'Redis']) {
       }
       let asked = 0
       const renewal = {
-        vault: deaf,
+        tokenStore: deaf,
         view,
-        isSettled: ({ tokens }: VaultView) => tokens?.accessToken === 'second',
+        isSettled: ({ tokens }: StoredTokens) => tokens?.accessToken === 'second',
         request: async () => {
           asked += 1
           return { change: () => ({ tokens: { scope: 'openid', accessToken: 'second' } }), discard() {} }
         },
       }
-      if (lost === 2) await assert.rejects(renewals.renew(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-      await renewals.settled()
-      assert.equal((await vault.open())?.heldUntil, 0)
-      assert.equal((await renewals.renew(renewal)).tokens?.accessToken, 'second')
+      if (lost === 2) await assert.rejects(refreshes.refresh(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+      await refreshes.settled()
+      assert.equal((await tokenStore.open())?.leasedUntil, 0)
+      assert.equal((await refreshes.refresh(renewal)).tokens?.accessToken, 'second')
       assert.equal(asked, 1)
       await close()
     })
@@ -136,27 +136,27 @@ for (const store of ['the memory', 'Redis']) {
 
   test(`a lease that ends in an hour, written by a clock that was wrong, does not bind, with ${store}`, async () => {
     redis = store === 'Redis' ? await startRedis() : undefined
-    const { vault, view, close } = await openVault(redis?.url)
-    assert.equal(await vault.claim('a clock ahead', view, 3_600_000), 'claimed')
-    assert.equal(await vault.claim('another', view, 15_600), 'claimed')
-    assert.equal(await vault.claim('a third', view, 15_600), 'held')
+    const { tokenStore, view, close } = await openVault(redis?.url)
+    assert.equal(await tokenStore.acquire('a clock ahead', view, 3_600_000), 'claimed')
+    assert.equal(await tokenStore.acquire('another', view, 15_600), 'claimed')
+    assert.equal(await tokenStore.acquire('a third', view, 15_600), 'held')
     await close()
   })
 }
 
 test('fifty requests that fail at once are one failure, and one request then finds out for all', async () => {
-  const gate = createTokenGate(() => new Date())
+  const limiter = createRequestLimiter(() => new Date())
   const down = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
-  const leaves = await Promise.all(Array.from({ length: 50 }, () => gate.enter(1_000)))
-  const began = leaves.map(() => gate.begin())
-  for (const each of began) gate.report(down, each)
+  const leaves = await Promise.all(Array.from({ length: 50 }, () => limiter.enter(1_000)))
+  const began = leaves.map(() => limiter.begin())
+  for (const each of began) limiter.report(down, each)
   for (const leave of leaves) leave()
-  const probe = await gate.enter(1_000)
+  const probe = await limiter.enter(1_000)
   let admitted = 0
-  const waiting = Array.from({ length: 49 }, () => gate.enter(5_000).then(() => (admitted += 1)))
+  const waiting = Array.from({ length: 49 }, () => limiter.enter(5_000).then(() => (admitted += 1)))
   await wait(20)
   assert.equal(admitted, 0)
-  gate.report(undefined, gate.begin())
+  limiter.report(undefined, limiter.begin())
   probe()
   await Promise.all(waiting)
   assert.equal(admitted, 49)

@@ -1,10 +1,10 @@
 import { OidcError } from '../../lib/errors.js'
-import { createAccessTokens } from '../../lib/handlers/access-tokens.js'
-import { createRenewals } from '../../lib/handlers/renewal.js'
-import type { Revocations } from '../../lib/handlers/revocation.js'
-import type { Services } from '../../lib/handlers/site.js'
-import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { createState } from '../../lib/state/state.js'
+import type { Services } from '../../lib/options/config.js'
+import { createRecordStore } from '../../lib/store/store.js'
+import { createAccessTokens } from '../../lib/tokens/access-tokens.js'
+import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
+import type { Revocations } from '../../lib/tokens/revocation.js'
 import { secret } from '../support/secrets.js'
 import { runInVirtualTime, type VirtualTime } from './virtual-time.js'
 
@@ -106,14 +106,14 @@ async function simulate(
 /** The processes of a site, as lib makes them, on one store in memory. */
 async function createSite(time: VirtualTime, { askers, processes = 1, ahead = [] }: Outage, refresh: Refresh) {
   const now = () => new Date(START + time.now())
-  const state = createState({ ...options, now })
+  const store = createRecordStore({ ...options, now })
   const provider = { metadata: async () => ({}), refreshTokens: refresh }
-  const revocations: Revocations = { inBackground() {}, async giveBack() {}, async settled() {} }
+  const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
   const sites = Array.from({ length: processes }, (_, index) => {
     const wrong = () => new Date(now().getTime() + (ahead[index] ?? 0) * 1000)
     const site = { timeouts, hooks: {}, now: wrong, log: () => {} }
-    const services = { site, provider, state } as unknown as Services
-    return createAccessTokens(services, createRenewals(site, createTokenGate(wrong)), revocations)
+    const services = { site, provider, store } as unknown as Services
+    return createAccessTokens(services, createRefreshes(site, createRequestLimiter(wrong)), revocations)
   })
   const second = Math.floor(START / 1000)
   const ids = await Promise.all(
@@ -121,7 +121,7 @@ async function createSite(time: VirtualTime, { askers, processes = 1, ahead = []
       const times = { signedInAt: second - 3600, expiresAt: second + 32_400 }
       const ticket = { issuer: 'https://op.example.com', subject: `user ${asker}`, claims: {}, scope: '', ...times }
       const tokens = { scope: '', accessToken: 'first', refreshToken: `refresh ${asker}`, expiresAt: second - 8000 }
-      return state.signIn({ ticket, tokens, previous: [], keep: [] })
+      return store.signIn({ ticket, tokens, previous: [], keep: [] })
     }),
   )
   let turn = 0

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { OidcError } from '../../lib/errors.js'
-import { backOff, failuresInRow, pauseOf } from '../../lib/handlers/back-off.js'
-import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { parseFailures, type RenewalFailure } from '../../lib/state/renewal-failure.js'
-import type { VaultView } from '../../lib/state/token-vault.js'
+import { parseFailures, type RefreshFailure } from '../../lib/store/refresh-failure.js'
+import type { StoredTokens } from '../../lib/store/token-store.js'
+import { backOff, failuresInRow, pauseOf } from '../../lib/tokens/back-off.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { scale } from '../faults/scale.js'
 import { compare, formatComparisons, type Outage, outagesOfTable, recover } from './pause-simulation.js'
 
@@ -68,9 +68,9 @@ describe('a pause fits its cause', () => {
   })
 })
 
-const view = (notes: readonly RenewalFailure[]) => ({ failures: notes }) as unknown as VaultView
+const view = (notes: readonly RefreshFailure[]) => ({ failures: notes }) as unknown as StoredTokens
 const now = new Date(1_800_000_000_600)
-const noted = (note: Partial<RenewalFailure>): RenewalFailure => ({
+const noted = (note: Partial<RefreshFailure>): RefreshFailure => ({
   code: 'ERR_OIDC_PROVIDER_UNAVAILABLE',
   count: 1,
   retryAt: 1_800_000_001,
@@ -151,10 +151,10 @@ describe('the limiter of a process', () => {
   const away = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'away')
 
   /** Seconds until a request is let pass again. */
-  async function restOf(gate: ReturnType<typeof createTokenGate>, clock: { ms: number }): Promise<number> {
+  async function restOf(limiter: ReturnType<typeof createRequestLimiter>, clock: { ms: number }): Promise<number> {
     const began = clock.ms
     for (;;) {
-      const leave = await gate.enter(1).catch(() => undefined)
+      const leave = await limiter.enter(1).catch(() => undefined)
       if (leave !== undefined) {
         leave()
         return (clock.ms - began) / 1000
@@ -166,14 +166,14 @@ describe('the limiter of a process', () => {
   test('gives a rest of a second at most after one failure an hour after a long outage', async () => {
     for (let round = 0; round < 30; round += 1) {
       const clock = { ms: 0 }
-      const gate = createTokenGate(() => new Date(clock.ms))
+      const limiter = createRequestLimiter(() => new Date(clock.ms))
       for (let count = 0; count < 10; count += 1) {
-        gate.report(away)
-        await restOf(gate, clock)
+        limiter.report(away)
+        await restOf(limiter, clock)
       }
       clock.ms += 3_600_000
-      gate.report(away)
-      const rest = await restOf(gate, clock)
+      limiter.report(away)
+      const rest = await restOf(limiter, clock)
       assert.ok(rest <= 1.1, `${rest} s`)
     }
   })

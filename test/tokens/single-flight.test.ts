@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createAccessTokens } from '../../lib/handlers/access-tokens.js'
-import { createRenewals } from '../../lib/handlers/renewal.js'
-import type { Revocations } from '../../lib/handlers/revocation.js'
-import { createSingleFlight } from '../../lib/handlers/single-flight.js'
-import type { Services } from '../../lib/handlers/site.js'
-import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { createState } from '../../lib/state/state.js'
+import type { Services } from '../../lib/options/config.js'
+import { createRecordStore } from '../../lib/store/store.js'
+import { createAccessTokens } from '../../lib/tokens/access-tokens.js'
+import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
+import type { Revocations } from '../../lib/tokens/revocation.js'
+import { createSingleFlight } from '../../lib/tokens/single-flight.js'
 import { secret } from '../support/secrets.js'
 
 /** Epoch s. */
@@ -41,7 +41,7 @@ test('work that fails fails for everybody who waits, and is tried again afterwar
 test('requests of one process ask the store for the right to refresh once, not each', async () => {
   const now = () => new Date(START * 1000)
   const site = { timeouts: { provider: 1_000, redis: 100 }, hooks: {}, now, log: () => {} }
-  const state = createState({
+  const store = createRecordStore({
     secrets: [secret('session secret')],
     idle: 3600,
     absolute: 36_000,
@@ -52,17 +52,17 @@ test('requests of one process ask the store for the right to refresh once, not e
   const times = { signedInAt: START, expiresAt: START + 36_000 }
   const ticket = { issuer: 'https://op.example.com', subject: 'alice', claims: {}, scope: 'openid', ...times }
   const tokens = { scope: 'openid', accessToken: 'first', refreshToken: 'first', expiresAt: START }
-  const id = await state.signIn({ ticket, tokens, previous: [], keep: [] })
+  const id = await store.signIn({ ticket, tokens, previous: [], keep: [] })
   let claims = 0
   const watched = {
-    ...state,
+    ...store,
     vault(of: string) {
-      const vault = state.vault(of)
+      const tokenStore = store.vault(of)
       return {
-        ...vault,
-        claim(...args: Parameters<typeof vault.claim>) {
+        ...tokenStore,
+        claim(...args: Parameters<typeof tokenStore.acquire>) {
           claims += 1
-          return vault.claim(...args)
+          return tokenStore.acquire(...args)
         },
       }
     },
@@ -75,8 +75,8 @@ test('requests of one process ask the store for the right to refresh once, not e
     },
   }
   const services = { site, provider, state: watched } as unknown as Services
-  const revocations: Revocations = { inBackground() {}, async giveBack() {}, async settled() {} }
-  const accessTokens = createAccessTokens(services, createRenewals(site, createTokenGate(now)), revocations)
+  const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
+  const accessTokens = createAccessTokens(services, createRefreshes(site, createRequestLimiter(now)), revocations)
   const got = await Promise.all(Array.from({ length: 100 }, () => accessTokens.get(id)))
   assert.deepEqual(new Set(got.map(({ value }) => value)), new Set(['second']))
   assert.equal(claims, 1)

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { Agent as HttpAgent, request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { OidcError } from '../../lib/errors.js'
-import { isDue, isFresh } from '../../lib/handlers/token-freshness.js'
-import { createTokenGate } from '../../lib/handlers/token-gate.js'
-import { createState } from '../../lib/state/state.js'
+import { createRecordStore } from '../../lib/store/store.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
+import { isDue, isFresh } from '../../lib/tokens/token-freshness.js'
 import { delay, type LoopbackServer, readBody, startLoopbackServer } from '../support/loopback-server.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -94,13 +94,13 @@ async function openBench() {
     },
   })
   const common = { redis: redis.url, secrets: [siteSecret], ...session, timeout: 10_000, now, log: () => {} }
-  const state = createState({ ...common, realm: JSON.stringify([issuer, client.clientId]) })
+  const store = createRecordStore({ ...common, realm: JSON.stringify([issuer, client.clientId]) })
   const times = { signedInAt: START, expiresAt: START + session.absolute }
   const signIn = async (at: number) => {
     const ticket = { issuer, subject: `user ${at}`, claims: {}, scope: 'openid', ...times }
     const own = { accessToken: 'first', refreshToken: `refresh ${at}`, issuedAt: START, expiresAt: START + 3600 }
-    return state.sealer.signId(
-      await state.signIn({ ticket, tokens: { scope: 'openid', ...own }, previous: [], keep: [] }),
+    return store.sealer.signId(
+      await store.signIn({ ticket, tokens: { scope: 'openid', ...own }, previous: [], keep: [] }),
     )
   }
   const made: string[] = []
@@ -116,7 +116,7 @@ async function openBench() {
       seconds += more
     },
     async close() {
-      await state.close()
+      await store.close()
       await site.close()
       await provider.stop()
     },
@@ -181,9 +181,9 @@ test('the same with a provider that is down: after a few dozen requests it gets 
 
 function createGate() {
   let seconds = START
-  const gate = createTokenGate(() => new Date(seconds * 1000))
+  const limiter = createRequestLimiter(() => new Date(seconds * 1000))
   return {
-    gate,
+    gate: limiter,
     advance(more: number) {
       seconds += more
     },
@@ -191,27 +191,27 @@ function createGate() {
 }
 
 test('the gate opens again with the first success', async () => {
-  const { gate, advance } = createGate()
+  const { gate: limiter, advance } = createGate()
   const down = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
   for (let at = 0; at < 3; at += 1) {
-    const leave = await gate.enter(10)
-    gate.report(down)
+    const leave = await limiter.enter(10)
+    limiter.report(down)
     leave()
   }
-  await assert.rejects(gate.enter(10), down)
+  await assert.rejects(limiter.enter(10), down)
   advance(2)
-  const leave = await gate.enter(10)
-  await assert.rejects(gate.enter(10), { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
-  gate.report(undefined)
+  const leave = await limiter.enter(10)
+  await assert.rejects(limiter.enter(10), { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
+  limiter.report(undefined)
   leave()
-  await Promise.all(Array.from({ length: 50 }, () => gate.enter(10)))
+  await Promise.all(Array.from({ length: 50 }, () => limiter.enter(10)))
 })
 
 test('failures that are about one session give the provider no rest', async () => {
-  const { gate } = createGate()
+  const { gate: limiter } = createGate()
   for (let at = 0; at < 10; at += 1) {
-    const leave = await gate.enter(10)
-    gate.report(new OidcError('ERR_OIDC_REFRESH_REJECTED', 'void'))
+    const leave = await limiter.enter(10)
+    limiter.report(new OidcError('ERR_OIDC_REFRESH_REJECTED', 'void'))
     leave()
   }
 })

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { optionsRule } from '../../lib/option-descriptions.js'
+import { optionsRule } from '../../lib/options/option-descriptions.js'
 import type { Description, Rules } from '../../lib/validation/object-rule.js'
 import type { Rule } from '../../lib/validation/rules.js'
 import { readPage, root } from './documentation.js'

@@ -1,0 +1,96 @@
+import { OidcError } from '../errors.js'
+import type { RequestContext } from '../http/request-context.js'
+import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from '../tokens/access-tokens.js'
+
+/** Which token goes along. */
+export type ApiFetchOptions = Pick<AccessTokenOptions, 'scope' | 'resource' | 'minValidity'>
+
+const MOST_REDIRECTS = 5
+
+/**
+ * `fetch` with the person's access token, to origins the site has named. A 401 that says the token is invalid is answered by one
+ * refresh and one more attempt, where the body can be sent again. Redirects are followed within the origin, for GET and HEAD; any
+ * other is handed over as it is, so that the token goes nowhere else.
+ *
+ * @throws {OidcError} ERR_OIDC_API_ORIGIN, and those of the access token; a failing network throws what `fetch` throws
+ */
+export async function fetchApi(
+  context: RequestContext,
+  input: string | URL,
+  init: RequestInit = {},
+  options: ApiFetchOptions = {},
+): Promise<Response> {
+  const url = allowedUrl(context, input)
+  context.signedIn()
+  const { accessTokens } = context.services
+  const token = await context.whileSignedIn(id => accessTokens.get(id, options))
+  const response = await follow(context, url, init, token)
+  if (!isInvalidToken(response) || !canBeSentAgain(init.body)) return response
+  const renewed = await renew(context, { ...options, forceRefresh: true, refused: token.value })
+  if (renewed === undefined) return response
+  await response.body?.cancel()
+  return follow(context, url, init, renewed)
+}
+
+function allowedUrl({ services: { config } }: RequestContext, input: string | URL): URL {
+  const url = URL.canParse(String(input)) ? new URL(input) : undefined
+  if (url !== undefined && config.apis.includes(url.origin) && url.username === '' && url.password === '') return url
+  throw new OidcError(
+    'ERR_OIDC_API_ORIGIN',
+    'req.oidc.fetch sends the token only to the origins of the option "apis"',
+    {
+      cause: { origin: url?.origin },
+    },
+  )
+}
+
+async function follow(context: RequestContext, url: URL, init: RequestInit, token: AccessToken): Promise<Response> {
+  const headers = new Headers(init.headers)
+  headers.set('authorization', `Bearer ${token.value}`)
+  const isStream = !canBeSentAgain(init.body)
+  const request = { ...init, headers, ...(isStream && { duplex: 'half' as const }) }
+  for (let redirects = 0, target = url; ; redirects += 1) {
+    const response = await context.services.provider.callApi(target, request)
+    const next = redirectWithin(target, response, init)
+    if (next === undefined || redirects === MOST_REDIRECTS) return response
+    if (init.redirect === 'error') throw new TypeError('the API answered with a redirect')
+    await response.body?.cancel()
+    target = next
+  }
+}
+
+function redirectWithin(from: URL, response: Response, { method = 'GET', redirect }: RequestInit): URL | undefined {
+  const location = response.headers.get('location')
+  const isRedirect = [301, 302, 303, 307, 308].includes(response.status)
+  if (!isRedirect || location === null || redirect === 'manual' || !URL.canParse(location, from.href)) return undefined
+  const to = new URL(location, from)
+  return to.origin === from.origin && /^(?:get|head)$/i.test(method) ? to : undefined
+}
+
+/** RFC 6750 section 3.1. */
+export function isInvalidToken({ status, headers }: { readonly status: number; readonly headers: Headers }): boolean {
+  return status === 401 && /\berror\s*=\s*"?invalid_token\b/i.test(headers.get('www-authenticate') ?? '')
+}
+
+/** A stream is gone when it was sent. */
+function canBeSentAgain(body: RequestInit['body']): boolean {
+  if (body === undefined || body === null || typeof body === 'string') return true
+  return (
+    body instanceof URLSearchParams ||
+    body instanceof FormData ||
+    body instanceof Blob ||
+    body instanceof ArrayBuffer ||
+    ArrayBuffer.isView(body)
+  )
+}
+
+/** Where that fails, the API's own answer says what there is to say; unless the session has ended with it. */
+async function renew(context: RequestContext, options: AccessTokenRequest): Promise<AccessToken | undefined> {
+  try {
+    return await context.whileSignedIn(id => context.services.accessTokens.get(id, options))
+  } catch (error) {
+    if (error instanceof OidcError && error.status !== 401) return undefined
+    if (error instanceof OidcError && error.code === 'ERR_OIDC_ACCESS_TOKEN_EXPIRED') return undefined
+    throw error
+  }
+}

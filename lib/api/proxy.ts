@@ -1,0 +1,141 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { OidcError } from '../errors.js'
+import { checkOwnScript, checkSessionHandle } from '../http/csrf-header.js'
+import { contextOf, type SignedInRequest } from '../middleware/request.js'
+import type { Config } from '../options/config.js'
+import { type ApiConnections, createApiConnections } from '../provider/api-connections.js'
+import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
+import { exchange, type Outcome } from './proxy-exchange.js'
+import { requestHeaders } from './proxy-headers.js'
+import { type ProxyOptions, type ProxySettings, parseProxyOptions } from './proxy-options.js'
+import { checkTargetForm, pathForApi } from './proxy-path.js'
+import { checkConnection, type Framing, hasBody, type RequestFields, readFields, readFraming } from './proxy-request.js'
+import { createProxySlots, type ProxySlots } from './proxy-slots.js'
+
+/** What a proxy is made of; the same for every request. */
+interface Proxy {
+  readonly config: Config
+  readonly settings: ProxySettings
+  readonly connections: ApiConnections
+  readonly slots: ProxySlots
+}
+
+/** A request that may be forwarded. */
+interface Call {
+  readonly req: Request
+  readonly res: Response
+  readonly fields: RequestFields
+  readonly framing: Framing
+  readonly path: string
+}
+
+/**
+ * Forwards calls of this site's own scripts to an API with the user's access token, so that no token reaches the browser. Bodies
+ * stream both ways. Mount it behind the middleware and before any body parser.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS
+ */
+export function createProxy(config: Config, path: string, options: ProxyOptions): RequestHandler {
+  const settings = parseProxyOptions(path, options)
+  const { prefix, target, limits } = settings
+  const proxy = { config, settings, connections: createApiConnections(target), slots: createProxySlots(limits) }
+  return function forward(req: Request, res: Response, next: NextFunction) {
+    if (req.path !== prefix && !req.path.startsWith(`${prefix}/`)) return next()
+    let context: SignedInRequest
+    try {
+      context = contextOf(req, config)
+    } catch (error) {
+      return next(error)
+    }
+    answer(proxy, context, req, res).catch(error => {
+      // The site has responded itself, or the browser has left: there is nothing to be said, and nobody to say it to.
+      if (!res.headersSent && !res.destroyed) context.fail(error, next)
+    })
+  }
+}
+
+async function answer(proxy: Proxy, context: SignedInRequest, req: Request, res: Response): Promise<void> {
+  const call = checkCall(proxy, req, res)
+  const user = checkUser(context, req)
+  const { wanted } = proxy.settings
+  const token = await context.accessToken(wanted)
+  const outcome = await send(proxy, call, { user, token, keepsRefusal: !hasBody(call.framing) })
+  if (outcome !== 'refused') return
+  const renewed = await renew(context, wanted, token)
+  await send(proxy, call, { user, token: renewed, keepsRefusal: false })
+}
+
+/** @throws {OidcError} what is wrong with the request */
+function checkCall({ config, settings }: Proxy, req: Request, res: Response): Call {
+  const { methods, forwarded } = settings
+  try {
+    const fields = readFields(req)
+    const framing = readFraming(fields, req)
+    checkConnection(fields, forwarded)
+    checkOwnScript(req, { strict: false, baseUrl: config.baseUrl })
+    if (!methods.has(req.method)) {
+      const cause = { allow: [...methods].join(', ') }
+      throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'the proxy does not forward this method', { cause })
+    }
+    checkTargetForm(req.url)
+    const path = pathForApi(req.url, settings)
+    if (hasBody(framing) && req.readableDidRead)
+      throw new OidcError('ERR_OIDC_OPTIONS', 'mount the proxy before body parsers: the body has been read already')
+    return { req, res, fields, framing, path }
+  } catch (error) {
+    // What follows on this connection may be the rest of a request that was read in another way.
+    if (error instanceof OidcError && error.code === 'ERR_OIDC_API_REQUEST' && !res.headersSent)
+      res.setHeader('Connection', 'close')
+    throw error
+  }
+}
+
+/** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED, ERR_OIDC_SESSION_CHANGED */
+function checkUser(context: SignedInRequest, req: Request): string {
+  const { ticket, handle } = context
+  if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+  checkSessionHandle(req, handle)
+  return ticket.subject
+}
+
+interface Sending {
+  /** Whose turn it takes. */
+  readonly user: string
+  readonly token: AccessToken
+  readonly keepsRefusal: boolean
+}
+
+async function send({ settings, connections, slots }: Proxy, call: Call, sending: Sending): Promise<Outcome> {
+  const { req, res, fields, framing, path } = call
+  const { user, token, keepsRefusal } = sending
+  const { method } = req
+  const { forwarded, timeout } = settings
+  const release = await slots.acquire(user, leave => res.once('close', leave))
+  try {
+    if (res.headersSent || res.destroyed) return 'over'
+    const headers = requestHeaders(fields, forwarded, { framing, method, token: token.value })
+    const open = (alone: boolean) => connections.open({ method, path, headers, timeout, alone })
+    const parts = { req, res, open, hasBody: hasBody(framing), keepsRefusal }
+    // Not every server expects a body here, and one that does not would take it for the next request.
+    const outcome = await exchange(parts, parts.hasBody && ['DELETE', 'OPTIONS'].includes(method))
+    const mayRepeat = ['GET', 'HEAD', 'OPTIONS'].includes(method)
+    if (outcome !== 'stale') return outcome
+    if (mayRepeat) return await exchange(parts, true)
+    throw new OidcError('ERR_OIDC_API_UNAVAILABLE', 'the API closed the connection', {
+      cause: { reason: 'ECONNRESET' },
+    })
+  } finally {
+    release()
+  }
+}
+
+/** The token that was refused, where there is no better one: the API may then say what it has to say. */
+async function renew(context: SignedInRequest, wanted: AccessTokenOptions, token: AccessToken): Promise<AccessToken> {
+  try {
+    return await context.renewAccessToken(wanted, token.value)
+  } catch (error) {
+    const isOver = error instanceof OidcError && error.status === 401 && error.code !== 'ERR_OIDC_ACCESS_TOKEN_EXPIRED'
+    if (isOver) throw error
+    return token
+  }
+}

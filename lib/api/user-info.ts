@@ -1,0 +1,57 @@
+import { OidcError } from '../errors.js'
+import type { RequestContext } from '../http/request-context.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { UserInfo } from '../protocol/wire.js'
+import { isTokenRefused } from '../sign-in/authenticate.js'
+import { keepClaims } from '../tokens/refresh-claims.js'
+
+/** Whether a fresh userinfo answer is only returned, or also kept. */
+export interface UserInfoOptions {
+  /** Renews `req.oidc.user`, for this request and all later ones. Default `false`. */
+  readonly refresh?: boolean
+}
+
+/**
+ * Asks userinfo with an access token that is good, and compares whose answer it is. A token that the provider does not take any more is
+ * refreshed, once.
+ */
+export async function fetchUserInfo(context: RequestContext, { refresh = false }: UserInfoOptions): Promise<UserInfo> {
+  const { services } = context
+  const { config, store } = services
+  const { ticket } = context.signedIn()
+  if (refresh && config.hooks.signIn !== undefined && config.hooks.refresh === undefined) {
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'userInfo({ refresh: true }) needs hooks.refresh where hooks.signIn decides which claims are kept',
+    )
+  }
+  const userInfo = await ask(context)
+  checkUserInfoSubject(userInfo, ticket.subject)
+  if (!refresh) return userInfo
+  const tokenStore = store.vault(context.signedIn().id)
+  const view = await tokenStore.open()
+  if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+  context.renew(await keepClaims(services, tokenStore, view, { idTokenClaims: undefined, userInfo }))
+  return userInfo
+}
+
+async function ask(context: RequestContext): Promise<UserInfo> {
+  const { provider, accessTokens } = context.services
+  const { value } = await context.whileSignedIn(id => accessTokens.get(id))
+  try {
+    return await provider.fetchUserInfo(value)
+  } catch (error) {
+    if (!isTokenRefused(error)) throw error
+    const again = { forceRefresh: true, refused: value }
+    const renewed = await context
+      .whileSignedIn(id => accessTokens.get(id, again))
+      .catch(failure => {
+        throw isWithoutRefreshToken(failure) ? error : failure
+      })
+    return provider.fetchUserInfo(renewed.value)
+  }
+}
+
+function isWithoutRefreshToken(error: unknown): boolean {
+  return error instanceof OidcError && error.code === 'ERR_OIDC_ACCESS_TOKEN_EXPIRED'
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto'
+import type { NextFunction } from 'express'
+import { OidcError } from '../errors.js'
+import { publicPath } from '../options/config.js'
+import { pageAskedFor } from '../sign-in/login.js'
+import { isSilentRefusal } from '../sign-in/refused-sign-in.js'
+import { isFrame, prefersHtml } from './fetch-metadata.js'
+import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import type { RequestContext } from './request-context.js'
+import { setPrivateHeaders } from './response.js'
+import { returnToOf } from './return-to.js'
+
+/** Characters of an address in a header. */
+const longestHeaderAddress = 1000
+
+/** Failures after which the sign-in looks first whether the browser keeps cookies. */
+const cookieCodes: readonly string[] = ['ERR_OIDC_TRANSACTION_MISSING', 'ERR_OIDC_COOKIE_NOT_KEPT']
+
+/** What an unfinished answer may have announced about a body that will not come. */
+const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'ETag', 'Last-Modified', 'Location']
+
+/**
+ * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
+ * programs) that repeats nothing anybody sent. The log has a line in both cases; that of our page carries the same correlation id.
+ */
+export function respondWithError(context: RequestContext, error: unknown, next: NextFunction = context.next): void {
+  const { req, res } = context
+  try {
+    const isOurs = error instanceof OidcError && !res.headersSent
+    const hasHandler = isOurs && hasErrorHandler(req.app)
+    if (isOurs) announceFailure(context, error)
+    if (hasHandler) logBesideHandler(context, error)
+    if (isOurs && !hasHandler) renderError(context, error)
+    else next(error)
+  } catch (thrown) {
+    abandon(context, thrown)
+  }
+}
+
+/**
+ * Where the answer itself fails, such as a `next` of the site that throws after something was waited for. Nothing would catch the error,
+ * and the process would end, so the log gets it and the browser an empty answer.
+ */
+export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
+  config.log(
+    `${req.method} ${req.path}: the request was broken off, because an error was thrown${describeCause(error)}`,
+  )
+  if (res.headersSent) {
+    if (!res.writableEnded) res.destroy()
+    return
+  }
+  for (const name of contentHeaders) res.removeHeader(name)
+  res.statusCode = 500
+  res.end()
+}
+
+/** Headers that belong to the failure, whoever writes its body. */
+function announceFailure(context: RequestContext, error: OidcError): void {
+  const { req, res } = context
+  for (const name of contentHeaders) res.removeHeader(name)
+  setPrivateHeaders(res)
+  if (isOwnFrame(req)) res.setHeader('X-Frame-Options', 'SAMEORIGIN')
+  addChallenge(context, error)
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
+}
+
+/** Adds the sign-in address to a 401 of this request, for the handler that answers with it. One challenge for each scheme: RFC 9110 section 11.6.1. */
+export function addChallenge(context: RequestContext, error: unknown): void {
+  if (!(error instanceof OidcError) || error.status !== 401) return
+  const challenges = [`OpenIdConnect login_url="${shortSignInAddress(context, error)}"`, ...stepUp(error)]
+  error.headers = { ...error.headers, 'WWW-Authenticate': challenges.join(', ') }
+}
+
+/** RFC 9470 section 3. The values are the site's own. */
+function stepUp({ code, cause }: OidcError): string[] {
+  if (code !== 'ERR_OIDC_STEP_UP_REQUIRED') return []
+  const params = Object.entries(cause as object).map(([name, value]) => `, ${name}="${value}"`)
+  return [`Bearer error="insufficient_user_authentication"${params.join('')}`]
+}
+
+/** 401 and 403 are expected, so they are not logged. */
+function isUnexpected({ status }: OidcError): boolean {
+  return status !== 401 && status !== 403
+}
+
+function describeFailure({ req }: RequestContext, { code, message, cause }: OidcError): string {
+  return `${code} ${req.method} ${req.path}: ${message}${describeCause(cause)}`
+}
+
+/** Handlers show `sentence`, which does not name the cause. Bounded, because the handler may write a line of its own for each request. */
+function logBesideHandler(context: RequestContext, error: OidcError): void {
+  if (!isUnexpected(error) || isSilentRefusal(error.providerError)) return
+  context.services.rareLog(error.code, describeFailure(context, error))
+}
+
+function renderError(context: RequestContext, error: OidcError): void {
+  const { req, res, services } = context
+  const id = randomUUID()
+  const signIn = signInAddress(context, error)
+  if (isUnexpected(error)) services.config.log(`[${id}] ${describeFailure(context, error)}`)
+  res.statusCode = error.status
+  if (prefersHtml(req)) {
+    res.setHeader('Content-Security-Policy', pagePolicy(isOwnFrame(req) ? { frameAncestors: "'self'" } : {}))
+    res.setHeader('Content-Type', 'text/html; charset=utf-8')
+    res.end(buildFailurePage(error, { id, signIn, inFrame: isFrame(req) }))
+  } else {
+    const body = { error: error.code, message: error.sentence, id, ...(signIn !== undefined && { login_url: signIn }) }
+    res.setHeader('Content-Type', 'application/json')
+    res.end(JSON.stringify(body))
+  }
+}
+
+interface FailurePage {
+  readonly id: string
+  readonly signIn: string | undefined
+  readonly inFrame: boolean
+}
+
+function buildFailurePage({ status, sentence }: OidcError, { id, signIn, inFrame }: FailurePage): string {
+  // Providers show their pages in no frame.
+  const target = inFrame ? ' target="_top"' : ''
+  const link =
+    signIn === undefined
+      ? `<a href="/"${target}>Back to the start page</a>`
+      : `<a href="${escapeHtml(signIn)}"${target}>Start again</a>`
+  return buildPage({
+    title: status === 403 ? 'Not allowed' : 'That did not work',
+    body: `<p>${escapeHtml(sentence)}</p>\n${link}\n<small>If you report this, please give the number ${id}.</small>`,
+  })
+}
+
+/** Where to sign in (again), and come back to where the person wanted to go. */
+function signInAddress(context: RequestContext, error: OidcError): string | undefined {
+  const { config } = context.services
+  if (config.routes.login === false || error.status === 403) return undefined
+  // A page within a frame has to be come back to by way of the page around it.
+  const wanted = isFrame(context.req) ? returnToOf(config, context.req.headers.referer) : pageAskedFor(context)
+  const retry = cookieCodes.includes(error.code) && { retry: '1' }
+  const query = new URLSearchParams({ returnTo: error.returnTo ?? wanted, ...retry })
+  return `${publicPath(config, config.routes.login)}?${query}`
+}
+
+/** The same for a header. A long one would not fit into the head of an answer, which proxies limit: the query of the page is left out. */
+function shortSignInAddress(context: RequestContext, error: OidcError): string {
+  const address = signInAddress(context, error) ?? ''
+  return address.length <= longestHeaderAddress ? address : (address.split('%3F', 1)[0] ?? '')
+}
+
+/** Whether a page of this very origin shows the answer in a frame. */
+function isOwnFrame(req: RequestContext['req']): boolean {
+  return isFrame(req) && req.headers['sec-fetch-site'] === 'same-origin'
+}
+
+interface Layer {
+  readonly handle: { readonly length: number; readonly stack?: readonly Layer[] }
+}
+
+/** Whether the site mounted an error handler: a function of four parameters, anywhere in its routers. Express 4 and 5 keep them in different places. */
+function hasErrorHandler(app: unknown): boolean {
+  const { _router } = app as { _router?: { stack: readonly Layer[] } }
+  const router = _router ?? (app as { router?: { stack: readonly Layer[] } }).router
+  const includesOne = (stack: readonly Layer[]): boolean =>
+    stack.some(({ handle }) => handle.length === 4 || (handle.stack !== undefined && includesOne(handle.stack)))
+  return includesOne(router?.stack ?? [])
+}
+
+/** Evidence for the log. Only what this package wrote itself, or the code of a foreign error: its text could be anything. */
+function describeCause(cause: unknown): string {
+  if (cause === undefined) return ''
+  if (cause instanceof Error) return ` (${(cause as { code?: string }).code ?? cause.name})`
+  return ` (${JSON.stringify(cause)})`
+}

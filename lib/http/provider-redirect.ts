@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import type { Response } from 'express'
+import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import { redirect, setPrivateHeaders } from './response.js'
+
+/**
+ * Characters. A longer address leaves by a form. IIS refuses a query of 2,048 bytes; nginx, with its defaults, answers 502 when the head of
+ * a response is larger than 4,096 bytes, and the address shares that head with cookies and the site's own headers.
+ */
+const longestLocation = 2000
+
+/** Bytes of the whole head of a response, the address included. It leaves room for what is added while the head is written. */
+const largestHead = 3400
+
+/** A request that the browser makes at the provider. */
+export interface ProviderRedirect {
+  /** The whole address: the endpoint and every parameter. */
+  readonly location: string
+  /** The endpoint as the provider publishes it. A query of its own stays in the address when the parameters are posted. */
+  readonly endpoint: string
+  /** What the page says where a form is needed. */
+  readonly title: string
+  /** The button of that form, for a browser that runs no script. */
+  readonly button: string
+}
+
+const script = 'document.forms[0].submit()'
+
+const scriptHash = createHash('sha256').update(script).digest('base64')
+
+/**
+ * Sends the browser to the provider: by a redirect, or, where the address is too long for a proxy or for the provider, by a page with
+ * a form that posts itself. The authorization endpoint and the end-session endpoint both take POST: OpenID Connect Core 1.0 section
+ * 3.1.2.1, OpenID Connect RP-Initiated Logout 1.0 section 2.
+ */
+export function sendToProvider(res: Response, destination: ProviderRedirect): void {
+  const { location } = destination
+  const isShort = location.length <= longestLocation && headLength(res) + location.length <= largestHead
+  if (isShort) redirect(res, location)
+  else postToProvider(res, destination)
+}
+
+/** What the response has gathered so far, as it will be written. */
+function headLength(res: Response): number {
+  let length = 0
+  for (const [name, value] of Object.entries(res.getHeaders())) {
+    for (const text of Array.isArray(value) ? value : [String(value)]) length += name.length + text.length + 4
+  }
+  return length
+}
+
+function postToProvider(res: Response, { location, endpoint, title, button }: ProviderRedirect): void {
+  const { action, fields } = splitAddress(location, endpoint)
+  const inputs = fields.map(
+    ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`,
+  )
+  setPrivateHeaders(res)
+  // With `no-referrer` the form would arrive with `Origin: null`, which a provider may take for a forgery.
+  res.setHeader('Referrer-Policy', 'strict-origin')
+  res.setHeader('Content-Security-Policy', pagePolicy({ formAction: formTargets(action), scriptHash }))
+  res.setHeader('Content-Type', 'text/html; charset=utf-8')
+  res.statusCode = 200
+  res.end(
+    buildPage({
+      title,
+      body: `<form method="post" action="${escapeHtml(action)}">
+${inputs.join('\n')}
+<button type="submit">${escapeHtml(button)}</button>
+</form>
+<script>${script}</script>`,
+    }),
+  )
+}
+
+/** What the endpoint has in its own query stays there (RFC 6749 section 3.1); everything else becomes a field. */
+function splitAddress(
+  location: string,
+  endpoint: string,
+): { readonly action: string; readonly fields: readonly (readonly [name: string, value: string])[] } {
+  const action = new URL(endpoint)
+  const kept = [...action.searchParams]
+  const fields = [...new URL(location).searchParams].filter(([name, value]) => {
+    const at = kept.findIndex(([keptName, keptValue]) => keptName === name && keptValue === value)
+    if (at !== -1) kept.splice(at, 1)
+    return at === -1
+  })
+  // A parameter of the endpoint that the request replaced.
+  for (const [name] of kept) action.searchParams.delete(name)
+  return { action: action.href, fields }
+}
+
+/**
+ * Browsers apply `form-action` to redirects as well, and a provider may send the browser on to another identity provider, whose origin is
+ * not known here. Plain http only where the provider itself uses it.
+ */
+function formTargets(action: string): string {
+  const { origin, protocol } = new URL(action)
+  return `'self' ${origin} https:${protocol === 'http:' ? ' http:' : ''}`
+}

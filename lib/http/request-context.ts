@@ -1,0 +1,138 @@
+import type { NextFunction, Request, Response } from 'express'
+import type { RareLog } from '../diagnostics/rare-log.js'
+import { OidcError } from '../errors.js'
+import type { Services } from '../options/config.js'
+import type { EndedSession, SessionRecord } from '../store/store.js'
+import type { Ticket, Tokens } from '../store/ticket.js'
+import { monotonic } from '../time.js'
+import type { AccessTokens } from '../tokens/access-tokens.js'
+import type { Revocations } from '../tokens/revocation.js'
+import type { TokenExchanges } from '../tokens/token-exchange.js'
+import type { LogoutCookie } from './logout-cookie.js'
+import type { SessionBinding } from './session-binding.js'
+import type { TransactionCookie } from './transaction-cookie.js'
+import type { Transactions } from './transaction-state.js'
+
+/** What the edge is made of; the same for every request. */
+export interface MiddlewareServices extends Services {
+  readonly sessionBinding: SessionBinding
+  readonly transactions: Transactions
+  readonly transactionCookie: TransactionCookie
+  readonly logoutCookie: LogoutCookie
+  readonly rareLog: RareLog
+  readonly accessTokens: AccessTokens
+  readonly exchanges: TokenExchanges
+  readonly revocations: Revocations
+}
+
+const OVER: readonly string[] = ['ERR_OIDC_LOGIN_REQUIRED', 'ERR_OIDC_REFRESH_REJECTED']
+
+/** Sessions that took each other's place while one request was under way. */
+const MOST_SUCCESSORS = 8
+
+/** One request on its way through this package: what it came with, and how to go on. */
+export class RequestContext {
+  readonly services: MiddlewareServices
+  readonly req: Request
+  readonly res: Response
+  readonly next: NextFunction
+  readonly record: SessionRecord | undefined
+  readonly #arrivedAt = monotonic()
+  #ended = false
+  /** The session this request goes on with, where its own one has ended. */
+  #successor: string | undefined
+  #renewed: Ticket | undefined
+
+  constructor(
+    services: MiddlewareServices,
+    req: Request,
+    res: Response,
+    next: NextFunction,
+    record: SessionRecord | undefined,
+  ) {
+    this.services = services
+    this.req = req
+    this.res = res
+    this.next = next
+    this.record = record
+  }
+
+  /** The sign-in this request belongs to. */
+  ticket(): Ticket | undefined {
+    return this.#signIn()?.ticket
+  }
+
+  #signIn(): { readonly id: string; readonly ticket: Ticket } | undefined {
+    const { record } = this
+    if (this.#ended || record === undefined || !this.services.sessionBinding.holds(this.req, record.id))
+      return undefined
+    const ticket = this.#renewed ?? record.ticket()
+    return ticket && { id: this.#successor ?? record.id, ticket }
+  }
+
+  /** What this request sees of the sign-in from now on. */
+  renew(ticket: Ticket): void {
+    this.#renewed = ticket
+  }
+
+  /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED */
+  signedIn(): { readonly id: string; readonly ticket: Ticket } {
+    const signIn = this.#signIn()
+    if (signIn === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+    return signIn
+  }
+
+  /**
+   * Does what may find out that the session has ended. Where the same user has signed in anew in this browser meanwhile, the request goes
+   * on with that session; otherwise nothing of the ended one is seen by what still runs in this request.
+   */
+  async whileSignedIn<T>(work: (id: string) => Promise<T>): Promise<T> {
+    for (let hops = 0; ; hops += 1) {
+      const { id } = this.signedIn()
+      try {
+        return await work(id)
+      } catch (error) {
+        if (!(error instanceof OidcError && OVER.includes(error.code))) throw error
+        const { store, sessionBinding } = this.services
+        const successor = hops < MOST_SUCCESSORS ? await store.successorOf(id).catch(() => undefined) : undefined
+        if (successor === undefined) {
+          this.#ended = true
+          // Its cookie stays: by now it may be that of another sign-in.
+          if (!this.res.headersSent) await sessionBinding.end(this.req, [id]).catch(() => {})
+          throw error
+        }
+        this.#successor = successor
+      }
+    }
+  }
+
+  /** The tokens, read now; `undefined` when the session has ended meanwhile. */
+  async readTokens(): Promise<Tokens | undefined> {
+    const id = this.#successor ?? this.record?.id
+    return this.#ended || id === undefined ? undefined : this.services.store.readTokens(id)
+  }
+
+  /**
+   * Ends the session, and every other one that this browser got, so that nothing of it is seen by what still runs in this
+   * request. `undefined`: there was none.
+   */
+  async end(): Promise<EndedSession | undefined> {
+    const { sessionBinding, transactionCookie, config, revocations } = this.services
+    const binding = transactionCookie.read(this.req, this.res)
+    const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding.id))] : []
+    const mine = [this.#successor, this.record?.id, ...sessionBinding.idsOf(this.req), ...known]
+    const ids = [...new Set(mine.filter(id => id !== undefined))]
+    this.#ended = true
+    const [ended, ...others] = await sessionBinding.end(this.req, ids)
+    if (config.revokesTokens) for (const { tokens } of others) revocations.inBackground(tokens)
+    sessionBinding.forget(this.req, this.res)
+    return ended
+  }
+
+  /** What the browser had when this request came: a user who has signed in since then stays signed in. */
+  #browserSessions(browser: string): Promise<readonly string[]> {
+    const { store } = this.services
+    const arrivedAt = store.startTime() - (monotonic() - this.#arrivedAt) * 1000
+    return store.browserSessions.of(browser, arrivedAt)
+  }
+}

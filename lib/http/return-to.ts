@@ -1,0 +1,34 @@
+import { type Config, publicPath } from '../options/config.js'
+import { parseReturnTo } from '../protocol/return-to.js'
+
+/**
+ * Where a person may land after a sign-in or a sign-out: a page of this site, and none of our own routes, which are stations on the
+ * way and no place to stay. Everything else is the start page of the site.
+ */
+export function returnToOf(config: Config, wanted: unknown): string {
+  return readReturnTo(config, wanted) ?? publicPath(config, '/')
+}
+
+/** The same, for a caller that has another idea than the start page. */
+export function readReturnTo(config: Config, wanted: unknown): string | undefined {
+  const path = parseReturnTo(wanted, config.baseUrl)
+  return path === undefined || isOurs(config, path) ? undefined : path
+}
+
+/** Characters of a page, as it is written in a query, that fit into the head of a response beside cookies and headers of the site. */
+const LONGEST_IN_HEAD = 1000
+
+/**
+ * The page to land on, for a cookie or for the query of an address: nginx, with its defaults, answers 502 for a head of more than 4,096
+ * bytes. One that is too long loses its query, and one that is still too long is the start page.
+ */
+export function returnToInHead(config: Config, path: string): string {
+  const fits = (candidate: string) => encodeURIComponent(candidate).length <= LONGEST_IN_HEAD
+  const [withoutQuery = ''] = path.split(/[?#]/, 1)
+  return [path, withoutQuery].find(fits) ?? publicPath(config, '/')
+}
+
+function isOurs(config: Config, path: string): boolean {
+  const { pathname } = new URL(path, config.baseUrl)
+  return Object.values(config.routes).some(route => route !== false && publicPath(config, route) === pathname)
+}

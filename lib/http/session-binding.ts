@@ -1,0 +1,43 @@
+import type { Request, Response } from 'express'
+import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
+import type { SessionSummary, Ticket, Tokens } from '../store/ticket.js'
+
+/** A sign-in that passed every check, ready to be kept. */
+export interface SignIn {
+  readonly ticket: Ticket
+  readonly tokens: Tokens
+  /** Sessions this browser had before, newest first. All of them end. */
+  readonly previous: readonly string[]
+  readonly time: SignInTime
+  /** Told of every session among `previous` that ended. */
+  readonly onEnded?: (summary: SessionSummary) => void
+  /** Runs when the session is written; the sign-in fails with it. */
+  readonly onCreated?: (id: string) => Promise<void>
+  /** What a list of sessions says about this one besides the times. */
+  readonly metadata?: Exclude<SessionSummary['metadata'], undefined>
+}
+
+/**
+ * Where the session id of a request comes from, and who owns `req.session`: this package (`managed-session.ts`) or an express-session
+ * that the site mounted itself (`external-session.ts`). Everything else hangs on the id and does not care.
+ */
+export interface SessionBinding {
+  /** The session id a request came with, that of a signed-in user first. */
+  idOf(req: Request): string | undefined
+  /** All session ids a request came with. */
+  idsOf(req: Request): readonly string[]
+  /** Loads the session of a request. `undefined`, at once: it came with none. */
+  find(req: Request, options: { readonly extend: boolean }): Promise<SessionRecord | undefined> | undefined
+  /** Whether the site has left the session with this id as it is: it was neither destroyed nor regenerated in this request. */
+  holds(req: Request, id: string): boolean
+  /** Makes `req.session` available. Called once per request, after the record was loaded. */
+  open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
+  /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
+  signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
+  /** Gives the browser the cookie of a signed-in session that it got before and may have lost. */
+  resume(req: Request, res: Response, id: string): Promise<void>
+  /** Ends sessions, everywhere. The cookie stays: without its session it does no harm. @returns what those had that were there */
+  end(req: Request, ids: readonly string[]): Promise<readonly EndedSession[]>
+  /** Takes the cookie of ended sessions away when the response leaves, unless a newer sign-in of this browser has set its own. */
+  forget(req: Request, res: Response): void
+}

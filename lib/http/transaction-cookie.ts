@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Config, epochSeconds } from '../options/config.js'
+import { isNumericDate } from '../protocol/time.js'
+import { type BoundBrowser, fingerprint } from '../protocol/transaction.js'
+import type { RecordStore } from '../store/store.js'
+import { type CookieAttributes, hostCookieName, readCookies, setCookie } from './cookies.js'
+
+/** Seconds an attempt to sign in may take. */
+export const transactionLifetime = 15 * 60
+
+/** Seconds after which no attempt is left that began before: clocks differ a little, and the last steps of a sign-in take a moment. */
+export const attemptsRemembered = transactionLifetime + 2 * 60
+
+/** Seconds the browser keeps the cookie. */
+const LIFETIME = 24 * 60 * 60
+
+/** Seconds after which the start of a sign-in sets the cookie anew, so that it does not expire while the user is at the provider. */
+const REISSUED_AFTER = LIFETIME / 2
+
+/** Microseconds by which a sign-out counts as later than it was: clocks differ, and in doubt the sign-out wins. */
+const DOUBT = 1_000_000
+
+/** Characters of the longest session id that is remembered. Ours have 43. */
+const LONGEST_SESSION_ID = 128
+
+/** What the cookie says: which browser this is, and which session it got last. */
+export interface BrowserBinding extends BoundBrowser {
+  /** When the cookie was set, in seconds since the epoch. */
+  readonly setAt: number
+  /** The session the last sign-in of this browser has brought. */
+  readonly sessionId?: string
+  /** When that was, in seconds since the epoch. */
+  readonly signedInAt?: number
+  /** How many sign-ins in a row ended without a session in the next request. */
+  readonly rounds?: number
+  /** How the cookie was set. It has to be set anew where the response mode has changed since. */
+  readonly sameSite: CookieAttributes['sameSite']
+}
+
+/** `unreadable`: the request has the cookie, and none of our secrets opens it. */
+export type FoundBinding = BrowserBinding | 'unreadable' | undefined
+
+/**
+ * The one cookie that binds all attempts of a browser to it. The attempts themselves travel in `state`. It is the only cookie of ours that
+ * comes along on the provider's cross-site POST, and so it also says which session the browser has.
+ */
+export interface TransactionCookie {
+  /** What the browser holds, as far as this request and its own answer know. */
+  read(req: IncomingMessage, res: ServerResponse): FoundBinding
+  /** The same, and a new one where there is none that can be read. */
+  ensure(req: IncomingMessage, res: ServerResponse): BrowserBinding
+  /** Keeps which session the browser gets with this answer. */
+  remember(
+    res: ServerResponse,
+    binding: BrowserBinding,
+    session: { readonly id: string; readonly rounds: number },
+  ): void
+  /**
+   * Call this where the user of a browser signs out, whatever the way. What was begun before cannot be finished after it, and an answer to
+   * it says so. Without the cookie there is nothing to be finished. Returns the binding that the browser has from now on.
+   */
+  signOut(req: IncomingMessage, res: ServerResponse): BrowserBinding | undefined
+}
+
+export function createTransactionCookie(
+  config: Config,
+  store: Pick<RecordStore, 'sealer' | 'startTime'>,
+): TransactionCookie {
+  const { sealer, startTime } = store
+  const attributes = cookieAttributes(config)
+  // Two sites on one host share their cookies, whatever their ports and paths.
+  const identity = fingerprint([config.issuer, config.clientId, config.baseUrl].join('\n'), 10)
+  const name = hostCookieName(`oidc.${identity}`, attributes.secure)
+  // On plain http, the name depends on the response mode, which a deployment may change.
+  const names = config.secure
+    ? [name]
+    : [name, ...[true, false].map(secure => hostCookieName(`oidc.${identity}`, secure))]
+  const pending = new WeakMap<ServerResponse, BrowserBinding>()
+
+  function open(value: string): BrowserBinding | undefined {
+    const opened = sealer.open('binding', identity, Buffer.from(value, 'base64url'))
+    return opened === undefined ? undefined : parseBinding(opened.toString())
+  }
+
+  function read(req: IncomingMessage, res: ServerResponse): FoundBinding {
+    const set = pending.get(res)
+    if (set !== undefined) return set
+    const cookies = readCookies(req)
+    const values = names.map(known => cookies[known]).filter(value => value !== undefined)
+    return values.length === 0 ? undefined : (values.map(open).find(binding => binding !== undefined) ?? 'unreadable')
+  }
+
+  function write(res: ServerResponse, content: Omit<BrowserBinding, 'sameSite'>): BrowserBinding {
+    const binding = { ...content, sameSite: attributes.sameSite }
+    pending.set(res, binding)
+    const sealed = sealer.seal('binding', identity, formatBinding(binding)).toString('base64url')
+    setCookie(res, name, sealed, attributes)
+    return binding
+  }
+
+  return {
+    read,
+    ensure(req, res) {
+      const now = epochSeconds(config)
+      const found = read(req, res)
+      if (found === undefined || found === 'unreadable') {
+        return write(res, { id: randomId(), createdAt: now, setAt: now })
+      }
+      const isGood = found.setAt + REISSUED_AFTER >= now && found.sameSite === attributes.sameSite
+      return isGood ? found : write(res, { ...found, setAt: now })
+    },
+    remember(res, { id, createdAt, signedOutAt }, session) {
+      const now = epochSeconds(config)
+      write(res, {
+        id,
+        createdAt,
+        setAt: now,
+        ...(signedOutAt !== undefined && { signedOutAt }),
+        ...(session.id.length <= LONGEST_SESSION_ID && {
+          sessionId: session.id,
+          signedInAt: config.now().getTime() / 1000,
+        }),
+        ...(session.rounds > 0 && { rounds: session.rounds }),
+      })
+    },
+    signOut(req, res) {
+      if (res.headersSent || typeof read(req, res) !== 'object') return undefined
+      const now = epochSeconds(config)
+      return write(res, { id: randomId(), createdAt: now, setAt: now, signedOutAt: startTime() + DOUBT })
+    },
+  }
+}
+
+/** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */
+function cookieAttributes(config: Config): CookieAttributes {
+  const crossSitePost = config.responseMode === 'form_post'
+  return { secure: config.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: LIFETIME }
+}
+
+/** 128 bits. */
+function randomId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+/** A list, because names would make the cookie longer. */
+function formatBinding(binding: BrowserBinding): string {
+  const { id, createdAt, setAt, signedOutAt = 0, sessionId = '', signedInAt = 0, rounds = 0, sameSite } = binding
+  return JSON.stringify([id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite])
+}
+
+function parseBinding(text: string): BrowserBinding | undefined {
+  const value: unknown = JSON.parse(text)
+  if (!Array.isArray(value)) return undefined
+  const [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite] = value as readonly unknown[]
+  const numbers = [createdAt, setAt, signedInAt, rounds]
+  if (typeof id !== 'string' || typeof sessionId !== 'string' || !numbers.every(isNumericDate)) return undefined
+  if (!Number.isSafeInteger(signedOutAt)) return undefined
+  return {
+    id,
+    createdAt: Number(createdAt),
+    setAt: Number(setAt),
+    sameSite: sameSite === 'none' ? 'none' : 'lax',
+    ...(signedOutAt !== 0 && { signedOutAt: Number(signedOutAt) }),
+    ...(sessionId !== '' && { sessionId, signedInAt: Number(signedInAt) }),
+    ...(rounds !== 0 && { rounds: Number(rounds) }),
+  }
+}

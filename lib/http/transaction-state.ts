@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto'
+import { OidcError } from '../errors.js'
+import { type Config, publicPath, redirectUri, type Services } from '../options/config.js'
+import {
+  deriveSecrets,
+  fingerprint,
+  joinTransaction,
+  splitTransaction,
+  type Transaction,
+} from '../protocol/transaction.js'
+import type { BrowserBinding } from './transaction-cookie.js'
+
+/** Characters of the longest `state`: two of them and everything else fit into the head of an answer that nginx takes by default. */
+const LONGEST_STATE = 1000
+
+const ID_LENGTH = 12
+
+/** A transaction that this browser can finish, with everything an answer has to agree with. */
+export interface ActiveTransaction extends Transaction {
+  readonly state: string
+  readonly nonce: string
+  readonly codeVerifier: string
+  readonly redirectUri: string
+  readonly pkce: boolean
+  /** The whole scope that was asked for. */
+  readonly scope: string
+}
+
+/** What a new transaction is about; its secrets and its binding are made here. */
+export type TransactionInput = Omit<
+  Transaction,
+  'id' | 'seed' | 'binding' | 'settings' | 'createdAt' | 'startedAt' | 'pkce'
+>
+
+/** The attempts to sign in, which travel in `state`, sealed. */
+export interface Transactions {
+  /** Begins one. Costs no Redis command, unless the address of the page is longer than `state` has room for. */
+  begin(input: TransactionInput, binding: BrowserBinding): Promise<ActiveTransaction>
+  /** What a `state` holds. `undefined`: none of our secrets opens it. */
+  open(state: string): Promise<Transaction | undefined>
+  /** The secrets of a transaction, which only the browser that began it has a part in. */
+  activate(transaction: Transaction, state: string, binding: BrowserBinding): ActiveTransaction
+  /** {@link Transaction.settings} of today. */
+  readonly settings: string
+}
+
+export function createTransactions({ config, store }: Pick<Services, 'config' | 'store'>): Transactions {
+  const { sealer, transactionOverflow } = store
+  const settings = settingsOf(config)
+
+  const seal = (id: string, content: object) =>
+    id + sealer.seal('transaction', id, JSON.stringify(content)).toString('base64url')
+
+  /** All of it where that fits. Otherwise the long part goes to Redis, and `state` has as much of it as there is room for. */
+  async function format(transaction: Transaction): Promise<string> {
+    const { core, rest } = splitTransaction(transaction)
+    const whole = seal(transaction.id, { ...core, z: rest })
+    if (whole.length <= LONGEST_STATE) return whole
+    const isParked = await transactionOverflow.keep(transaction.id, JSON.stringify(rest))
+    for (const candidate of shortened(config, transaction)) {
+      const part = { ...core, ...(isParked && { y: 1 }), z: splitTransaction(candidate).rest }
+      const state = seal(transaction.id, part)
+      if (state.length <= LONGEST_STATE) return state
+    }
+    throw new OidcError('ERR_OIDC_OPTIONS', 'this sign-in requires more acr values than "state" has room for')
+  }
+
+  function activate(transaction: Transaction, state: string, binding: BrowserBinding): ActiveTransaction {
+    return {
+      ...transaction,
+      ...deriveSecrets(transaction, binding.id),
+      state,
+      redirectUri: redirectUri(config),
+      pkce: transaction.pkce !== false,
+      scope: joinScopes(config.scope, transaction.extraScope),
+    }
+  }
+
+  return {
+    settings,
+    activate,
+    async begin(input, binding) {
+      const transaction: Transaction = {
+        ...input,
+        ...(!config.pkce && { pkce: false }),
+        id: randomText(9),
+        seed: randomText(16),
+        binding: fingerprint(binding.id),
+        settings,
+        createdAt: config.now().getTime() / 1000,
+        startedAt: store.startTime(),
+      }
+      return activate(transaction, await format(transaction), binding)
+    },
+    async open(state) {
+      const id = state.slice(0, ID_LENGTH)
+      const sealed = Buffer.from(state.slice(ID_LENGTH), 'base64url')
+      // Only one spelling of it is ours.
+      if (id + sealed.toString('base64url') !== state) return undefined
+      const opened = sealer.open('transaction', id, sealed)
+      if (opened === undefined) return undefined
+      const { y: isParked, z, ...core } = JSON.parse(opened.toString()) as Record<string, unknown>
+      const parked = isParked === 1 ? await transactionOverflow.find(id).catch(() => undefined) : undefined
+      return joinTransaction(id, core, parked === undefined ? z : JSON.parse(parked))
+    },
+  }
+}
+
+/** What remains where there is no room, the least important first: the query of the page, what a restart would ask for, the page. */
+function shortened(config: Config, transaction: Transaction): readonly Transaction[] {
+  const { params: _, ...withoutParams } = transaction
+  const { extraScope: __, ...withoutScope } = withoutParams
+  const path = new URL(transaction.returnTo, config.baseUrl).pathname
+  const home = publicPath(config, '/')
+  return [
+    { ...transaction, returnTo: path },
+    { ...withoutParams, returnTo: path },
+    { ...withoutParams, returnTo: home },
+    { ...withoutScope, returnTo: home },
+  ]
+}
+
+/** The scope as it is asked for: words apart by blanks, each once. */
+export function joinScopes(...scopes: readonly (string | undefined)[]): string {
+  return [...new Set(scopes.join(' ').split(' ').filter(Boolean))].join(' ')
+}
+
+function settingsOf(config: Config): string {
+  const { responseType, responseMode, scope } = config
+  return fingerprint(JSON.stringify([redirectUri(config), responseType, responseMode, scope]), 8)
+}
+
+function randomText(bytes: number): string {
+  return randomBytes(bytes).toString('base64url')
+}

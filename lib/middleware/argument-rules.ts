@@ -1,0 +1,109 @@
+import type { ApiFetchOptions } from '../api/api-fetch.js'
+import type { UserInfoOptions } from '../api/user-info.js'
+import type { LoginOptions } from '../sign-in/login-options.js'
+import type { LogoutOptions } from '../sign-out/logout.js'
+import type { AccessTokenOptions } from '../tokens/access-tokens.js'
+import type { ClientCredentialsOptions } from '../tokens/client-tokens.js'
+import type { ExchangeOptions } from '../tokens/token-exchange.js'
+import { isPlain, object, type RulesFor } from '../validation/object-rule.js'
+import { authorizationParams, maxAge, resource, scopeText, word } from '../validation/parameter-rules.js'
+import { guarded, refuse, refuseValue } from '../validation/place.js'
+import { anyString, boolean, list, nonEmptyString, oneOrSeveral, type Rule, rule } from '../validation/rules.js'
+
+// What the methods of `req.oidc` and of the middleware are given: a misspelt name, or a value of another kind, must not silently mean the
+// default. Each function reads the options once and returns a copy, and throws ERR_OIDC_OPTIONS that names the method and the option.
+
+const minValidity = rule(
+  'a number of seconds, 0 or more',
+  (value): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0,
+)
+
+const words = list('strings without spaces', word)
+
+/** A parameter that is `undefined` takes the place of the one in the option of the same name, and is not sent. */
+const params: Rule<NonNullable<LoginOptions['params']>> = {
+  expected: authorizationParams.expected,
+  read: (value, place) =>
+    guarded(place, () => {
+      const given = authorizationParams.read(value, place)
+      const names = isPlain(value) ? Object.keys(value).filter(name => !Object.hasOwn(given, name)) : []
+      return { ...Object.fromEntries(names.map(name => [name, undefined])), ...given }
+    }),
+}
+
+/** What reads the options of a method. Left out: there are none. */
+function reader<T>(method: string, options: Rule<T>): (given?: unknown) => T {
+  return (given = {}) => options.read(given, { of: method, path: '' })
+}
+
+export const readLogin = reader(
+  'req.oidc.login',
+  object({
+    returnTo: anyString,
+    prompt: nonEmptyString,
+    maxAge,
+    acrValues: words,
+    acr: list('authentication contexts', word, { least: 1 }),
+    loginHint: anyString,
+    uiLocales: words,
+    scope: scopeText,
+    resource: oneOrSeveral('such URIs', resource),
+    params,
+  } satisfies RulesFor<LoginOptions>),
+)
+
+export const readLogout = reader(
+  'req.oidc.logout',
+  object({ returnTo: anyString, local: boolean, uiLocales: words } satisfies RulesFor<LogoutOptions>),
+)
+
+export const readAccessToken = reader(
+  'req.oidc.accessToken',
+  object({ minValidity, scope: scopeText, resource, forceRefresh: boolean } satisfies RulesFor<AccessTokenOptions>),
+)
+
+export const readUserInfo = reader(
+  'req.oidc.userInfo',
+  object({ refresh: boolean } satisfies RulesFor<UserInfoOptions>),
+)
+
+export const readClientCredentials = reader(
+  'oidc.clientCredentials',
+  object({ scope: scopeText, resource } satisfies RulesFor<ClientCredentialsOptions>),
+)
+
+const exchange = reader(
+  'req.oidc.exchange',
+  object({ audience: nonEmptyString, resource, scope: scopeText } satisfies RulesFor<ExchangeOptions>),
+)
+
+export function readExchange(given?: unknown): ExchangeOptions {
+  const options = exchange(given)
+  if (options.audience === undefined && options.resource === undefined)
+    refuse('req.oidc.exchange: audience or resource is missing: name the service that the token is for')
+  return options
+}
+
+const fetchOptions = reader(
+  'req.oidc.fetch',
+  object({ minValidity, scope: scopeText, resource } satisfies RulesFor<ApiFetchOptions>),
+)
+
+/** The arguments of `fetch` itself are read by `fetch`, but for those that a look at them would fail on. */
+export function readFetch(url: unknown, init: unknown, options: unknown): ApiFetchOptions {
+  const of = 'req.oidc.fetch'
+  if (typeof url !== 'string' && !(url instanceof URL)) refuseValue(url, 'a string or a URL', { of, path: 'url' })
+  if (init !== undefined && (typeof init !== 'object' || init === null))
+    refuseValue(init, 'an object, as for fetch', { of, path: 'init' })
+  return fetchOptions(options)
+}
+
+/** A request of Node. That of the Fetch API has its cookies elsewhere, and would be a request of a user who is signed out. */
+export function checkRawRequest(req: unknown): void {
+  const place = { of: 'oidc.authenticate', path: 'req' }
+  guarded(place, () => {
+    const headers: unknown = typeof req === 'object' && req !== null ? Reflect.get(req, 'headers') : undefined
+    const isRequest = typeof headers === 'object' && headers !== null && !(headers instanceof Headers)
+    if (!isRequest) refuseValue(req, 'a request of node:http, with its headers', place)
+  })
+}

@@ -1,0 +1,67 @@
+import { IncomingMessage } from 'node:http'
+import type { AuthenticationRequirement } from '../sign-in/step-up.js'
+import { object } from '../validation/object-rule.js'
+import { guarded, type Place, refuse, refuseValue } from '../validation/place.js'
+import { boolean, nonEmptyString, oneOrSeveral, rule, wholeNumber } from '../validation/rules.js'
+
+// What guards are made with. A value that was not understood must never open a guard, so it stops the site at the start.
+
+const requirement = object({
+  acr: oneOrSeveral('authentication contexts', nonEmptyString),
+  maxAge: wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER),
+})
+
+const scopeRequirement = object({ ask: boolean })
+
+/** What a claim is compared with. */
+export type ClaimValue = string | number | boolean
+
+const claimValue = oneOrSeveral(
+  'such values',
+  rule(
+    'a string that is not empty, a finite number, true or false',
+    (value): value is ClaimValue =>
+      (typeof value === 'string' && value !== '') || Number.isFinite(value) || typeof value === 'boolean',
+  ),
+)
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readRequirement(value: unknown): AuthenticationRequirement {
+  const place = placeIn('requiresAuth', value, '')
+  checkNoneUndefined(value, place)
+  return requirement.read(value, place)
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readClaim(name: unknown, value: unknown): { name: string; values: readonly ClaimValue[] } {
+  const claim = nonEmptyString.read(name, placeIn('requiresClaim', name, 'name'))
+  const values = claimValue.read(value, { of: 'requiresClaim', path: 'value' })
+  return { name: claim, values: typeof values === 'object' ? values : [values] }
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readScope(scope: unknown, options: unknown): { words: readonly string[]; ask: boolean } {
+  const place = placeIn('requiresScope', scope, 'scope')
+  const expected = 'a string of scopes, separated by spaces'
+  const words = typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
+  if (words.length === 0) refuseValue(scope, expected, place)
+  if (words.some(word => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(word))) refuseValue(scope, `${expected} (RFC 6749)`, place)
+  checkNoneUndefined(options, { of: 'requiresScope', path: '' })
+  return { words, ask: scopeRequirement.read(options, { of: 'requiresScope', path: '' }).ask ?? false }
+}
+
+/** `app.get('/x', requiresAuth, …)`: Express calls the function with the request, and takes what is thrown as the answer. */
+function placeIn(of: string, first: unknown, path: string): Place {
+  if (first instanceof IncomingMessage)
+    refuse(`${of} makes a guard and is none itself: write ${of}(…), with parentheses, where you mount it`)
+  return { of, path }
+}
+
+/** A requirement that is `undefined` is one that got lost: a misspelt member of a configuration, for instance. */
+function checkNoneUndefined(value: unknown, place: Place): void {
+  guarded(place, () => {
+    if (typeof value !== 'object' || value === null) return
+    const lost = Object.keys(value).find(name => Reflect.get(value, name) === undefined)
+    if (lost !== undefined) refuse(`${place.of}: ${lost} must not be undefined; leave it out if it is not required`)
+  })
+}

@@ -1,0 +1,131 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { OidcError } from '../errors.js'
+import { isNavigation } from '../http/fetch-metadata.js'
+import type { Config } from '../options/config.js'
+import type { LoginOptions } from '../sign-in/login-options.js'
+import {
+  type AuthenticationRequirement,
+  type Challenge,
+  challengeFor,
+  findChallenge,
+  findMissingScope,
+} from '../sign-in/step-up.js'
+import type { Ticket } from '../store/ticket.js'
+import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-rules.js'
+import { contextOf, type SignedInRequest } from './request.js'
+
+/** Decides about a signed-in request: nothing, or what is lacking. */
+type Check = (context: SignedInRequest, ticket: Ticket) => Challenge | undefined
+
+/** What a person is asked for who lacks a scope. */
+export interface ScopeRequirement {
+  /** Sends a person who was not asked for the scope yet to the provider for it, and back, once. Default `false`: 403. */
+  readonly ask?: boolean
+}
+
+/** The guards of one instance of the middleware: `oidc.requiresAuth()` and its kin. */
+export interface Guards {
+  /**
+   * Lets signed-in users pass. Signed out, a page navigation (GET, or a posted form) goes to the provider and comes back to where it was;
+   * anything else, HEAD and OPTIONS among it, gets 401 with the sign-in address.
+   *
+   * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; a user whose sign-in is not makes one more trip.
+   *
+   * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES,
+   * and those of starting a sign-in.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a requirement that is not understood
+   */
+  requiresAuth(requirement?: AuthenticationRequirement): RequestHandler
+  /**
+   * Lets users pass whose claim has the value, or, where the claim is a list, contains it. Of several values one is enough. Values are
+   * compared exactly: `"true"` is not `true`. `name` is the name of a claim, and a dot in it is a dot. Signed in without it: 403, never
+   * another sign-in.
+   *
+   * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_CLAIM_REQUIRED (403).
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
+   */
+  requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler
+  /**
+   * Lets users pass whose access token was granted every one of the scopes (space-separated). Signed in without: 403, or, with `ask`, one
+   * trip to the provider to be asked for them.
+   *
+   * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SCOPE_REQUIRED (403).
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed
+   */
+  requiresScope(scope: string, options?: ScopeRequirement): RequestHandler
+}
+
+/** @param config - of the instance the guards belong to. Left out: the one instance that a request has passed. */
+export function createGuards(config?: Config): Guards {
+  return {
+    requiresAuth(given = {}) {
+      const requirement = readRequirement(given)
+      const check: Check = ({ time }, ticket) => findChallenge(ticket, requirement, time)
+      return guard(config, check, challengeFor(requirement))
+    },
+    requiresClaim(givenName, givenValue) {
+      const { name, values } = readClaim(givenName, givenValue)
+      return guard(config, ({ user }) => {
+        const claim = user !== undefined && Object.hasOwn(user, name) ? user[name] : undefined
+        const found: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
+        if (values.some(value => found.includes(value))) return undefined
+        const message = `the claim "${name}" does not have the value this route requires`
+        return { error: new OidcError('ERR_OIDC_CLAIM_REQUIRED', message) }
+      })
+    },
+    requiresScope(scope, options = {}) {
+      const { words, ask } = readScope(scope, options)
+      const check: Check = (_context, ticket) => findMissingScope(ticket, words, ask)
+      return guard(config, check, ask ? { scope: words.join(' ') } : {})
+    },
+  }
+}
+
+const guards = createGuards()
+
+/**
+ * The guard {@link Guards.requiresAuth} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a requirement that is not understood
+ */
+export function requiresAuth(requirement?: AuthenticationRequirement): RequestHandler {
+  return guards.requiresAuth(requirement)
+}
+
+/**
+ * The guard {@link Guards.requiresClaim} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
+ */
+export function requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler {
+  return guards.requiresClaim(name, value)
+}
+
+/**
+ * The guard {@link Guards.requiresScope} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed
+ */
+export function requiresScope(scope: string, options?: ScopeRequirement): RequestHandler {
+  return guards.requiresScope(scope, options)
+}
+
+/** @param first - what a user who is not signed in at all is asked for */
+function guard(config: Config | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
+  return function requireSignIn(req: Request, _res: Response, next: NextFunction) {
+    let context: SignedInRequest
+    try {
+      context = contextOf(req, config)
+    } catch (error) {
+      return next(error)
+    }
+    const fail = (error: unknown) => context.fail(error, next)
+    const { ticket } = context
+    if (ticket === undefined) {
+      if (isNavigation(req)) context.login(first).catch(fail)
+      else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in'))
+      return
+    }
+    const challenge = check(context, ticket)
+    if (challenge === undefined) next()
+    else if (challenge.login !== undefined && isNavigation(req)) context.reauthenticate(challenge.login).catch(fail)
+    else fail(challenge.error)
+  }
+}

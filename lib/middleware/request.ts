@@ -1,0 +1,240 @@
+import type { NextFunction, Request } from 'express'
+import { type ApiFetchOptions, fetchApi } from '../api/api-fetch.js'
+import { fetchUserInfo, type UserInfoOptions } from '../api/user-info.js'
+import { OidcError } from '../errors.js'
+import { varyByCookie } from '../http/cookies.js'
+import { addChallenge, respondWithError } from '../http/error-response.js'
+import type { RequestContext } from '../http/request-context.js'
+import { createRequestProperties } from '../http/request-properties.js'
+import { findRequestState, requestState } from '../http/request-state.js'
+import { type Config, epochSeconds } from '../options/config.js'
+import type { UserInfo } from '../protocol/wire.js'
+import { startLogin } from '../sign-in/login.js'
+import { withHint } from '../sign-in/login-hint.js'
+import type { LoginOptions } from '../sign-in/login-options.js'
+import type { StepUpClock } from '../sign-in/step-up.js'
+import { endSignIn, type LogoutOptions } from '../sign-out/logout.js'
+import type { Ticket, Tokens } from '../store/ticket.js'
+import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from '../tokens/access-tokens.js'
+import type { ExchangeOptions } from '../tokens/token-exchange.js'
+import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUserInfo } from './argument-rules.js'
+
+/** The claims kept of a signed-in user. A site narrows this by declaration merging or by its own type guard. */
+export interface OidcUser {
+  /** Names the person at the provider, for good. Together with the issuer it is who they are. */
+  readonly sub: string
+  readonly [claim: string]: unknown
+}
+
+/** `req.oidc`: who is signed in, and what can be done about it. */
+export interface OidcRequest {
+  /** Whether somebody is signed in. */
+  readonly isAuthenticated: boolean
+  /** Claims after strip, merge and hook; `undefined` when nobody is signed in. */
+  readonly user: OidcUser | undefined
+  /** The provider's session id, where it gives one. */
+  readonly sid: string | undefined
+  /** Names this session in `oidc.sessions`; `undefined` when nobody is signed in. */
+  readonly handle: string | undefined
+  /**
+   * An access token that is good for a while; refreshed where it is not, once for all requests of all processes.
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended, ERR_OIDC_REFRESH_REJECTED when it ends with this,
+   *   ERR_OIDC_ACCESS_TOKEN_EXPIRED when there is nothing to refresh with, ERR_OIDC_TOKEN_DENIED, ERR_OIDC_STORE_UNAVAILABLE, and
+   *   ERR_OIDC_PROVIDER_UNAVAILABLE while the provider is away and the token at hand is void
+   */
+  accessToken(options?: AccessTokenOptions): Promise<AccessToken>
+  /**
+   * `fetch` with the access token, to the origins of the option `apis`. A 401 that says the token is invalid is answered by one refresh
+   * and one more attempt.
+   * @throws {OidcError} ERR_OIDC_API_ORIGIN, and those of {@link accessToken}; a failing network throws what `fetch` throws
+   */
+  fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response>
+  /**
+   * A token to call the next service with, on behalf of the person. RFC 8693.
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of {@link accessToken}
+   */
+  exchange(options: ExchangeOptions): Promise<AccessToken>
+  /**
+   * Gives refresh and access tokens back to the provider and forgets them; the person stays signed in here. RFC 7009.
+   * @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider does not offer it, and those of the provider; nothing has changed then
+   */
+  revokeTokens(): Promise<void>
+  /**
+   * The ID Token as the provider sent it; for `id_token_hint` and the like, never for the browser.
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when nobody is signed in, ERR_OIDC_STORE_UNAVAILABLE
+   */
+  idToken(): Promise<string | undefined>
+  /**
+   * A fresh userinfo answer, its `sub` compared; with `refresh`, `req.oidc.user` is renewed by it. OpenID Connect Core 1.0 section 5.3.
+   * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE, ERR_OIDC_USER_INFO_SUBJECT, those of {@link accessToken} and of the provider;
+   *   ERR_OIDC_OPTIONS for `refresh` on a site that has a `signIn` hook and no `refresh` hook
+   */
+  userInfo(options?: UserInfoOptions): Promise<UserInfo>
+  /**
+   * Answers this request by sending the browser to the provider.
+   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for options that are not understood,
+   *   and for parameters of the protocol
+   */
+  login(options?: LoginOptions): Promise<void>
+  /**
+   * Answers this request by ending the session here and then at the provider. Whether the request may do so is for the route to decide:
+   * unlike `/logout`, it asks nobody. OpenID Connect RP-Initiated Logout 1.0.
+   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
+   */
+  logout(options?: LogoutOptions): Promise<void>
+}
+
+/** The ticket's face. One per request, made on first access. */
+export class SignedInRequest implements OidcRequest {
+  readonly #visit: RequestContext
+
+  constructor(context: RequestContext) {
+    this.#visit = context
+    varyByCookie(context.res)
+  }
+
+  get isAuthenticated(): boolean {
+    return this.#visit.ticket() !== undefined
+  }
+
+  get user(): OidcUser | undefined {
+    return this.#visit.ticket()?.claims as OidcUser | undefined
+  }
+
+  get sid(): string | undefined {
+    return this.#visit.ticket()?.sid
+  }
+
+  get handle(): string | undefined {
+    const { record, services } = this.#visit
+    return record === undefined || !this.isAuthenticated ? undefined : services.store.handleOf(record.id)
+  }
+
+  /** @internal For guards that look closer. */
+  get ticket(): Ticket | undefined {
+    return this.#visit.ticket()
+  }
+
+  /** @internal For guards that look at the age of a sign-in. */
+  get time(): StepUpClock {
+    const { config } = this.#visit.services
+    return { now: epochSeconds(config), clockTolerance: config.clockTolerance }
+  }
+
+  /** @internal Sends the person who is signed in to the provider for more, and back. */
+  async reauthenticate(options: LoginOptions): Promise<void> {
+    return startLogin(this.#visit, await withHint(this.#visit, options))
+  }
+
+  async accessToken(options?: AccessTokenOptions): Promise<AccessToken> {
+    return this.#accessToken(readAccessToken(options))
+  }
+
+  /** @internal Another token than the one an API has refused. */
+  renewAccessToken(options: AccessTokenOptions, refused: string): Promise<AccessToken> {
+    return this.#accessToken({ ...options, forceRefresh: true, refused })
+  }
+
+  async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
+    return this.#run(() => fetchApi(this.#visit, url, init, readFetch(url, init, options)))
+  }
+
+  async exchange(options: ExchangeOptions): Promise<AccessToken> {
+    const read = readExchange(options)
+    const { value } = await this.accessToken()
+    return this.#visit.services.exchanges.exchange(value, read)
+  }
+
+  async revokeTokens(): Promise<void> {
+    const { revocations, store } = this.#visit.services
+    await this.#run(() => revocations.revoke(store.vault(this.#visit.signedIn().id)))
+  }
+
+  async idToken(): Promise<string | undefined> {
+    return (await this.#run(() => this.#tokens())).idToken
+  }
+
+  async userInfo(options?: UserInfoOptions): Promise<UserInfo> {
+    return this.#run(() => fetchUserInfo(this.#visit, readUserInfo(options)))
+  }
+
+  async login(options?: LoginOptions): Promise<void> {
+    return startLogin(this.#visit, readLogin(options))
+  }
+
+  async logout(options?: LogoutOptions): Promise<void> {
+    return endSignIn(this.#visit, readLogout(options))
+  }
+
+  /** @internal Answers with an error the way all our routes do. */
+  fail(error: unknown, next: NextFunction): void {
+    respondWithError(this.#visit, error, next)
+  }
+
+  async #accessToken(options: AccessTokenRequest): Promise<AccessToken> {
+    return this.#run(() => this.#visit.whileSignedIn(id => this.#visit.services.accessTokens.get(id, options)))
+  }
+
+  /** An error that the site's own handler answers with says where to sign in, too. */
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      addChallenge(this.#visit, error)
+      throw error
+    }
+  }
+
+  async #tokens(): Promise<Tokens> {
+    this.#visit.signedIn()
+    const tokens = await this.#visit.readTokens()
+    if (tokens === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+    return tokens
+  }
+}
+
+/**
+ * The context of a request, as the guards see it.
+ *
+ * @param config - of the instance that is meant. Left out: the one instance the request has passed
+ * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES
+ */
+export function contextOf(req: Request, config?: Config): SignedInRequest {
+  const notes = findRequestState(req)
+  if (config !== undefined) {
+    const context = [notes?.context, ...(notes?.others ?? [])].find(candidate => candidate?.services.config === config)
+    if (context !== undefined && context !== notes?.context) return new SignedInRequest(context)
+    if (context === undefined)
+      throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount the instance a guard belongs to before the routes it protects')
+  } else if (notes?.others !== undefined) {
+    throw new OidcError(
+      'ERR_OIDC_SEVERAL_INSTANCES',
+      'this request has passed two instances of openIdConnect: use the guards of one, such as oidc.requiresAuth()',
+    )
+  }
+  const context: unknown = req.oidc
+  if (context instanceof SignedInRequest) return context
+  throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount openIdConnect with app.use() before the routes it protects')
+}
+
+const defineAccessor = createRequestProperties({
+  oidc: {
+    get(this: Request) {
+      const notes = findRequestState(this)
+      if (notes?.context === undefined) return undefined
+      notes.oidc ??= new SignedInRequest(notes.context)
+      return notes.oidc
+    },
+  },
+})
+
+/** Defines `req.oidc`, to be made on first access. */
+export function defineContext(req: Request, context: RequestContext): void {
+  defineAccessor(req)
+  const notes = requestState(req)
+  const { context: earlier, others = [] } = notes
+  // `req.oidc` is that of the instance that came last; guards of an earlier one still find theirs.
+  if (earlier !== undefined && earlier.services.config !== context.services.config) notes.others = [...others, earlier]
+  notes.context = context
+  notes.oidc = undefined
+}

@@ -1,0 +1,101 @@
+import { token, user } from '../api/script-routes.js'
+import { beforeHeaders } from '../http/before-headers.js'
+import { respondWithError } from '../http/error-response.js'
+import { isFetchedAhead } from '../http/fetch-metadata.js'
+import type { RequestContext } from '../http/request-context.js'
+import { setPrivateHeaders } from '../http/response.js'
+import type { Config, Routes } from '../options/config.js'
+import { callback } from '../sign-in/callback.js'
+import { login } from '../sign-in/login.js'
+import { logoutBackchannel } from '../sign-out/backchannel-logout.js'
+import { logoutFrontchannel } from '../sign-out/frontchannel-logout.js'
+import { logout } from '../sign-out/logout.js'
+import { logoutCallback } from '../sign-out/logout-callback.js'
+import { refuseProvider } from '../sign-out/provider-response.js'
+import { checkSession } from '../sign-out/session-management.js'
+import { callbackMethods, type RouteMethods, wrongMethod } from './route-methods.js'
+
+/** One of our own routes. */
+export interface Route extends RouteMethods {
+  /** Methods it decides about itself. */
+  readonly otherMethods?: readonly string[]
+  readonly handle: (context: RequestContext) => Promise<void>
+  /** Whether a page that a browser fetches ahead gets 503 at once, because this route changes something. */
+  readonly refusesAhead: boolean
+  /** Whether the provider asks for it: no cookie of the browser counts there, so no session is loaded. */
+  readonly isForProvider: boolean
+  readonly fail: (context: RequestContext, error: unknown) => void
+  /** Whether the connection closes after every answer. */
+  readonly closes?: boolean
+}
+
+/** Path to route. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
+export type RouteTable = ReadonlyMap<string, Route>
+
+const forBrowser = { refusesAhead: true, isForProvider: false, fail: respondWithError }
+const forProvider = { refusesAhead: true, isForProvider: true, fail: refuseProvider }
+
+export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes' | 'responseMode'>): RouteTable {
+  const table: Readonly<Record<keyof Routes, Route>> = {
+    // It refuses everything that is not a page navigation, with 401, as a guarded page does.
+    login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false },
+    callback: { ...forBrowser, handle: callback, ...callbackMethods(responseMode), otherMethods: ['GET', 'POST'] },
+    logout: { ...forBrowser, methods: ['GET', 'POST'], handle: logout },
+    logoutCallback: { ...forBrowser, methods: ['GET'], handle: logoutCallback },
+    logoutFrontchannel: { ...forProvider, methods: ['GET'], handle: logoutFrontchannel },
+    // Keycloak keeps connections in a pool and does not try again: it lost logouts to those that ended when this site started anew.
+    logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
+    checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
+    user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false },
+    token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
+  }
+  const names = Object.keys(table) as (keyof Routes)[]
+  return new Map(
+    names.flatMap(name => {
+      const path = routes[name]
+      return path === false ? [] : [[path, table[name]] as const]
+    }),
+  )
+}
+
+/** Methods that only look. They are answered without a log line, without a session and without the error handler of the site. */
+const looking: readonly string[] = ['HEAD', 'OPTIONS', 'TRACE']
+
+/** Answers what needs no session and changes nothing: a method that only looks, and a page that is fetched ahead. Whether it did. */
+export function respondToPrefetch(
+  { methods, refusesAhead, closes = false }: Route,
+  { req, res }: Pick<RequestContext, 'req' | 'res'>,
+): boolean {
+  const isAhead = refusesAhead && isFetchedAhead(req)
+  if (!isAhead && !looking.includes(req.method)) return false
+  closeUnlessRead({ req, res }, closes)
+  setPrivateHeaders(res)
+  if (!isAhead) res.setHeader('Allow', methods.join(', '))
+  // A browser throws away what it fetched ahead with an error status, and asks again when the user really goes there.
+  res.statusCode = isAhead ? 503 : 405
+  res.setHeader('Content-Length', '0')
+  res.end()
+  return true
+}
+
+/** Answers a request for one of our routes. */
+export async function handleRoute(route: Route, context: RequestContext): Promise<void> {
+  const { methods, otherMethods = [], handle, fail, closes = false } = route
+  closeUnlessRead(context, closes)
+  try {
+    if (![...methods, ...otherMethods].includes(context.req.method)) throw wrongMethod(route)
+    await handle(context)
+  } catch (error) {
+    fail(context, error)
+  }
+}
+
+/**
+ * A body that was not read to its end is not read after the answer either: the connection closes. Node would otherwise read on for as
+ * long as the caller sends, to use the connection again.
+ */
+function closeUnlessRead({ req, res }: Pick<RequestContext, 'req' | 'res'>, closes: boolean): void {
+  beforeHeaders(res, () => {
+    if (closes || !req.complete) res.setHeader('Connection', 'close')
+  })
+}

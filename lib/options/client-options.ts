@@ -1,0 +1,35 @@
+import type { ClientCredentials } from '../provider/client-credentials.js'
+import { refuse } from '../validation/place.js'
+import type { ReadOptions } from './option-descriptions.js'
+
+/** What this site proves with that it is the client it says it is. */
+export function parseCredentials({ clientSecret, clientAuthentication }: ReadOptions): ClientCredentials {
+  if (typeof clientAuthentication !== 'object') return { clientSecret, clientAuthentication }
+  const { method, algorithm, audience, header } = clientAuthentication
+  return {
+    clientSecret,
+    clientAuthentication: method,
+    clientAssertionAlgorithm: algorithm,
+    clientAssertionAudience: audience,
+    clientAssertionHeader: header,
+    ...(method === 'private_key_jwt' && { clientKey: clientAuthentication.key }),
+  }
+}
+
+/**
+ * Without PKCE a client has to prove itself at the token endpoint: a public client could not stop a stolen code at all, because the
+ * code alone would be enough to get tokens for it. RFC 9700 sections 2.1.1 and 4.5.3.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS
+ */
+export function checkPkce(options: ReadOptions): void {
+  if (options.pkce !== false || isConfidential(parseCredentials(options))) return
+  refuse(
+    'pkce: false needs a client that proves itself at the token endpoint: set clientSecret, or clientAuthentication with a private key, or leave pkce on',
+  )
+}
+
+function isConfidential({ clientSecret, clientKey, clientAuthentication }: ClientCredentials): boolean {
+  if (clientAuthentication === 'none') return false
+  return clientKey !== undefined || clientSecret !== undefined
+}

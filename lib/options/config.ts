@@ -1,0 +1,105 @@
+import type { IncomingMessage } from 'node:http'
+import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { ResponseMode, ResponseType } from '../protocol/wire.js'
+import type { Provider } from '../provider/provider.js'
+import type { RecordStore } from '../store/store.js'
+import { toEpochSeconds } from '../time.js'
+import type { Hooks } from './hooks.js'
+
+/** The paths this package answers, relative to where it is mounted. `false` leaves one out. */
+export interface Routes {
+  /** Starts a sign-in; `?returnTo=/path` says where to land. Default `/login`. */
+  readonly login: string | false
+  /** Takes the provider's answer: the redirect URI to register. Default `/callback`. */
+  readonly callback: string
+  /** Signs out, by POST or by a link of this site. Default `/logout`. OpenID Connect RP-Initiated Logout 1.0. */
+  readonly logout: string | false
+  /** Where the provider sends people after its own sign-out: the URI to register for that. Default `/logout/callback`. */
+  readonly logoutCallback: string | false
+  /** The provider's page loads it in a frame. Default `/logout/frontchannel`. OpenID Connect Front-Channel Logout 1.0. */
+  readonly logoutFrontchannel: string | false
+  /** The provider itself calls it. Default `/logout/backchannel`. OpenID Connect Back-Channel Logout 1.0. */
+  readonly logoutBackchannel: string | false
+  /** A page to embed that watches the session at the provider. Off by default. OpenID Connect Session Management 1.0. */
+  readonly checkSession: string | false
+  /** Says to scripts of this site who is signed in. Off by default. */
+  readonly user: string | false
+  /** Hands the access token to scripts of this site. Off by default. */
+  readonly token: string | false
+}
+
+/** How the session cookie and the session behind it behave. */
+export interface SessionPolicy {
+  readonly cookieName: string
+  /** Whether the cookie outlives the browser. */
+  readonly persistent: boolean
+  /** Top-level keys of an anonymous session that survive a sign-in. */
+  readonly keep: readonly string[]
+  /** Requests for which this is true do not extend the session. */
+  readonly isPolling: (req: IncomingMessage) => boolean
+}
+
+/** Where userinfo is fetched with which access token. */
+export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
+
+/** Everything the HTTP edge knows about the site it runs in. Complete and frozen; made once by the factory. */
+export interface Config {
+  readonly issuer: string
+  readonly clientId: string
+  /** Origin and path, without a trailing slash. The one authority on where this site is. */
+  readonly baseUrl: string
+  /** Whether the site is reached by https. */
+  readonly secure: boolean
+  readonly routes: Routes
+  readonly responseType: ResponseType
+  readonly responseMode: ResponseMode
+  /** Whether codes are protected by PKCE besides the nonce. */
+  readonly pkce: boolean
+  readonly scope: string
+  readonly authorizationParams: AuthorizationParams
+  readonly userInfo: UserInfoPlan
+  readonly protocolClaims: readonly string[]
+  /** Seconds after which a sign-in ends, however active it was. */
+  readonly lifetime: number
+  /** Seconds without a request after which a session ends. */
+  readonly idle: number
+  /** Origins of the APIs that `req.oidc.fetch` sends the access token to. */
+  readonly apis: readonly string[]
+  /** Whether a sign-out gives the tokens back to the provider. */
+  readonly revokesTokens: boolean
+  /** Seconds by which clocks may differ. */
+  readonly clockTolerance: number
+  /** Milliseconds: one exchange with the provider, one command to Redis. */
+  readonly timeouts: { readonly provider: number; readonly redis: number }
+  /** `false`: the site mounts express-session itself. */
+  readonly session: SessionPolicy | false
+  readonly hooks: Readonly<Hooks>
+  /** Whether a list of sessions says in which browser each of them began. */
+  readonly rememberUserAgent: boolean
+  /** Whether browsers are told to drop the pages of a user who has gone. */
+  readonly clearsSiteData: boolean
+  readonly now: () => Date
+  readonly log: (line: string) => void
+}
+
+/** What a handler works with. */
+export interface Services {
+  readonly config: Config
+  readonly provider: Provider
+  readonly store: RecordStore
+}
+
+/** Seconds since the epoch, the unit of every time on the wire and in Redis. */
+export function epochSeconds(config: Pick<Config, 'now'>): number {
+  return toEpochSeconds(config.now())
+}
+
+/** The address the provider sends the browser back to. */
+export function redirectUri(config: Config): string {
+  return config.baseUrl + config.routes.callback
+}
+
+/** Path of one of our routes as a browser has to ask for it, which differs from the route when the site lives below a path. */
+export function publicPath(config: Config, route: string): string {
+  return new URL(config.baseUrl + route).pathname
+}

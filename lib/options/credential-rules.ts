@@ -1,0 +1,115 @@
+import { types } from 'node:util'
+import {
+  type AssertionAudience,
+  type AssertionHeader,
+  audienceNames,
+  type ClientPrivateKey,
+} from '../protocol/client-assertion.js'
+import { jsonObject } from '../validation/json-rule.js'
+import { describe, isPlain, type ObjectRule, object, objectOr, type RulesFor } from '../validation/object-rule.js'
+import { guarded, refuseValue } from '../validation/place.js'
+import { list, oneOf, type Rule, rule, secret } from '../validation/rules.js'
+import { signingAlgorithm } from './option-rules.js'
+import type { PrivateKeyAuthentication, SecretAssertionAuthentication } from './options.js'
+
+type Jwk = Exclude<ClientPrivateKey, { readonly type: unknown }>
+
+function isPrivateJwk(value: unknown): value is Jwk {
+  return typeof value === 'object' && value !== null && 'kty' in value && 'd' in value && typeof value.d === 'string'
+}
+
+const KEY = 'a private key: a KeyObject (createPrivateKey(pem)), a CryptoKey or a private JWK'
+
+/** Keys of the platform are used as they are; a JWK is copied. */
+const privateKey: Rule<ClientPrivateKey> = secret({
+  expected: KEY,
+  read: (value, place) =>
+    guarded(place, () => {
+      if (types.isKeyObject(value) && value.type === 'private') return value
+      if (types.isCryptoKey(value) && value.type === 'private' && value.usages.includes('sign')) return value
+      const jwk: unknown = isPlain(value) ? jsonObject.read(value, place) : undefined
+      return isPrivateJwk(jwk) ? jwk : refuseValue(value, KEY, place)
+    }),
+})
+
+const audience: Rule<AssertionAudience> = {
+  expected: `${audienceNames.join(', ')}, a URL, or a list of these`,
+  read: (value, place) =>
+    guarded(place, () => (Array.isArray(value) ? audienceList.read(value, place) : audienceName.read(value, place))),
+}
+
+const audienceName = rule(
+  audience.expected,
+  (value): value is string =>
+    typeof value === 'string' && (audienceNames.some(name => name === value) || URL.canParse(value)),
+)
+const audienceList = list('audiences', audienceName, { least: 1 })
+
+const HEADER_TEXT = 'a string of 1 to 512 ASCII characters'
+const isHeaderText = (value: unknown): value is string =>
+  typeof value === 'string' && /^[\x20-\x7e]{1,512}$/.test(value)
+const headerText = rule(HEADER_TEXT, isHeaderText)
+
+const header = object({
+  typ: describe(
+    rule(
+      `${HEADER_TEXT}, or false to leave it out`,
+      (value): value is string | false => value === false || isHeaderText(value),
+    ),
+    { text: 'the type of assertions; `false` for none', default: '`client-authentication+jwt`' },
+  ),
+  kid: describe(headerText, { text: 'names the key', default: 'the `kid` of a JWK' }),
+  x5t: describe(headerText, { text: 'names the certificate by its SHA-1' }),
+  'x5t#S256': describe(headerText, { text: 'names the certificate by its SHA-256' }),
+} satisfies RulesFor<AssertionHeader>)
+
+const assertion = {
+  audience: describe(audience, { text: 'for whom assertions are made', default: '`issuer`' }),
+  header: describe(header, { text: 'members of the JOSE header' }),
+}
+
+function methodNamed<const T extends string>(name: T): Rule<T> {
+  return rule(
+    '"private_key_jwt" or "client_secret_jwt" (other methods are given as a string)',
+    (value): value is T => value === name,
+  )
+}
+
+const withKey = object({
+  method: describe(methodNamed('private_key_jwt'), {
+    text: '`private_key_jwt`, or `client_secret_jwt` without a key',
+    required: 'it is "private_key_jwt" or "client_secret_jwt"',
+  }),
+  key: describe(privateKey, { text: 'for `private_key_jwt`', required: `give ${KEY}` }),
+  algorithm: describe(signingAlgorithm, {
+    text: 'what assertions are signed with',
+    default: 'one that fits the key or the secret, and that the provider lists',
+  }),
+  ...assertion,
+} satisfies RulesFor<PrivateKeyAuthentication>)
+
+const withSecret = object({
+  method: describe(methodNamed('client_secret_jwt'), { text: 'signs with the client secret', required: true }),
+  algorithm: describe(oneOf('HS256', 'HS384', 'HS512'), { text: 'what assertions are signed with' }),
+  ...assertion,
+} satisfies RulesFor<SecretAssertionAuthentication>)
+
+type Assertion = ReturnType<typeof withKey.read> | ReturnType<typeof withSecret.read>
+
+const withAssertion: ObjectRule<Assertion> = {
+  ...withKey,
+  read: (value, place) =>
+    guarded(place, () => {
+      const method: unknown = isPlain(value) && 'method' in value ? value.method : undefined
+      return method === 'client_secret_jwt' ? withSecret.read(value, place) : withKey.read(value, place)
+    }),
+}
+
+const methods = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'none'] as const
+
+/** One of the methods, or an object that says how assertions are made. */
+export const clientAuthentication = objectOr(
+  `${methods.map(name => `"${name}"`).join(', ')}, or an object with method "private_key_jwt" or "client_secret_jwt"`,
+  (value): value is (typeof methods)[number] => methods.some(name => name === value),
+  withAssertion,
+)

@@ -1,0 +1,85 @@
+import type { Request } from 'express'
+import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
+import type { Tokens } from '../store/ticket.js'
+
+/** What the site learns about a sign-in that has passed every check. */
+export interface SignInContext {
+  /** Claims of the ID Tokens and userinfo, merged, without the protocol claims. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** The verified ID Token claims, protocol claims included. */
+  readonly idTokenClaims: IdTokenClaims
+  /** The userinfo answer, where one was fetched. */
+  readonly userInfo: UserInfo | undefined
+  /** What the token endpoint gave. Keep them out of what the hook returns: they are kept apart, and shown to nobody. */
+  readonly tokens: Readonly<Tokens>
+  /** The callback request. For `form_post` it carries no session. */
+  readonly req: Request
+}
+
+/** What the site learns after the tokens were refreshed, or userinfo was asked anew. */
+export interface RefreshContext {
+  /** What would be kept: after a refresh the claims as they are, after userinfo what the provider says now. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** The claims as they are kept until now. */
+  readonly kept: Readonly<Record<string, unknown>>
+  /** The verified claims of an ID Token that came with refreshed tokens. */
+  readonly idTokenClaims: IdTokenClaims | undefined
+  /** The userinfo answer, after `userInfo({ refresh: true })`. */
+  readonly userInfo: UserInfo | undefined
+  /** The tokens as they are now. */
+  readonly tokens: Readonly<Tokens>
+}
+
+/**
+ * Why a session ended: the person signed out here (`logout`), the provider's page said so (`front-channel`), the provider itself said so
+ * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`), or another user signed in
+ * in the same browser (`replaced`).
+ */
+export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'
+
+/** A session that has ended. */
+export interface SignedOut {
+  /** Who ended it. */
+  readonly reason: SignOutReason
+  /** The provider at which the person had signed in. */
+  readonly issuer: string
+  /** The person, as that provider names them. */
+  readonly sub: string
+  /** The provider's session id, where it gave one. */
+  readonly sid: string | undefined
+  /** When the session began, in seconds since the epoch. */
+  readonly signedInAt: number
+}
+
+/**
+ * Places where a site takes part. A hook gets read-only values and returns what it wants changed; a hook that throws stops what
+ * was going on, and its error reaches the site's error handler as it is.
+ *
+ * Order in a sign-in: `authorizationParams` before the browser leaves, `signIn` after the last check of the callback. `signOut` runs after
+ * a session has ended, whoever ended it; nothing it does can undo that.
+ */
+export interface Hooks {
+  /** More parameters for one authorization request, such as `login_hint` or `ui_locales`. Protocol parameters cannot be replaced. */
+  authorizationParams?(req: Request): AuthorizationParams | undefined | Promise<AuthorizationParams | undefined>
+  /**
+   * Decides what is kept as `req.oidc.user`. Runs after the last check; what it returns replaces the claims, and `undefined` keeps
+   * them. Load or create the local user here; throw to refuse the sign-in.
+   */
+  signIn?(
+    context: SignInContext,
+  ): Readonly<Record<string, unknown>> | undefined | Promise<Readonly<Record<string, unknown>> | undefined>
+  /**
+   * Learns of every session that was ended by a sign-out, once, with the reason: close sockets, clear caches, write the audit log. It is
+   * awaited; where it throws, that is logged and the sign-out goes on.
+   */
+  signOut?(signedOut: SignedOut): void | Promise<void>
+  /**
+   * Decides what is kept as `req.oidc.user` from now on; `undefined` keeps `claims`. Runs once per refresh, in the process that did
+   * it, when the new tokens are safe; there may be no request that waits for it. Needed for `userInfo({ refresh: true })` where there
+   * is a `signIn` hook.
+   */
+  refresh?(
+    context: RefreshContext,
+  ): Readonly<Record<string, unknown>> | undefined | Promise<Readonly<Record<string, unknown>> | undefined>
+}

@@ -1,0 +1,116 @@
+import type { IncomingMessage } from 'node:http'
+import { ENDPOINTS } from '../protocol/metadata.js'
+import { describe, object, objectOr, type RulesFor } from '../validation/object-rule.js'
+import { type AnyFunction, boolean, list, method, oneOf, type Rule, wholeNumber } from '../validation/rules.js'
+import { secureUrlText } from '../validation/url-rule.js'
+import type { Routes } from './config.js'
+import type { Hooks } from './hooks.js'
+import * as rules from './option-rules.js'
+import type { SessionOptions } from './options.js'
+
+// The options that are objects themselves. How to add one: option-descriptions.ts.
+
+const DAY = 24 * 60 * 60
+
+/** Browsers cut the life of a cookie to this (RFC 6265bis). */
+const LONGEST_SESSION = 400 * DAY
+
+const seconds = wholeNumber('seconds', 1, LONGEST_SESSION)
+
+const session = object({
+  name: describe(rules.cookieName, { text: 'name of the cookie; on https it becomes `__Host-sid`', default: '`sid`' }),
+  idle: describe(seconds, { text: 'seconds without a request after which a session ends', default: `\`${DAY}\`` }),
+  absolute: describe(seconds, {
+    text: 'seconds after which a sign-in ends, however active it was',
+    default: `\`${7 * DAY}\``,
+  }),
+  persistent: describe(boolean, { text: 'whether the cookie outlives the browser', default: '`false`' }),
+  keep: describe(list('key names', rules.sessionKey), {
+    text: 'top-level keys of an anonymous `req.session` that survive a sign-in',
+    default: 'none',
+  }),
+  isPolling: describe(
+    method<(req: IncomingMessage) => boolean>('a function (not async) that returns true or false', { isSync: true }),
+    {
+      text: 'tells requests that must not extend the session',
+      default: 'none are',
+    },
+  ),
+} satisfies RulesFor<SessionOptions>)
+
+export const routes = object({
+  login: describe(rules.optionalPath, { text: 'starts a sign-in', default: '`/login`' }),
+  callback: describe(rules.path, { text: "takes the provider's response; cannot be left out", default: '`/callback`' }),
+  logout: describe(rules.optionalPath, { text: 'signs out', default: '`/logout`' }),
+  logoutCallback: describe(rules.optionalPath, {
+    text: 'where the provider sends the browser after its own sign-out',
+    default: '`/logout/callback`',
+  }),
+  logoutFrontchannel: describe(rules.optionalPath, {
+    text: 'loaded by the provider in a frame',
+    default: '`/logout/frontchannel`',
+  }),
+  logoutBackchannel: describe(rules.optionalPath, {
+    text: 'called by the provider itself',
+    default: '`/logout/backchannel`',
+  }),
+  checkSession: describe(rules.optionalPath, {
+    text: 'a page that watches the session at the provider',
+    default: '`false`',
+  }),
+  user: describe(rules.optionalPath, { text: 'says to scripts of this site who is signed in', default: '`false`' }),
+  token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
+} satisfies RulesFor<Routes>)
+
+type Hook<K extends keyof Hooks> = Exclude<Hooks[K], undefined>
+
+function hook<F extends AnyFunction>(): Rule<F> {
+  return method<F>('a function')
+}
+
+export const hooks = object({
+  authorizationParams: describe(hook<Hook<'authorizationParams'>>(), {
+    text: '`(req)`: more parameters for one authorization request',
+  }),
+  signIn: describe(hook<Hook<'signIn'>>(), {
+    text: '`({ claims, idTokenClaims, userInfo, tokens, req })`: decides what is kept, or refuses',
+  }),
+  signOut: describe(hook<Hook<'signOut'>>(), {
+    text: '`({ reason, issuer, sub, sid, signedInAt })`: a session has ended',
+  }),
+  refresh: describe(hook<Hook<'refresh'>>(), {
+    text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: decides what is kept after a refresh',
+  }),
+} satisfies RulesFor<Hooks>)
+
+export const timeouts = object({
+  provider: describe(wholeNumber('milliseconds', 100, 600_000), {
+    text: 'one whole exchange with the provider',
+    default: '`10000`',
+  }),
+  redis: describe(wholeNumber('milliseconds', 10, 60_000), { text: 'one command to Redis', default: '`800`' }),
+})
+
+const userInfo = object({
+  token: describe(oneOf('front-channel', 'token-endpoint'), {
+    text: 'with which access token; `front-channel` needs a `responseType` with `token`',
+    default: 'that of the front channel where there is one',
+  }),
+  algorithm: describe(rules.signingAlgorithm, {
+    text: 'userinfo has to be signed, with this algorithm',
+    default: 'it need not be signed',
+  }),
+})
+
+const endpoint = describe(secureUrlText({ mayHaveQuery: true }), { text: 'takes the place of the published one' })
+export const endpoints = object(
+  Object.fromEntries(ENDPOINTS.map(name => [name, endpoint])) as Record<(typeof ENDPOINTS)[number], typeof endpoint>,
+)
+
+export const sessionOrFalse = objectOr(
+  'an object, or false where the site mounts express-session itself',
+  value => value === false,
+  session,
+)
+
+export const userInfoOrBoolean = objectOr('true, false or an object', value => typeof value === 'boolean', userInfo)

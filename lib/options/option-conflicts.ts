@@ -1,0 +1,78 @@
+import { returnsAccessToken, returnsIdToken } from '../protocol/response-type.js'
+import { refuse } from '../validation/place.js'
+import { checkPkce } from './client-options.js'
+import type { Routes } from './config.js'
+import type { ReadOptions } from './option-descriptions.js'
+
+/** Options that are right one by one, and cannot be together. @throws {OidcError} ERR_OIDC_OPTIONS */
+export function checkConflicts(options: ReadOptions): void {
+  checkFlow(options)
+  checkPkce(options)
+  checkCredentials(options)
+  if (options.metadata !== undefined && options.metadataUrl !== undefined)
+    refuse('metadata and metadataUrl cannot both be given: nothing is fetched where metadata is')
+}
+
+function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {
+  if (responseMode === 'query' && (responseType !== 'code' || returnsIdToken(responseType)))
+    refuse(`responseMode query would put the tokens of responseType "${responseType}" into a URL; use form_post`)
+  if (typeof userInfo === 'object' && userInfo.token === 'front-channel' && !returnsAccessToken(responseType))
+    refuse(
+      `userInfo.token "front-channel" needs a responseType with "token", but responseType is "${responseType}": leave userInfo.token out`,
+    )
+}
+
+/** RFC 7518 section 3.2: a key as long as the hash, or longer. */
+const SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
+
+function checkCredentials(options: ReadOptions): void {
+  const { clientSecret, clientAuthentication, idTokenAlgorithm, userInfo } = options
+  const userInfoAlgorithm = typeof userInfo === 'object' ? userInfo.algorithm : undefined
+  const algorithms = { idTokenAlgorithm, 'userInfo.algorithm': userInfoAlgorithm }
+  for (const [name, algorithm = ''] of Object.entries(algorithms)) {
+    const needed = SECRET_BYTES[algorithm] ?? 0
+    const found = Buffer.byteLength(clientSecret ?? '')
+    if (found < needed)
+      refuse(`${name} "${algorithm}" needs a clientSecret of at least ${needed} bytes, but there are ${found}`)
+  }
+  if (clientAuthentication === undefined) return
+  const isPublic = clientAuthentication === 'none'
+  const signsWithSecret = Object.values(algorithms).some(algorithm => algorithm?.startsWith('HS'))
+  if (isPublic && clientSecret !== undefined && !signsWithSecret)
+    refuse('clientAuthentication "none" and a clientSecret (or OIDC_CLIENT_SECRET) cannot both be given: leave one out')
+  if (typeof clientAuthentication === 'string' && !isPublic && clientSecret === undefined)
+    refuse(`clientAuthentication "${clientAuthentication}" needs clientSecret or OIDC_CLIENT_SECRET`)
+  if (typeof clientAuthentication === 'object') checkAssertion(clientAuthentication, clientSecret)
+}
+
+function checkAssertion(
+  { method, algorithm }: Exclude<ReadOptions['clientAuthentication'], string | undefined>,
+  clientSecret: string | undefined,
+): void {
+  const needed = SECRET_BYTES[algorithm ?? '']
+  if (method === 'private_key_jwt' && needed !== undefined)
+    refuse(`clientAuthentication.algorithm "${algorithm}" signs with a secret: take client_secret_jwt for it`)
+  if (method === 'private_key_jwt') return
+  if (clientSecret === undefined)
+    refuse('clientAuthentication.method "client_secret_jwt" needs clientSecret or OIDC_CLIENT_SECRET')
+  if (Buffer.byteLength(clientSecret) < (needed ?? 0))
+    refuse(`clientAuthentication.algorithm "${algorithm}" needs a clientSecret of at least ${needed} bytes`)
+}
+
+/** Paths are compared as Express compares them by itself: without a slash at the end, upper and lower case alike. */
+export function checkRoutes(routes: Routes): void {
+  const seen = new Map<string, string>()
+  for (const [name, path] of Object.entries(routes)) {
+    if (path === false) continue
+    const key = path.replace(/\/$/, '').toLowerCase()
+    const other = seen.get(key)
+    if (other !== undefined) refuse(`routes.${other} and routes.${name} have the same path "${path}"`)
+    seen.set(key, name)
+  }
+}
+
+/** What is in force, so that a default counts as well. */
+export function checkDurations(idle: number, absolute: number): void {
+  if (idle > absolute)
+    refuse(`session.idle (${idle} seconds) must not be longer than session.absolute (${absolute} seconds)`)
+}

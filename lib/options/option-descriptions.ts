@@ -1,0 +1,138 @@
+import { describe, object, type RulesFor } from '../validation/object-rule.js'
+import { authorizationParams } from '../validation/parameter-rules.js'
+import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from '../validation/rules.js'
+import { secureUrlText } from '../validation/url-rule.js'
+import { clientAuthentication } from './credential-rules.js'
+import * as nested from './nested-options.js'
+import * as rules from './option-rules.js'
+import type { OidcOptions } from './options.js'
+
+/*
+ * The one description of all options. The check at the start, the table of docs/options.md and its defaults follow from it.
+ *
+ * To add an option: declare it in options.ts, give it an entry here (the compiler asks for it), and read it in configuration.ts. Then
+ * run `npx tsx test/tools/option-tables.ts`, which writes the table. A rule is one of validation/rules.ts or option-rules.ts. What an
+ * option may not be together with another one stands in option-conflicts.ts.
+ */
+
+/** All options, in the order of the documentation. */
+export const optionsRule = object({
+  issuer: describe(secureUrlText(), {
+    text: 'issuer identifier, byte for byte; a trailing slash counts',
+    variable: 'OIDC_ISSUER',
+    required: true,
+  }),
+  clientId: describe(nonEmptyString, {
+    text: 'the name the provider knows this site by',
+    variable: 'OIDC_CLIENT_ID',
+    required: true,
+  }),
+  clientSecret: describe(rules.clientSecret, {
+    text: 'left out for a public client, or with a private key',
+    variable: 'OIDC_CLIENT_SECRET',
+  }),
+  clientAuthentication: describe(clientAuthentication, {
+    text: "`client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `none`, or `{ method: 'private_key_jwt', key }`",
+    default: 'from the metadata',
+  }),
+  baseUrl: describe(rules.baseUrl, {
+    text: 'where browsers find this site; nothing in a request changes it',
+    variable: 'OIDC_BASE_URL',
+    required: true,
+  }),
+  responseType: describe(rules.responseType, {
+    text: 'also `code`, `code token`, `code id_token token`, `id_token`, in any word order',
+    default: '`code id_token`',
+  }),
+  responseMode: describe(oneOf('form_post', 'query'), {
+    text: '`query` is possible for `code` only',
+    default: '`form_post`',
+  }),
+  pkce: describe(boolean, {
+    text: '`false` for a provider that refuses `code_verifier`; needs a secret or a key',
+    default: '`true`',
+  }),
+  scope: describe(rules.scope, {
+    text: 'words separated by spaces; `openid` is added',
+    default: '`openid profile email`',
+  }),
+  authorizationParams: describe(authorizationParams, {
+    text: 'more parameters for every authorization request, named as on the wire',
+    default: 'none',
+  }),
+  secret: describe(rules.secrets, {
+    text: 'at least 32 characters; several: the first writes, all read',
+    variable: 'SESSION_SECRET',
+    parseVariable: (text: string) => text.split(','),
+    required: rules.secretAdvice,
+  }),
+  redis: describe(rules.redis, {
+    text: 'ioredis client, Sentinel client or cluster, or a URL; without it process memory, refused in production',
+    variable: 'REDIS_URL',
+  }),
+  redisPrefix: describe(rules.redisPrefix, { text: 'what every key in Redis begins with', default: '`oidc:`' }),
+  session: describe(nested.sessionOrFalse, {
+    text: 'how the session and its cookie behave; `false`: the site mounts express-session itself',
+  }),
+  routes: describe(nested.routes, {
+    text: 'paths relative to where the middleware is mounted; `false` leaves one out',
+  }),
+  userInfo: describe(nested.userInfoOrBoolean, {
+    text: "`false`, or `{ token: 'token-endpoint' }` for the order code, then userinfo",
+    default: '`true`',
+  }),
+  protocolClaims: describe(list('claim names', nonEmptyString), {
+    text: 'claims that are not shown to the site',
+    default: '`iss`, `aud`, `nbf`, `exp`, `iat`, `nonce`, `c_hash`, `at_hash`, `s_hash`, `azp`',
+  }),
+  hooks: describe(nested.hooks, { text: 'functions of the site that take part', default: 'none' }),
+  rememberUserAgent: describe(boolean, {
+    text: 'keeps the `User-Agent` of each sign-in for `oidc.sessions.list`',
+    default: '`false`',
+  }),
+  clearSiteData: describe(boolean, {
+    text: "makes browsers drop what they keep of this site's pages, at a sign-out and where another user signs in",
+    default: '`true`',
+  }),
+  idTokenAlgorithm: describe(rules.signingAlgorithm, {
+    text: 'the one algorithm ID Tokens are accepted with',
+    default: '`RS256`',
+  }),
+  metadata: describe(rules.metadata, { text: "the provider's metadata", default: 'discovered' }),
+  metadataUrl: describe(secureUrlText({ mayHaveQuery: true }), {
+    text: 'where the metadata is',
+    default: '`/.well-known/openid-configuration` below the issuer',
+  }),
+  endpoints: describe(nested.endpoints, {
+    text: 'single endpoints that differ from the published ones',
+    default: 'none',
+  }),
+  fetch: describe(callback<typeof globalThis.fetch>('a function with the signature of fetch'), {
+    text: 'for an outgoing proxy, a client certificate, a test',
+    default: "Node's own HTTP client",
+  }),
+  now: describe(callback<() => Date>('a function (not async) that returns a Date', { isSync: true }), {
+    text: 'the clock, for tests',
+    default: 'that of the system',
+  }),
+  clockTolerance: describe(wholeNumber('seconds', 0, 300), {
+    text: "seconds by which the provider's clock and this one may differ",
+    default: '`30`',
+  }),
+  timeouts: describe(nested.timeouts, { text: 'milliseconds after which a response is not waited for any more' }),
+  apis: describe(list('origins', rules.origin), {
+    text: 'origins that `req.oidc.fetch` may send the access token to',
+    default: 'none',
+  }),
+  revokeTokens: describe(boolean, {
+    text: 'whether `/logout` gives the tokens back to the provider',
+    default: '`true`',
+  }),
+  log: describe(callback<(line: string) => void>('a function that takes a line'), {
+    text: 'takes warnings and failures',
+    default: 'standard error',
+  }),
+} satisfies RulesFor<OidcOptions>)
+
+/** The options after their rules have read them. */
+export type ReadOptions = ReturnType<typeof optionsRule.read>

@@ -1,0 +1,147 @@
+import type { IncomingMessage } from 'node:http'
+import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
+import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
+import type { RedisClient } from '../store/backend/redis-client.js'
+import type { Routes } from './config.js'
+import type { Hooks } from './hooks.js'
+
+/** How the session behaves. */
+export interface SessionOptions {
+  /** Cookie name, without the `__Host-` prefix that https adds. Default `sid`. */
+  readonly name?: string | undefined
+  /** Seconds without a request after which a session ends. Default 24 hours. */
+  readonly idle?: number | undefined
+  /** Seconds after which a sign-in ends, however active it was. Default 7 days. */
+  readonly absolute?: number | undefined
+  /** Whether the cookie outlives the browser, for `absolute` seconds. Default `false`. */
+  readonly persistent?: boolean | undefined
+  /** Top-level keys of an anonymous `req.session` that survive a sign-in, such as `['cart']`. Default none. */
+  readonly keep?: readonly string[] | undefined
+  /** Tells requests that must not extend the session: polling, keep-alive pings. Default: none are. */
+  readonly isPolling?: ((req: IncomingMessage) => boolean) | undefined
+}
+
+/** What a client assertion says besides who the client is. RFC 7523, RFC 10070. */
+export interface ClientAssertionOptions {
+  /**
+   * For whom assertions are made: `issuer`, `token_endpoint`, `endpoint` (the one that is called), a URL, or a list of these.
+   * Default `issuer`.
+   */
+  readonly audience?: AssertionAudience | undefined
+  /** Members of the JOSE header. Default: `typ` is `client-authentication+jwt`, and `kid` that of a JWK. */
+  readonly header?: AssertionHeader | undefined
+}
+
+/** An assertion signed with the client secret: `client_secret_jwt`. OpenID Connect Core 1.0 section 9. */
+export interface SecretAssertionAuthentication extends ClientAssertionOptions {
+  /** The one method that signs with the secret. */
+  readonly method: 'client_secret_jwt'
+  /** What assertions are signed with. Default: the first of these that the provider lists and the secret is long enough for. */
+  readonly algorithm?: 'HS256' | 'HS384' | 'HS512' | undefined
+}
+
+/** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
+export interface PrivateKeyAuthentication extends ClientAssertionOptions {
+  /** The one method that goes with a key. OpenID Connect Core 1.0 section 9. */
+  readonly method: 'private_key_jwt'
+  /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
+  readonly key: ClientPrivateKey
+  /** What assertions are signed with. Default: one that fits the key, and that the provider lists. */
+  readonly algorithm?: SigningAlgorithm | undefined
+}
+
+/**
+ * Options of {@link openIdConnect}. Where an environment variable is named, it stands in for an option that is left out.
+ */
+export interface OidcOptions {
+  /** Issuer identifier, byte for byte as the provider spells it; a trailing slash counts. `OIDC_ISSUER`. */
+  readonly issuer?: string | undefined
+  /** The name the provider knows this site by. `OIDC_CLIENT_ID`. */
+  readonly clientId?: string | undefined
+  /** Left out for a public client, or with a private key. `OIDC_CLIENT_SECRET`. */
+  readonly clientSecret?: string | undefined
+  /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
+  readonly clientAuthentication?:
+    | ClientAuthenticationMethod
+    | PrivateKeyAuthentication
+    | SecretAssertionAuthentication
+    | undefined
+  /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
+  readonly baseUrl?: string | undefined
+  /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
+  readonly responseType?: string | undefined
+  /** How the answer comes back. Default `form_post`; `query` is possible for `code` only. */
+  readonly responseMode?: ResponseMode | undefined
+  /**
+   * Whether the code is protected by PKCE, RFC 7636. Default `true`. `false` is for a provider that refuses `code_verifier`, and for a client
+   * with a secret or a key only: the nonce of the ID Token from the token endpoint, and `c_hash`, then stop a stolen code. RFC 9700 section 2.1.1.
+   */
+  readonly pkce?: boolean | undefined
+  /** What the person is asked to grant, space-separated; `openid` is always asked for. Default `openid profile email`. */
+  readonly scope?: string | undefined
+  /** More parameters for every authorization request, with their names on the wire. */
+  readonly authorizationParams?: AuthorizationParams | undefined
+  /** Seals cookies and sessions. At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
+  readonly secret?: string | readonly string[] | undefined
+  /** An ioredis client, Sentinel client or cluster, or a URL. Left out: process memory, refused in production. `REDIS_URL`. */
+  readonly redis?: RedisClient | string | undefined
+  /** Prefix of every key in Redis. Default `oidc:`. */
+  readonly redisPrefix?: string | undefined
+  /** How sessions and their cookie behave. `false`: the site mounts express-session itself, before this middleware. */
+  readonly session?: SessionOptions | false | undefined
+  /** Paths relative to where the middleware is mounted; `false` leaves one out. */
+  readonly routes?: Partial<Routes> | undefined
+  /**
+   * Whether userinfo is fetched at sign-in, and with which access token: that of the front channel where there is one, in parallel with
+   * the code, or always that of the token endpoint, after it. Default `true`, the front channel's.
+   */
+  readonly userInfo?:
+    | boolean
+    | {
+        /** Which access token. Default `front-channel`. */
+        readonly token?: 'front-channel' | 'token-endpoint'
+        /** The answer has to be signed, with this algorithm. Default: it need not be. OpenID Connect Core 1.0 section 5.3.2. */
+        readonly algorithm?: SigningAlgorithm
+      }
+  /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
+  readonly protocolClaims?: readonly string[] | undefined
+  /** Places where the site takes part. Default: none. */
+  readonly hooks?: Readonly<Hooks> | undefined
+  /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
+  readonly rememberUserAgent?: boolean | undefined
+  /**
+   * Sends `Clear-Site-Data` at a sign-out and where another user signs in, so that no page of the earlier user is shown from a cache of the
+   * browser. Default `true`.
+   */
+  readonly clearSiteData?: boolean | undefined
+  /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
+  readonly idTokenAlgorithm?: SigningAlgorithm | undefined
+  /** The provider's metadata, so that nothing is discovered. */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+  /** Where the metadata is, if not below the issuer: an internal address, for instance. */
+  readonly metadataUrl?: string | undefined
+  /** Endpoints that take the place of published ones, with their metadata names (`token_endpoint`, …). */
+  readonly endpoints?: Readonly<Record<string, string>> | undefined
+  /** Used for every call to the provider and by `req.oidc.fetch`. Default: Node's own HTTP client, and the platform's `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** The clock. Default: the system's. */
+  readonly now?: (() => Date) | undefined
+  /** Seconds by which clocks may differ. Default 30. */
+  readonly clockTolerance?: number | undefined
+  /** Milliseconds after which an answer is not waited for any more. */
+  readonly timeouts?:
+    | {
+        /** One whole exchange with the provider. Default 10 000. */
+        readonly provider?: number | undefined
+        /** One command to Redis. Default 800. */
+        readonly redis?: number | undefined
+      }
+    | undefined
+  /** Origins of the APIs that `req.oidc.fetch` may send the access token to, such as `['https://api.example.com']`. Default none. */
+  readonly apis?: readonly string[] | undefined
+  /** Whether a sign-out gives refresh and access token back to the provider, in the background, where it offers that. Default `true`. */
+  readonly revokeTokens?: boolean | undefined
+  /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
+  readonly log?: ((line: string) => void) | undefined
+}

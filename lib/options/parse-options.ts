@@ -1,0 +1,139 @@
+import { defaultProtocolClaims } from '../protocol/claims.js'
+import { EXPLICIT_NEEDS } from '../protocol/metadata.js'
+import type { ProviderSettings } from '../provider/provider.js'
+import type { RecordStoreSettings } from '../store/store.js'
+import type { Environment } from '../validation/place.js'
+import { createClock, createLog, createPollingCheck } from './checked-functions.js'
+import { parseCredentials } from './client-options.js'
+import type { Config, Routes, SessionPolicy } from './config.js'
+import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
+import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
+import { optionsRule, type ReadOptions } from './option-descriptions.js'
+import { scope } from './option-rules.js'
+import type { OidcOptions } from './options.js'
+
+/** The options, complete, each part for the layer that needs it. */
+export interface Configuration {
+  readonly config: Config
+  readonly provider: ProviderSettings
+  readonly store: RecordStoreSettings
+}
+
+const DAY = 24 * 60 * 60
+const DEFAULT_IDLE = DAY
+const DEFAULT_ABSOLUTE = 7 * DAY
+
+const defaultRoutes: Routes = {
+  login: '/login',
+  callback: '/callback',
+  logout: '/logout',
+  logoutCallback: '/logout/callback',
+  logoutFrontchannel: '/logout/frontchannel',
+  logoutBackchannel: '/logout/backchannel',
+  checkSession: false,
+  user: false,
+  token: false,
+}
+
+/**
+ * Checks every option once, at start-up, fills in the defaults and freezes the result. What is done to the given object afterwards has
+ * no effect.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS with a sentence that says what to do
+ */
+export function parseOptions(options: OidcOptions, environment: Environment): Configuration {
+  const given = optionsRule.read(options, { path: '', environment })
+  checkConflicts(given)
+  checkRedisIsThere(given.redis, isProduction(environment))
+  const config = buildConfig(given)
+  checkTlsIsVerified(environment, config.log)
+  if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
+  return Object.freeze({
+    config: Object.freeze(config),
+    provider: Object.freeze(buildProviderSettings(given, config)),
+    store: Object.freeze(buildStoreSettings(given, config)),
+  })
+}
+
+function buildConfig(given: ReadOptions): Config {
+  const { issuer, clientId, baseUrl } = given
+  const log = createLog(given.log)
+  const now = createClock(given.now)
+  const { absolute = DEFAULT_ABSOLUTE, idle = Math.min(DEFAULT_IDLE, absolute) } = given.session || {}
+  checkDurations(idle, absolute)
+  const routes = Object.freeze({ ...defaultRoutes, ...given.routes })
+  checkRoutes(routes)
+  return {
+    issuer,
+    clientId,
+    baseUrl,
+    secure: baseUrl.startsWith('https:'),
+    routes,
+    responseType: given.responseType ?? 'code id_token',
+    responseMode: given.responseMode ?? 'form_post',
+    pkce: given.pkce ?? true,
+    scope: given.scope ?? scope.read('openid profile email', { path: 'scope' }),
+    authorizationParams: given.authorizationParams ?? {},
+    userInfo: userInfoPlan(given.userInfo),
+    protocolClaims: given.protocolClaims ?? defaultProtocolClaims,
+    lifetime: absolute,
+    idle,
+    apis: given.apis ?? [],
+    revokesTokens: given.revokeTokens ?? true,
+    clockTolerance: given.clockTolerance ?? 30,
+    timeouts: { provider: 10_000, redis: 800, ...given.timeouts },
+    session: given.session === false ? false : buildSessionPolicy(given.session, log),
+    hooks: given.hooks ?? {},
+    rememberUserAgent: given.rememberUserAgent ?? false,
+    clearsSiteData: given.clearSiteData ?? true,
+    now,
+    log,
+  }
+}
+
+function userInfoPlan(given: ReadOptions['userInfo'] = true): Config['userInfo'] {
+  if (given === false) return 'off'
+  return given === true ? 'front-channel' : (given.token ?? 'front-channel')
+}
+
+function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: Config['log']): SessionPolicy {
+  const { name = 'sid', persistent = false, keep = [], isPolling } = given ?? {}
+  return Object.freeze({ cookieName: name, persistent, keep, isPolling: createPollingCheck(isPolling, log) })
+}
+
+function buildProviderSettings(given: ReadOptions, config: Config): ProviderSettings {
+  const { userInfo } = given
+  return {
+    issuer: config.issuer,
+    clientId: config.clientId,
+    ...parseCredentials(given),
+    metadata: given.metadata,
+    metadataUrl: given.metadataUrl,
+    endpoints: given.endpoints,
+    idTokenAlgorithm: given.idTokenAlgorithm,
+    userInfoAlgorithm: typeof userInfo === 'object' ? userInfo.algorithm : undefined,
+    clockTolerance: config.clockTolerance,
+    responseType: config.responseType,
+    responseMode: config.responseMode,
+    explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
+    fetch: given.fetch,
+    timeout: config.timeouts.provider,
+    now: config.now,
+    log: config.log,
+  }
+}
+
+function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSettings {
+  return {
+    ...(given.redis !== undefined && { redis: given.redis }),
+    secrets: given.secret,
+    // A sign-in at one provider, or to one client, is none at another.
+    realm: JSON.stringify([config.issuer, config.clientId]),
+    prefix: given.redisPrefix ?? 'oidc:',
+    idle: config.idle,
+    absolute: config.lifetime,
+    timeout: config.timeouts.redis,
+    now: config.now,
+    log: config.log,
+  }
+}

@@ -1,0 +1,74 @@
+import { OidcError, type OidcErrorCode, type ProviderError } from '../errors.js'
+import { printable } from '../protocol/printable.js'
+import { parseChallenge, parseProviderError } from '../protocol/provider-error.js'
+import type { ProviderResponse, ResponseHeaders } from './transport.js'
+
+/** An answer of the provider that was read to its end. What its status means is for the caller to say. */
+export interface HttpResponse {
+  readonly status: number
+  /** Media type in lower case, without parameters; empty where the provider named none. */
+  readonly contentType: string
+  readonly headers: ResponseHeaders
+  readonly text: string
+  /** What an unsuccessful answer says about itself, in its body or in `WWW-Authenticate`. */
+  readonly providerError?: ProviderError
+  /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where the answer does not call itself JSON, or is none. */
+  json(): unknown
+}
+
+/**
+ * @param code for a status that is about us or about what was asked, and not about the provider's own trouble
+ * @throws {OidcError} `code`, or ERR_OIDC_PROVIDER_UNAVAILABLE for 429 and 5xx; the cause carries the status
+ */
+export function checkStatus(
+  { status, providerError }: HttpResponse,
+  what: string,
+  code: OidcErrorCode = 'ERR_OIDC_PROVIDER_RESPONSE',
+): void {
+  if (status === 200) return
+  const isTrouble = status === 429 || status >= 500
+  const message = `the provider did not hand out ${what}`
+  throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, {
+    cause: { status, ...(providerError && { error: providerError.error }) },
+    providerError,
+  })
+}
+
+/** @param sent - secrets of the request */
+export function createHttpResponse(
+  { status, headers, text }: ProviderResponse,
+  sent: readonly string[] = [],
+): HttpResponse {
+  const contentType = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  const json = () => parseJson(contentType, text)
+  const providerError = status < 400 ? undefined : readProviderError(json, headers, sent)
+  return { status, contentType, headers, text, json, ...(providerError && { providerError }) }
+}
+
+/** An error page of a proxy in between is no JSON; the header may still say something. */
+function readProviderError(
+  json: () => unknown,
+  headers: ResponseHeaders,
+  sent: readonly string[],
+): ProviderError | undefined {
+  const challenge = () => parseProviderError(parseChallenge(headers.get('www-authenticate')), sent)
+  try {
+    return parseProviderError(json(), sent) ?? challenge()
+  } catch {
+    return challenge()
+  }
+}
+
+function parseJson(contentType: string, text: string): unknown {
+  if (!/^application\/(?:[\w.-]+\+)?json$/.test(contentType)) {
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with something that is not JSON', {
+      cause: { contentType: printable(contentType) },
+    })
+  }
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The parser's own message quotes the text, which may hold a token.
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with damaged JSON')
+  }
+}

@@ -1,0 +1,60 @@
+import type { Request } from 'express'
+import { createRequestProperties, defineOwn } from '../http/request-properties.js'
+import { findRequestState, requestState } from '../http/request-state.js'
+
+const defineAccessors = createRequestProperties({
+  // What was attached is an ordinary property: express-session deletes it when the session is destroyed.
+  session: {
+    get(this: Request) {
+      return settle(this) ? this.session : undefined
+    },
+    set(this: Request, value: unknown) {
+      settle(this)
+      defineOwn(this, 'session', value)
+    },
+  },
+  sessionID: describeNote('sessionID'),
+  sessionStore: describeNote('sessionStore'),
+})
+
+function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
+  return {
+    get(this: Request) {
+      settle(this)
+      return findRequestState(this)?.[name]
+    },
+    set(this: Request, value: never) {
+      const notes = findRequestState(this)
+      if (notes === undefined) defineOwn(this, name, value)
+      else notes[name] = value
+    },
+  }
+}
+
+/** Defers `attach` to the first access of any of express-session's three properties. */
+export function defineLazySession(req: Request, attach: () => void): void {
+  defineAccessors(req)
+  requestState(req).attachSession = attach
+}
+
+/** Whether there was something to attach, and nothing of it yet. */
+function settle(req: Request): boolean {
+  const notes = findRequestState(req)
+  const attach = notes?.attachSession
+  if (notes === undefined || attach === undefined) return false
+  notes.attachSession = undefined
+  attach()
+  return true
+}
+
+/** Whether `req.session` was looked at, so that there is a session object. */
+export function isAttached(req: Request): boolean {
+  const notes = findRequestState(req)
+  return notes !== undefined && notes.attachSession === undefined
+}
+
+/** Whether the site has left the session as it is. One that was destroyed is gone, and one that was regenerated has another id. */
+export function isStill(req: Request, id: string): boolean {
+  if (!Object.hasOwn(req, 'session')) return false
+  return !req.session || req.session.id === id
+}

@@ -1,0 +1,83 @@
+import type { Request } from 'express'
+import type { SessionBinding } from '../http/session-binding.js'
+import type { TransactionCookie } from '../http/transaction-cookie.js'
+import type { Config, SessionPolicy } from '../options/config.js'
+import type { EndedSession, RecordStore, SessionRecord } from '../store/store.js'
+import { defineLazySession, isAttached, isStill } from './lazy-session.js'
+import { type CookieSession, createSessionCookie } from './session-cookie.js'
+import { takeCookiesAway, watchResponse } from './session-response.js'
+
+/**
+ * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a life cycle
+ * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
+ * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
+ */
+export function createOwnSession(
+  config: Config,
+  policy: SessionPolicy,
+  store: RecordStore,
+  transactionCookie: TransactionCookie,
+): SessionBinding {
+  const cookie = createSessionCookie(config, policy, store.sealer)
+  /** Requests whose anonymous session went into the session of the user, or came too late for that. */
+  const adopted = new WeakSet<Request>()
+
+  async function findRecord(req: Request, shown: readonly CookieSession[], extend: boolean) {
+    for (const { id, kind } of shown) {
+      const record = await store.load(id, { extend })
+      if (record === undefined) continue
+      return kind === 'user' ? adoptAnonymous(req, record, shown) : record
+    }
+    return undefined
+  }
+
+  /** What was kept in an anonymous session while the user signed in goes into the session of the user. */
+  async function adoptAnonymous(req: Request, record: SessionRecord, shown: readonly CookieSession[]) {
+    const anonymous = shown.filter(({ id, kind }) => kind === 'anonymous' && id !== record.id)
+    if (anonymous.length === 0 || record.ticket() === undefined) return record
+    adopted.add(req)
+    for (const { id } of anonymous) await store.adopt(record, id, policy.keep)
+    return policy.keep.length === 0 ? record : store.load(record.id, { extend: false })
+  }
+
+  return {
+    idOf: req => cookie.read(req)[0]?.id,
+    idsOf: req => cookie.read(req).map(({ id }) => id),
+    find(req, { extend }) {
+      const shown = cookie.read(req)
+      return shown.length === 0 ? undefined : findRecord(req, shown, extend)
+    },
+    holds: (req, id) => !isAttached(req) || isStill(req, id),
+    open(req, res, record, fail) {
+      if (adopted.has(req)) cookie.clear(res, 'anonymous')
+      defineLazySession(req, () => {
+        store.sessions.attach(req, record)
+        const cameWith = record && cookie.read(req).find(({ id }) => id === record.id)
+        watchResponse(req, res, { store, cookie, transactionCookie, cameWith, fail })
+      })
+    },
+    async signIn(req, res, signIn) {
+      // What a hook of the site has written belongs to the session that begins.
+      const isOpen = isAttached(req) && Object.hasOwn(req, 'session') && Boolean(req.session)
+      const data = isOpen ? store.sessions.changesOf(req) : undefined
+      const written = isOpen && store.sessions.isNew(req) ? [req.sessionID] : []
+      const previous = [...signIn.previous, ...written]
+      const { keep } = policy
+      const id = await store.signIn({ ...signIn, keep, previous, overlaps: true, ...(data && { data }) })
+      cookie.write(res, { id, kind: 'user' })
+      if (isOpen) store.sessions.attach(req, await store.load(id, { extend: false }))
+      return id
+    },
+    async resume(_req, res, id) {
+      cookie.write(res, { id, kind: 'user' })
+    },
+    async end(_req, ids) {
+      const ended = await Promise.all(ids.map(id => store.end(id)))
+      return ended.filter((session): session is EndedSession => session !== undefined)
+    },
+    forget(req, res) {
+      if (cookie.isUnreadable(req)) cookie.clear(res, 'user')
+      takeCookiesAway(req, res, cookie.read(req), { store, cookie })
+    },
+  }
+}

@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type CookieAttributes, clearCookie, hostCookieName, readCookieValues, setCookie } from '../http/cookies.js'
+import type { Config, SessionPolicy } from '../options/config.js'
+import type { Sealer } from '../store/seal.js'
+
+/** Whose session a cookie leads to. Each kind has a name of its own, so that neither response can overwrite the other's cookie. */
+export type SessionKind = 'user' | 'anonymous'
+
+/** A session id that a request came with. */
+export interface CookieSession {
+  readonly id: string
+  readonly kind: SessionKind
+}
+
+/** The cookie of a session: a random id and a MAC that keeps guesses away from Redis. It says nothing about the user. */
+export interface SessionCookie {
+  /** The session ids of a request whose cookies carry our MAC, that of a signed-in user first. */
+  read(req: IncomingMessage): readonly CookieSession[]
+  /** Whether a request came with the cookie of a signed-in user, and none of its values is ours. */
+  isUnreadable(req: IncomingMessage): boolean
+  write(res: ServerResponse, session: CookieSession): void
+  clear(res: ServerResponse, kind: SessionKind): void
+}
+
+/** Cookies of one name that are looked at: a browser sends one, and those that another site has planted. */
+const mostValues = 4
+
+export function createSessionCookie(config: Config, policy: SessionPolicy, sealer: Sealer): SessionCookie {
+  const { secure, lifetime } = config
+  const names: Readonly<Record<SessionKind, string>> = {
+    user: hostCookieName(policy.cookieName, secure),
+    anonymous: hostCookieName(`${policy.cookieName}.anonymous`, secure),
+  }
+  const attributes: CookieAttributes = { secure, sameSite: 'lax' }
+  const readKind = (req: IncomingMessage, kind: SessionKind): CookieSession[] =>
+    readCookieValues(req, names[kind])
+      .slice(0, mostValues)
+      .map(value => sealer.verifyId(value))
+      .filter(id => id !== undefined)
+      .map(id => ({ id, kind }))
+  return {
+    read: req => (req.headers.cookie === undefined ? [] : [...readKind(req, 'user'), ...readKind(req, 'anonymous')]),
+    isUnreadable: req => readCookieValues(req, names.user).length > 0 && readKind(req, 'user').length === 0,
+    write: (res, { id, kind }) =>
+      setCookie(res, names[kind], sealer.signId(id), {
+        ...attributes,
+        ...(policy.persistent && { maxAge: lifetime }),
+      }),
+    clear: (res, kind) => clearCookie(res, names[kind], attributes),
+  }
+}

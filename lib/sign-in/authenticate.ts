@@ -1,0 +1,163 @@
+import { step } from '../diagnostics/publish.js'
+import { OidcError } from '../errors.js'
+import type { ActiveTransaction } from '../http/transaction-state.js'
+import type { Services } from '../options/config.js'
+import {
+  type AuthorizationResponse,
+  type CheckedAuthorizationResponse,
+  checkAuthorizationResponse,
+  checkResponseIssuer,
+} from '../protocol/authorization-response.js'
+import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
+import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
+import { refusedSignIn } from './refused-sign-in.js'
+
+/** What the provider told us about the person, over both channels, after every check. */
+export interface AuthenticationResult {
+  readonly idTokenClaims: IdTokenClaims
+  readonly idToken: string
+  readonly tokens: TokenResponse | undefined
+  readonly userInfo: UserInfo | undefined
+  /** What the authorization response says was granted. */
+  readonly frontScope?: string | undefined
+  /** The earliest moment the provider can have granted this: its clock, seconds since the epoch. */
+  readonly grantedAt: number
+}
+
+/** What the provider has said over the front channel. */
+export interface Asserted {
+  readonly response: CheckedAuthorizationResponse
+  readonly transaction: ActiveTransaction
+  /** The claims of the ID Token of the front channel, after every check. */
+  readonly front: IdTokenClaims | undefined
+}
+
+/**
+ * Steps 6 to 8 of a sign-in: everything the provider says, over both channels, believed only as far as it was checked.
+ *
+ * @param onTokens - told of what the token endpoint has issued, whatever comes of it
+ * @throws {OidcError} every code of the ID Token, the token endpoint and userinfo
+ */
+export async function authenticate(
+  services: Services,
+  { response, transaction, front }: Asserted,
+  onTokens: (tokens: TokenResponse) => void,
+): Promise<AuthenticationResult> {
+  if (response.code === undefined) {
+    if (front === undefined || response.id_token === undefined)
+      throw new TypeError('a response without code has an ID Token')
+    const { id_token: idToken } = response
+    return { idTokenClaims: front, idToken, tokens: undefined, userInfo: undefined, grantedAt: front.iat }
+  }
+  const early = fetchEarlyUserInfo(services, front, response)
+  const redeemed = redeem(services, response.code, { transaction, front, onTokens })
+  const [{ tokens, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
+  const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
+  if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
+  // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
+  const grantedAt = front?.iat ?? claims.iat - (redeemedAt - transaction.createdAt)
+  const { scope: frontScope } = response
+  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, frontScope, grantedAt }
+}
+
+/** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
+export async function checkedResponse(
+  { config, provider }: Services,
+  response: AuthorizationResponse,
+  transaction: ActiveTransaction,
+): Promise<CheckedAuthorizationResponse> {
+  const metadata = await provider.metadata()
+  // RFC 9207 section 2.4 lets a provider that sends an ID Token along say `iss` there and nowhere else.
+  const promised = metadata.authorization_response_iss_parameter_supported === true
+  const issRequired = promised && !returnsIdToken(config.responseType)
+  if (response.kind === 'success') {
+    return checkAuthorizationResponse(response, {
+      responseType: config.responseType,
+      issuer: config.issuer,
+      issRequired,
+    })
+  }
+  checkResponseIssuer(response, { issuer: config.issuer, issRequired: false })
+  throw refusedSignIn(config, response.providerError, transaction)
+}
+
+/** Step 5. `undefined`: the response type promises none. */
+export async function verifyFrontIdToken(
+  { config, provider }: Services,
+  response: CheckedAuthorizationResponse,
+  transaction: ActiveTransaction,
+): Promise<IdTokenClaims | undefined> {
+  if (!returnsIdToken(config.responseType) || response.id_token === undefined) return undefined
+  const { code, access_token: accessToken, id_token: idToken } = response
+  return step('frontIdToken', async () => {
+    const { claims, alg } = await provider.verifyIdToken(idToken, transaction)
+    checkTokenHashes(
+      claims,
+      alg,
+      { code, accessToken, state: transaction.state },
+      { codeHash: returnsCode(config.responseType), accessTokenHash: returnsAccessToken(config.responseType) },
+    )
+    return claims
+  })
+}
+
+/**
+ * Step 6, right half: with an access token from the front channel that a verified ID Token vouches for, userinfo need not wait for the
+ * code. `undefined` when it has to wait after all; a provider that has dropped that token (401) is asked again with the newer one.
+ */
+async function fetchEarlyUserInfo(
+  services: Services,
+  front: IdTokenClaims | undefined,
+  response: CheckedAuthorizationResponse,
+): Promise<UserInfo | undefined> {
+  const { access_token: accessToken } = response
+  const { config, provider } = services
+  if (config.userInfo !== 'front-channel' || front === undefined || accessToken === undefined) return undefined
+  if (!(await hasUserInfo(services))) return undefined
+  try {
+    return await step('userInfo', () => provider.fetchUserInfo(accessToken))
+  } catch (error) {
+    if (isTokenRefused(error)) return undefined
+    throw error
+  }
+}
+
+/** Whether the provider does not take the access token any more, rather than having trouble of its own. */
+export function isTokenRefused(error: unknown): boolean {
+  return error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401
+}
+
+/** Steps 6, left half, and 7. */
+async function redeem(
+  { config, provider }: Services,
+  code: string,
+  { transaction, front, onTokens }: Omit<Asserted, 'response'> & { onTokens: (tokens: TokenResponse) => void },
+) {
+  const { codeVerifier, redirectUri, pkce } = transaction
+  const grant = { code, redirectUri, ...(pkce && { codeVerifier }) }
+  const tokens = await step('code', () => provider.redeemCode(grant))
+  onTokens(tokens)
+  const redeemedAt = config.now().getTime() / 1000
+  const idToken = tokens.id_token
+  if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
+  const claims = await step('idToken', async () => {
+    const { claims: second, alg } = await provider.verifyIdToken(idToken, transaction)
+    checkTokenHashes(second, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
+    if (front !== undefined) checkSameIdentity(front, second)
+    return second
+  })
+  return { tokens, idToken, claims, redeemedAt }
+}
+
+async function fetchUserInfo(services: Services, accessToken: string): Promise<UserInfo | undefined> {
+  const { config, provider } = services
+  if (config.userInfo === 'off' || !(await hasUserInfo(services))) return undefined
+  return step('userInfo', () => provider.fetchUserInfo(accessToken))
+}
+
+/** A provider need not have userinfo: the claims are those of the ID Token then. OpenID Connect Discovery 1.0 section 3. */
+async function hasUserInfo({ provider }: Services): Promise<boolean> {
+  return (await provider.metadata()).userinfo_endpoint !== undefined
+}

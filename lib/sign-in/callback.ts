@@ -1,0 +1,173 @@
+import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/publish.js'
+import { redactFields } from '../diagnostics/values.js'
+import { OidcError } from '../errors.js'
+import { type FormField, readFormFields } from '../http/form-body.js'
+import type { RequestContext } from '../http/request-context.js'
+import { redirect } from '../http/response.js'
+import { returnToOf } from '../http/return-to.js'
+import { type BrowserBinding, type FoundBinding, transactionLifetime } from '../http/transaction-cookie.js'
+import { callbackMethods, wrongMethod } from '../middleware/route-methods.js'
+import { epochSeconds } from '../options/config.js'
+import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
+import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
+import { checkedResponse } from './authenticate.js'
+import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
+import { restartLogin } from './login.js'
+import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js'
+
+/** The provider's answer. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
+export function callback(context: RequestContext): Promise<void> {
+  return observeCallback(context.services.config.baseUrl, () => answer(context))
+}
+
+async function answer(context: RequestContext): Promise<void> {
+  const { services, req, res } = context
+  const fields = await readFields(context)
+  const transaction = await openState(context, fields)
+  try {
+    const response = step('parse', () => readResponse(context, fields, transaction)) // 1
+    const found = services.transactionCookie.read(req, res)
+    const [active, binding] = step('attempt', () => identify(transaction, found)) // 2
+    const verdict = step('binding', () => judge(context, active, binding))
+    if (verdict === 'restart') return await beginAnew(context, active, binding)
+    const returnTo = await finish(context, { transaction: active, binding, response }) // 3 to 10
+    if (returnTo !== undefined) redirect(res, returnTo) // 11
+  } catch (error) {
+    if (error instanceof OidcError && transaction !== undefined) {
+      error.returnTo = returnToOf(services.config, transaction.returnTo)
+    }
+    throw error
+  }
+}
+
+interface Received {
+  readonly transaction: Transaction
+  readonly binding: BrowserBinding
+  readonly response: AuthorizationResponse
+}
+
+/** Where to land; `undefined` where the browser is on its way to the provider again. */
+async function finish(
+  context: RequestContext,
+  { transaction, binding, response: answer }: Received,
+): Promise<string | undefined> {
+  const { services } = context
+  const active = services.transactions.activate(transaction, answer.state, binding)
+  // Checked again when used, although it was sealed: the rules may have changed since.
+  const returnTo = returnToOf(services.config, active.returnTo)
+  const response = await step('response', () => checkedResponse(services, answer, active)) // 3
+  const pending: PendingSignIn = { transaction: active, response, binding, returnTo }
+  const issued = fingerprintedOf(response)
+  const turn = await step('once', () => useResponse(context, active, issued)) // 4
+  if (turn.kind === 'finished') {
+    await resumeSession(context, pending, turn.sessionId)
+    return returnTo
+  }
+  if (turn.kind !== 'first') {
+    await startAnother(context, transaction, binding)
+    return undefined
+  }
+  try {
+    return await completeSignIn(context, pending) // 5 to 10
+  } catch (error) {
+    await releaseResponse(context, active, issued, error)
+    throw error
+  }
+}
+
+/** Nothing begins anew for a user who has signed out since, and whose browser does not know it: the response may have been lost. */
+async function beginAnew(context: RequestContext, transaction: Transaction, binding: BrowserBinding): Promise<void> {
+  const { browserSignOuts } = context.services.store
+  if (await browserSignOuts.isSignedOutSince(binding.id, transaction.startedAt)) throw signedOutSince()
+  await restartLogin(context, transaction)
+}
+
+/** Another answer to an attempt that was used, or the same one that got lost on the way: the sign-in is begun anew, once. */
+function startAnother(context: RequestContext, transaction: Transaction, binding: BrowserBinding): Promise<void> {
+  if ((transaction.restarts ?? 0) === 0) return beginAnew(context, transaction, binding)
+  throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another answer to this sign-in was used before')
+}
+
+/**
+ * The same answer again: the browser gets the session that it has brought, in case the response was lost. Not a session that has ended, and
+ * not in place of one that the browser got by another sign-in.
+ */
+async function resumeSession(context: RequestContext, { binding }: PendingSignIn, id: string): Promise<void> {
+  const { services, req, res } = context
+  const isAlive = async (sessionId: string) =>
+    (await services.store.load(sessionId, { extend: false }))?.ticket() !== undefined
+  if (!(await isAlive(id))) return
+  const { sessionId: latest } = binding
+  if (latest !== undefined && latest !== id && (await isAlive(latest))) return
+  await services.sessionBinding.resume(req, res, id)
+  services.transactionCookie.remember(res, binding, { id, rounds: binding.rounds ?? 0 })
+}
+
+async function openState({ services }: RequestContext, fields: readonly FormField[]): Promise<Transaction | undefined> {
+  const [state, ...others] = fields.filter(([name]) => name === 'state').map(([, value]) => value)
+  return state === undefined || others.length > 0 ? undefined : services.transactions.open(state)
+}
+
+function readResponse(
+  context: RequestContext,
+  fields: readonly FormField[],
+  transaction: Transaction | undefined,
+): AuthorizationResponse {
+  checkMethod(context, transaction)
+  const response = parseAuthorizationResponse(fields)
+  identifyAttempt(response.state)
+  publish(() => ({
+    type: 'answer-received',
+    method: context.req.method === 'POST' ? 'POST' : 'GET',
+    path: context.req.path,
+    fields: { ...redactFields(fields), ...(response.kind === 'error' && response.providerError) },
+  }))
+  return response
+}
+
+/** An answer comes by another method than today's where the response mode has changed since the sign-in began, and not otherwise. */
+async function readFields(context: RequestContext): Promise<FormField[]> {
+  const { req, services } = context
+  const isPost = req.method === 'POST'
+  if (!isPost && services.config.responseMode === 'form_post' && !/[?&]state=/.test(req.originalUrl))
+    throw wrongMethod(callbackMethods(context.services.config.responseMode))
+  return isPost ? readFormFields(req) : [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
+}
+
+function checkMethod(context: RequestContext, transaction: Transaction | undefined): void {
+  const { config, transactions } = context.services
+  const isExpected = context.req.method === (config.responseMode === 'form_post' ? 'POST' : 'GET')
+  if (!isExpected && (transaction === undefined || transaction.settings === transactions.settings))
+    throw wrongMethod(callbackMethods(context.services.config.responseMode))
+}
+
+function judge({ services }: RequestContext, transaction: Transaction, browser: BrowserBinding): 'valid' | 'restart' {
+  const { settings } = services.transactions
+  return checkTransaction(transaction, {
+    browser,
+    settings,
+    now: epochSeconds(services.config),
+    lifetime: transactionLifetime,
+  })
+}
+
+/** The attempt an answer belongs to and the browser it came from; what is missing is named. */
+function identify(transaction: Transaction | undefined, found: FoundBinding): [Transaction, BrowserBinding] {
+  if (transaction !== undefined && typeof found === 'object') return [transaction, found]
+  throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', describeMissing(transaction, found))
+}
+
+const SECRETS =
+  'all processes of a site need the same "secret", and an old one has to stay in the list while it is replaced'
+
+function describeMissing(transaction: Transaction | undefined, found: FoundBinding): string {
+  if (transaction === undefined && found === 'unreadable') {
+    return `neither "state" nor the cookie can be opened: they were made with another "secret", or by another site; ${SECRETS}`
+  }
+  if (transaction === undefined) {
+    return `"state" cannot be opened: it is not of this site, it was changed, or it was made with another "secret"; ${SECRETS}`
+  }
+  if (found === 'unreadable')
+    return `the cookie of this sign-in cannot be opened: it was made with another "secret"; ${SECRETS}`
+  return 'the cookie that binds a sign-in to its browser did not come along: another browser, or one that keeps no cookies of this site'
+}

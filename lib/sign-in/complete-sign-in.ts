@@ -1,0 +1,139 @@
+import { step } from '../diagnostics/publish.js'
+import { OidcError } from '../errors.js'
+import type { RequestContext } from '../http/request-context.js'
+import { type BrowserBinding, transactionLifetime } from '../http/transaction-cookie.js'
+import type { ActiveTransaction } from '../http/transaction-state.js'
+import { publicPath } from '../options/config.js'
+import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
+import { buildClaims } from '../protocol/claims.js'
+import { fingerprint, signedOutSince } from '../protocol/transaction.js'
+import type { TokenResponse } from '../protocol/wire.js'
+import { announceSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
+import type { SessionSummary } from '../store/ticket.js'
+import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
+import { buildTicket, buildTokens } from './build-ticket.js'
+import { fingerprintedOf } from './response-use.js'
+import { describeBrowser } from './user-agent.js'
+
+/** A response of the provider on its way to a session. */
+export interface PendingSignIn {
+  readonly transaction: ActiveTransaction
+  readonly response: CheckedAuthorizationResponse
+  readonly binding: BrowserBinding
+  /** Where to land, checked. */
+  readonly returnTo: string
+}
+
+/**
+ * Steps 5 to 10. Resolves with where to land. What fails here leaves everything as it was, and gives back the tokens it has got by then.
+ *
+ * @throws {OidcError} every code of the ID Token, the token endpoint and userinfo, ERR_OIDC_SIGN_IN_ENDED, ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function completeSignIn(context: RequestContext, pending: PendingSignIn): Promise<string> {
+  const { services, res } = context
+  const { transaction, response, returnTo } = pending
+  const front = await verifyFrontIdToken(services, response, transaction)
+  if (front !== undefined && (await isSignedInAlready(context, pending, front.sub))) return returnTo
+  let received: TokenResponse | undefined
+  try {
+    const result = await authenticate(services, { response, transaction, front }, tokens => {
+      received = tokens
+    })
+    if (front === undefined && (await isSignedInAlready(context, pending, result.idTokenClaims.sub))) return returnTo
+    // The browser has gone: nothing would take the cookie. If it comes back with the same answer, it signs in anew.
+    if (res.closed) throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the browser has closed the connection')
+    return await beginSession(context, pending, result)
+  } catch (error) {
+    if (services.config.revokesTokens && received !== undefined) {
+      services.revocations.inBackground(buildReceived(received))
+    }
+    throw error
+  }
+}
+
+function buildReceived({ access_token: accessToken, refresh_token: refreshToken }: TokenResponse) {
+  return { accessToken, scope: '', ...(refreshToken !== undefined && { refreshToken }) }
+}
+
+/**
+ * Whether the same user signed in by another tab of this browser since this attempt began, and this one asks for nothing more. Then that
+ * session goes on: of thirty tabs, each would otherwise end the session of the one before, which its pages are still being loaded with.
+ */
+async function isSignedInAlready(
+  context: RequestContext,
+  { transaction, binding, response }: PendingSignIn,
+  subject: string,
+): Promise<boolean> {
+  const { store, config } = context.services
+  const { createdAt, begunAt = createdAt, params, extraScope } = transaction
+  const asksForMore = transaction.subject !== undefined || params !== undefined || extraScope !== undefined
+  const isCircle = (transaction.rounds ?? 0) > 0
+  const { sessionId, signedInAt = 0 } = binding
+  if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
+  const ticket = (await store.load(sessionId, { extend: false }))?.ticket()
+  if (ticket === undefined || ticket.subject !== subject || ticket.issuer !== config.issuer) return false
+  // The same response again gets that session, and does not wait for one that never comes.
+  await store.usedResponses.finish(transaction.id, fingerprintedOf(response), sessionId, transactionLifetime)
+  return true
+}
+
+/** Steps 9 and 10: what is kept, and under which id. */
+async function beginSession(
+  context: RequestContext,
+  pending: PendingSignIn,
+  result: AuthenticationResult,
+): Promise<string> {
+  const { req, res, services } = context
+  const { config, sessionBinding, store, transactionCookie } = services
+  const { transaction, response, binding } = pending
+  const { idTokenClaims, userInfo } = result
+  const tokens = buildTokens(config, result, transaction)
+  const claims = buildClaims(idTokenClaims, userInfo, config.protocolClaims)
+  const decide = async () => (await config.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
+  const kept = await step('claims', decide)
+  const ticket = buildTicket(config, idTokenClaims, kept, tokens, {
+    ...(response.session_state !== undefined && { sessionState: response.session_state }),
+    requestedScope: transaction.scope,
+    ...(transaction.maxAge !== undefined && { requestedMaxAge: transaction.maxAge }),
+  })
+  const earlier = [...sessionBinding.idsOf(req), binding.sessionId, transaction.sessionId]
+  const replaced: SessionSummary[] = []
+  const metadata = config.rememberUserAgent ? describeBrowser(req) : undefined
+  const signIn = {
+    ticket,
+    tokens,
+    previous: [...new Set(earlier.filter(id => id !== undefined))],
+    time: { startedAt: transaction.startedAt, grantedAt: result.grantedAt },
+    ...(metadata && { metadata }),
+    onCreated: async (id: string) => {
+      await Promise.all([
+        store.usedResponses.finish(transaction.id, fingerprintedOf(response), id, transactionLifetime),
+        store.browserSessions.add(binding.id, id),
+      ])
+      // The last thing: a sign-out that this does not see finds the session.
+      if (await store.browserSignOuts.isSignedOutSince(binding.id, transaction.startedAt)) throw signedOutSince()
+    },
+    onEnded: (summary: SessionSummary) => {
+      if (summary.subject !== ticket.subject) replaced.push(summary)
+    },
+  }
+  const id = await step('session', () => sessionBinding.signIn(req, res, signIn))
+  transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0 })
+  if (replaced.length > 0) {
+    clearSiteData(res, config)
+    config.log('a sign-in has taken the place of the session of another user in the same browser')
+    await announceSignOut(config, 'replaced', replaced)
+  }
+  return returnToFor(context, pending, ticket.subject)
+}
+
+/** The page that one user asked for is no place for another, unless changing the user was what the site asked for. */
+function returnToFor(
+  { services: { config } }: RequestContext,
+  { transaction, returnTo }: PendingSignIn,
+  subject: string,
+): string {
+  const isOther = transaction.subject !== undefined && transaction.subject !== fingerprint(subject)
+  const prompts = String(transaction.params?.prompt ?? '').split(' ')
+  return isOther && !prompts.includes('select_account') ? publicPath(config, '/') : returnTo
+}

@@ -1,0 +1,112 @@
+import { attemptOf, publish } from '../diagnostics/publish.js'
+import { redactAddress, redactFields } from '../diagnostics/values.js'
+import { OidcError } from '../errors.js'
+import { isFrame, isNavigation } from '../http/fetch-metadata.js'
+import { sendToProvider } from '../http/provider-redirect.js'
+import type { RequestContext } from '../http/request-context.js'
+import { readReturnTo, returnToOf } from '../http/return-to.js'
+import type { TransactionInput } from '../http/transaction-state.js'
+import {
+  type AuthorizationParams,
+  buildAuthorizationUrl,
+  checkAuthorizationParams,
+} from '../protocol/authorization-request.js'
+import { buildCodeChallenge } from '../protocol/pkce.js'
+import { fingerprint, type Transaction } from '../protocol/transaction.js'
+import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
+import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
+
+/** `GET` or `POST /login`: takes nothing from the request but `returnTo`. */
+export async function login(context: RequestContext): Promise<void> {
+  const { req, services } = context
+  if (!isNavigation(req))
+    throw new OidcError(
+      'ERR_OIDC_LOGIN_REQUIRED',
+      'only a page navigation can sign in (a browser that opens the address, or a request with Accept: text/html)',
+    )
+  const returnTo = returnToOf(services.config, req.query.returnTo)
+  if (checkCookiesAreKept(context, returnTo)) await startLogin(context, { returnTo })
+}
+
+/**
+ * Sends the browser to the provider. The attempt travels in `state`; a cookie binds it to this browser.
+ *
+ * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters that replace protocol
+ *   ones, ERR_OIDC_COOKIE_NOT_KEPT for a browser that goes round in circles
+ */
+export async function startLogin(context: RequestContext, options: LoginOptions): Promise<void> {
+  const { services, req } = context
+  const { config } = services
+  const params: AuthorizationParams = { ...(await config.hooks.authorizationParams?.(req)), ...wireParams(options) }
+  const rounds = await countRounds(context)
+  const sessionId = context.record?.id ?? services.sessionBinding.idOf(req)
+  const subject = context.ticket()?.subject
+  await leave(context, {
+    returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context),
+    ...(options.scope !== undefined && { extraScope: options.scope }),
+    ...(Object.keys(params).length > 0 && { params }),
+    ...(rounds > 0 && { rounds }),
+    ...(sessionId !== undefined && { sessionId }),
+    ...(subject !== undefined && { subject: fingerprint(subject) }),
+  })
+}
+
+/** Asks again for what a transaction has asked for, without the user doing anything. */
+export function restartLogin(context: RequestContext, transaction: Transaction): Promise<void> {
+  const { returnTo, extraScope, params, subject, sessionId, createdAt, begunAt = createdAt, restarts = 0 } = transaction
+  return leave(context, {
+    returnTo,
+    begunAt,
+    restarts: restarts + 1,
+    ...(extraScope !== undefined && { extraScope }),
+    ...(params !== undefined && { params }),
+    ...(subject !== undefined && { subject }),
+    ...(sessionId !== undefined && { sessionId }),
+  })
+}
+
+type Wishes = Omit<TransactionInput, 'maxAge' | 'freshLogin' | 'acrValues'>
+
+async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
+  const { services, req, res } = context
+  const { config, provider, transactions, transactionCookie } = services
+  const metadata = await provider.metadata()
+  const { params, enforced } = enforceParams({
+    ...config.authorizationParams,
+    ...(wishes.params as AuthorizationParams | undefined),
+  })
+  const endpoint = metadata.authorization_endpoint
+  // First: a sign-in that cannot be asked for leaves no cookie.
+  checkAuthorizationParams(params)
+  const binding = transactionCookie.ensure(req, res)
+  const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
+  const location = buildAuthorizationUrl({
+    endpoint,
+    clientId: config.clientId,
+    redirectUri: transaction.redirectUri,
+    responseType: config.responseType,
+    responseMode: config.responseMode,
+    scope: transaction.scope,
+    state: transaction.state,
+    nonce: transaction.nonce,
+    ...(config.pkce && { codeChallenge: buildCodeChallenge(transaction.codeVerifier) }),
+    params,
+  })
+  publish(() => ({
+    type: 'sign-in-started',
+    site: config.baseUrl,
+    attempt: attemptOf(transaction.state),
+    path: req.path,
+    endpoint: redactAddress(location),
+    params: redactFields(new URL(location).searchParams),
+  }))
+  sendToProvider(res, { location, endpoint, title: 'Signing in', button: 'Sign in' })
+}
+
+/**
+ * The page a signed-out visitor wanted. A script's call and a posted form have no page of their own: the one they came from has to do.
+ */
+export function pageAskedFor({ req, services: { config } }: RequestContext): string {
+  const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
+  return returnToOf(config, isPage ? req.originalUrl : req.headers.referer)
+}

@@ -1,0 +1,51 @@
+import { OidcError, type ProviderError } from '../errors.js'
+import type { ActiveTransaction } from '../http/transaction-state.js'
+import type { Config } from '../options/config.js'
+import { formatProviderError } from '../protocol/provider-error.js'
+
+/** Answers to `prompt=none`, which a site asks for in order to get them. OpenID Connect Core 1.0 section 3.1.2.6. */
+const expected = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
+
+/** Answers of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
+const refusedTypes = ['unauthorized_client', 'unsupported_response_type']
+
+/** Whether the provider refused a sign-in that was asked for with `prompt=none`, because a page would be needed. */
+export function isSilentRefusal(providerError: ProviderError | undefined): boolean {
+  return providerError !== undefined && expected.includes(providerError.error)
+}
+
+/** The error of a response that is not a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
+export function refusedSignIn(
+  config: Config,
+  providerError: ProviderError,
+  transaction: Pick<ActiveTransaction, 'scope'>,
+): OidcError {
+  const { error } = providerError
+  if (!isSilentRefusal(providerError))
+    config.log(`the provider refused a sign-in: ${formatProviderError(providerError)}`)
+  const options = { cause: { error }, providerError }
+  if (error === 'access_denied') {
+    return new OidcError('ERR_OIDC_ACCESS_DENIED', 'the provider answered that access was denied', options)
+  }
+  const more = error === 'invalid_scope' ? scopeBeyond(config.scope, transaction.scope) : []
+  if (more.length > 0) {
+    const message = `the provider refused the scope: "${more.join(' ')}" was asked for besides that of the options`
+    return new OidcError('ERR_OIDC_SCOPE_REQUIRED', message, options)
+  }
+  const message = refusedTypes.includes(error)
+    ? refusedType(config.responseType)
+    : 'the provider answered with an error'
+  return new OidcError('ERR_OIDC_AUTHORIZATION_FAILED', message, options)
+}
+
+/** What a page asked for, such as `requiresScope` with `ask`. Without such words the options themselves ask for too much. */
+function scopeBeyond(configured: string, asked = ''): readonly string[] {
+  const known = new Set(configured.split(' '))
+  return asked.split(' ').filter(word => word !== '' && !known.has(word))
+}
+
+function refusedType(responseType: string): string {
+  const allow = 'allow it for this client at the provider'
+  if (responseType === 'code') return `the provider does not let this client use responseType 'code': ${allow}`
+  return `the provider does not let this client use responseType '${responseType}': ${allow} (often called implicit or hybrid flow), or set responseType: 'code'`
+}

@@ -1,0 +1,51 @@
+import type { Response } from 'express'
+import { publish } from '../diagnostics/publish.js'
+import type { RequestContext } from '../http/request-context.js'
+import { attemptsRemembered } from '../http/transaction-cookie.js'
+import type { Config } from '../options/config.js'
+import type { SignOutReason } from '../options/hooks.js'
+
+/** What tickets and summaries say alike. */
+interface Ended {
+  readonly issuer: string
+  readonly subject: string
+  readonly sid?: string
+  readonly signedInAt: number
+}
+
+/**
+ * Tells the browser to drop what it keeps of this site's pages: in the HTTP cache and the back/forward cache, and fetched or rendered ahead. They
+ * are those of a user who has gone. Browsers heed it on https and on loopback hosts.
+ *
+ * @see https://www.w3.org/TR/clear-site-data/
+ */
+export function clearSiteData(res: Response, config: Config): void {
+  if (config.clearsSiteData) res.appendHeader('Clear-Site-Data', '"cache", "prefetchCache", "prerenderCache"')
+}
+
+/** Tells the site's hook. A hook that fails is a line in the log: the session has ended all the same. */
+export async function announceSignOut(config: Config, reason: SignOutReason, ended: readonly Ended[]): Promise<void> {
+  publish(() => ({ type: 'sign-out', site: config.baseUrl, reason, sessions: ended.length }))
+  if (config.hooks.signOut === undefined) return
+  for (const { issuer, subject, sid, signedInAt } of ended) {
+    try {
+      await config.hooks.signOut({ reason, issuer, sub: subject, sid, signedInAt })
+    } catch (error) {
+      config.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`)
+    }
+  }
+}
+
+/**
+ * Remembers that this browser signs out, before its sessions end: a sign-in that is being finished at this moment does not outlast it.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function markSignOut({
+  req,
+  res,
+  services,
+}: Pick<RequestContext, 'req' | 'res' | 'services'>): Promise<void> {
+  const binding = services.transactionCookie.read(req, res)
+  if (typeof binding === 'object') await services.store.browserSignOuts.mark(binding.id, attemptsRemembered)
+}

@@ -1,0 +1,84 @@
+import type { Request, Response } from 'express'
+import { OidcError } from '../errors.js'
+import type { RequestContext } from '../http/request-context.js'
+import { attemptsRemembered } from '../http/transaction-cookie.js'
+import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
+import type { SessionSummary, Ticket } from '../store/ticket.js'
+import { announceSignOut, markSignOut } from './announce-sign-out.js'
+import { respondToProvider } from './provider-response.js'
+
+/**
+ * `GET /logout/frontchannel?iss=…&sid=…`, in a frame on the provider's page. Browsers send no cookie there, so the session is found by the
+ * index. The request is signed by nobody: it ends that session here, and asks nothing of the provider. Asked again, it says the same.
+ * OpenID Connect Front-Channel Logout 1.0 section 2.
+ */
+export async function logoutFrontchannel(context: RequestContext): Promise<void> {
+  allowFraming(context.res, context.services.config.issuer)
+  await endNamedSession(context)
+  respondToProvider(context.res, 200)
+}
+
+/** By pages of the provider only, whatever the site says about its own pages. */
+function allowFraming(res: Response, issuer: string): void {
+  res.removeHeader('X-Frame-Options')
+  res.setHeader('Content-Security-Policy', `default-src 'none'; frame-ancestors ${new URL(issuer).origin}`)
+}
+
+/**
+ * A front-channel logout is loaded in a frame: never by a link, an image, a script or a style sheet. Browsers without Fetch Metadata do
+ * not say what loads it.
+ *
+ * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
+ */
+function checkFrame({ headers }: Request): void {
+  const destination = headers['sec-fetch-dest']
+  if (destination === undefined || destination === 'iframe' || destination === 'frame') return
+  throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: the request does not come from a frame')
+}
+
+async function endNamedSession(context: RequestContext): Promise<void> {
+  const { req, services } = context
+  const { config, store } = services
+  checkFrame(req)
+  const request = parseFrontChannelLogout(req.originalUrl.replace(/^[^?]*/, ''))
+  checkFrontChannelIssuer(request, config.issuer)
+  const ended: (SessionSummary | Ticket)[] = []
+  const onEnded = (summary: SessionSummary) => void ended.push(summary)
+  for (const sid of request.sids) await store.endAll({ issuer: config.issuer, sid }, { onEnded })
+  if (request.sids.length === 0) ended.push(...(await endNamelessSession(context, req)))
+  if (ended.length > 0) await endWhatIsUnderWay(context, request.sids, onEnded)
+  await announceSignOut(config, 'front-channel', ended)
+}
+
+/**
+ * Sign-ins of the same session at the provider, and of this browser where its cookie comes along. A name that leads to no session leaves
+ * nothing in the store, because this request is signed by nobody.
+ */
+async function endWhatIsUnderWay(
+  { req, res, services }: RequestContext,
+  sids: readonly string[],
+  onEnded: (summary: SessionSummary) => void,
+): Promise<void> {
+  const { config, store, transactionCookie } = services
+  const remembered = { logout: {}, remember: attemptsRemembered, onEnded }
+  for (const sid of sids) await store.endAll({ issuer: config.issuer, sid }, remembered)
+  await markSignOut({ req, res, services })
+  transactionCookie.signOut(req, res)
+}
+
+/**
+ * A provider that gives sessions no name can mean that of the browser only, and reaches it only where both are of one site. A session
+ * that has a name does not end without it.
+ */
+async function endNamelessSession(
+  { services: { sessionBinding, store } }: RequestContext,
+  req: Request,
+): Promise<readonly Ticket[]> {
+  const id = sessionBinding.idOf(req)
+  const ticket = id === undefined ? undefined : (await store.load(id, { extend: false }))?.ticket()
+  if (id === undefined || ticket === undefined) return []
+  if (ticket.sid !== undefined) {
+    throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: iss and sid are missing')
+  }
+  return (await store.end(id)) ? [ticket] : []
+}

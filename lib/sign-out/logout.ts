@@ -1,0 +1,116 @@
+import { isOwnRequest } from '../http/fetch-metadata.js'
+import { sendToProvider } from '../http/provider-redirect.js'
+import type { RequestContext } from '../http/request-context.js'
+import { redirect } from '../http/response.js'
+import { readReturnTo, returnToOf } from '../http/return-to.js'
+import { buildEndSessionUrl } from '../protocol/end-session.js'
+import type { RecentSignOut } from '../store/recent-sign-outs.js'
+import { announceSignOut, clearSiteData, markSignOut } from './announce-sign-out.js'
+import { endSessionEndpoint } from './end-session-endpoint.js'
+import { confirmLogout } from './logout-page.js'
+
+/** How a sign-out goes. */
+export interface LogoutOptions {
+  /** Where to land afterwards: a path of this site. Default: its start page. */
+  readonly returnTo?: string
+  /** Ends the session here only; the provider keeps its own, and the next sign-in may pass without a question. */
+  readonly local?: boolean
+  /** Languages for the provider's pages, in order of preference. Default: `ui_locales` of `authorizationParams`. */
+  readonly uiLocales?: readonly string[]
+}
+
+/**
+ * `GET` or `POST /logout`. Another site may not sign people out by a link, a form or an image: it gets a page that asks.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function logout(context: RequestContext): Promise<void> {
+  const { req, services } = context
+  const options = readOptions(context)
+  if (isOwnRequest(req, services.config.baseUrl)) await endSignIn(context, options)
+  else confirmLogout(context, writeOptions(options))
+}
+
+/**
+ * Ends the session here first, and only then turns to the provider: whatever state the provider is in, the person is signed out. Also
+ * without a session here, because the provider may still have one. OpenID Connect RP-Initiated Logout 1.0 section 2.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
+ */
+export async function endSignIn(context: RequestContext, options: LogoutOptions): Promise<void> {
+  const { req, res, services } = context
+  const { config, revocations, transactionCookie, store } = services
+  const returnTo = returnToOf(config, options.returnTo)
+  const ticket = context.ticket()
+  const note = options.local ? undefined : await noteSignOut(context)
+  await markSignOut(context)
+  const ended = await context.end()
+  const binding = transactionCookie.signOut(req, res)
+  clearSiteData(res, config)
+  if (config.revokesTokens) revocations.inBackground(ended?.tokens)
+  if (ticket !== undefined && ended !== undefined) await announceSignOut(config, 'logout', [ticket])
+  // The next click comes with the binding of this response, if that is there before the provider's page.
+  if (note !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], note).catch(() => {})
+  const endpoint = note && (await endSessionEndpoint(services))
+  if (note === undefined || endpoint === undefined) return redirect(res, returnTo)
+  const location = providerAddress(context, endpoint, { ...options, ...note, returnTo })
+  sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
+}
+
+/**
+ * What this sign-out asks of the provider. A second click comes while the first is under way, or after it, when the session is gone: it asks
+ * for the same. Without the ID Token the provider would ask a question, and the user would stay signed in there.
+ */
+async function noteSignOut(context: RequestContext): Promise<RecentSignOut> {
+  const { req, res, record, services } = context
+  const { store, sessionBinding, transactionCookie, logoutCookie } = services
+  const binding = transactionCookie.read(req, res)
+  const browser = typeof binding === 'object' ? binding.id : undefined
+  const names = [record?.id ?? sessionBinding.idOf(req), browser].filter(name => name !== undefined)
+  const idTokenHint = (await context.readTokens())?.idToken
+  const note = { state: logoutCookie.create(), ...(idTokenHint !== undefined && { idTokenHint }) }
+  if (idTokenHint !== undefined) return store.signOuts.keep(names, note)
+  return (await store.signOuts.find(names).catch(() => undefined)) ?? note
+}
+
+/** Where to sign out at the provider, and how to come back from there. */
+function providerAddress(
+  { res, services: { config, logoutCookie } }: RequestContext,
+  endpoint: string,
+  { returnTo, state, idTokenHint, uiLocales }: LogoutOptions & RecentSignOut & { returnTo: string },
+): string {
+  const { logoutCallback } = config.routes
+  const configured = config.authorizationParams.ui_locales
+  const languages = uiLocales?.join(' ') ?? (typeof configured === 'string' ? configured : undefined)
+  if (logoutCallback !== false) logoutCookie.save(res, { state, returnTo })
+  return buildEndSessionUrl({
+    endpoint,
+    clientId: config.clientId,
+    ...(idTokenHint !== undefined && { idTokenHint }),
+    ...(logoutCallback !== false && { postLogoutRedirectUri: config.baseUrl + logoutCallback, state }),
+    ...(languages !== undefined && { uiLocales: languages }),
+  })
+}
+
+/** BCP 47 language tags, apart by blanks. */
+const languageTags = /^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*( [a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*)*$/
+
+/** `?returnTo=/bye`, `?local=1` and `?ui_locales=de%20en`; what makes no sense counts for nothing. */
+function readOptions({ req: { query }, services: { config } }: RequestContext): LogoutOptions {
+  const returnTo = readReturnTo(config, query.returnTo)
+  const locales = typeof query.ui_locales === 'string' && languageTags.test(query.ui_locales) ? query.ui_locales : ''
+  return {
+    ...(returnTo !== undefined && { returnTo }),
+    ...(locales !== '' && { uiLocales: locales.split(' ') }),
+    local: query.local !== undefined && query.local !== '0' && query.local !== 'false',
+  }
+}
+
+/** What {@link readOptions} understood, to be asked for again. */
+function writeOptions({ returnTo, uiLocales, local }: LogoutOptions): URLSearchParams {
+  return new URLSearchParams({
+    ...(returnTo !== undefined && { returnTo }),
+    ...(uiLocales !== undefined && { ui_locales: uiLocales.join(' ') }),
+    ...(local && { local: '1' }),
+  })
+}

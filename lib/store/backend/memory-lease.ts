@@ -1,0 +1,52 @@
+import { fingerprint, formatLease, type Leases, parseLease } from './lease.js'
+import { FIELD, type FieldName } from './record-fields.js'
+
+type Record = Map<FieldName, Buffer>
+
+export interface MemoryRecords {
+  get(key: string): { readonly value: Record } | undefined
+  set(key: string, value: Record, expiresAt: number): void
+  delete(key: string): void
+}
+
+/** @param now epoch s */
+export function createMemoryLeases(records: MemoryRecords, now: () => number): Leases {
+  const textOf = (record: Record, name: FieldName) => String(record.get(name) ?? '')
+
+  return {
+    async acquire(key, { owner, duration, tokensVersion: tokensSeen, failureVersion: failureSeen, needsTicket }) {
+      const record = records.get(key)?.value ?? new Map()
+      if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
+      const isSame = fingerprint(record.get(FIELD.tokens)) === tokensSeen
+      if (!isSame || textOf(record, FIELD.failure) !== failureSeen) return 'changed'
+      const held = parseLease(textOf(record, FIELD.lease))
+      const left = held.endsAt - now() * 1000
+      if (held.owner !== owner && left > 0 && left <= 2 * duration) return 'held'
+      record.set(FIELD.lease, Buffer.from(formatLease(now() * 1000 + duration, owner)))
+      if (records.get(key) === undefined) records.set(key, record, now() + duration / 1000)
+      return 'claimed'
+    },
+    async commit(
+      key,
+      { owner, needsTicket, tokensVersion: tokensSeen, ticketVersion: ticketSeen, fields, clearsFailure, ttl },
+    ) {
+      const record = records.get(key)?.value ?? new Map()
+      if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
+      if (tokensSeen !== undefined && fingerprint(record.get(FIELD.tokens)) !== tokensSeen) return 'changed'
+      if (ticketSeen !== undefined && fingerprint(record.get(FIELD.ticket)) !== ticketSeen) return 'changed'
+      for (const [name, value] of Object.entries(fields)) record.set(name as FieldName, Buffer.from(value))
+      if (clearsFailure) record.delete(FIELD.failure)
+      if (parseLease(textOf(record, FIELD.lease)).owner === owner) record.delete(FIELD.lease)
+      if (ttl !== undefined) records.set(key, record, now() + ttl / 1000)
+      return 'done'
+    },
+    async removeIf(key, tokensSeen) {
+      const record = records.get(key)?.value
+      if (record === undefined || fingerprint(record.get(FIELD.tokens)) !== tokensSeen) {
+        return { existed: false, summary: undefined }
+      }
+      records.delete(key)
+      return { existed: true, summary: record.get(FIELD.summary) }
+    },
+  }
+}

@@ -1,0 +1,196 @@
+import type { Backend, Retired, SwapResult } from './backend.js'
+import { numbersOf, parseLogoutTime } from './logout-time.js'
+import type { Fields, RemoveResult } from './record-fields.js'
+import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
+import type { Connection } from './redis-connection.js'
+import { createRedisLeases } from './redis-lease.js'
+import {
+  ADD_MEMBER,
+  CREATE,
+  EXTEND,
+  MARK_LOGOUT,
+  REMOVE,
+  REMOVE_FIELD,
+  REMOVE_MARK,
+  REPLACE,
+  RETIRE,
+  runScript,
+  type Script,
+  SWAP,
+  TIME,
+  WRITE_MARK,
+} from './redis-scripts.js'
+import { isWrongType } from './unavailable.js'
+
+const SCAN_COUNT = 500
+
+/** @param owner `clockKey` says whose clock counts in a cluster; `close` ends the client, where it is ours to end */
+export function createRedisBackend(
+  client: RedisClient,
+  connection: Connection,
+  { clockKey, close }: { readonly clockKey: string; readonly close: () => Promise<void> },
+): Backend {
+  const { run, read } = connection
+
+  function call(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<unknown> {
+    return run(script.name, client => runScript(client, script, key, args))
+  }
+
+  async function succeeds(script: Script, key: string, ...args: (string | Buffer | number)[]): Promise<boolean> {
+    return Number(await call(script, key, ...args)) === 1
+  }
+
+  return {
+    ...createRedisLeases(call, parseRemove),
+    read: (key, fields) =>
+      orElse(
+        [],
+        read('hmget', client => client.hmgetBuffer(key, ...fields)),
+      ),
+    create: (key, fields, ttl) => succeeds(CREATE, key, ttl * 1000, ...pairsOf(fields)),
+    replace: (key, fields) => succeeds(REPLACE, key, ...pairsOf(fields)),
+    swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
+    extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
+    remove: async key => parseRemove(await call(REMOVE, key)),
+    ...createRedisSuccession(call, connection),
+    ...createRedisMarks(call, connection),
+    async markLogout(key, logout, ttl) {
+      await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
+    },
+    readLogout: async key =>
+      parseLogoutTime(
+        await orElse(
+          null,
+          read('get', client => client.get(key)),
+        ),
+      ),
+    async addMember(key, member, expiresAt, now) {
+      await call(ADD_MEMBER, key, member, expiresAt, now)
+    },
+    async removeMember(key, ...members) {
+      await orElse(
+        0,
+        run('zrem', client => client.zrem(key, ...members)),
+      )
+    },
+    members: (key, now) =>
+      orElse(
+        [],
+        read('zrangebyscore', client => client.zrangebyscore(key, now + 1, '+inf')),
+      ),
+    hasMember: async (key, member) =>
+      (await orElse(
+        null,
+        read('zscore', client => client.zscore(key, member)),
+      )) !== null,
+    keys: (prefix, length) => scanKeys(client, connection, prefix, length),
+    time: async () => parseTime(await read(TIME.name, client => runScript(client, TIME, clockKey, []))),
+    async ping() {
+      await read('ping', client => client.ping())
+    },
+    async close() {
+      connection.close()
+      await close()
+    },
+  }
+}
+
+/** What takes the place of what. */
+function createRedisSuccession(
+  call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
+  { run, read }: Connection,
+): Pick<Backend, 'retire' | 'removeField' | 'setText' | 'getText'> {
+  return {
+    retire: async (key, now, lifetime) => parseRetired(await call(RETIRE, key, now, lifetime)),
+    async removeField(key, field) {
+      await call(REMOVE_FIELD, key, field)
+    },
+    async setText(key, value, ttl) {
+      await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))
+    },
+    getText: async key =>
+      (await orElse(
+        null,
+        read('get', client => client.get(key)),
+      )) ?? undefined,
+  }
+}
+
+function pairsOf(fields: Fields): (string | Buffer)[] {
+  return Object.entries(fields).flat()
+}
+
+function parseTime(reply: unknown): number {
+  const [seconds, microseconds] = reply as readonly [Buffer, Buffer]
+  return Number(seconds) * 1_000_000 + Number(microseconds)
+}
+
+function parseSwap(reply: unknown): SwapResult {
+  const [outcome, version, session] = reply as readonly [unknown, Buffer?, (Buffer | null)?]
+  if (Number(outcome) === 1) return { outcome: 'done' }
+  if (Number(outcome) === 0) return { outcome: 'absent' }
+  return { outcome: 'conflict', version: Number(version), session: session ?? undefined }
+}
+
+function parseRetired(reply: unknown): Retired | undefined {
+  const [outcome, version, session] = reply as readonly [unknown, Buffer?, (Buffer | null)?]
+  return Number(outcome) === 1 ? { version: Number(version), session: session ?? undefined } : undefined
+}
+
+/** What a key holds that is of another type is not ours. */
+async function orElse<T>(otherwise: T, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    if (isWrongType(error)) return otherwise
+    throw error
+  }
+}
+
+function parseRemove(reply: unknown): RemoveResult {
+  const [existed, summary, tokens] = reply as readonly [unknown, Buffer | null, (Buffer | null)?]
+  return { existed: Number(existed) === 1, summary: summary ?? undefined, tokens: tokens ?? undefined }
+}
+
+/** SCAN knows nothing of the `keyPrefix` of an ioredis client, which every other command adds by itself. */
+async function scanKeys(
+  client: RedisClient,
+  { read }: Connection,
+  prefix: string,
+  length: number,
+): Promise<readonly string[]> {
+  const clientPrefix = String(optionOf(client, 'keyPrefix') ?? '')
+  const pattern = (clientPrefix + prefix).replace(/[\\*?[\]]/g, '\\$&') + '?'.repeat(length)
+  const found = new Set<string>()
+  for (const node of primariesOf(client)) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await read('scan', () => node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT))
+      for (const key of keys) found.add(key.slice(clientPrefix.length))
+      cursor = next
+    } while (cursor !== '0')
+  }
+  return [...found]
+}
+
+function createRedisMarks(
+  call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
+  { run, read }: Connection,
+): Pick<Backend, 'consume' | 'readMark' | 'writeMark' | 'removeMark' | 'isConsumed'> {
+  return {
+    consume: async (key, ttl, value = '1') =>
+      (await run('set', client => client.set(key, value, 'PX', ttl * 1000, 'NX'))) !== null,
+    readMark: async key => (await read('get', client => client.get(key))) ?? undefined,
+    async writeMark(key, value, ttl) {
+      await call(WRITE_MARK, key, value, ttl * 1000)
+    },
+    async removeMark(key) {
+      await call(REMOVE_MARK, key)
+    },
+    isConsumed: async key =>
+      (await orElse(
+        '',
+        read('get', client => client.get(key)),
+      )) !== null,
+  }
+}

@@ -1,0 +1,117 @@
+import type { Backend } from './backend/backend.js'
+import { isLater, type LogoutTime } from './backend/logout-time.js'
+import { FIELD } from './backend/record-fields.js'
+import type { StoreClock } from './backend/store-clock.js'
+import { ifThereIsRoom } from './backend/unavailable.js'
+import { batchesOf } from './batches.js'
+import type { StoreClient } from './connect-redis-client.js'
+import type { SessionIndex, SessionQuery } from './session-index.js'
+import type { SessionSummary } from './ticket.js'
+
+/** How far the end of several sessions reaches. */
+export interface EndAllOptions {
+  /** The logout was decided elsewhere: sessions of a sign-in that is later than it stay. Left out: all that are there end. */
+  readonly logout?: Omit<LogoutTime, 'at'>
+  /** Seconds for which sign-ins that are still on their way, and not later than `logout`, are refused. Default: not at all. */
+  readonly remember?: number
+  /** Handle of a session that stays. */
+  readonly except?: string
+  /** Which of them. Of one that cannot be read nothing is known, so it is none of them. */
+  readonly only?: (summary: SessionSummary) => boolean
+  /** Told of every session that ended here, once. */
+  readonly onEnded?: (summary: SessionSummary) => void
+}
+
+/** With the time on the clock of the store, which a caller does not know. */
+interface TimedOptions extends Omit<EndAllOptions, 'logout'> {
+  readonly logout?: LogoutTime | undefined
+}
+
+/** What was there when a record was removed. */
+export interface EndedRecord {
+  readonly existed: boolean
+  /** `undefined` where nobody was signed in, or where it cannot be read. */
+  readonly summary: SessionSummary | undefined
+  /** Sealed, and only who knows the session id can open them. */
+  readonly tokens: Buffer | undefined
+}
+
+interface SessionEnderSettings {
+  readonly backend: Backend
+  readonly index: SessionIndex
+  readonly client: Pick<StoreClient, 'handleOf' | 'keyOfHandle'>
+  readonly clock: Pick<StoreClock, 'latest'>
+  /** Leaves the entries in the index of `query`, if given, where they are. */
+  readonly endRecord: (key: string, query?: SessionQuery) => Promise<EndedRecord>
+}
+
+/** Ends sessions of which the ids are not known. */
+export interface SessionEnder {
+  /**
+   * All of a person or of a session at the provider. The mark comes first and the index is read after it; a sign-in writes its index entry
+   * and its record first and looks for marks after that. So one of the two always sees the other.
+   */
+  endAll(query: SessionQuery, options?: EndAllOptions): Promise<number>
+  /** The one with this handle, if it is meant. */
+  endOne(
+    handle: string,
+    options: Required<Pick<EndAllOptions, 'only'>> & Pick<EndAllOptions, 'onEnded'>,
+  ): Promise<number>
+}
+
+export function createSessionEnder({ backend, index, client, clock, endRecord }: SessionEnderSettings): SessionEnder {
+  async function isMeant(key: string, { logout, remember, except, only }: TimedOptions): Promise<boolean> {
+    if (client.handleOf(key) === except) return false
+    // Nothing that is there already began after a logout that is just being decided here.
+    if (logout?.issuedAt === undefined && only === undefined) return true
+    const [sealed, life] = await backend.read(key, [FIELD.summary, FIELD.expiry])
+    // A sign-in that is just being written has its entry already. It will find the mark, or else its entry gone.
+    if (!life) return remember === undefined && only === undefined
+    const summary = index.openSummary(key, sealed)
+    if (summary === undefined) return only === undefined
+    return !(logout !== undefined && isLater(summary, logout)) && (only?.(summary) ?? true)
+  }
+
+  /** Whether it was there, and `undefined` for one that stays. */
+  async function endIfMeant(key: string, options: TimedOptions, query?: SessionQuery): Promise<boolean | undefined> {
+    if (!(await isMeant(key, options))) return undefined
+    let { existed, summary } = await endRecord(key, query)
+    if (!existed && query !== undefined) {
+      // A sign-in that is just being written: without its entry it will not come to be, and if it was quicker, it ends now.
+      await index.forget(query, key)
+      ;({ existed, summary } = await endRecord(key))
+    }
+    if (existed && summary !== undefined) options.onEnded?.(summary)
+    return existed
+  }
+
+  async function endFound(query: SessionQuery, options: TimedOptions): Promise<number> {
+    let count = 0
+    for (const keys of batchesOf(await index.find(query))) {
+      const outcomes = await Promise.all(keys.map(key => endIfMeant(key, options, query)))
+      const ended = keys.filter((_, at) => outcomes[at])
+      count += ended.length
+      await index.forget(query, ...ended)
+    }
+    return count
+  }
+
+  return {
+    async endAll(query, options = {}) {
+      const { remember } = options
+      const logout = options.logout && { ...options.logout, at: await clock.latest() }
+      const mark = () =>
+        logout === undefined || remember === undefined
+          ? Promise.resolve(true)
+          : ifThereIsRoom(() => index.markLogout(query, logout, remember))
+      const isMarked = await mark()
+      const count = await endFound(query, { ...options, logout })
+      // Redis was full. Ending needs no room, and has made some: what came in between ends now. A sign-in needs room as well.
+      return !isMarked && (await mark()) ? count + (await endFound(query, { ...options, logout })) : count
+    },
+    async endOne(handle, options) {
+      const key = client.keyOfHandle(handle)
+      return key !== undefined && (await endIfMeant(key, options)) ? 1 : 0
+    },
+  }
+}

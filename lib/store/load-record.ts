@@ -1,0 +1,99 @@
+import type { Backend } from './backend/backend.js'
+import { isExtensionDue, parseExpiry } from './backend/expiry.js'
+import { FIELD } from './backend/record-fields.js'
+import { Recent } from './bounded-map.js'
+import type { RedisKeys } from './keys.js'
+import type { Sealer } from './seal.js'
+import { createSessionRecord, type SessionRecord } from './session-record.js'
+import { parseTokens, type Tokens } from './ticket.js'
+
+/** Reads what belongs to a session id. */
+export interface Loader {
+  /** `undefined`: nothing there. `extend` (default true) prolongs the life in the background, now and then. */
+  load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
+  /** The tokens, which {@link load} leaves where they are. `undefined`: nothing there. */
+  readTokens(id: string): Promise<Tokens | undefined>
+}
+
+interface LoaderSettings {
+  readonly backend: Backend
+  readonly redisKeys: RedisKeys
+  readonly sealer: Sealer
+  /** Seconds. */
+  readonly idle: number
+  /** Epoch s. */
+  readonly now: () => number
+  readonly log: (line: string) => void
+  /** Ends the session of a key. */
+  readonly endRecord: (key: string) => Promise<unknown>
+}
+
+const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.expiry, FIELD.previous] as const
+
+/** Keys of which it was said that they cannot be read. */
+const MOST_REPORTED = 1000
+
+export function createLoader(settings: LoaderSettings): Loader {
+  const { backend, redisKeys, sealer, idle, now, log, endRecord } = settings
+  const reported = new Recent<true>(MOST_REPORTED)
+
+  /** Whoever it belongs to is signed out, and the next sign-in gets another key. */
+  function report(key: string): void {
+    if (reported.get(key)) return
+    reported.keep(key, true)
+    log(`${key} in Redis does not hold what this package wrote there, so it counts as no session`)
+  }
+
+  /** The browser has this session now, and does not need the ones before it. */
+  async function endPrevious(key: string, previous: string): Promise<void> {
+    try {
+      await Promise.all(previous.split(',').map(endRecord))
+      await backend.removeField(key, FIELD.previous)
+    } catch {
+      // The next request tries again, and they end by themselves.
+    }
+  }
+
+  const extending = new Set<string>()
+
+  async function extend(key: string): Promise<void> {
+    if (extending.has(key)) return
+    extending.add(key)
+    // A failure shows at the next command that somebody waits for.
+    try {
+      await backend.extend(key, now(), idle)
+    } catch {}
+    extending.delete(key)
+  }
+
+  return {
+    async load(id, options) {
+      const key = redisKeys.record(id)
+      const fields = await backend.read(key, LOAD_FIELDS)
+      const [ticket = null, session = null, versionText, lifeText, previous] = fields
+      const expiry = lifeText ? parseExpiry(lifeText.toString()) : undefined
+      const time = now()
+      const version = parseVersion(versionText)
+      // A value of another type has no fields at all.
+      if (fields.length === 0 || (lifeText && expiry === undefined) || version === undefined) report(key)
+      if (expiry === undefined || expiry.endsAt <= time || version === undefined) return undefined
+      if (previous && options?.extend !== false) await endPrevious(key, previous.toString())
+      if (options?.extend !== false && isExtensionDue(expiry, time, idle)) void extend(key)
+      const { endsAt } = expiry
+      const onDamaged = () => report(key)
+      return createSessionRecord({ id, ticket, session, version, endsAt, onDamaged }, sealer, now)
+    },
+    async readTokens(id) {
+      const [tokens, life] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])
+      const endsAt = life ? parseExpiry(life.toString())?.endsAt : undefined
+      if (!tokens || endsAt === undefined || endsAt <= now()) return undefined
+      return parseTokens(sealer.open('tokens', id, tokens))
+    },
+  }
+}
+
+/** A number that counts on by one exactly. */
+function parseVersion(text: Buffer | null | undefined): number | undefined {
+  const version = text ? text.toString() : '0'
+  return /^\d{1,15}$/.test(version) ? Number(version) : undefined
+}

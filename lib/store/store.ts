@@ -1,0 +1,214 @@
+import type { CookieOptions } from 'express-session'
+import { createAdoption } from './adoption.js'
+import { createBackend } from './backend/create-backend.js'
+import { parseExpiry } from './backend/expiry.js'
+import { FIELD } from './backend/record-fields.js'
+import type { RedisClient } from './backend/redis-client.js'
+import { createStoreClock } from './backend/store-clock.js'
+import { mapInBatches } from './batches.js'
+import { type BrowserSessions, createBrowserSessions } from './browser-sessions.js'
+import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
+import { createStoreClient } from './connect-redis-client.js'
+import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-sessions.js'
+import { createRedisKeys } from './keys.js'
+import { createLoader, type Loader } from './load-record.js'
+import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
+import { createRename } from './rename-session.js'
+import { createSealer, type Sealer } from './seal.js'
+import { createSessionIndex, type SessionQuery } from './session-index.js'
+import type { SessionRecord } from './session-record.js'
+import { createSessionSaver } from './session-save.js'
+import { SessionStore } from './session-store.js'
+import { createSignIn, type SignInInput } from './sign-in.js'
+import { createSuccessors } from './successors.js'
+import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+import { createTokenStore, type TokenStore } from './token-store.js'
+import { createTransactionOverflow, type TransactionOverflow } from './transaction-overflow.js'
+import { createUsedResponses, type UsedResponses } from './used-responses.js'
+
+export type { LogoutTime, SignInTime } from './backend/logout-time.js'
+export { createSessionId } from './session-id.js'
+export type { SessionQuery } from './session-index.js'
+export type { SessionRecord } from './session-record.js'
+export type { SignInInput } from './sign-in.js'
+
+export interface RecordStoreSettings {
+  /** An ioredis 5 or 6 client (plain, Sentinel or Cluster) or a URL. Without it everything is kept in the memory of this process. */
+  readonly redis?: RedisClient | string
+  /** Newest first: that one writes, all of them read. */
+  readonly secrets: readonly string[]
+  /** Whose sessions these are: another realm cannot read them, even with the same Redis and the same secret. */
+  readonly realm?: string
+  /** What all keys in Redis begin with. Defaults to `oidc:`. */
+  readonly prefix?: string
+  /** Seconds a session lives without a request. */
+  readonly idle: number
+  /** Seconds a session lives at most. */
+  readonly absolute: number
+  /** Milliseconds one operation on Redis may take, 800 being a good value. */
+  readonly timeout: number
+  readonly now: () => Date
+  readonly log: (line: string) => void
+  /** What `req.session.cookie` says. */
+  readonly cookie?: Readonly<CookieOptions>
+}
+
+/** What `replace` writes; what is left out stays as it is. */
+export type Replacement =
+  | { readonly ticket: Ticket; readonly tokens?: Tokens }
+  | { readonly ticket?: Ticket; readonly tokens: Tokens }
+
+/** What a session left behind. */
+export interface EndedSession {
+  /** Those it had in its last moment: a refresh that came just before the end is among them. */
+  readonly tokens: Tokens | undefined
+}
+
+/** One session of a list, without its id, which nobody but the browser knows. */
+export interface ListedSession extends SessionSummary {
+  /** Names the session in `sessions.destroy(handle)`. */
+  readonly handle: string
+  /** When its life was last extended, in seconds since the epoch; a session in use is at most some minutes ahead of it. */
+  readonly lastSeenAt: number
+}
+
+/**
+ * Everything a site remembers about its visitors. One record per session holds the sign-in, its tokens and the site's own data, so that
+ * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not answer.
+ */
+export interface RecordStore extends Loader, SessionEnder {
+  readonly sealer: Sealer
+  /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
+  signIn(input: SignInInput): Promise<string>
+  /** The session of the same user that took the place of `id` in the same browser. `undefined`: there is none. */
+  successorOf(id: string): Promise<string | undefined>
+  /**
+   * Ends an anonymous session of the browser that shows the session of `record` as well. Where it began before the user had signed in,
+   * the top-level keys `keep` of its data go into the session of the user, unless they are there already.
+   */
+  adopt(record: SessionRecord, anonymousId: string, keep: readonly string[]): Promise<void>
+  /** Whether a later sign-in of the same browser took the place of `id`, whoever signed in. */
+  isReplaced(id: string): Promise<boolean>
+  /** The tokens of a session, for whoever renews them. */
+  vault(id: string): TokenStore
+  /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
+  clientTokenStore(purpose: string): TokenStore
+  /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
+  replace(id: string, replacement: Replacement): Promise<boolean>
+  /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
+  end(id: string): Promise<EndedSession | undefined>
+  /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
+  handleOf(id: string): string
+  /** Sessions of a person or of a session at the provider, without knowing their ids. */
+  list(query: SessionQuery): Promise<readonly ListedSession[]>
+  readonly signOuts: RecentSignOuts
+  readonly browserSignOuts: BrowserSignOuts
+  /** True the first time within `ttl` seconds, in whichever process that is. */
+  consume(purpose: string, value: string, ttl: number): Promise<boolean>
+  /** Which answers of the provider were used. */
+  readonly usedResponses: UsedResponses
+  readonly transactionOverflow: TransactionOverflow
+  readonly browserSessions: BrowserSessions
+  /** Whether {@link consume} was asked less than its `ttl` ago, without asking it. */
+  isConsumed(purpose: string, value: string): Promise<boolean>
+  readonly sessions: SessionStore
+  /** When something starts, to be ordered before or after logouts of other processes: see {@link SignInMoment}. No command. */
+  startTime(): number
+  ping(): Promise<void>
+  /** Closes the connection if it was made from a URL. */
+  close(): Promise<void>
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function createRecordStore(settings: RecordStoreSettings): RecordStore {
+  const { secrets, prefix = 'oidc:', timeout, cookie } = settings
+  const idle = Math.floor(settings.idle)
+  const absolute = Math.floor(settings.absolute)
+  const now = () => Math.floor(settings.now().getTime() / 1000)
+  const sealer = createSealer(secrets, settings.realm)
+  const redisKeys = createRedisKeys(prefix, sealer)
+  const backend = createBackend({ ...settings, prefix }, now)
+  const clock = createStoreClock(backend)
+  const index = createSessionIndex(backend, redisKeys, sealer, now)
+
+  async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
+    const { existed, summary: sealed, tokens } = await backend.remove(key)
+    const summary = index.openSummary(key, sealed)
+    // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
+    if (summary) await index.remove(key, summary, query).catch(() => {})
+    return { existed, summary, tokens }
+  }
+
+  const { log } = settings
+  const successors = createSuccessors(backend, redisKeys, sealer)
+  const loader = createLoader({ backend, redisKeys, sealer, idle, now, log, endRecord })
+  const successorOf = successors.of
+  const save = createSessionSaver({ backend, sealer, redisKeys, idle, absolute, timeout, now, successorOf })
+  const { load } = loader
+  const signIn = createSignIn({
+    backend,
+    sealer,
+    redisKeys,
+    index,
+    idle,
+    absolute,
+    now,
+    load,
+    endRecord,
+    successors,
+    save,
+  })
+  const client = createStoreClient(backend, redisKeys, sealer, async key => (await endRecord(key)).existed)
+
+  return {
+    sealer,
+    ...loader,
+    signIn,
+    successorOf,
+    isReplaced: successors.has,
+    adopt: createAdoption({ redisKeys, absolute, load, save, endRecord }),
+    vault: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
+    clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
+    replace: (id, { ticket, tokens }) =>
+      backend.replace(redisKeys.record(id), {
+        ...(ticket && { [FIELD.ticket]: sealer.seal('ticket', id, JSON.stringify(ticket)) }),
+        ...(tokens && { [FIELD.tokens]: sealer.seal('tokens', id, JSON.stringify(tokens)) }),
+      }),
+    async end(id) {
+      const { existed, tokens } = await endRecord(redisKeys.record(id))
+      if (!existed) return undefined
+      return { tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined }
+    },
+    handleOf: id => client.handleOf(redisKeys.record(id)),
+    list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
+    ...createSessionEnder({ backend, index, client, clock, endRecord }),
+    signOuts: createRecentSignOuts(backend, redisKeys, sealer),
+    browserSignOuts: createBrowserSignOuts(backend, redisKeys, clock),
+    consume: (purpose, value, ttl) => backend.consume(redisKeys.consumed(purpose, value), ttl),
+    isConsumed: (purpose, value) => backend.isConsumed(redisKeys.consumed(purpose, value)),
+    usedResponses: createUsedResponses(backend, redisKeys, sealer),
+    transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
+    browserSessions: createBrowserSessions({ backend, redisKeys, sealer, clock, idle, now }),
+    sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
+    startTime: clock.earliest,
+    ping: () => backend.ping(),
+    close: () => backend.close(),
+  }
+
+  function tokenStoreOf(key: string, context: string, purpose: 'tokens' | 'client'): TokenStore {
+    const forget = async (sealed: Buffer | undefined) => {
+      const summary = index.openSummary(key, sealed)
+      if (summary) await index.remove(key, summary).catch(() => {})
+    }
+    const rename = createRename(backend, index, key, async () => void (await endRecord(key)))
+    return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename })
+  }
+
+  async function listed(key: string): Promise<ListedSession | undefined> {
+    const [sealed, lifeText] = await backend.read(key, [FIELD.summary, FIELD.expiry])
+    const expiry = lifeText ? parseExpiry(lifeText.toString()) : undefined
+    const summary = index.openSummary(key, sealed)
+    if (summary === undefined || expiry === undefined || expiry.endsAt <= now()) return undefined
+    return { ...summary, handle: client.handleOf(key), lastSeenAt: expiry.extendedAt }
+  }
+}

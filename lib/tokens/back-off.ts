@@ -1,0 +1,84 @@
+import { OidcError, type OidcErrorCode, oidcErrorCodes } from '../errors.js'
+import type { RefreshFailure } from '../store/refresh-failure.js'
+import type { StoredTokens } from '../store/token-store.js'
+
+/** Seconds. What a provider asks for is heeded up to this. */
+const LONGEST = 60
+
+/** Up to this part of what the provider asks for is added by chance, so that processes and sessions do not come back together. */
+const LATENESS = 0.1
+
+/** Seconds. The clocks of two processes may differ by this much before a note of one is not heeded by the other. */
+const CLOCK_TOLERANCE = 1
+
+/** Seconds after the end of a pause in which another failure counts as one more in a row. */
+const ROW = 60
+
+/** Seconds. A provider that was away is noticed soon when it is back; that it is not asked too often, the limit of the process sees to. */
+const LONGEST_OUTAGE = 5
+
+/** Seconds after which a token that was denied is asked for again. */
+const DENIAL = 30
+
+/** Failures that say something about the request itself: trying it again later is as good as now. */
+const NOT_TEMPORARY: readonly OidcErrorCode[] = ['ERR_OIDC_TOKEN_DENIED', 'ERR_OIDC_OPTIONS']
+
+/** Whether others should wait before they try the same. */
+export function isTemporary(error: unknown): error is OidcError {
+  return error instanceof OidcError && !NOT_TEMPORARY.includes(error.code)
+}
+
+/**
+ * Seconds to wait after so many failures in a row: 1, 2, 4 … 60 (5 for a provider that is away), of which up to a half is chance. At least
+ * what the provider said, up to 60, and up to a tenth of that more.
+ */
+export function backOff(count: number, error: OidcError): number {
+  const most = error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE' ? LONGEST_OUTAGE : LONGEST
+  const longest = Math.min(most, 2 ** (count - 1))
+  const least = error.code === 'ERR_OIDC_TOKEN_DENIED' ? DENIAL : (retryAfterOf(error) ?? 0)
+  return Math.max(late(least), longest * (0.5 + Math.random() / 2))
+}
+
+/** Somewhat more than what was asked for. */
+export function late(seconds: number): number {
+  return seconds * (1 + LATENESS * Math.random())
+}
+
+/** The failures in a row with this one, where `earlier` is the note of the last one. */
+export function failuresInRow(earlier: RefreshFailure | undefined, now: Date): number {
+  const isRecent = earlier !== undefined && Math.abs(secondsOf(now) - earlier.retryAt) <= ROW + earlier.pause
+  return isRecent ? earlier.count + 1 : 1
+}
+
+/**
+ * The failure for which a token of this session is not asked for now.
+ *
+ * A pause that ends later than it could if it was written now comes from a clock that is wrong, and is not kept.
+ *
+ * @param token - the {@link failureKey} of its purpose
+ */
+export function pauseOf(view: StoredTokens, token: string | undefined, now: Date): RefreshFailure | undefined {
+  return view.failures?.find(note => {
+    const left = note.retryAt - secondsOf(now)
+    const longest = Math.min(note.pause, LONGEST * (1 + LATENESS)) + CLOCK_TOLERANCE
+    return (note.token === undefined || note.token === token) && left > 0 && left <= longest
+  })
+}
+
+/** With the fraction: a pause that ends within a second ends then. */
+function secondsOf(date: Date): number {
+  return date.getTime() / 1000
+}
+
+/** The error that the note of a failure stands for. */
+export function failureError({ code, retryAt }: RefreshFailure, now: Date): OidcError {
+  const known = oidcErrorCodes.find(candidate => candidate === code) ?? 'ERR_OIDC_PROVIDER_UNAVAILABLE'
+  const retryAfter = Math.max(1, Math.ceil(retryAt - secondsOf(now)))
+  return new OidcError(known, 'the provider failed a moment ago, and is not asked again yet', { cause: { retryAfter } })
+}
+
+/** What the provider asked for, in seconds, up to 60. */
+export function retryAfterOf({ cause }: OidcError): number | undefined {
+  const { retryAfter } = (cause ?? {}) as { retryAfter?: number }
+  return retryAfter === undefined ? undefined : Math.min(LONGEST, retryAfter)
+}

@@ -1,0 +1,115 @@
+import { OidcError } from '../errors.js'
+import { epochSeconds, type Services } from '../options/config.js'
+import { checkScopeGranted, grantedScope, scopeKey } from '../protocol/granted-scope.js'
+import type { TokenResponse } from '../protocol/wire.js'
+import { accessTokenFields } from '../sign-in/build-ticket.js'
+import type { Tokens } from '../store/ticket.js'
+import type { StoredTokens } from '../store/token-store.js'
+import type { AccessToken } from './access-tokens.js'
+import { failureError, pauseOf } from './back-off.js'
+import type { Refreshes } from './refresh-lease.js'
+import { isStoreAway } from './refresh-save.js'
+import { createSingleFlight } from './single-flight.js'
+import { createTokenCache } from './token-cache.js'
+import { isDue, isFresh, isUsable } from './token-freshness.js'
+
+/** What a token for this site itself is for. */
+export interface ClientCredentialsOptions {
+  /** Space-separated. Default: whatever the provider gives this client. */
+  readonly scope?: string
+  /** The API the token is for. RFC 8707. */
+  readonly resource?: string
+}
+
+/** Tokens for this site itself, shared by all its processes and renewed before they expire. RFC 6749 section 4.4. */
+export interface ClientTokens {
+  /** @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, and those of the provider while no token is at hand */
+  get(options?: ClientCredentialsOptions): Promise<AccessToken>
+  settled(): Promise<void>
+}
+
+type ClientToken = Tokens & { readonly accessToken: string }
+
+const MIN_VALIDITY = 60
+const MOST_CACHED = 100
+
+export function createClientTokens(services: Services, refreshes: Refreshes): ClientTokens {
+  const { config, provider, store } = services
+  const flights = createSingleFlight<ClientToken>()
+  const cache = createTokenCache<ClientToken>(MOST_CACHED)
+
+  async function get(options: ClientCredentialsOptions = {}): Promise<AccessToken> {
+    const purpose = purposeOf(services, options)
+    const now = epochSeconds(config)
+    const known = cache.get(purpose)
+    if (known !== undefined && isFresh(known, MIN_VALIDITY, now)) {
+      // What differs is the process: they need not all come at the same moment.
+      if (isDue(known, MIN_VALIDITY, now, `${process.pid} ${purpose}`)) fetchOnce(purpose, options).catch(() => {})
+      return toAccessToken(known)
+    }
+    try {
+      return toAccessToken(await fetchOnce(purpose, options))
+    } catch (error) {
+      if (known !== undefined && isUsable(known, now)) return toAccessToken(known)
+      throw error
+    }
+  }
+
+  function fetchOnce(purpose: string, options: ClientCredentialsOptions): Promise<ClientToken> {
+    return flights.run(purpose, async () => {
+      const token = await fetchShared(purpose, options).catch(async (error: unknown) => {
+        // A token for ourselves can be had without Redis, too.
+        if (!isStoreAway(error)) throw error
+        return build(await provider.requestClientTokens(options), options)
+      })
+      cache.set(purpose, token)
+      return token
+    })
+  }
+
+  async function fetchShared(purpose: string, options: ClientCredentialsOptions): Promise<ClientToken> {
+    const tokenStore = store.clientTokenStore(purpose)
+    const view = await tokenStore.open()
+    if (view === undefined) throw new TypeError('a vault of the client is always there')
+    const own = cache.get(purpose)
+    const isSettled = ({ tokens }: StoredTokens) =>
+      isComplete(tokens) &&
+      isFresh(tokens, MIN_VALIDITY, epochSeconds(config)) &&
+      tokens.accessToken !== own?.accessToken
+    if (isSettled(view) && isComplete(view.tokens)) return view.tokens
+    const pause = pauseOf(view, undefined, config.now())
+    if (pause !== undefined) throw failureError(pause, config.now())
+    const renewed = await refreshes.refresh({
+      tokenStore,
+      view,
+      isSettled,
+      judge: error => ({ error, endsSession: false, pauses: 'session', isLogged: false }),
+      async request() {
+        const tokens = build(await provider.requestClientTokens(options), options)
+        return { change: () => ({ tokens }), discard() {} }
+      },
+    })
+    if (!isComplete(renewed.tokens)) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'there is no token')
+    return renewed.tokens
+  }
+
+  function build(response: TokenResponse, { scope = '' }: ClientCredentialsOptions): ClientToken {
+    const granted = grantedScope({ asked: scope, answer: response.scope })
+    checkScopeGranted(scope, granted)
+    return accessTokenFields(config, response, granted)
+  }
+
+  return { get, settled: flights.settled }
+}
+
+function isComplete(tokens: Tokens | undefined): tokens is ClientToken {
+  return tokens?.accessToken !== undefined
+}
+
+function purposeOf({ config }: Services, { scope, resource }: ClientCredentialsOptions): string {
+  return JSON.stringify([config.issuer, config.clientId, resource ?? null, ...scopeKey(scope)])
+}
+
+function toAccessToken({ accessToken, tokenType = 'Bearer', scope, expiresAt }: ClientToken): AccessToken {
+  return { value: accessToken, type: tokenType, scope, expiresAt }
+}

@@ -1,0 +1,58 @@
+import { OidcError } from '../errors.js'
+import type { Services } from '../options/config.js'
+import { buildClaims, keepAuthentication } from '../protocol/claims.js'
+import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
+import { checkUserInfoSubject } from '../protocol/user-info.js'
+import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
+import { authenticationOf } from '../sign-in/build-ticket.js'
+import type { Ticket, Tokens } from '../store/ticket.js'
+import type { StoredTokens, TokenStore } from '../store/token-store.js'
+
+/** News about the person that arrived after the sign-in. */
+interface News {
+  /** Of an ID Token that came with refreshed tokens and was verified. */
+  readonly idTokenClaims: IdTokenClaims | undefined
+  readonly userInfo: UserInfo | undefined
+}
+
+/**
+ * Decides, with the site's hook, which claims are kept from now on, and keeps them.
+ *
+ * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended; whatever the hook throws
+ */
+export async function keepClaims(
+  { config }: Services,
+  tokenStore: TokenStore,
+  view: StoredTokens,
+  { idTokenClaims, userInfo }: News,
+): Promise<Ticket> {
+  for (let current: StoredTokens | undefined = view; current?.ticket !== undefined && current.tokens !== undefined; ) {
+    const { ticket, tokens } = current as { ticket: Ticket; tokens: Tokens }
+    const claims = userInfo === undefined ? ticket.claims : rebuilt(config.protocolClaims, ticket, tokens, userInfo)
+    const decided = await config.hooks.refresh?.({ claims, kept: ticket.claims, idTokenClaims, userInfo, tokens })
+    if (decided === undefined && userInfo === undefined) return ticket
+    const kept = keepAuthentication(decided ?? claims, authenticationOf(ticket))
+    const renewed: Ticket = { ...ticket, claims: kept }
+    const outcome = await tokenStore.commit('', current, { ticket: renewed })
+    if (outcome === 'done') return renewed
+    current = outcome === 'changed' ? await tokenStore.open() : undefined
+  }
+  throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
+}
+
+/**
+ * From the ID Token and userinfo, and not from what was kept: what the provider does not say any more has to go. How and when the user
+ * signed in stays as the sign-in has it.
+ */
+function rebuilt(
+  protocolClaims: readonly string[],
+  ticket: Ticket,
+  { idToken }: Tokens,
+  userInfo: UserInfo,
+): Readonly<Record<string, unknown>> {
+  const { issuer: iss, subject: sub } = ticket
+  checkUserInfoSubject(userInfo, sub)
+  const latest: IdTokenClaims = readKeptIdToken(idToken) ?? { iss, sub, aud: [], exp: 0, iat: 0 }
+  const { acr: _acr, amr: _amr, auth_time: _time, ...known } = latest
+  return buildClaims({ ...known, ...authenticationOf(ticket) }, userInfo, protocolClaims)
+}

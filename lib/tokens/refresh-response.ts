@@ -1,0 +1,115 @@
+import { OidcError } from '../errors.js'
+import { type Config, epochSeconds, type Services } from '../options/config.js'
+import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
+import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
+import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import { accessTokenFields } from '../sign-in/build-ticket.js'
+import type { OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
+import type { StoredTokens, TokenChange } from '../store/token-store.js'
+
+/** Access tokens for other purposes that are kept for one session, at most. */
+const MOST_OTHERS = 10
+
+/** What a refresh was for. */
+export interface RefreshPurpose {
+  /** Empty for the main access token. */
+  readonly purpose: string
+  /** What was asked for; left out: the same as before. */
+  readonly scope?: string
+}
+
+/**
+ * Whether the ID Token of a refresh, where there is one, speaks of the person who signed in. OpenID Connect Core 1.0 section 12.2.
+ *
+ * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it speaks of somebody else, ERR_OIDC_TOKEN_RESPONSE where it proves nothing, and
+ *   ERR_OIDC_PROVIDER_UNAVAILABLE where that could not be found out
+ */
+export async function verifyRefresh(
+  { provider }: Pick<Services, 'provider'>,
+  { id_token, access_token }: TokenResponse,
+  { tokens, ticket }: StoredTokens,
+): Promise<IdTokenClaims | undefined> {
+  if (id_token === undefined || ticket === undefined) return undefined
+  const original = readKeptIdToken(tokens?.idToken) ?? { iss: ticket.issuer, sub: ticket.subject }
+  try {
+    return await provider.verifyRefreshedIdToken(id_token, original, access_token)
+  } catch (cause) {
+    if (isForeignIdToken(cause)) {
+      throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token is not about this sign-in', { cause })
+    }
+    if (cause instanceof OidcError && cause.code.startsWith('ERR_OIDC_ID_TOKEN_')) {
+      throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the refreshed ID Token did not pass', { cause })
+    }
+    throw cause
+  }
+}
+
+/**
+ * What a session holds after a refresh. What the answer does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6.
+ *
+ * @param sid - of the refreshed ID Token: the name by which the provider speaks of its session from now on
+ */
+export function buildRefreshChange(
+  config: Config,
+  response: TokenResponse,
+  wanted: RefreshPurpose & { readonly sid: string | undefined },
+  { tokens, ticket: before }: StoredTokens,
+): TokenChange {
+  const { sid } = wanted
+  const isRenamed = sid !== undefined && sid !== before?.sid
+  const ticket = before && isRenamed ? { ...before, sid } : before
+  const kept: Tokens = {
+    ...(tokens ?? { scope: '' }),
+    ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
+    ...(response.id_token !== undefined && { idToken: response.id_token }),
+  }
+  if (wanted.purpose !== '') {
+    return { tokens: withOther(config, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
+  }
+  const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
+  const scope = grantedScope({ asked: kept.scope, answer: response.scope })
+  const fresh = { ...rest, ...accessTokenFields(config, response, scope) }
+  return { tokens: fresh, ...(ticket && { ticket: refreshedTicket(ticket, fresh) }) }
+}
+
+/** Only the refresh token of an answer that cannot be used: it came for ours, and ours is spent. */
+export function keepRefreshToken(refreshToken: string | undefined, { tokens }: StoredTokens): TokenChange {
+  return refreshToken === undefined || tokens === undefined ? {} : { tokens: { ...tokens, refreshToken } }
+}
+
+/**
+ * Whether a token beside the main one has the scope that was asked for, and no more than that.
+ *
+ * @throws {OidcError} ERR_OIDC_TOKEN_DENIED
+ */
+export function checkOtherScope({ scope }: RefreshPurpose, response: TokenResponse, { tokens }: StoredTokens): void {
+  const granted = otherScope(scope, response, tokens)
+  checkScopeGranted(scope, granted)
+  checkScopeNarrowed(scope, granted)
+}
+
+/** An answer without a scope grants what was asked for, but not what the sign-in was refused. */
+function otherScope(scope: string | undefined, { scope: answer }: TokenResponse, tokens: Tokens | undefined): string {
+  const known = tokens?.scope ?? ''
+  if (scope === undefined || answer !== undefined) return grantedScope({ asked: known, answer })
+  return grantedScope({ asked: scope, front: known })
+}
+
+function withOther(
+  config: Config,
+  tokens: Tokens,
+  response: TokenResponse,
+  { purpose, scope }: RefreshPurpose,
+): Tokens {
+  const now = epochSeconds(config)
+  const granted = otherScope(scope, response, tokens)
+  const other: OtherAccessToken = { purpose, ...accessTokenFields(config, response, granted) }
+  const rest = (tokens.others ?? []).filter(
+    ({ purpose: kept, expiresAt = Infinity }) => kept !== purpose && expiresAt > now,
+  )
+  return { ...tokens, others: [other, ...rest].slice(0, MOST_OTHERS) }
+}
+
+function refreshedTicket({ accessTokenExpiresAt: _, ...ticket }: Ticket, { scope, expiresAt }: Tokens): Ticket {
+  return { ...ticket, scope, ...(expiresAt !== undefined && { accessTokenExpiresAt: expiresAt }) }
+}

@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto'
+import { epochSeconds, type Services } from '../options/config.js'
+import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
+import { accessTokenFields } from '../sign-in/build-ticket.js'
+import type { AccessToken } from './access-tokens.js'
+import { createSingleFlight } from './single-flight.js'
+import { createTokenCache } from './token-cache.js'
+import { isFresh, type TokenTimes } from './token-freshness.js'
+
+/** Which service the person's token is exchanged for. At least one of `audience` and `resource`. */
+export interface ExchangeOptions {
+  /** Its logical name. */
+  readonly audience?: string
+  /** Its address. */
+  readonly resource?: string
+  /** Space-separated. Default: whatever the provider gives for that service. */
+  readonly scope?: string
+}
+
+/** Tokens to call the next service with, on behalf of the person. RFC 8693. */
+export interface TokenExchanges {
+  /**
+   * @param subjectToken - the person's access token
+   * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of the provider
+   */
+  exchange(subjectToken: string, options: ExchangeOptions): Promise<AccessToken>
+}
+
+type Exchanged = AccessToken & TokenTimes
+
+const MIN_VALIDITY = 60
+const MOST_CACHED = 1000
+
+export function createTokenExchanges({ config, provider }: Services): TokenExchanges {
+  const flights = createSingleFlight<Exchanged>()
+  const cache = createTokenCache<Exchanged>(MOST_CACHED)
+
+  async function ask(subjectToken: string, options: ExchangeOptions): Promise<Exchanged> {
+    const response = await provider.exchangeToken({ subjectToken, ...options })
+    const granted = grantedScope({ asked: options.scope ?? '', answer: response.scope })
+    checkScopeGranted(options.scope, granted)
+    const fields = accessTokenFields(config, response, granted)
+    const { accessToken: value, tokenType: type, scope, expiresAt, issuedAt } = fields
+    return { value, type, scope, issuedAt, expiresAt } as Exchanged
+  }
+
+  return {
+    async exchange(subjectToken, options) {
+      const { audience, resource, scope } = options
+      const key = hash('sha256', JSON.stringify([subjectToken, audience, resource, scope]))
+      const known = cache.get(key)
+      // Without a known end it is not kept: nobody would tell us that it has ended.
+      if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(config))) return publicPart(known)
+      const exchanged = await flights.run(key, () => ask(subjectToken, options))
+      cache.set(key, exchanged)
+      return publicPart(exchanged)
+    },
+  }
+}
+
+function publicPart({ value, type, scope, expiresAt }: Exchanged): AccessToken {
+  return { value, type, scope, expiresAt }
+}

@@ -1,0 +1,36 @@
+import type { Services } from '../options/config.js'
+import { type AccessTokens, createAccessTokens } from './access-tokens.js'
+import { type ClientTokens, createClientTokens } from './client-tokens.js'
+import { createRefreshes } from './refresh-lease.js'
+import { createRequestLimiter } from './request-limiter.js'
+import { createRevocations, type Revocations } from './revocation.js'
+import { createTokenExchanges, type TokenExchanges } from './token-exchange.js'
+
+/** Everything that gets, renews and gives back tokens after the sign-in. */
+export interface TokenServices {
+  readonly accessTokens: AccessTokens
+  readonly clientTokens: ClientTokens
+  readonly exchanges: TokenExchanges
+  readonly revocations: Revocations
+  /** Resolves when nothing is under way any more: what the provider has answered must not be lost. */
+  settled(): Promise<void>
+}
+
+export function createTokenServices(services: Services): TokenServices {
+  const { config } = services
+  const limiter = createRequestLimiter(config.now)
+  const refreshes = createRefreshes(config, limiter)
+  const revocations = createRevocations(services)
+  const accessTokens = createAccessTokens(services, refreshes, revocations)
+  const clientTokens = createClientTokens(services, refreshes)
+  return {
+    accessTokens,
+    clientTokens,
+    revocations,
+    exchanges: createTokenExchanges(services),
+    async settled() {
+      await Promise.all([accessTokens.settled(), clientTokens.settled()])
+      await Promise.all([refreshes.settled(), revocations.settled()])
+    },
+  }
+}

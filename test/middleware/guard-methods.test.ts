@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Express, RequestHandler } from 'express'
+import { requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
+import { openScene, type Scene, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
+import { type RawAnswer, send } from '../support/http-client.js'
+
+/** A browser says it with Fetch Metadata, an old one and many programs with `Accept`. */
+const navigations = {
+  'the headers of a browser': { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
+  'only Accept: text/html': { accept: 'text/html,*/*' },
+}
+
+const navigating = ['GET', 'POST']
+const others = ['HEAD', 'OPTIONS', 'TRACE', 'PUT', 'PATCH', 'DELETE', 'QUERY', 'PROPFIND', 'LOCK', 'REPORT']
+
+function addRoutes(app: Express): void {
+  const welcome: RequestHandler = (_req, res) => void res.send('welcome')
+  app.all('/out/auth', requiresAuth(), welcome)
+  app.all('/out/claim', requiresClaim('role', 'editor'), welcome)
+  app.all('/out/scope', requiresScope('openid', { ask: true }), welcome)
+  // Express answers HEAD by the route for GET.
+  app.get('/out/get', requiresAuth(), welcome)
+  app.use('/out/mounted', requiresAuth({ maxAge: 60 }), welcome)
+  app.all('/in/strong', requiresAuth({ acr: 'mfa' }), welcome)
+  app.all('/in/scope', requiresScope('orders.read', { ask: true }), welcome)
+  const override: RequestHandler = (req, _res, next) => {
+    Object.assign(req, { originalMethod: req.method, method: 'DELETE' })
+    next()
+  }
+  app.use('/out/overridden', override, requiresAuth(), welcome)
+}
+
+/** Asks for a guarded page; fails unless the guard kept it. */
+async function ask(scene: Scene, path: string, method: string, headers: Record<string, string>): Promise<RawAnswer> {
+  const isSignedIn = path.startsWith('/in/')
+  const cookie = isSignedIn ? { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` } : {}
+  const answer = await send({ url: scene.site.url + path, method, headers: { ...headers, ...cookie } })
+  assert.ok(!answer.text.includes('welcome'), `${method} ${path}`)
+  return answer
+}
+
+for (const handlesErrors of [true, false]) {
+  describe(`a guard of a site ${handlesErrors ? 'with' : 'without'} an error handler`, () => {
+    let scene: Scene
+
+    before(async () => {
+      scene = await openScene({ site: { handlesErrors, routes: addRoutes } })
+      assert.equal((await scene.agent.visit(`${scene.site.url}/claims`)).status, 200)
+    })
+    after(() => scene?.close())
+
+    const paths = ['/out/auth', '/out/claim', '/out/scope', '/out/get', '/out/mounted', '/in/strong', '/in/scope']
+
+    for (const [what, headers] of Object.entries(navigations)) {
+      test(`starts a sign-in for GET and for a posted form with ${what}`, async () => {
+        for (const path of paths) {
+          for (const method of path === '/out/get' ? ['GET'] : navigating) {
+            const answer = await ask(scene, path, method, headers)
+            assert.equal(answer.status, 303, `${method} ${path}`)
+            assert.ok(answer.headers.location?.startsWith(scene.provider.issuer), `${method} ${path}`)
+          }
+        }
+      })
+
+      test(`starts no sign-in and sets no cookie for any other method with ${what}`, async () => {
+        for (const path of paths) {
+          for (const method of path === '/out/get' ? ['HEAD'] : others) {
+            const answer = await ask(scene, path, method, headers)
+            assert.equal(answer.status, path === '/in/scope' ? 403 : 401, `${method} ${path}`)
+            assert.deepEqual(answer.setCookies, [], `${method} ${path}`)
+            assert.equal(answer.headers.location, undefined, `${method} ${path}`)
+            if (answer.status === 401)
+              assert.match(String(answer.headers['www-authenticate']), /^OpenIdConnect login_url=/)
+          }
+        }
+      })
+    }
+
+    test('names the sign-in address in the answer to HEAD, and puts no text of the request into it', async () => {
+      const answer = await ask(scene, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
+      const [address] = String(answer.headers['www-authenticate']).split(', ')
+      assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2F"')
+    })
+
+    test('starts a sign-in for a posted form that the site handles as DELETE', async () => {
+      const headers = navigations['the headers of a browser']
+      assert.equal((await ask(scene, '/out/overridden', 'POST', headers)).status, 303)
+      assert.equal((await ask(scene, '/out/overridden', 'HEAD', headers)).status, 401)
+    })
+  })
+}

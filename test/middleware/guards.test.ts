@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import express from 'express'
+import { requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
+import { createAgent } from '../support/agent.js'
+import { inScene, type Scene } from '../support/handler-fixture.js'
+
+/** What clients send that are no person looking at a page. */
+const programs: { name: string; headers: Record<string, string | undefined> }[] = [
+  { name: "a script's fetch()", headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', accept: '*/*' } },
+  { name: 'an image', headers: { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' } },
+  { name: 'a prefetch', headers: { 'sec-purpose': 'prefetch' } },
+  {
+    name: 'XMLHttpRequest of an old browser',
+    headers: { 'sec-fetch-mode': undefined, 'x-requested-with': 'XMLHttpRequest' },
+  },
+  { name: 'a program that wants JSON', headers: { 'sec-fetch-mode': undefined, accept: 'application/json' } },
+  { name: 'a program that takes anything', headers: { 'sec-fetch-mode': undefined, accept: '*/*' } },
+]
+
+describe('a signed-out request to a protected page', () => {
+  for (const { name, headers } of programs) {
+    test(
+      `by ${name} gets 401 with the sign-in address, and no cookie`,
+      inScene({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+        const page = await agent.open(`${site.url}/claims`, { headers, redirect: 'manual' })
+        assert.equal(page.status, 401)
+        assert.match(page.headers['www-authenticate']?.toString() ?? '', /^OpenIdConnect login_url="\/login\?returnTo=/)
+        assert.deepEqual(page.hops[0]?.setCookies, [])
+        assert.equal(provider.count('authorize'), 0)
+      }),
+    )
+  }
+
+  test(
+    'by a script names the page the script runs on as the one to come back to',
+    inScene({ site: { handlesErrors: false } }, async ({ agent, site }) => {
+      await agent.open(`${site.url}/user?tab=2`)
+      const answer = await agent.fetch(`${site.url}/claims`)
+      assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
+    }),
+  )
+
+  test(
+    'by an old browser without Fetch Metadata goes to the provider',
+    inScene({}, async ({ agent, site, provider }) => {
+      const old = { 'sec-fetch-mode': undefined, 'sec-fetch-dest': undefined, 'sec-fetch-site': undefined }
+      await agent.open(`${site.url}/claims`, { headers: old })
+      assert.equal(provider.count('authorize'), 1)
+    }),
+  )
+
+  test(
+    'by a posted form comes back to the page of the form',
+    inScene(
+      { site: { routes: app => app.post('/order', requiresAuth(), (_req, res) => void res.send('ordered')) } },
+      async ({ agent, site }) => {
+        await agent.open(`${site.url}/user`)
+        await agent.post(`${site.url}/order`, { item: '1' })
+        assert.equal((await agent.submitForm()).url, `${site.url}/user`)
+      },
+    ),
+  )
+
+  for (const hostile of ['//evil.example/%2e%2e', '/\\evil.example', '/%09/evil.example', '/.//evil.example']) {
+    test(
+      `with the hostile path ${hostile} ends on this site`,
+      inScene(
+        { site: { routes: app => app.use(requiresAuth(), (_req, res) => void res.send('in')) } },
+        async ({ agent, site }) => {
+          const page = await agent.visit(site.url + hostile)
+          assert.equal(new URL(page.url).origin, site.url)
+          assert.ok(
+            page.hops.every(({ url }) => !url.includes('//evil.example') || url.startsWith(site.url)),
+            page.hops.map(({ url }) => url).join(),
+          )
+        },
+      ),
+    )
+  }
+
+  for (const method of ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+    test(
+      `shows no protected byte to ${method}`,
+      inScene(
+        { site: { routes: app => app.all('/secret', requiresAuth(), (_req, res) => void res.send('protected')) } },
+        async ({ agent, site }) => {
+          const answer = await agent.fetch(`${site.url}/secret`, { method })
+          assert.equal(answer.status, 401)
+          assert.ok(!answer.text.includes('protected'), 'the page was shown')
+        },
+      ),
+    )
+  }
+})
+
+describe('a signed-in request without the right', () => {
+  const guarded = { site: { routes: addGuardedRoutes } }
+
+  test(
+    'gets 403 and never another sign-in',
+    inScene(guarded, async scene => {
+      await signIn(scene)
+      for (const path of ['/owners', '/orders']) {
+        const before = scene.provider.count('authorize')
+        const page = await scene.agent.open(scene.site.url + path)
+        assert.equal(page.status, 403)
+        assert.equal(scene.provider.count('authorize'), before)
+      }
+    }),
+  )
+
+  test(
+    'passes with it, in a list or alone',
+    inScene(guarded, async scene => {
+      await signIn(scene)
+      for (const path of ['/editors', '/verified', '/profile']) {
+        assert.equal((await scene.agent.open(scene.site.url + path)).status, 200, path)
+      }
+    }),
+  )
+
+  for (const value of ['true', 1, [true].toString()]) {
+    test(
+      `is refused for email_verified ${JSON.stringify(value)}, which is not true`,
+      inScene({ ...guarded, provider: { user: { sub: 'x', email_verified: value } } }, async scene => {
+        await signIn(scene)
+        assert.equal((await scene.agent.open(`${scene.site.url}/verified`)).status, 403)
+      }),
+    )
+  }
+
+  test(
+    'is refused for claims that are only the names of object members',
+    inScene(guarded, async scene => {
+      await signIn(scene)
+      assert.equal((await scene.agent.open(`${scene.site.url}/prototype`)).status, 403)
+    }),
+  )
+})
+
+test('a guard without the middleware fails closed', async () => {
+  const app = express()
+  app.get('/claims', requiresAuth(), (_req, res) => void res.send('protected'))
+  app.use(
+    ((error, _req, res, _next) =>
+      void res.status(error.status).json({ code: error.code })) as express.ErrorRequestHandler,
+  )
+  const server = app.listen(0, '127.0.0.1')
+  try {
+    await new Promise(resolve => server.once('listening', resolve))
+    const { port } = server.address() as { port: number }
+    const answer = await createAgent().open(`http://127.0.0.1:${port}/claims`)
+    assert.deepEqual([answer.status, answer.json()], [500, { code: 'ERR_OIDC_NOT_MOUNTED' }])
+  } finally {
+    server.close()
+  }
+})
+
+test('requiresScope needs a scope', () => {
+  assert.throws(() => requiresScope(' '), { code: 'ERR_OIDC_OPTIONS' })
+})
+
+function addGuardedRoutes(app: express.Express): void {
+  const welcome: express.RequestHandler = (_req, res) => void res.send('welcome')
+  app.get('/owners', requiresClaim('role', 'owner'), welcome)
+  app.get('/verified', requiresClaim('email_verified', true), welcome)
+  app.get('/prototype', requiresClaim('constructor', true), welcome)
+  app.get('/profile', requiresScope('openid profile'), welcome)
+  app.get('/orders', requiresScope('openid orders.read'), welcome)
+}
+
+async function signIn({ agent, site }: Scene): Promise<void> {
+  assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
+}

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { describe, test } from 'node:test'
+import type { OidcOptions } from '../../lib/index.js'
+import { parseOptions } from '../../lib/options/parse-options.js'
+
+const good: OidcOptions = {
+  issuer: 'https://op.example',
+  clientId: 'client',
+  clientSecret: 'not a secret of anybody',
+  baseUrl: 'https://rp.example',
+  secret: 'abcdefghijklmnopqrstuvwxyz012345',
+  redis: 'redis://127.0.0.1:1',
+  log: () => {},
+}
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+/** What must not start, whatever types say. */
+const refused: { readonly name: string; readonly options: Record<string, unknown>; readonly says: RegExp }[] = [
+  { name: 'no issuer', options: { issuer: undefined }, says: /OIDC_ISSUER/ },
+  { name: 'no clientId', options: { clientId: undefined }, says: /OIDC_CLIENT_ID/ },
+  { name: 'no baseUrl', options: { baseUrl: undefined }, says: /OIDC_BASE_URL/ },
+  { name: 'no secret', options: { secret: undefined }, says: /SESSION_SECRET.*randomBytes/ },
+  { name: 'a short secret', options: { secret: 'short' }, says: /32 characters/ },
+  { name: 'a short old secret', options: { secret: [good.secret, 'short'] }, says: /32 characters/ },
+  { name: 'a secret of one letter', options: { secret: 'a'.repeat(40) }, says: /guessed/ },
+  { name: 'an http issuer elsewhere', options: { issuer: 'http://op.example' }, says: /https/ },
+  { name: 'an http baseUrl elsewhere', options: { baseUrl: 'http://rp.example' }, says: /localhost only/ },
+  { name: 'a baseUrl with a query', options: { baseUrl: 'https://rp.example/?x' }, says: /query/ },
+  { name: 'an issuer with credentials', options: { issuer: 'https://a:b@op.example' }, says: /credentials/ },
+  { name: 'an issuer that is no URL', options: { issuer: 'op.example' }, says: /absolute URL/ },
+  { name: 'a misspelt option', options: { clientID: 'x' }, says: /clientID/ },
+  { name: 'a misspelt route', options: { routes: { signin: '/x' } }, says: /signin/ },
+  { name: 'a misspelt session option', options: { session: { maxAge: 1 } }, says: /maxAge/ },
+  { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },
+  { name: 'query for tokens', options: { responseType: 'code id_token', responseMode: 'query' }, says: /form_post/ },
+  { name: 'fragment', options: { responseMode: 'fragment' }, says: /"form_post" or "query"/ },
+  { name: 'no PKCE and no credentials', options: { pkce: false, clientSecret: undefined }, says: /pkce.*clientSecret/ },
+  { name: 'no PKCE and an empty secret', options: { pkce: false, clientSecret: '' }, says: /clientSecret/ },
+  { name: 'no PKCE for a public client', options: { pkce: false, clientAuthentication: 'none' }, says: /pkce/ },
+  {
+    name: 'no PKCE for a public client of any response type',
+    options: { pkce: false, clientAuthentication: 'none', responseType: 'id_token' },
+    says: /pkce/,
+  },
+  { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce must be true or false/ },
+  { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce must be true or false/ },
+  ...[
+    {
+      name: 'a member of clientAuthentication that is not known',
+      change: { aud: 'issuer' },
+      says: /clientAuthentication.aud".*audience/,
+    },
+    { name: 'an audience that is misspelt', change: { audience: 'tokenEndpoint' }, says: /audience.*token_endpoint/ },
+    { name: 'an audience that is no text', change: { audience: 5 }, says: /audience/ },
+    { name: 'an empty audience', change: { audience: [] }, says: /audience/ },
+    { name: 'a list of audiences with a gap', change: { audience: ['issuer', ''] }, says: /audience/ },
+    { name: 'a header member that is not known', change: { header: { alg: 'none' } }, says: /header.alg".*x5t#S256/ },
+    { name: 'a header member that is no text', change: { header: { kid: 7 } }, says: /header.kid/ },
+    { name: 'a key name that is left out by false', change: { header: { kid: false } }, says: /header.kid/ },
+    { name: 'a typ with a line break', change: { header: { typ: 'a\nb' } }, says: /header.typ.*false/ },
+    { name: 'no key', change: { key: undefined }, says: /key/ },
+    { name: 'an algorithm of secrets for a key', change: { algorithm: 'HS256' }, says: /client_secret_jwt/ },
+    { name: 'a method that has no members', change: { method: 'client_secret_basic' }, says: /as a string/ },
+  ].map(({ name, change, says }) => {
+    const clientAuthentication = { method: 'private_key_jwt', key: privateKey, ...change }
+    return { name, options: { clientAuthentication }, says }
+  }),
+  {
+    name: 'a secret that is too short for HS512',
+    options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'HS512' } },
+    says: /HS512.*64 bytes/,
+  },
+  {
+    name: 'an algorithm of keys for a secret',
+    options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'RS256' } },
+    says: /"HS256", "HS384" or "HS512"/,
+  },
+  { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
+  { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
+  { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },
+  { name: 'no callback route', options: { routes: { callback: false } }, says: /callback/ },
+  { name: 'a cookie name with a semicolon', options: { session: { name: 'a;b' } }, says: /session.name/ },
+  { name: 'keeping the cookie', options: { session: { keep: ['cookie'] } }, says: /express-session/ },
+  { name: 'an idle time of zero', options: { session: { idle: 0 } }, says: /session.idle/ },
+  { name: 'an absolute time that is no number', options: { session: { absolute: '1h' } }, says: /session.absolute/ },
+]
+
+describe('openIdConnect refuses to start with', () => {
+  for (const { name, options, says } of refused) {
+    test(name, () => {
+      assert.throws(
+        () => parseOptions({ ...good, ...options } as OidcOptions, {}),
+        (error: { code?: string; message?: string }) =>
+          error.code === 'ERR_OIDC_OPTIONS' && says.test(error.message ?? ''),
+      )
+    })
+  }
+
+  test('nothing, but with a warning, at an address of this machine in production', () => {
+    const log: string[] = []
+    const options = { ...good, log: (line: string) => void log.push(line) }
+    parseOptions({ ...options, baseUrl: 'http://localhost:3000' }, { NODE_ENV: 'development' })
+    parseOptions(options, { NODE_ENV: 'production' })
+    assert.deepEqual(log, [])
+    parseOptions({ ...options, baseUrl: 'http://localhost:3000' }, { NODE_ENV: 'production' })
+    assert.match(log.join(), /redirect URI is not https/)
+  })
+
+  test('no redis in production', () => {
+    const { redis: _, ...memory } = good
+    assert.throws(() => parseOptions(memory, { NODE_ENV: 'production' }), { code: 'ERR_OIDC_OPTIONS' })
+    assert.doesNotThrow(() => parseOptions(memory, {}))
+  })
+
+  test('TLS verification switched off in production, and says so elsewhere', () => {
+    const environment = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    assert.throws(() => parseOptions(good, { ...environment, NODE_ENV: 'production' }), { code: 'ERR_OIDC_OPTIONS' })
+    const lines: string[] = []
+    parseOptions({ ...good, log: line => lines.push(line) }, environment)
+    assert.match(lines.join(), /NODE_TLS_REJECT_UNAUTHORIZED/)
+  })
+})
+
+describe('options', () => {
+  test('are read from the environment where they are left out', () => {
+    const {
+      config: site,
+      provider,
+      store: state,
+    } = parseOptions(
+      { log: () => {} },
+      {
+        OIDC_ISSUER: 'https://op.example/',
+        OIDC_CLIENT_ID: 'client',
+        OIDC_CLIENT_SECRET: 'from the environment',
+        OIDC_BASE_URL: 'https://rp.example/',
+        SESSION_SECRET: 'abcdefghijklmnopqrstuvwxyz012345,ABCDEFGHIJKLMNOPQRSTUVWXYZ012345',
+        REDIS_URL: 'redis://127.0.0.1:1',
+      },
+    )
+    assert.equal(site.issuer, 'https://op.example/', 'the slash of an issuer counts')
+    assert.equal(site.baseUrl, 'https://rp.example', 'that of the base URL does not')
+    assert.equal(provider.clientSecret, 'from the environment')
+    assert.equal(state.secrets.length, 2)
+    assert.equal(state.redis, 'redis://127.0.0.1:1')
+  })
+
+  test('have the defaults the README names', () => {
+    const { config: site, store: state } = parseOptions(good, {})
+    const { responseType, responseMode, scope, userInfo, lifetime, routes } = site
+    assert.deepEqual(
+      { responseType, responseMode, scope, userInfo, lifetime, idle: state.idle },
+      {
+        responseType: 'code id_token',
+        responseMode: 'form_post',
+        scope: 'openid profile email',
+        userInfo: 'front-channel',
+        lifetime: 604_800,
+        idle: 86_400,
+      },
+    )
+    assert.equal(routes.callback, '/callback')
+    assert.ok(Object.isFrozen(site) && Object.isFrozen(routes), 'not frozen')
+  })
+
+  test('take pkce: false for a client that proves itself, and every other client has PKCE', () => {
+    const key = { method: 'private_key_jwt', key: privateKey } as const
+    const none = { ...good, clientSecret: undefined }
+    assert.equal(parseOptions({ ...good, pkce: false }, {}).config.pkce, false)
+    assert.equal(
+      parseOptions({ ...good, pkce: false, clientAuthentication: 'client_secret_jwt' }, {}).config.pkce,
+      false,
+    )
+    assert.equal(parseOptions({ ...none, pkce: false, clientAuthentication: key }, {}).config.pkce, false)
+    assert.equal(parseOptions({ ...none, pkce: false }, { OIDC_CLIENT_SECRET: 'from elsewhere' }).config.pkce, false)
+    assert.equal(parseOptions({ ...none, pkce: undefined }, {}).config.pkce, true)
+    assert.equal(parseOptions({ ...good, pkce: true }, {}).config.pkce, true)
+  })
+
+  test('take a response type in any word order, and add openid to a scope once', () => {
+    const { config: site } = parseOptions({ ...good, responseType: 'token  id_token code', scope: 'email openid' }, {})
+    assert.equal(site.responseType, 'code id_token token')
+    assert.equal(site.scope, 'openid email')
+  })
+})

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { OidcOptions } from '../../lib/index.js'
+import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { startSite } from '../support/site.js'
+
+const baseUrl = 'https://www.example.com'
+const offline: OidcOptions = {
+  issuer: 'https://op.example',
+  clientId: 'client',
+  clientSecret: 'of no use to anybody',
+  baseUrl,
+}
+
+describe('behind a proxy that ends TLS, the session cookie', () => {
+  test('is __Host-, Secure, HttpOnly, Lax and of no domain, whatever the proxy says or does not say', async () => {
+    for (const headers of [{}, { 'x-forwarded-proto': 'http' }, { 'x-forwarded-proto': 'https' }]) {
+      const site = await startSite({ oidc: offline })
+      const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST', headers })
+      assert.match(
+        answer.headers.getSetCookie()[0] ?? '',
+        /^__Host-sid\.anonymous=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      )
+      await site.close()
+    }
+  })
+
+  test('lives as long as a sign-in where the site wants it to outlive the browser', async () => {
+    const site = await startSite({ oidc: { ...offline, session: { persistent: true, absolute: 1234 } } })
+    const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
+    assert.match(answer.headers.getSetCookie()[0] ?? '', /; Max-Age=1234;/)
+    await site.close()
+  })
+
+  test('is removed with the attributes it was set with', async () => {
+    const site = await startSite({ oidc: offline })
+    const set = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
+    const cookie = set.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+    const removed = await fetch(`${site.url}/session`, { method: 'DELETE', headers: { cookie } })
+    assert.deepEqual(removed.headers.getSetCookie(), [
+      '__Host-sid.anonymous=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+    ])
+    assert.equal(removed.headers.get('cache-control'), 'no-store')
+    await site.close()
+  })
+
+  test('is not believed under an encoded name, and the first of two wins', async () => {
+    const site = await startSite({ oidc: offline })
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async name => {
+        const answer = await fetch(`${site.url}/session?who=${name}`, { method: 'POST' })
+        return answer.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+      }),
+    )
+    const look = async (cookie: string) => (await fetch(`${site.url}/session`, { headers: { cookie } })).json()
+    const encoded = two?.replace('__Host-', '__%48ost-')
+    assert.deepEqual(await look(`${encoded}; ${one}`), { who: 'one' })
+    assert.deepEqual(await look(`${encoded}`), {})
+    assert.deepEqual(await look(`${one}; ${two}`), { who: 'one' })
+    await site.close()
+  })
+})
+
+describe('the life of a session', () => {
+  const day = 24 * 3600
+  let ahead = 0
+  const now = () => new Date(Date.now() + ahead * 1000)
+  const isSignedIn = async ({ agent, site }: Parameters<Parameters<typeof inScene>[1]>[0]) =>
+    (await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated
+
+  test('ends a day after the last request', () => {
+    ahead = 0
+    return inScene({ oidc: { now } }, async scene => {
+      await scene.agent.visit(`${scene.site.url}/claims`)
+      for (const hours of [20, 40, 60]) {
+        ahead = hours * 3600
+        assert.equal(await isSignedIn(scene), true, `${hours} h, used every 20 h`)
+      }
+      ahead = 60 * 3600 + day + 1
+      assert.equal(await isSignedIn(scene), false)
+    })()
+  })
+
+  test('ends a week after the sign-in, however busy it was', () => {
+    ahead = 0
+    return inScene({ oidc: { now } }, async scene => {
+      await scene.agent.visit(`${scene.site.url}/claims`)
+      for (ahead = 0; ahead < 7 * day - 3600; ahead += day / 2)
+        assert.equal(await isSignedIn(scene), true, `${ahead} s`)
+      ahead = 7 * day + 1
+      assert.equal(await isSignedIn(scene), false)
+    })()
+  })
+
+  test('is not extended by requests the site calls polling', () => {
+    ahead = 0
+    const isPolling = ({ url }: { url?: string | undefined }) => url === '/user'
+    return inScene({ oidc: { now, session: { isPolling } } }, async scene => {
+      await scene.agent.visit(`${scene.site.url}/claims`)
+      for (const hours of [10, 20, 23]) {
+        ahead = hours * 3600
+        assert.equal(await isSignedIn(scene), true)
+      }
+      ahead = day + 60
+      assert.equal(await isSignedIn(scene), false)
+    })()
+  })
+
+  test('survives a new secret as long as the old one is listed, and not longer', async () => {
+    const [old, fresh] = ['old-secret-old-secret-old-secret-0123', 'new-secret-new-secret-new-secret-0123']
+    const { startRedis } = await import('../support/redis.js')
+    const redis = await startRedis()
+    const port = 0
+    try {
+      let [cookie, issuer] = ['', '']
+      await inScene({ oidc: { secret: old, redis: redis.url } }, async scene => {
+        await scene.agent.visit(`${scene.site.url}/claims`)
+        cookie = `sid=${sessionCookieOf(scene)}`
+        issuer = scene.provider.issuer
+      })()
+      for (const [secret, expected] of [
+        [[fresh, old], true],
+        [[fresh], false],
+      ] as const) {
+        await inScene({ oidc: { issuer, secret, redis: redis.url }, site: { port } }, async ({ site }) => {
+          const answer = await fetch(`${site.url}/user`, { headers: { cookie } })
+          const { isAuthenticated } = (await answer.json()) as { isAuthenticated: boolean }
+          assert.equal(isAuthenticated, expected)
+        })()
+      }
+    } finally {
+      await redis.stop()
+    }
+  })
+})

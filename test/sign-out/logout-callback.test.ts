@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inScene } from '../support/handler-fixture.js'
+
+for (const [what, query, said] of [
+  ['without a state', '', /no state/],
+  ['with another state', '?state=of-somebody-else', /another/],
+] as const) {
+  test(
+    `who comes back from a sign-out ${what} is told that nobody is signed in, and the log says why`,
+    inScene({}, async ({ agent, site }) => {
+      const page = await agent.open(`${site.url}/logout/callback${query}`)
+      assert.equal(page.status, 200)
+      assert.match(page.text, /You are signed out/)
+      assert.match(site.log.join('\n'), said)
+    }),
+  )
+}

@@ -1,0 +1,468 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Express } from 'express'
+import type { Page } from '../support/agent.js'
+import { sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
+import { send } from '../support/http-client.js'
+import { beginLogout } from '../support/logout-cookie.js'
+import { startRedis } from '../support/redis.js'
+import { secret } from '../support/secrets.js'
+import { startSite } from '../support/site.js'
+import { createGate, inLogoutScene, isSignedIn, type LogoutScene, linesOf, signIn } from './support.js'
+
+const siteSecret = secret('session secret')
+
+/** The last request of the browser to the provider's sign-out. */
+function endSessionQuery({ provider }: LogoutScene): Readonly<Record<string, string>> | undefined {
+  return provider.requestsTo('endSession').at(-1)?.query
+}
+
+function idTokenOf(page: Page, name: string): string | undefined {
+  const body = page.hops.find(hop => hop.method === 'POST' && hop.url.endsWith('/callback'))?.requestBody
+  return new URLSearchParams(body).get(name) ?? undefined
+}
+
+describe('a sign-out that the person asks for', () => {
+  test(
+    'ends the session here first, then at the provider, and comes back',
+    inLogoutScene({}, async scene => {
+      const { agent, site, provider, signedOut } = scene
+      await signIn(scene, agent)
+      const old = sessionCookieOf(scene)
+      const page = await agent.post(`${site.url}/logout?returnTo=/session%3Fx%3D1`, {})
+      assert.equal(page.url, `${site.url}/session?x=1`)
+      assert.deepEqual(
+        page.hops.map(({ url, status }) => [new URL(url).pathname, status]),
+        [
+          ['/logout', 303],
+          ['/end_session', 303],
+          ['/logout/callback', 303],
+          ['/session', 200],
+        ],
+      )
+      assert.equal(sessionCookieOf(scene), undefined)
+      assert.equal(provider.count('revocation') <= 1, true)
+      const replayed = await send({ url: `${site.url}/user`, headers: { cookie: `${sessionCookie}=${old}` } })
+      assert.equal(JSON.parse(replayed.text).isAuthenticated, false)
+      assert.deepEqual(
+        signedOut.map(({ reason, sub, sid, issuer }) => ({ reason, sub, sid, issuer })),
+        [{ reason: 'logout', sub: 'alice-0001', sid: 'sid-1', issuer: provider.issuer }],
+      )
+      assert.deepEqual(linesOf(scene), [])
+    }),
+  )
+
+  for (const responseType of ['code', 'code id_token', 'code token', 'code id_token token', 'id_token']) {
+    test(
+      `sends id_token_hint (byte by byte), client_id, post_logout_redirect_uri, state and ui_locales for ${responseType}`,
+      inLogoutScene({ oidc: { responseType, scope: 'openid' } }, async scene => {
+        const { agent, site, provider } = scene
+        let idToken: string | undefined
+        provider.break({
+          tokenResponse: body => {
+            idToken = String(body.id_token)
+            return body
+          },
+        })
+        const page = await signIn(scene, agent)
+        await agent.post(`${site.url}/logout?ui_locales=de-CH%20en`, {})
+        const { state, id_token_hint, ...query } = endSessionQuery(scene) ?? {}
+        assert.equal(id_token_hint, idToken ?? idTokenOf(page, 'id_token'))
+        assert.match(state ?? '', /^[\w-]{43}$/)
+        assert.deepEqual(query, {
+          client_id: provider.clientId,
+          post_logout_redirect_uri: `${site.url}/logout/callback`,
+          ui_locales: 'de-CH en',
+        })
+      }),
+    )
+  }
+
+  test(
+    'takes the languages from the site where the sign-out names none, and from nowhere else',
+    inLogoutScene({ oidc: { authorizationParams: { ui_locales: 'fr' } } }, async scene => {
+      await signIn(scene, scene.agent)
+      await scene.agent.post(`${scene.site.url}/logout?ui_locales=%3Cscript%3E`, {})
+      assert.equal(endSessionQuery(scene)?.ui_locales, 'fr')
+    }),
+  )
+
+  test(
+    'is local when asked to be: the provider hears nothing of it',
+    inLogoutScene({}, async scene => {
+      for (const query of ['local=1', 'local', 'local=true']) {
+        await signIn(scene, scene.agent)
+        const page = await scene.agent.post(`${scene.site.url}/logout?${query}&returnTo=/user`, {})
+        assert.equal(page.url, `${scene.site.url}/user`)
+        assert.equal(await isSignedIn(scene, scene.agent), false)
+      }
+      assert.equal(scene.provider.count('endSession'), 0)
+      await scene.agent.post(`${scene.site.url}/logout?local=0`, {})
+      assert.equal(scene.provider.count('endSession'), 1)
+    }),
+  )
+
+  test('works the same by req.oidc.logout()', async () => {
+    const site = {
+      routes: (app: { get(path: string, handler: (req: never) => unknown): unknown }) => {
+        app.get('/bye', ({ oidc }: { oidc: { logout(options: object): Promise<void> } }) =>
+          oidc.logout({ returnTo: '/user', uiLocales: ['it'] }),
+        )
+      },
+    }
+    await inLogoutScene({ site: site as object }, async scene => {
+      await signIn(scene, scene.agent)
+      const page = await scene.agent.open(`${scene.site.url}/bye`)
+      assert.equal(page.url, `${scene.site.url}/user`)
+      assert.equal(page.json<{ isAuthenticated: boolean }>().isAuthenticated, false)
+      assert.equal(endSessionQuery(scene)?.ui_locales, 'it')
+    })()
+  })
+
+  test(
+    'lands at the start page where returnTo is not a place on this site',
+    inLogoutScene({}, async scene => {
+      for (const returnTo of ['https://evil.example/', '//evil.example', '/\\evil.example', 'javascript:alert(1)']) {
+        const page = await scene.agent.post(`${scene.site.url}/logout?${new URLSearchParams({ returnTo })}`, {})
+        assert.equal(page.url, `${scene.site.url}/`)
+      }
+    }),
+  )
+})
+
+describe('whatever state things are in, a sign-out signs out and is no 5xx', () => {
+  test(
+    'the provider has no sign-out',
+    inLogoutScene({ provider: { metadata: { end_session_endpoint: undefined } } }, async scene => {
+      await signIn(scene, scene.agent)
+      const page = await scene.agent.post(`${scene.site.url}/logout?returnTo=/user`, {})
+      assert.deepEqual([page.status, page.url], [200, `${scene.site.url}/user`])
+      assert.equal(await isSignedIn(scene, scene.agent), false)
+    }),
+  )
+
+  test(
+    'the provider is down: the browser is sent there, and the session is gone already',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      await scene.provider.stop()
+      const page = await scene.agent.post(`${scene.site.url}/logout`, {}, { redirect: 'manual' })
+      assert.equal(page.status, 303)
+      assert.equal(sessionCookieOf(scene), undefined)
+      assert.equal(await isSignedIn(scene, scene.agent), false)
+    }),
+  )
+
+  for (const [name, fault] of [
+    ['is away', { status: 503 }],
+    ['hangs', { hang: 'before' }],
+    ['answers nonsense', { body: 'not metadata' }],
+  ] as const) {
+    test(`the provider was never reached and ${name}: a local sign-out, soon`, async () => {
+      const redis = await startRedis()
+      try {
+        await inLogoutScene({ oidc: { redis: redis.url, secret: siteSecret } }, async first => {
+          await signIn(first, first.agent)
+          const { issuer, clientId, clientSecret } = first.provider
+          first.provider.break({ discovery: fault })
+          // Another process of the same site, started while the provider is in trouble.
+          const second = await startSite({
+            oidc: {
+              issuer,
+              clientId,
+              clientSecret,
+              redis: redis.url,
+              secret: siteSecret,
+              timeouts: { provider: 600_000 },
+              revokeTokens: false,
+            },
+          })
+          const cookie = `${sessionCookie}=${sessionCookieOf(first)}`
+          const answer = await send({ url: `${second.url}/logout`, method: 'POST', headers: { cookie } })
+          assert.deepEqual([answer.status, answer.headers.location], [303, '/'])
+          assert.equal(await isSignedIn(first, first.agent), false)
+          await second.close()
+        })()
+      } finally {
+        await redis.stop()
+      }
+    })
+  }
+
+  test(
+    'the session has expired: the provider is asked to end its own',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
+      await scene.site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      scene.signedOut.length = 0
+      const answer = await send({ url: `${scene.site.url}/logout`, method: 'POST', headers: { cookie } })
+      assert.equal(answer.status, 303)
+      const { searchParams } = new URL(answer.headers.location ?? '')
+      assert.deepEqual([...searchParams.keys()], ['client_id', 'post_logout_redirect_uri', 'state'])
+      assert.ok(
+        answer.setCookies.some(text => text.startsWith(`${sessionCookie}=;`)),
+        'the cookie is not taken away',
+      )
+      assert.deepEqual(scene.signedOut, [])
+    }),
+  )
+
+  test(
+    'the cookie cannot be read: it is taken away',
+    inLogoutScene({}, async ({ site }) => {
+      for (const value of ['garbage', 'a.b', '%00', 'x'.repeat(3000)]) {
+        const headers = { cookie: `${sessionCookie}=${value}` }
+        const answer = await send({ url: `${site.url}/logout`, method: 'POST', headers })
+        assert.equal(answer.status, 303, value)
+        assert.ok(
+          answer.setCookies.some(text => text.startsWith(`${sessionCookie}=;`) && text.includes('Max-Age=0')),
+          value,
+        )
+      }
+    }),
+  )
+
+  test(
+    'a double click: both are answered, the session ends once, and both ways lead to the provider',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
+      const click = () => send({ url: `${scene.site.url}/logout`, method: 'POST', headers })
+      const answers = await Promise.all([click(), click(), click()])
+      for (const { status, headers } of answers) {
+        assert.equal(status, 303)
+        assert.equal(new URL(headers.location ?? '').pathname, '/end_session')
+      }
+      assert.equal(scene.signedOut.length, 1)
+      assert.equal(await isSignedIn(scene, scene.agent), false)
+    }),
+  )
+
+  test('two sign-outs that both found the session alive: the hook hears of one', async () => {
+    let arrived = 0
+    const both = createGate()
+    const routes = (app: Express) => {
+      app.post('/leave', (req, _res, next) => {
+        arrived += 1
+        if (req.oidc.isAuthenticated && arrived === 2) both.open()
+        both
+          .until()
+          .then(() => req.oidc.logout())
+          .catch(next)
+      })
+    }
+    await inLogoutScene({ site: { routes } }, async scene => {
+      await signIn(scene, scene.agent)
+      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
+      const leave = () => send({ url: `${scene.site.url}/leave`, method: 'POST', headers })
+      const answers = await Promise.all([leave(), leave()])
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [303, 303],
+      )
+      assert.equal(scene.signedOut.length, 1)
+    })()
+  })
+
+  test('a hook that throws changes nothing', async () => {
+    const hooks = {
+      signOut: () => {
+        throw new TypeError('a secret of the site')
+      },
+    }
+    await inLogoutScene({ oidc: { hooks } }, async scene => {
+      await signIn(scene, scene.agent)
+      const page = await scene.agent.post(`${scene.site.url}/logout`, {})
+      assert.equal(page.status, 200)
+      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.match(scene.site.log.join(), /signOut failed: TypeError$/)
+    })()
+  })
+
+  test('the store is away: an honest 503, and the same click works afterwards', async () => {
+    const redis = await startRedis()
+    try {
+      await inLogoutScene({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async scene => {
+        await signIn(scene, scene.agent)
+        redis.pause()
+        const failed = await scene.agent.post(`${scene.site.url}/logout`, {})
+        assert.deepEqual([failed.status, scene.site.lastCode()], [503, 'ERR_OIDC_STORE_UNAVAILABLE'])
+        assert.equal(scene.provider.count('endSession'), 0)
+        redis.resume()
+        assert.equal(await isSignedIn(scene, scene.agent), true)
+        await scene.agent.post(`${scene.site.url}/logout`, {})
+        assert.equal(await isSignedIn(scene, scene.agent), false)
+      })()
+    } finally {
+      redis.resume()
+      await redis.stop()
+    }
+  })
+})
+
+describe('the return from the provider', () => {
+  for (const [name, change] of [
+    ['another state', (state: string) => `${state}_INVALID`],
+    ['no state', () => undefined],
+    ['the state twice', (state: string) => `${state}&state=${state}`],
+  ] as const) {
+    test(
+      `with ${name}: signed out, a safe page, and a line in the log`,
+      inLogoutScene({}, async scene => {
+        const { agent, site } = scene
+        await signIn(scene, agent)
+        const left = await agent.post(`${site.url}/logout?returnTo=/session`, {}, { redirect: 'manual' })
+        const state = new URL(left.headers.location ?? '').searchParams.get('state') ?? ''
+        const changed = change(state)
+        const page = await agent.open(`${site.url}/logout/callback${changed === undefined ? '' : `?state=${changed}`}`)
+        assert.deepEqual([page.status, page.url.split('?')[0]], [200, `${site.url}/logout/callback`])
+        assert.match(page.text, /You are signed out/)
+        assert.equal(page.headers['cache-control'], 'no-store')
+        assert.match(String(page.headers['content-security-policy']), /^default-src 'none'.*frame-ancestors 'none'$/)
+        assert.equal(await isSignedIn(scene, agent), false)
+        assert.equal(linesOf(scene).length, 1)
+        const right = await agent.open(`${site.url}/logout/callback?state=${state}`)
+        assert.equal(right.url, `${site.url}/session`, 'the right state still works')
+        const again = await agent.open(`${site.url}/logout/callback?state=${state}`)
+        assert.match(again.text, /You are signed out/, 'once')
+      }),
+    )
+  }
+
+  test(
+    'that nobody left for does not say that a person is signed out who is not',
+    inLogoutScene({}, async scene => {
+      await signIn(scene, scene.agent)
+      const page = await scene.agent.open(`${scene.site.url}/logout/callback?state=x`)
+      assert.equal(page.url, `${scene.site.url}/`)
+      assert.equal(await isSignedIn(scene, scene.agent), true)
+    }),
+  )
+
+  test(
+    'with a cookie that was made up, damaged or taken from another place is like one without',
+    inLogoutScene({}, async scene => {
+      const { site, agent } = scene
+      await signIn(scene, agent)
+      const { name, value, state } = await beginLogout(site.url, '/user')
+      const binding =
+        agent.cookies(site.url).find(cookie => cookie.name.includes('oidc.'))?.value ?? assert.fail('none')
+      const returnWith = (cookie: string) =>
+        send({ url: `${site.url}/logout/callback?state=${state}`, headers: { cookie } })
+      for (const other of ['AAAA', '', '%', 'null', '{}', value.slice(1), value.slice(0, -1), `A${value}`, binding]) {
+        const answer = await returnWith(`${name}=${other}`)
+        assert.equal(answer.status, 200, other)
+        assert.match(answer.text, /You are signed out/)
+        assert.deepEqual(answer.setCookies, [], other)
+      }
+      const elsewhere = await returnWith(`${name}x=${value}`)
+      assert.match(elsewhere.text, /You are signed out/, 'the cookie of another site')
+      const right = await returnWith(`${name}=${value}`)
+      assert.deepEqual([right.status, right.headers.location], [303, '/user'])
+      assert.match(right.setCookies.join(), new RegExp(`^${name.replaceAll('.', '\\.')}=; Max-Age=0`))
+    }),
+  )
+})
+
+describe('somebody else may not sign people out', () => {
+  const evil = 'https://evil.example/page'
+  const signOuts = {
+    link: (scene: LogoutScene) => scene.agent.click(`${scene.site.url}/logout?returnTo=/bye`, { from: evil }),
+    form: (scene: LogoutScene) => scene.agent.post(`${scene.site.url}/logout?returnTo=/bye`, {}, { from: evil }),
+  }
+  for (const [name, visit] of Object.entries(signOuts)) {
+    test(
+      `a ${name} of another site gets a page that asks, and the answer signs out`,
+      inLogoutScene({}, async scene => {
+        await signIn(scene, scene.agent)
+        const page = await visit(scene)
+        assert.equal(page.status, 200)
+        assert.match(page.text, /Sign out\?/)
+        assert.deepEqual(page.hops[0]?.setCookies, [])
+        assert.equal(await isSignedIn(scene, scene.agent), true)
+        const done = await scene.agent.submitForm()
+        assert.equal(done.url, `${scene.site.url}/bye`)
+        assert.equal(await isSignedIn(scene, scene.agent), false)
+        assert.equal(scene.provider.count('endSession'), 1)
+      }),
+    )
+  }
+
+  test(
+    'the page that asks may be framed by nobody and sends its form here and to the provider only',
+    inLogoutScene({}, async scene => {
+      const { headers } = await signOuts.link(scene)
+      const policy = String(headers['content-security-policy'])
+      assert.match(policy, /frame-ancestors 'none'/)
+      const origin = new URL(scene.provider.issuer).origin
+      assert.match(policy, new RegExp(`form-action 'self' ${origin.replaceAll('.', '\\.')};`))
+      assert.equal(headers['referrer-policy'], 'same-origin')
+      assert.equal(headers['x-frame-options'], 'DENY')
+    }),
+  )
+
+  const harmless: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+    ['an image of another site', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }],
+    ['an image planted in a page of ours', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'no-cors' }],
+    ['a browser without Fetch Metadata, from another site', { referer: 'https://evil.example/' }],
+    ['a request that says nothing about itself', {}],
+  ]
+  for (const [name, headers] of harmless) {
+    test(
+      `GET by ${name} ends nothing`,
+      inLogoutScene({}, async scene => {
+        await signIn(scene, scene.agent)
+        const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
+        const answer = await send({ url: `${scene.site.url}/logout`, headers: { cookie, ...headers } })
+        assert.equal(answer.status, 200)
+        assert.equal(await isSignedIn(scene, scene.agent), true)
+      }),
+    )
+  }
+
+  for (const site of ['same-origin', 'same-site', 'none']) {
+    test(
+      `GET with Sec-Fetch-Site: ${site} signs out`,
+      inLogoutScene({}, async scene => {
+        await signIn(scene, scene.agent)
+        const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}`, 'sec-fetch-site': site }
+        assert.equal((await send({ url: `${scene.site.url}/logout`, headers })).status, 303)
+        assert.equal(await isSignedIn(scene, scene.agent), false)
+      }),
+    )
+  }
+
+  const posts: readonly (readonly [string, Readonly<Record<string, string>>, boolean])[] = [
+    ['says nothing about itself', {}, true],
+    ['has our Origin', { origin: 'http://SITE' }, true],
+    ['has another Origin', { origin: 'https://evil.example' }, false],
+    ['has Origin: null', { origin: 'null' }, false],
+    ['is cross-site', { 'sec-fetch-site': 'cross-site' }, false],
+  ]
+  for (const [name, headers, isDone] of posts) {
+    test(
+      `a POST that ${name} ${isDone ? 'signs out' : 'gets the page that asks'}`,
+      inLogoutScene({}, async scene => {
+        await signIn(scene, scene.agent)
+        const { host } = new URL(scene.site.url)
+        const given = Object.fromEntries(
+          Object.entries(headers).map(([key, text]) => [key, text.replace('SITE', host)]),
+        )
+        const all = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}`, ...given }
+        const answer = await send({ url: `${scene.site.url}/logout`, method: 'POST', headers: all })
+        assert.equal(answer.status, isDone ? 303 : 200)
+        assert.equal(await isSignedIn(scene, scene.agent), !isDone)
+      }),
+    )
+  }
+
+  test(
+    'other methods are refused',
+    inLogoutScene({}, async ({ site }) => {
+      for (const method of ['PUT', 'DELETE', 'OPTIONS']) {
+        assert.equal((await send({ url: `${site.url}/logout`, method })).status, 405, method)
+      }
+    }),
+  )
+})

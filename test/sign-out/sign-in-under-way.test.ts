@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import session from 'express-session'
+import { createAgent } from '../support/agent.js'
+import type { SceneOptions } from '../support/handler-fixture.js'
+import { secret } from '../support/secrets.js'
+import { createGate, inLogoutScene, isSignedIn, type LogoutScene, signIn } from './support.js'
+
+/** Signs the browser out, in another tab than the one that is signing in. */
+const ways: Readonly<Record<string, (scene: LogoutScene) => Promise<unknown>>> = {
+  'POST /logout': ({ agent, site }) => agent.tab().post(`${site.url}/logout`, {}, { from: `${site.url}/` }),
+  'POST /logout?local=1': ({ agent, site }) =>
+    agent.tab().post(`${site.url}/logout?local=1`, {}, { from: `${site.url}/` }),
+  'req.oidc.logout()': ({ agent, site }) => agent.tab().open(`${site.url}/leave`),
+  'front-channel logout': ({ agent, site, provider }) => {
+    const named = new URLSearchParams({ iss: provider.issuer, sid: 'sid-1' })
+    return agent.tab().frame(`${site.url}/logout/frontchannel?${named}`, { from: `${provider.issuer}/end_session` })
+  },
+}
+
+const hosts: Readonly<Record<string, SceneOptions>> = {
+  'the session of this package': {},
+  '`session: false`': {
+    oidc: { session: false },
+    site: {
+      before: app =>
+        app.use(
+          session({ secret: secret('secret of the site'), name: 'site', resave: false, saveUninitialized: false }),
+        ),
+    },
+  },
+}
+
+function optionsFor(name: string): SceneOptions {
+  const { oidc, site } = hosts[name] ?? {}
+  return {
+    oidc: { ...oidc, routes: { logoutCallback: false } },
+    site: { ...site, routes: app => void app.get('/leave', (req, _res, next) => req.oidc.logout().catch(next)) },
+  }
+}
+
+for (const host of Object.keys(hosts)) {
+  describe(`a sign-in that is being finished while the user signs out, with ${host}`, () => {
+    for (const [way, signOut] of Object.entries(ways)) {
+      test(`${way}: it fails, and the user stays signed out`, async () => {
+        await inLogoutScene(optionsFor(host), async scene => {
+          const { agent, site, provider } = scene
+          await signIn(scene, agent)
+          const gate = createGate()
+          provider.break({ token: { until: gate.until } })
+          const signingIn = agent.tab().visit(`${site.url}/login?returnTo=/claims`)
+          await gate.reached
+          await signOut(scene)
+          gate.open()
+          assert.equal((await signingIn).status, 400)
+          assert.equal(site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
+          assert.equal(await isSignedIn(scene, agent), false)
+          assert.deepEqual(await site.oidc.sessions.list({ sub: 'alice-0001' }), [])
+          provider.heal()
+          await signIn(scene, agent)
+          assert.equal(await isSignedIn(scene, agent), true)
+        })()
+      })
+    }
+  })
+}
+
+test(
+  'a sign-in of another browser goes on while this one signs out',
+  inLogoutScene({}, async scene => {
+    const { agent, site, provider } = scene
+    await signIn(scene, agent)
+    const gate = createGate()
+    provider.break({ token: { until: gate.until } })
+    const other = createAgent()
+    const signingIn = other.visit(`${site.url}/claims`)
+    await gate.reached
+    await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/` })
+    gate.open()
+    assert.equal((await signingIn).status, 200)
+  }),
+)

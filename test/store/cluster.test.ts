@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Cluster } from 'ioredis'
+import { Cluster as Cluster5 } from 'ioredis5'
+import type { RecordStore } from '../../lib/store/store.js'
+import { type RedisServer, startCluster, until } from '../support/redis.js'
+import { secret } from '../support/secrets.js'
+import { Bench, dataOf, issuer, save, savedSession, signIn, storedData, ticket, tokens, visit } from './fixtures.js'
+
+const bench = new Bench()
+let nodes: readonly RedisServer[] = []
+before(async () => {
+  const cluster = await startCluster()
+  nodes = cluster.nodes
+  bench.onClose(() => cluster.stop())
+})
+after(() => bench.close())
+
+const clients = {
+  'ioredis 6': () => new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port }))),
+  'ioredis 5': () => new Cluster5(nodes.map(({ port }) => ({ host: '127.0.0.1', port }))),
+}
+
+for (const [kind, connect] of Object.entries(clients)) {
+  describe(`a Redis Cluster of three primaries, by ${kind}`, () => {
+    let store: RecordStore
+    let client: ReturnType<typeof connect>
+    before(() => {
+      client = connect()
+      store = bench.state({ redis: client })
+    })
+    after(() => client.disconnect())
+
+    test('sessions are spread over all nodes and do everything they do elsewhere', async () => {
+      const ids: string[] = []
+      for (let count = 0; count < 40; count += 1) {
+        const anonymous = await savedSession(store, { cart: count })
+        const id = await signIn(store, {
+          ticket: ticket({ sid: `sid ${count}` }),
+          previous: [anonymous],
+          keep: ['cart'],
+        })
+        ids.push(id)
+        const [one, two] = [await visit(store, id), await visit(store, id)]
+        dataOf(one).one = 1
+        dataOf(two).two = 2
+        await Promise.all([save(one), save(two)])
+        assert.deepEqual(await storedData(store, id), { cart: count, one: 1, two: 2 })
+        assert.equal(await store.replace(id, { tokens: tokens() }), true)
+        assert.equal(await store.load(anonymous), undefined)
+      }
+      for (const node of nodes) assert.equal(Number(await node.command('DBSIZE')) > 0, true)
+      assert.equal(await store.sessions.length(), 40)
+      assert.equal((await store.list({ issuer, subject: 'alice' })).length, 40)
+      assert.notEqual(await store.end(String(ids[0])), undefined)
+      assert.equal(await store.replace(String(ids[0]), { tokens: tokens() }), false)
+      assert.equal(await store.endAll({ issuer, sid: 'sid 1' }), 1)
+      assert.equal(await store.endAll({ issuer, subject: 'alice' }), 38)
+      for (const id of ids) assert.equal(await store.load(id), undefined)
+      assert.equal(await store.sessions.length(), 0)
+    })
+
+    test('clear ends the sessions of all nodes', async () => {
+      for (let count = 0; count < 20; count += 1) await savedSession(store, { cart: count })
+      await store.sessions.clear()
+      assert.equal(await store.sessions.length(), 0)
+    })
+
+    test('one-time marks work, and a ping does', async () => {
+      for (let count = 0; count < 20; count += 1) {
+        const value = secret('state')
+        assert.equal(await store.consume('state', value, 60), true)
+        assert.equal(await store.consume('state', value, 60), false)
+      }
+      await store.ping()
+    })
+  })
+}
+
+test('a node that hangs makes its sessions unavailable, and the others and later all of them work', async () => {
+  const client = clients['ioredis 6']()
+  client.on('error', () => {})
+  bench.onClose(() => client.disconnect())
+  const store = bench.state({ redis: client, timeout: 500 })
+  const ids: string[] = []
+  for (let count = 0; count < 30; count += 1) ids.push(await signIn(store))
+  const [first] = nodes
+  first?.pause()
+  const outcomes = await Promise.allSettled(ids.map(id => store.load(id, { extend: false })))
+  first?.resume()
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'ERR_OIDC_STORE_UNAVAILABLE')
+    else assert.notEqual(outcome.value?.ticket(), undefined)
+  }
+  assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set(['fulfilled', 'rejected']))
+  for (const id of ids) {
+    await until('it is there again', () =>
+      store.load(id).then(
+        record => record?.ticket() !== undefined,
+        () => false,
+      ),
+    )
+  }
+})

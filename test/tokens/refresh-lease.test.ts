@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { OidcError, type OidcErrorCode } from '../../lib/errors.js'
+import { createRecordStore, type RecordStore } from '../../lib/store/store.js'
+import type { Tokens } from '../../lib/store/ticket.js'
+import type { StoredTokens, TokenStore } from '../../lib/store/token-store.js'
+import type { Refresh } from '../../lib/tokens/refresh-attempt.js'
+import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
+import { secret } from '../support/secrets.js'
+
+/** Epoch s. */
+const START = 1_780_272_000
+
+function createBench(timeouts = { provider: 1_000, redis: 100 }) {
+  let seconds = START
+  const now = () => new Date(seconds * 1000)
+  const advance = (more: number) => {
+    seconds += more
+  }
+  const log: string[] = []
+  const store = createRecordStore({
+    secrets: [secret('session secret')],
+    idle: 3600,
+    absolute: 36_000,
+    timeout: 500,
+    now,
+    log: () => {},
+  })
+  const create = () => createRefreshes({ timeouts, now, log: line => log.push(line) }, createRequestLimiter(now))
+  return { store, create, log, advance }
+}
+
+async function signIn(store: RecordStore): Promise<TokenStore> {
+  const ticket = {
+    issuer: 'https://op.example.com',
+    subject: 'alice',
+    claims: {},
+    scope: 'openid',
+    signedInAt: START,
+    expiresAt: START + 36_000,
+  }
+  const id = await store.signIn({ ticket, tokens: named('first'), previous: [], keep: [] })
+  return store.vault(id)
+}
+
+function named(name: string): Tokens {
+  return { scope: 'openid', accessToken: `access ${name}`, refreshToken: `refresh ${name}` }
+}
+
+async function openVault(tokenStore: TokenStore): Promise<StoredTokens> {
+  const view = await tokenStore.open()
+  assert.ok(view, 'no view')
+  return view
+}
+
+function renewalOf(tokenStore: TokenStore, view: StoredTokens, request: Refresh['request']): Refresh {
+  const isSettled = ({ tokens }: StoredTokens) => tokens?.accessToken !== view.tokens?.accessToken
+  return { tokenStore, view, isSettled, request }
+}
+
+function brings(name: string, discard = () => {}) {
+  return async () => ({ change: () => ({ tokens: named(name) }), discard })
+}
+
+function failsWith(code: OidcErrorCode) {
+  return async (): Promise<never> => {
+    throw new OidcError(code, 'as the test wants it')
+  }
+}
+
+test('two processes that renew at once: one asks, the other gets its result', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  let asked = 0
+  const request = async () => {
+    asked += 1
+    await wait(50)
+    return brings('second')()
+  }
+  const [a, b] = await Promise.all([
+    create().refresh(renewalOf(tokenStore, view, request)),
+    create().refresh(renewalOf(tokenStore, view, request)),
+  ])
+  assert.equal(asked, 1)
+  assert.deepEqual([a.tokens, b.tokens], [named('second'), named('second')])
+})
+
+test('who comes with an old view finds what was renewed meanwhile, and does not ask', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  await create().refresh(renewalOf(tokenStore, view, brings('second')))
+  const late = await create().refresh(renewalOf(tokenStore, view, failsWith('ERR_OIDC_PROVIDER_UNAVAILABLE')))
+  assert.deepEqual(late.tokens, named('second'))
+})
+
+test('invalid_grant for a token that another process has replaced meanwhile ends nothing', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  const kept = await create().refresh(
+    renewalOf(tokenStore, view, async () => {
+      assert.equal(await tokenStore.commit('', view, { tokens: named('of another process') }), 'done')
+      return failsWith('ERR_OIDC_REFRESH_REJECTED')()
+    }),
+  )
+  assert.deepEqual(kept.tokens, named('of another process'))
+  assert.ok(await tokenStore.open(), 'the session has ended')
+})
+
+test('invalid_grant for the newest token ends the session', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_REFRESH_REJECTED'))
+  await assert.rejects(create().refresh(renewal), { code: 'ERR_OIDC_REFRESH_REJECTED' })
+  assert.equal(await tokenStore.open(), undefined)
+  assert.equal((await store.list({ issuer: 'https://op.example.com', subject: 'alice' })).length, 0)
+})
+
+test('a failure is published: who waits gets it, and does not try again', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  let asked = 0
+  const request = async () => {
+    asked += 1
+    await wait(50)
+    return failsWith('ERR_OIDC_CLIENT_REJECTED')()
+  }
+  const outcomes = await Promise.allSettled([
+    create().refresh(renewalOf(tokenStore, view, request)),
+    create().refresh(renewalOf(tokenStore, view, request)),
+  ])
+  assert.equal(asked, 1)
+  for (const outcome of outcomes) {
+    assert.equal(outcome.status === 'rejected' && outcome.reason.code, 'ERR_OIDC_CLIENT_REJECTED')
+  }
+})
+
+test('a refusal that is about the request is not published', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_DENIED'))
+  await assert.rejects(create().refresh(renewal), { code: 'ERR_OIDC_TOKEN_DENIED' })
+  const after = await openVault(tokenStore)
+  assert.deepEqual([after.failure, after.leasedUntil], [undefined, 0])
+})
+
+test('the pause after failures doubles, with chance in it, and a success forgets it', async () => {
+  const { store, create, advance } = createBench()
+  const tokenStore = await signIn(store)
+  for (const longest of [1, 2, 4, 8]) {
+    const view = await openVault(tokenStore)
+    await assert.rejects(create().refresh(renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_RESPONSE'))))
+    const { failure } = await openVault(tokenStore)
+    const pause = (failure?.retryAt ?? 0) - START
+    assert.ok(pause >= longest / 2 && pause <= longest, `${pause} is not a pause of ${longest}`)
+  }
+  advance(10)
+  await create().refresh(renewalOf(tokenStore, await openVault(tokenStore), brings('second')))
+  assert.equal((await openVault(tokenStore)).failure, undefined)
+})
+
+test('what a session that ended meanwhile would have got is discarded', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  let discarded = 0
+  const request = async () => {
+    await tokenStore.endIf(view)
+    return brings('second', () => {
+      discarded += 1
+    })()
+  }
+  await assert.rejects(create().refresh(renewalOf(tokenStore, view, request)), { code: 'ERR_OIDC_LOGIN_REQUIRED' })
+  assert.equal(discarded, 1)
+  assert.equal(await tokenStore.open(), undefined)
+})
+
+test('a claim whose owner has died is taken over when it runs out, not earlier', async () => {
+  const { store, create, advance } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  assert.equal(await tokenStore.acquire('a dead process', view, 60_000), 'claimed')
+  let asked = 0
+  let claims = 0
+  const watched: TokenStore = {
+    ...tokenStore,
+    acquire(...args) {
+      claims += 1
+      return tokenStore.acquire(...args)
+    },
+  }
+  // Seen with the claim in it, so that there is no reason to ask for it while it lasts.
+  const renewing = create().refresh(
+    renewalOf(watched, await openVault(tokenStore), async () => {
+      asked += 1
+      return brings('second')()
+    }),
+  )
+  await wait(300)
+  assert.deepEqual([asked, claims], [0, 0])
+  advance(61)
+  assert.deepEqual((await renewing).tokens, named('second'))
+})
+
+test('a ticket that changed while the provider was asked keeps its change', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  const { ticket } = view
+  assert.ok(ticket, 'no ticket')
+  await create().refresh(
+    renewalOf(tokenStore, view, async () => {
+      await tokenStore.commit('', view, { ticket: { ...ticket, claims: { name: 'new' } } })
+      return {
+        change: now => ({ tokens: named('second'), ticket: { ...(now.ticket ?? ticket), scope: 'openid more' } }),
+        discard() {},
+      }
+    }),
+  )
+  const after = await openVault(tokenStore)
+  assert.deepEqual([after.ticket?.claims, after.ticket?.scope], [{ name: 'new' }, 'openid more'])
+})
+
+test('a save that Redis refuses is tried again in the background until it works', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  let failures = 3
+  const flaky: TokenStore = {
+    ...tokenStore,
+    async commit(owner, seen, change) {
+      if (failures > 0) {
+        failures -= 1
+        throw new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available')
+      }
+      return tokenStore.commit(owner, seen, change)
+    },
+  }
+  const refreshes = create()
+  await assert.rejects(refreshes.refresh(renewalOf(flaky, view, brings('second'))), {
+    code: 'ERR_OIDC_STORE_UNAVAILABLE',
+  })
+  await refreshes.settled()
+  assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
+})
+
+test('a save whose answer was lost is recognised as done', async () => {
+  const { store, create } = createBench()
+  const tokenStore = await signIn(store)
+  const view = await openVault(tokenStore)
+  let isFirst = true
+  let discarded = 0
+  const deaf: TokenStore = {
+    ...tokenStore,
+    async commit(owner, seen, change) {
+      const outcome = await tokenStore.commit(owner, seen, change)
+      if (!isFirst) return outcome
+      isFirst = false
+      throw new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available')
+    },
+  }
+  const refreshes = create()
+  const renewal = renewalOf(
+    deaf,
+    view,
+    brings('second', () => {
+      discarded += 1
+    }),
+  )
+  await assert.rejects(refreshes.refresh(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+  await refreshes.settled()
+  assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
+  assert.equal(discarded, 0)
+})
+
+for (const [description, theirs, discards] of [
+  ['a newer token of another process', named('of another process'), 0],
+  ['tokens that were given back', { scope: 'openid' }, 1],
+] as const) {
+  test(`${description}, found when it comes to writing, is not written over`, async () => {
+    const { store, create } = createBench()
+    const tokenStore = await signIn(store)
+    const view = await openVault(tokenStore)
+    let discarded = 0
+    const request = async () => {
+      await tokenStore.commit('', view, { tokens: theirs })
+      return brings('second', () => {
+        discarded += 1
+      })()
+    }
+    await create().refresh(renewalOf(tokenStore, view, request))
+    assert.deepEqual((await openVault(tokenStore)).tokens, theirs)
+    assert.equal(discarded, discards)
+  })
+}
