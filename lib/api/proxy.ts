@@ -1,7 +1,10 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../errors.js'
+import { getAccessToken } from '../http/access-token.js'
 import { checkOwnScript, checkSessionHandle } from '../http/csrf-header.js'
-import { contextOf, type SignedInRequest } from '../middleware/request.js'
+import { respondWithError } from '../http/error-response.js'
+import type { RequestContext } from '../http/request-context.js'
+import { contextOf } from '../http/request-state.js'
 import type { Config } from '../options/config.js'
 import { type ApiConnections, createApiConnections } from '../provider/api-connections.js'
 import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
@@ -41,7 +44,7 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
   const proxy = { config, settings, connections: createApiConnections(target), slots: createProxySlots(limits) }
   return function forward(req: Request, res: Response, next: NextFunction) {
     if (req.path !== prefix && !req.path.startsWith(`${prefix}/`)) return next()
-    let context: SignedInRequest
+    let context: RequestContext
     try {
       context = contextOf(req, config)
     } catch (error) {
@@ -49,16 +52,16 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
     }
     answer(proxy, context, req, res).catch(error => {
       // The site has responded itself, or the browser has left: there is nothing to be said, and nobody to say it to.
-      if (!res.headersSent && !res.destroyed) context.fail(error, next)
+      if (!res.headersSent && !res.destroyed) respondWithError(context, error, next)
     })
   }
 }
 
-async function answer(proxy: Proxy, context: SignedInRequest, req: Request, res: Response): Promise<void> {
+async function answer(proxy: Proxy, context: RequestContext, req: Request, res: Response): Promise<void> {
   const call = checkCall(proxy, req, res)
   const user = checkUser(context, req)
   const { wanted } = proxy.settings
-  const token = await context.accessToken(wanted)
+  const token = await getAccessToken(context, wanted)
   const outcome = await send(proxy, call, { user, token, keepsRefusal: !hasBody(call.framing) })
   if (outcome !== 'refused') return
   const renewed = await renew(context, wanted, token)
@@ -91,10 +94,10 @@ function checkCall({ config, settings }: Proxy, req: Request, res: Response): Ca
 }
 
 /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED, ERR_OIDC_SESSION_CHANGED */
-function checkUser(context: SignedInRequest, req: Request): string {
-  const { ticket, handle } = context
+function checkUser(context: RequestContext, req: Request): string {
+  const ticket = context.ticket()
   if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
-  checkSessionHandle(req, handle)
+  checkSessionHandle(req, context.handle())
   return ticket.subject
 }
 
@@ -130,9 +133,9 @@ async function send({ settings, connections, slots }: Proxy, call: Call, sending
 }
 
 /** The token that was refused, where there is no better one: the API may then say what it has to say. */
-async function renew(context: SignedInRequest, wanted: AccessTokenOptions, token: AccessToken): Promise<AccessToken> {
+async function renew(context: RequestContext, wanted: AccessTokenOptions, token: AccessToken): Promise<AccessToken> {
   try {
-    return await context.renewAccessToken(wanted, token.value)
+    return await getAccessToken(context, { ...wanted, forceRefresh: true, refused: token.value })
   } catch (error) {
     const isOver = error instanceof OidcError && error.status === 401 && error.code !== 'ERR_OIDC_ACCESS_TOKEN_EXPIRED'
     if (isOver) throw error

@@ -2,7 +2,7 @@ import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { UserInfo } from '../protocol/wire.js'
-import { isTokenRefused } from '../sign-in/authenticate.js'
+import { isTokenRefused } from '../provider/user-info-endpoint.js'
 import { keepClaims } from '../tokens/refresh-claims.js'
 
 /** Whether a fresh userinfo answer is only returned, or also kept. */

@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { NextFunction } from 'express'
 import { OidcError } from '../errors.js'
 import { publicPath } from '../options/config.js'
-import { pageAskedFor } from '../sign-in/login.js'
-import { isSilentRefusal } from '../sign-in/refused-sign-in.js'
+import { isSilentRefusal } from '../protocol/provider-error.js'
 import { isFrame, prefersHtml } from './fetch-metadata.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import type { RequestContext } from './request-context.js'
 import { setPrivateHeaders } from './response.js'
-import { returnToOf } from './return-to.js'
+import { pageAskedFor, returnToOf } from './return-to.js'
 
 /** Characters of an address in a header. */
 const longestHeaderAddress = 1000
@@ -134,7 +133,9 @@ function signInAddress(context: RequestContext, error: OidcError): string | unde
   const { config } = context.services
   if (config.routes.login === false || error.status === 403) return undefined
   // A page within a frame has to be come back to by way of the page around it.
-  const wanted = isFrame(context.req) ? returnToOf(config, context.req.headers.referer) : pageAskedFor(context)
+  const wanted = isFrame(context.req)
+    ? returnToOf(config, context.req.headers.referer)
+    : pageAskedFor(context.req, config)
   const retry = cookieCodes.includes(error.code) && { retry: '1' }
   const query = new URLSearchParams({ returnTo: error.returnTo ?? wanted, ...retry })
   return `${publicPath(config, config.routes.login)}?${query}`

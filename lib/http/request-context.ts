@@ -106,6 +106,12 @@ export class RequestContext {
     }
   }
 
+  /** Names the session in lists of sessions; `undefined` when no user is signed in. */
+  handle(): string | undefined {
+    const { record, services } = this
+    return record === undefined || this.ticket() === undefined ? undefined : services.store.handleOf(record.id)
+  }
+
   /** The tokens, read now; `undefined` when the session has ended meanwhile. */
   async readTokens(): Promise<Tokens | undefined> {
     const id = this.#successor ?? this.record?.id

@@ -1,4 +1,7 @@
 import type { Request } from 'express'
+import { OidcError } from '../errors.js'
+import type { Config } from '../options/config.js'
+import { varyByCookie } from './cookies.js'
 import type { RequestContext } from './request-context.js'
 
 /**
@@ -9,9 +12,9 @@ export class RequestState {
   context: RequestContext | undefined
   /** Of other instances of the middleware that this request has passed before. */
   others: readonly RequestContext[] | undefined
-  /** `req.oidc`, once somebody has read it. */
+  /** `req.oidc`, once it was read. */
   oidc: unknown
-  /** Brings the session about; waits for somebody who wants it. */
+  /** Creates `req.session` on first access. */
   attachSession: (() => void) | undefined
   sessionID: Request['sessionID'] | undefined
   sessionStore: Request['sessionStore'] | undefined
@@ -21,13 +24,40 @@ const key = Symbol('express-hybrid-oidc')
 
 type RequestWithState = object & { [key]?: RequestState }
 
-/** The notes about a request, new ones where there are none. */
+/** The state of a request, created where there is none. */
 export function requestState(req: RequestWithState): RequestState {
   req[key] ??= new RequestState()
   return req[key]
 }
 
-/** The notes about a request, if there are any. */
+/** The state of a request, if there is any. */
 export function findRequestState(req: RequestWithState): RequestState | undefined {
   return req[key]
+}
+
+/**
+ * The context of a request, for guards and proxies. What they decide depends on the cookie.
+ *
+ * @param config - of the instance that is meant. Left out: the one instance the request has passed
+ * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES
+ */
+export function contextOf(req: Request, config?: Config): RequestContext {
+  const state = findRequestState(req)
+  if (config === undefined && state?.others !== undefined) {
+    throw new OidcError(
+      'ERR_OIDC_SEVERAL_INSTANCES',
+      'this request has passed two instances of openIdConnect: use the guards of one, such as oidc.requiresAuth()',
+    )
+  }
+  const passed = [state?.context, ...(state?.others ?? [])].filter(context => context !== undefined)
+  const context = config === undefined ? passed[0] : passed.find(({ services }) => services.config === config)
+  if (context === undefined) {
+    const message =
+      config === undefined
+        ? 'mount openIdConnect with app.use() before the routes it protects'
+        : 'mount the instance a guard belongs to before the routes it protects'
+    throw new OidcError('ERR_OIDC_NOT_MOUNTED', message)
+  }
+  varyByCookie(context.res)
+  return context
 }

@@ -1,5 +1,7 @@
+import type { Request } from 'express'
 import { type Config, publicPath } from '../options/config.js'
 import { parseReturnTo } from '../protocol/return-to.js'
+import { isFrame, isNavigation } from './fetch-metadata.js'
 
 /**
  * Where a person may land after a sign-in or a sign-out: a page of this site, and none of our own routes, which are stations on the
@@ -31,4 +33,10 @@ export function returnToInHead(config: Config, path: string): string {
 function isOurs(config: Config, path: string): boolean {
   const { pathname } = new URL(path, config.baseUrl)
   return Object.values(config.routes).some(route => route !== false && publicPath(config, route) === pathname)
+}
+
+/** The page a user who is not signed in wanted. A script's call and a posted form have no page of their own: the one they came from has to do. */
+export function pageAskedFor(req: Request, config: Config): string {
+  const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
+  return returnToOf(config, isPage ? req.originalUrl : req.headers.referer)
 }

@@ -1,7 +1,11 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../errors.js'
+import { respondWithError } from '../http/error-response.js'
 import { isNavigation } from '../http/fetch-metadata.js'
-import type { Config } from '../options/config.js'
+import type { RequestContext } from '../http/request-context.js'
+import { contextOf } from '../http/request-state.js'
+import { type Config, epochSeconds } from '../options/config.js'
+import { reauthenticate, startLogin } from '../sign-in/login.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
 import {
   type AuthenticationRequirement,
@@ -12,10 +16,9 @@ import {
 } from '../sign-in/step-up.js'
 import type { Ticket } from '../store/ticket.js'
 import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-rules.js'
-import { contextOf, type SignedInRequest } from './request.js'
 
 /** Decides about a signed-in request: nothing, or what is lacking. */
-type Check = (context: SignedInRequest, ticket: Ticket) => Challenge | undefined
+type Check = (ticket: Ticket, config: Config) => Challenge | undefined
 
 /** What a person is asked for who lacks a scope. */
 export interface ScopeRequirement {
@@ -60,13 +63,14 @@ export function createGuards(config?: Config): Guards {
   return {
     requiresAuth(given = {}) {
       const requirement = readRequirement(given)
-      const check: Check = ({ time }, ticket) => findChallenge(ticket, requirement, time)
+      const check: Check = (ticket, { now, clockTolerance }) =>
+        findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
       return guard(config, check, challengeFor(requirement))
     },
     requiresClaim(givenName, givenValue) {
       const { name, values } = readClaim(givenName, givenValue)
-      return guard(config, ({ user }) => {
-        const claim = user !== undefined && Object.hasOwn(user, name) ? user[name] : undefined
+      return guard(config, ({ claims }) => {
+        const claim = Object.hasOwn(claims, name) ? claims[name] : undefined
         const found: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
         if (values.some(value => found.includes(value))) return undefined
         const message = `the claim "${name}" does not have the value this route requires`
@@ -75,7 +79,7 @@ export function createGuards(config?: Config): Guards {
     },
     requiresScope(scope, options = {}) {
       const { words, ask } = readScope(scope, options)
-      const check: Check = (_context, ticket) => findMissingScope(ticket, words, ask)
+      const check: Check = ticket => findMissingScope(ticket, words, ask)
       return guard(config, check, ask ? { scope: words.join(' ') } : {})
     },
   }
@@ -110,22 +114,22 @@ export function requiresScope(scope: string, options?: ScopeRequirement): Reques
 /** @param first - what a user who is not signed in at all is asked for */
 function guard(config: Config | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
   return function requireSignIn(req: Request, _res: Response, next: NextFunction) {
-    let context: SignedInRequest
+    let context: RequestContext
     try {
       context = contextOf(req, config)
     } catch (error) {
       return next(error)
     }
-    const fail = (error: unknown) => context.fail(error, next)
-    const { ticket } = context
+    const fail = (error: unknown) => respondWithError(context, error, next)
+    const ticket = context.ticket()
     if (ticket === undefined) {
-      if (isNavigation(req)) context.login(first).catch(fail)
+      if (isNavigation(req)) startLogin(context, first).catch(fail)
       else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in'))
       return
     }
-    const challenge = check(context, ticket)
+    const challenge = check(ticket, context.services.config)
     if (challenge === undefined) next()
-    else if (challenge.login !== undefined && isNavigation(req)) context.reauthenticate(challenge.login).catch(fail)
+    else if (challenge.login !== undefined && isNavigation(req)) reauthenticate(context, challenge.login).catch(fail)
     else fail(challenge.error)
   }
 }

@@ -1,21 +1,18 @@
-import type { NextFunction, Request } from 'express'
+import type { Request } from 'express'
 import { type ApiFetchOptions, fetchApi } from '../api/api-fetch.js'
 import { fetchUserInfo, type UserInfoOptions } from '../api/user-info.js'
 import { OidcError } from '../errors.js'
+import { getAccessToken, withChallenge } from '../http/access-token.js'
 import { varyByCookie } from '../http/cookies.js'
-import { addChallenge, respondWithError } from '../http/error-response.js'
 import type { RequestContext } from '../http/request-context.js'
 import { createRequestProperties } from '../http/request-properties.js'
 import { findRequestState, requestState } from '../http/request-state.js'
-import { type Config, epochSeconds } from '../options/config.js'
 import type { UserInfo } from '../protocol/wire.js'
 import { startLogin } from '../sign-in/login.js'
-import { withHint } from '../sign-in/login-hint.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
-import type { StepUpClock } from '../sign-in/step-up.js'
 import { endSignIn, type LogoutOptions } from '../sign-out/logout.js'
-import type { Ticket, Tokens } from '../store/ticket.js'
-import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from '../tokens/access-tokens.js'
+import type { Tokens } from '../store/ticket.js'
+import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
 import type { ExchangeOptions } from '../tokens/token-exchange.js'
 import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUserInfo } from './argument-rules.js'
 
@@ -84,146 +81,81 @@ export interface OidcRequest {
   logout(options?: LogoutOptions): Promise<void>
 }
 
-/** The ticket's face. One per request, made on first access. */
+/** Implements `req.oidc`. One per request, made on first access. */
 export class SignedInRequest implements OidcRequest {
-  readonly #visit: RequestContext
+  readonly #context: RequestContext
 
   constructor(context: RequestContext) {
-    this.#visit = context
+    this.#context = context
     varyByCookie(context.res)
   }
 
   get isAuthenticated(): boolean {
-    return this.#visit.ticket() !== undefined
+    return this.#context.ticket() !== undefined
   }
 
   get user(): OidcUser | undefined {
-    return this.#visit.ticket()?.claims as OidcUser | undefined
+    return this.#context.ticket()?.claims as OidcUser | undefined
   }
 
   get sid(): string | undefined {
-    return this.#visit.ticket()?.sid
+    return this.#context.ticket()?.sid
   }
 
   get handle(): string | undefined {
-    const { record, services } = this.#visit
-    return record === undefined || !this.isAuthenticated ? undefined : services.store.handleOf(record.id)
-  }
-
-  /** @internal For guards that look closer. */
-  get ticket(): Ticket | undefined {
-    return this.#visit.ticket()
-  }
-
-  /** @internal For guards that look at the age of a sign-in. */
-  get time(): StepUpClock {
-    const { config } = this.#visit.services
-    return { now: epochSeconds(config), clockTolerance: config.clockTolerance }
-  }
-
-  /** @internal Sends the person who is signed in to the provider for more, and back. */
-  async reauthenticate(options: LoginOptions): Promise<void> {
-    return startLogin(this.#visit, await withHint(this.#visit, options))
+    return this.#context.handle()
   }
 
   async accessToken(options?: AccessTokenOptions): Promise<AccessToken> {
-    return this.#accessToken(readAccessToken(options))
-  }
-
-  /** @internal Another token than the one an API has refused. */
-  renewAccessToken(options: AccessTokenOptions, refused: string): Promise<AccessToken> {
-    return this.#accessToken({ ...options, forceRefresh: true, refused })
+    return getAccessToken(this.#context, readAccessToken(options))
   }
 
   async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
-    return this.#run(() => fetchApi(this.#visit, url, init, readFetch(url, init, options)))
+    return withChallenge(this.#context, () => fetchApi(this.#context, url, init, readFetch(url, init, options)))
   }
 
   async exchange(options: ExchangeOptions): Promise<AccessToken> {
     const read = readExchange(options)
     const { value } = await this.accessToken()
-    return this.#visit.services.exchanges.exchange(value, read)
+    return this.#context.services.exchanges.exchange(value, read)
   }
 
   async revokeTokens(): Promise<void> {
-    const { revocations, store } = this.#visit.services
-    await this.#run(() => revocations.revoke(store.vault(this.#visit.signedIn().id)))
+    const { revocations, store } = this.#context.services
+    await withChallenge(this.#context, () => revocations.revoke(store.vault(this.#context.signedIn().id)))
   }
 
   async idToken(): Promise<string | undefined> {
-    return (await this.#run(() => this.#tokens())).idToken
+    return (await withChallenge(this.#context, () => this.#tokens())).idToken
   }
 
   async userInfo(options?: UserInfoOptions): Promise<UserInfo> {
-    return this.#run(() => fetchUserInfo(this.#visit, readUserInfo(options)))
+    return withChallenge(this.#context, () => fetchUserInfo(this.#context, readUserInfo(options)))
   }
 
   async login(options?: LoginOptions): Promise<void> {
-    return startLogin(this.#visit, readLogin(options))
+    return startLogin(this.#context, readLogin(options))
   }
 
   async logout(options?: LogoutOptions): Promise<void> {
-    return endSignIn(this.#visit, readLogout(options))
-  }
-
-  /** @internal Answers with an error the way all our routes do. */
-  fail(error: unknown, next: NextFunction): void {
-    respondWithError(this.#visit, error, next)
-  }
-
-  async #accessToken(options: AccessTokenRequest): Promise<AccessToken> {
-    return this.#run(() => this.#visit.whileSignedIn(id => this.#visit.services.accessTokens.get(id, options)))
-  }
-
-  /** An error that the site's own handler answers with says where to sign in, too. */
-  async #run<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      addChallenge(this.#visit, error)
-      throw error
-    }
+    return endSignIn(this.#context, readLogout(options))
   }
 
   async #tokens(): Promise<Tokens> {
-    this.#visit.signedIn()
-    const tokens = await this.#visit.readTokens()
+    this.#context.signedIn()
+    const tokens = await this.#context.readTokens()
     if (tokens === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
     return tokens
   }
 }
 
-/**
- * The context of a request, as the guards see it.
- *
- * @param config - of the instance that is meant. Left out: the one instance the request has passed
- * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES
- */
-export function contextOf(req: Request, config?: Config): SignedInRequest {
-  const notes = findRequestState(req)
-  if (config !== undefined) {
-    const context = [notes?.context, ...(notes?.others ?? [])].find(candidate => candidate?.services.config === config)
-    if (context !== undefined && context !== notes?.context) return new SignedInRequest(context)
-    if (context === undefined)
-      throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount the instance a guard belongs to before the routes it protects')
-  } else if (notes?.others !== undefined) {
-    throw new OidcError(
-      'ERR_OIDC_SEVERAL_INSTANCES',
-      'this request has passed two instances of openIdConnect: use the guards of one, such as oidc.requiresAuth()',
-    )
-  }
-  const context: unknown = req.oidc
-  if (context instanceof SignedInRequest) return context
-  throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'mount openIdConnect with app.use() before the routes it protects')
-}
-
 const defineAccessor = createRequestProperties({
   oidc: {
     get(this: Request) {
-      const notes = findRequestState(this)
-      if (notes?.context === undefined) return undefined
-      notes.oidc ??= new SignedInRequest(notes.context)
-      return notes.oidc
+      const state = findRequestState(this)
+      if (state?.context === undefined) return undefined
+      state.oidc ??= new SignedInRequest(state.context)
+      return state.oidc
     },
   },
 })
@@ -231,10 +163,10 @@ const defineAccessor = createRequestProperties({
 /** Defines `req.oidc`, to be made on first access. */
 export function defineContext(req: Request, context: RequestContext): void {
   defineAccessor(req)
-  const notes = requestState(req)
-  const { context: earlier, others = [] } = notes
+  const state = requestState(req)
+  const { context: earlier, others = [] } = state
   // `req.oidc` is that of the instance that came last; guards of an earlier one still find theirs.
-  if (earlier !== undefined && earlier.services.config !== context.services.config) notes.others = [...others, earlier]
-  notes.context = context
-  notes.oidc = undefined
+  if (earlier !== undefined && earlier.services.config !== context.services.config) state.others = [...others, earlier]
+  state.context = context
+  state.oidc = undefined
 }

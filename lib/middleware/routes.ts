@@ -4,6 +4,7 @@ import { respondWithError } from '../http/error-response.js'
 import { isFetchedAhead } from '../http/fetch-metadata.js'
 import type { RequestContext } from '../http/request-context.js'
 import { setPrivateHeaders } from '../http/response.js'
+import { callbackMethods, type RouteMethods, wrongMethod } from '../http/route-methods.js'
 import type { Config, Routes } from '../options/config.js'
 import { callback } from '../sign-in/callback.js'
 import { login } from '../sign-in/login.js'
@@ -13,7 +14,6 @@ import { logout } from '../sign-out/logout.js'
 import { logoutCallback } from '../sign-out/logout-callback.js'
 import { refuseProvider } from '../sign-out/provider-response.js'
 import { checkSession } from '../sign-out/session-management.js'
-import { callbackMethods, type RouteMethods, wrongMethod } from './route-methods.js'
 
 /** One of our own routes. */
 export interface Route extends RouteMethods {

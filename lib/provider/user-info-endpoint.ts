@@ -56,3 +56,8 @@ function refuseSignature(error: unknown): never {
   if (!(error instanceof OidcError) || !error.code.startsWith('ERR_OIDC_ID_TOKEN_')) throw error
   throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the signed userinfo answer cannot be verified', { cause: error })
 }
+
+/** Whether the provider does not take the access token any more, rather than having trouble of its own. */
+export function isTokenRefused(error: unknown): boolean {
+  return error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401
+}

@@ -12,6 +12,7 @@ import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
+import { isTokenRefused } from '../provider/user-info-endpoint.js'
 import { refusedSignIn } from './refused-sign-in.js'
 
 /** What the provider told us about the person, over both channels, after every check. */
@@ -122,11 +123,6 @@ async function fetchEarlyUserInfo(
     if (isTokenRefused(error)) return undefined
     throw error
   }
-}
-
-/** Whether the provider does not take the access token any more, rather than having trouble of its own. */
-export function isTokenRefused(error: unknown): boolean {
-  return error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401
 }
 
 /** Steps 6, left half, and 7. */

@@ -1,9 +1,10 @@
 import type { ActiveTransaction } from '../http/transaction-state.js'
 import { type Config, epochSeconds } from '../options/config.js'
-import { type AuthenticationClaims, keepAuthentication } from '../protocol/claims.js'
+import { keepAuthentication } from '../protocol/claims.js'
 import { grantedScope } from '../protocol/granted-scope.js'
-import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import type { IdTokenClaims } from '../protocol/wire.js'
 import type { Ticket, Tokens } from '../store/ticket.js'
+import { accessTokenFields } from '../tokens/access-token-fields.js'
 import type { AuthenticationResult } from './authenticate.js'
 
 /** The tokens as they are kept: those of the token endpoint; an access token of the front channel is not kept. */
@@ -20,26 +21,6 @@ export function buildTokens(
     idToken,
     ...accessTokenFields(config, tokens, granted),
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
-  }
-}
-
-/**
- * An access token as it is kept. A life of no length is taken for one that is not known: a provider does not hand out what is void.
- *
- * @param scope - what was granted, see {@link grantedScope}
- */
-export function accessTokenFields(
-  config: Pick<Config, 'now'>,
-  { access_token, token_type, expires_in = 0 }: TokenResponse,
-  scope: string,
-) {
-  const issuedAt = epochSeconds(config)
-  return {
-    accessToken: access_token,
-    tokenType: token_type,
-    scope,
-    issuedAt,
-    ...(expires_in > 0 && { expiresAt: issuedAt + Math.floor(expires_in) }),
   }
 }
 
@@ -72,19 +53,5 @@ export function buildTicket(
     ...(sessionState !== undefined && { sessionState }),
     ...(requestedScope !== undefined && { requestedScope }),
     ...(requestedMaxAge !== undefined && { requestedMaxAge }),
-  }
-}
-
-/**
- * How and when the user signed in. It is kept from the ID Token of the sign-in: the one at hand may have come with refreshed tokens, where
- * nobody has signed in. OpenID Connect Core 1.0 section 12.2.
- */
-export function authenticationOf({ acr, amr, authTime, claims }: Ticket): AuthenticationClaims {
-  // A session of an earlier version has its `amr` among the claims alone.
-  const methods = amr ?? claims.amr
-  return {
-    ...(acr !== undefined && { acr }),
-    ...(methods !== undefined && { amr: methods }),
-    ...(authTime !== undefined && { auth_time: authTime }),
   }
 }

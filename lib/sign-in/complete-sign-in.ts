@@ -3,6 +3,7 @@ import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import { type BrowserBinding, transactionLifetime } from '../http/transaction-cookie.js'
 import type { ActiveTransaction } from '../http/transaction-state.js'
+import { describeBrowser } from '../http/user-agent.js'
 import { publicPath } from '../options/config.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
@@ -13,7 +14,6 @@ import type { SessionSummary } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
 import { fingerprintedOf } from './response-use.js'
-import { describeBrowser } from './user-agent.js'
 
 /** A response of the provider on its way to a session. */
 export interface PendingSignIn {

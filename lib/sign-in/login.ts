@@ -1,10 +1,10 @@
 import { attemptOf, publish } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
-import { isFrame, isNavigation } from '../http/fetch-metadata.js'
+import { isNavigation } from '../http/fetch-metadata.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
-import { readReturnTo, returnToOf } from '../http/return-to.js'
+import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
 import type { TransactionInput } from '../http/transaction-state.js'
 import {
   type AuthorizationParams,
@@ -13,6 +13,7 @@ import {
 } from '../protocol/authorization-request.js'
 import { buildCodeChallenge } from '../protocol/pkce.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
+import { withHint } from './login-hint.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
 import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
 
@@ -42,7 +43,7 @@ export async function startLogin(context: RequestContext, options: LoginOptions)
   const sessionId = context.record?.id ?? services.sessionBinding.idOf(req)
   const subject = context.ticket()?.subject
   await leave(context, {
-    returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context),
+    returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context.req, config),
     ...(options.scope !== undefined && { extraScope: options.scope }),
     ...(Object.keys(params).length > 0 && { params }),
     ...(rounds > 0 && { rounds }),
@@ -103,10 +104,7 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
   sendToProvider(res, { location, endpoint, title: 'Signing in', button: 'Sign in' })
 }
 
-/**
- * The page a signed-out visitor wanted. A script's call and a posted form have no page of their own: the one they came from has to do.
- */
-export function pageAskedFor({ req, services: { config } }: RequestContext): string {
-  const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
-  return returnToOf(config, isPage ? req.originalUrl : req.headers.referer)
+/** Sends a user who is signed in to the provider for more, and back. */
+export async function reauthenticate(context: RequestContext, options: LoginOptions): Promise<void> {
+  return startLogin(context, await withHint(context, options))
 }

@@ -1,18 +1,10 @@
 import { OidcError, type ProviderError } from '../errors.js'
 import type { ActiveTransaction } from '../http/transaction-state.js'
 import type { Config } from '../options/config.js'
-import { formatProviderError } from '../protocol/provider-error.js'
-
-/** Answers to `prompt=none`, which a site asks for in order to get them. OpenID Connect Core 1.0 section 3.1.2.6. */
-const expected = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
+import { formatProviderError, isSilentRefusal } from '../protocol/provider-error.js'
 
 /** Answers of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
 const refusedTypes = ['unauthorized_client', 'unsupported_response_type']
-
-/** Whether the provider refused a sign-in that was asked for with `prompt=none`, because a page would be needed. */
-export function isSilentRefusal(providerError: ProviderError | undefined): boolean {
-  return providerError !== undefined && expected.includes(providerError.error)
-}
 
 /** The error of a response that is not a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
 export function refusedSignIn(

@@ -1,6 +1,6 @@
 import { attemptsRemembered } from '../http/transaction-cookie.js'
+import { userAgentOf } from '../http/user-agent.js'
 import type { Config } from '../options/config.js'
-import { userAgentOf } from '../sign-in/user-agent.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
 import type { RecordStore } from '../store/store.js'
 import type { SessionSummary } from '../store/ticket.js'

@@ -121,9 +121,8 @@ export interface RecordStore extends Loader, SessionEnder {
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
 export function createRecordStore(settings: RecordStoreSettings): RecordStore {
-  const { secrets, prefix = 'oidc:', timeout, cookie } = settings
-  const idle = Math.floor(settings.idle)
-  const absolute = Math.floor(settings.absolute)
+  const { secrets, prefix = 'oidc:', timeout, cookie, log } = settings
+  const [idle, absolute] = [Math.floor(settings.idle), Math.floor(settings.absolute)]
   const now = () => Math.floor(settings.now().getTime() / 1000)
   const sealer = createSealer(secrets, settings.realm)
   const redisKeys = createRedisKeys(prefix, sealer)
@@ -139,7 +138,6 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     return { existed, summary, tokens }
   }
 
-  const { log } = settings
   const successors = createSuccessors(backend, redisKeys, sealer)
   const loader = createLoader({ backend, redisKeys, sealer, idle, now, log, endRecord })
   const successorOf = successors.of

@@ -4,9 +4,9 @@ import { buildClaims, keepAuthentication } from '../protocol/claims.js'
 import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
-import { authenticationOf } from '../sign-in/build-ticket.js'
 import type { Ticket, Tokens } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
+import { authenticationOf } from './authentication-claims.js'
 
 /** News about the person that arrived after the sign-in. */
 interface News {

@@ -3,9 +3,9 @@ import { type Config, epochSeconds, type Services } from '../options/config.js'
 import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
-import { accessTokenFields } from '../sign-in/build-ticket.js'
 import type { OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
 import type { StoredTokens, TokenChange } from '../store/token-store.js'
+import { accessTokenFields } from './access-token-fields.js'
 
 /** Access tokens for other purposes that are kept for one session, at most. */
 const MOST_OTHERS = 10

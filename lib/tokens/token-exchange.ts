@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { epochSeconds, type Services } from '../options/config.js'
 import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
-import { accessTokenFields } from '../sign-in/build-ticket.js'
+import { accessTokenFields } from './access-token-fields.js'
 import type { AccessToken } from './access-tokens.js'
 import { createSingleFlight } from './single-flight.js'
 import { createTokenCache } from './token-cache.js'

@@ -19,7 +19,7 @@ import { applyMutant, findMutants, type Mutant, sample } from './mutants.js'
 import { readSourceFiles, type SourceFile } from './source-file.js'
 
 /**
- * `npm run test:mutation [-- --sample 60] [-- part of a path …]`: changes lib/protocol and lib/handlers in small ways, one at a time, in
+ * `npm run test:mutation [-- --sample 60] [-- part of a path …]`: changes lib/protocol and the rooms that serve requests in small ways, one at a time, in
  * copies of the tree, and runs the tests that come by the changed place, quickest first. A change no test notices is a survivor. Ends
  * badly when the share of noticed changes falls below the gate.
  */
@@ -54,7 +54,7 @@ const accepted = JSON.parse(readFileSync(new URL('./accepted-mutants.json', impo
 function collectJobs(filters: readonly string[]): Job[] {
   const sources = readSourceFiles(join(repository, 'lib'))
   return sources
-    .filter(({ name }) => /^(protocol|handlers)\//.test(name))
+    .filter(({ name }) => /^protocol\//.test(name) || servesRequests(name))
     .filter(({ name }) => filters.length === 0 || filters.some(filter => `lib/${name}`.includes(filter)))
     .flatMap(({ name, text }) => {
       const tests = testsOf(name, sources)
@@ -64,6 +64,11 @@ function collectJobs(filters: readonly string[]): Job[] {
     })
 }
 
+/** The rooms that are tested as a site. */
+function servesRequests(name: string): boolean {
+  return /^(middleware|sign-in|sign-out|session|tokens|api|http)\//.test(name)
+}
+
 function isAccepted(name: string, { kind, original }: Mutant): boolean {
   return accepted.some(entry => entry.file === name && entry.kind === kind && entry.original === original)
 }
@@ -71,10 +76,19 @@ function isAccepted(name: string, { kind, original }: Mutant): boolean {
 /** Its own test, or, where there is none, those of the files that use it. Handlers are tested as a site. */
 function testsOf(name: string, sources: readonly SourceFile[]): readonly string[] {
   const own = testOf(name)
-  if (name.startsWith('handlers/')) {
-    const folders = ['handlers', 'attacks', 'logout', 'tokens', 'conformance', 'sessions', 'diagnostics'].flatMap(
-      testsIn,
-    )
+  if (servesRequests(name)) {
+    const folders = [
+      'middleware',
+      'sign-in',
+      'http',
+      'attacks',
+      'sign-out',
+      'tokens',
+      'api',
+      'conformance',
+      'session',
+      'diagnostics',
+    ].flatMap(testsIn)
     return [...new Set([...[own].filter(exists), ...likely(name), ...folders])]
   }
   if (exists(own)) return [own]
@@ -93,12 +107,7 @@ function testOf(name: string): string {
 
 /** Tests most likely to notice come first: it is the first failure that ends the run of a mutant. */
 function likely(name: string): string[] {
-  const folder = /logout|sign-out|end-session|session-management|provider-request/.test(name)
-    ? 'logout'
-    : /token|refresh|renewal|api|proxy|step-up|scope/.test(name)
-      ? 'tokens'
-      : undefined
-  return folder === undefined ? [] : testsIn(folder)
+  return testsIn(name.split('/')[0] ?? '')
 }
 
 function exists(file: string): boolean {
