@@ -138,24 +138,13 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     return { existed, summary, tokens }
   }
 
+  const shared = { backend, redisKeys, sealer, idle, now }
   const successors = createSuccessors(backend, redisKeys, sealer)
-  const loader = createLoader({ backend, redisKeys, sealer, idle, now, log, endRecord })
+  const loader = createLoader({ ...shared, log, endRecord })
   const successorOf = successors.of
-  const save = createSessionSaver({ backend, sealer, redisKeys, idle, absolute, timeout, now, successorOf })
+  const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
   const { load } = loader
-  const signIn = createSignIn({
-    backend,
-    sealer,
-    redisKeys,
-    index,
-    idle,
-    absolute,
-    now,
-    load,
-    endRecord,
-    successors,
-    save,
-  })
+  const signIn = createSignIn({ ...shared, index, absolute, load, endRecord, successors, save })
   const client = createStoreClient(backend, redisKeys, sealer, async key => (await endRecord(key)).existed)
 
   return {
@@ -186,7 +175,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     isConsumed: (purpose, value) => backend.isConsumed(redisKeys.consumed(purpose, value)),
     usedResponses: createUsedResponses(backend, redisKeys, sealer),
     transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
-    browserSessions: createBrowserSessions({ backend, redisKeys, sealer, clock, idle, now }),
+    browserSessions: createBrowserSessions({ ...shared, clock }),
     sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
     startTime: clock.earliest,
     ping: () => backend.ping(),
