@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createRecordStore, type RecordStore } from '../../lib/store/store.js'
+import { createRecordStore, type RecordStore, type SignInInput } from '../../lib/store/store.js'
 import { issuer, sealingSecret, ticket, tokens } from '../store/fixtures.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { scale } from './scale.js'
@@ -97,12 +97,12 @@ class World {
     if (attempt === undefined) return
     const { startedAt, logoutsBefore } = attempt
     const signedInAt = Math.floor(Date.now() / 1000) + moved
-    const input = {
+    const input: SignInInput = {
       ticket: ticket({ subject: this.#name, sid: this.#name, signedInAt, expiresAt: signedInAt + absolute }),
       tokens: tokens(),
       previous: [],
       keep: [],
-      moment: { startedAt, grantedAt: 0 },
+      time: { startedAt, grantedAt: 0 },
     }
     const outcome = await store.signIn(input).catch((error: { code?: string }) => ({ code: error.code }))
     if (logoutsBefore < this.#logouts) {
