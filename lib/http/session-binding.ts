@@ -1,11 +1,11 @@
 import type { Request, Response } from 'express'
 import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
-import type { SessionSummary, Ticket, Tokens } from '../store/ticket.js'
+import type { KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
 
 /** A sign-in that passed every check, ready to be kept. */
 export interface SignIn {
   readonly ticket: Ticket
-  readonly tokens: Tokens
+  readonly tokens: KeptTokens
   /** Sessions this browser had before, newest first. All of them end. */
   readonly previous: readonly string[]
   readonly time: SignInTime

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { type Config, publicPath, redirectUri, type Services } from '../options/config.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import {
+  deriveProofSecret,
   deriveSecrets,
   fingerprint,
   joinTransaction,
@@ -22,6 +24,8 @@ export interface ActiveTransaction extends Transaction {
   readonly codeVerifier: string
   readonly redirectUri: string
   readonly pkce: boolean
+  /** Of the key that the tokens are bound to; see {@link proofKeyOf}. */
+  readonly proofSecret?: string
   /** The whole scope that was asked for. */
   readonly scope: string
 }
@@ -29,7 +33,7 @@ export interface ActiveTransaction extends Transaction {
 /** What a new transaction is about; its secrets and its binding are made here. */
 export type TransactionInput = Omit<
   Transaction,
-  'id' | 'seed' | 'binding' | 'settings' | 'createdAt' | 'startedAt' | 'pkce'
+  'id' | 'seed' | 'binding' | 'settings' | 'createdAt' | 'startedAt' | 'pkce' | 'proofAlgorithm'
 >
 
 /** The attempts to sign in, which travel in `state`, sealed. */
@@ -69,6 +73,7 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
     return {
       ...transaction,
       ...deriveSecrets(transaction, binding.id),
+      ...(transaction.proofAlgorithm && { proofSecret: deriveProofSecret(transaction, binding.id) }),
       state,
       redirectUri: redirectUri(config),
       pkce: transaction.pkce !== false,
@@ -83,6 +88,7 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
       const transaction: Transaction = {
         ...input,
         ...(!config.pkce && { pkce: false }),
+        ...(config.proofAlgorithm && { proofAlgorithm: config.proofAlgorithm }),
         id: randomText(9),
         seed: randomText(16),
         binding: fingerprint(binding.id),
@@ -104,6 +110,19 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
       return joinTransaction(id, core, parked === undefined ? z : JSON.parse(parked))
     },
   }
+}
+
+/**
+ * The key that the tokens of this sign-in are bound to: the same one at its start and at its end, in whichever process. `undefined`: they are
+ * bearer tokens. It is the transaction that counts, so that a sign-in ends as it began.
+ */
+export async function proofKeyOf({
+  proofAlgorithm,
+  proofSecret,
+}: Pick<ActiveTransaction, 'proofAlgorithm' | 'proofSecret'>): Promise<ProofKey | undefined> {
+  if (proofAlgorithm === undefined || proofSecret === undefined) return undefined
+  const { deriveProofKey } = await import('../protocol/dpop.js')
+  return deriveProofKey(proofAlgorithm, Buffer.from(proofSecret, 'base64url'))
 }
 
 /** What remains where there is no room, the least important first: the query of the page, what a restart would ask for, the page. */

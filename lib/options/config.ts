@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
 import type { RecordStore } from '../store/store.js'
@@ -55,6 +56,8 @@ export interface Config {
   readonly responseMode: ResponseMode
   /** Whether codes are protected by PKCE besides the nonce. */
   readonly pkce: boolean
+  /** What binds tokens to a key of their session. `undefined`: they are bearer tokens. */
+  readonly proofAlgorithm: ProofAlgorithm | undefined
   readonly scope: string
   readonly authorizationParams: AuthorizationParams
   readonly userInfo: UserInfoPlan

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ENDPOINTS } from '../protocol/metadata.js'
+import { PROOF_ALGORITHMS } from '../protocol/proof-algorithms.js'
 import { describe, object, objectOr, type RulesFor } from '../validation/object-rule.js'
 import { type AnyFunction, boolean, list, method, oneOf, type Rule, wholeNumber } from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
@@ -114,3 +115,12 @@ export const sessionOrFalse = objectOr(
 )
 
 export const userInfoOrBoolean = objectOr('true, false or an object', value => typeof value === 'boolean', userInfo)
+
+const dpop = object({
+  algorithm: describe(oneOf(...PROOF_ALGORITHMS), {
+    text: 'what proofs are signed with; `EdDSA` and `Ed25519` are two names of one algorithm',
+    default: '`ES256`',
+  }),
+})
+
+export const dpopOrBoolean = objectOr('true, false or an object', value => typeof value === 'boolean', dpop)

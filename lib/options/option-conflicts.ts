@@ -1,4 +1,4 @@
-import { returnsAccessToken, returnsIdToken } from '../protocol/response-type.js'
+import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
 import { refuse } from '../validation/place.js'
 import { checkPkce } from './client-options.js'
 import type { Routes } from './config.js'
@@ -8,6 +8,7 @@ import type { ReadOptions } from './option-descriptions.js'
 export function checkConflicts(options: ReadOptions): void {
   checkFlow(options)
   checkPkce(options)
+  checkDpop(options)
   checkCredentials(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: nothing is fetched where metadata is')
@@ -20,6 +21,15 @@ function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: R
     refuse(
       `userInfo.token "front-channel" needs a responseType with "token", but responseType is "${responseType}": leave userInfo.token out`,
     )
+}
+
+/** An access token of the front channel, and one that a script has, is bound to no key of ours. RFC 9449 section 5. */
+function checkDpop({ dpop = false, responseType = 'code id_token', routes }: ReadOptions): void {
+  if (dpop === false) return
+  if (!returnsCode(responseType) || returnsAccessToken(responseType))
+    refuse(`dpop cannot bind the tokens of responseType "${responseType}"; use "code" or "code id_token"`)
+  if (typeof routes?.token === 'string')
+    refuse('routes.token hands out tokens that scripts cannot use with dpop: leave it out, and use oidc.proxy')
 }
 
 /** RFC 7518 section 3.2: a key as long as the hash, or longer. */

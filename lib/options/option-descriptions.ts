@@ -52,6 +52,10 @@ export const optionsRule = object({
     text: '`false` for a provider that refuses `code_verifier`; needs a secret or a key',
     default: '`true`',
   }),
+  dpop: describe(nested.dpopOrBoolean, {
+    text: 'binds the tokens of each session to a key of its own (RFC 9449); needs `code` or `code id_token`',
+    default: '`false`',
+  }),
   scope: describe(rules.scope, {
     text: 'words separated by spaces; `openid` is added',
     default: '`openid profile email`',

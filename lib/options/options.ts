@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
+import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
@@ -78,6 +79,11 @@ export interface OidcOptions {
    * with a secret or a key only: the nonce of the ID Token from the token endpoint, and `c_hash`, then stop a stolen code. RFC 9700 section 2.1.1.
    */
   readonly pkce?: boolean | undefined
+  /**
+   * Binds the tokens of each session to a key of its own, so that a stolen token opens nothing: DPoP, RFC 9449. The provider has to offer it.
+   * The algorithm is `ES256` by default; `EdDSA` and `Ed25519` are two names of another one. Default `false`.
+   */
+  readonly dpop?: boolean | { readonly algorithm?: ProofAlgorithm | undefined } | undefined
   /** What the person is asked to grant, space-separated; `openid` is always asked for. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */

@@ -72,6 +72,7 @@ function buildConfig(given: ReadOptions): Config {
     responseType: given.responseType ?? 'code id_token',
     responseMode: given.responseMode ?? 'form_post',
     pkce: given.pkce ?? true,
+    proofAlgorithm: proofAlgorithm(given.dpop),
     scope: given.scope ?? scope.read('openid profile email', { path: 'scope' }),
     authorizationParams: given.authorizationParams ?? {},
     userInfo: userInfoPlan(given.userInfo),
@@ -89,6 +90,11 @@ function buildConfig(given: ReadOptions): Config {
     now,
     log,
   }
+}
+
+function proofAlgorithm(given: ReadOptions['dpop'] = false): Config['proofAlgorithm'] {
+  if (given === false) return undefined
+  return given === true ? 'ES256' : (given.algorithm ?? 'ES256')
 }
 
 function userInfoPlan(given: ReadOptions['userInfo'] = true): Config['userInfo'] {
@@ -115,6 +121,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     clockTolerance: config.clockTolerance,
     responseType: config.responseType,
     responseMode: config.responseMode,
+    proofAlgorithm: config.proofAlgorithm,
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     timeout: config.timeouts.provider,

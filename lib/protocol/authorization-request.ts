@@ -7,7 +7,7 @@ import type { ResponseMode, ResponseType } from './wire.js'
  * repeated for `resource` (RFC 8707 section 2) and joined by blanks for every other name; `undefined` is left out.
  *
  * Parameters of the protocol cannot be replaced (ERR_OIDC_OPTIONS): client_id, redirect_uri, response_type, response_mode, scope, state,
- * nonce, code_challenge, code_challenge_method, request, request_uri.
+ * nonce, code_challenge, code_challenge_method, dpop_jkt, request, request_uri.
  */
 export type AuthorizationParams = Readonly<Record<string, string | number | readonly string[] | object | undefined>>
 
@@ -25,6 +25,8 @@ export interface AuthorizationRequest {
   readonly nonce: string
   /** Of the method `S256`. Sent wherever there is a code to protect. Left out: no PKCE. */
   readonly codeChallenge?: string
+  /** Thumbprint of the key that the code will be bound to. RFC 9449 section 10. */
+  readonly proofKeyThumbprint?: string | undefined
   readonly params?: AuthorizationParams
 }
 
@@ -39,6 +41,7 @@ export const RESERVED = [
   'nonce',
   'code_challenge',
   'code_challenge_method',
+  'dpop_jkt',
   'request',
   'request_uri',
 ]
@@ -70,6 +73,7 @@ function protocolParams(request: AuthorizationRequest): Record<string, string> {
     state: request.state,
     nonce: request.nonce,
     ...challengeParams(request),
+    ...(request.proofKeyThumbprint !== undefined && { dpop_jkt: request.proofKeyThumbprint }),
   }
 }
 

@@ -24,6 +24,7 @@ export const LISTS = [
   'token_endpoint_auth_methods_supported',
   'token_endpoint_auth_signing_alg_values_supported',
   'id_token_signing_alg_values_supported',
+  'dpop_signing_alg_values_supported',
 ] as const
 
 const FLAGS = [

@@ -34,6 +34,10 @@ export function adviseOnRefusal(request: RefusedRequest): string | undefined {
     return `the provider does not allow this client the grant ${grantType}: allow it in the registration of the client there`
   }
   if (error === 'unsupported_grant_type') return `the provider does not offer the grant ${grantType}`
+  if (error === 'use_dpop_nonce') return 'the provider asked for a nonce, and then refused the nonce that it had sent'
+  if (error === 'invalid_dpop_proof') {
+    return 'the provider refused the DPoP proof: compare its clock with the clock of this machine, and its token_endpoint with the address under which it is reached'
+  }
   if (error !== 'invalid_client') return undefined
   return `the provider refused this client: ${adviseOnMethod(clientMethod)}`
 }

@@ -13,13 +13,20 @@ const VISIBLE = /^[\x21-\x7e]+$/
 /** Characters of everything else. RFC 6749 appendix A. */
 const PRINTABLE = /^[\x20-\x7e]+$/
 
+/** What a token response has to bring. */
+export interface ExpectedTokens {
+  readonly idTokenRequired: boolean
+  /** Whether the request had a DPoP proof: the access token has to be bound to its key then, and otherwise it must not be. RFC 9449 section 5. */
+  readonly isProven?: boolean
+}
+
 /**
  * Checks the body of a successful token response. RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3. Members this
  * package does not know are left out. A member that is `null` or empty is absent, and so is one of a wrong type that nothing needs.
  *
  * @throws {OidcError} ERR_OIDC_TOKEN_RESPONSE
  */
-export function parseTokenResponse(json: unknown, expected: { readonly idTokenRequired: boolean }): TokenResponse {
+export function parseTokenResponse(json: unknown, expected: ExpectedTokens): TokenResponse {
   try {
     return parse(json, expected)
   } catch (error) {
@@ -37,16 +44,17 @@ export function replacementOf(error: unknown): string | undefined {
   return error instanceof OidcError ? replacements.get(error) : undefined
 }
 
-function parse(json: unknown, expected: { readonly idTokenRequired: boolean }): TokenResponse {
+function parse(json: unknown, expected: ExpectedTokens): TokenResponse {
   if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object')
   const access_token = parseText(json, 'access_token', VISIBLE)
-  const token_type = parseText(json, 'token_type', /^bearer$/i)
+  const token_type = parseText(json, 'token_type', PRINTABLE)
   const refresh_token = readText(json, 'refresh_token', PRINTABLE)
   const id_token = readText(json, 'id_token', PRINTABLE)
   const scope = readScope(json.scope)
   const expires_in = parseLifetime(json.expires_in)
   if (access_token === undefined) throw wrongResponse('access_token is missing')
   if (token_type === undefined) throw wrongResponse('token_type is missing')
+  checkTokenType(token_type, expected)
   if (id_token === undefined && expected.idTokenRequired) throw wrongResponse('id_token is missing')
   return {
     access_token,
@@ -56,6 +64,18 @@ function parse(json: unknown, expected: { readonly idTokenRequired: boolean }): 
     ...(refresh_token !== undefined && { refresh_token }),
     ...(id_token !== undefined && { id_token }),
   }
+}
+
+/**
+ * A token of a type that is not understood is not used, RFC 6749 section 7.1. One that is not bound, although a proof went along, could be
+ * used by a thief.
+ */
+function checkTokenType(type: string, { isProven = false }: ExpectedTokens): void {
+  if (type.toLowerCase() === (isProven ? 'dpop' : 'bearer')) return
+  if (!isProven) throw wrongResponse('token_type is not what it should be')
+  throw wrongResponse(
+    'token_type is not DPoP although the request had a proof: switch DPoP on for this client at the provider, or the option dpop off',
+  )
 }
 
 /** What an unsuccessful token response may say about the moment and about the grant that was sent. */

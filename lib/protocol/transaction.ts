@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { isRecord, isStringArray } from './json.js'
+import { PROOF_ALGORITHMS, type ProofAlgorithm } from './proof-algorithms.js'
 import { isNumericDate } from './time.js'
 
 /** Seconds the clocks of two processes of one site may differ. */
@@ -53,6 +54,8 @@ export interface Transaction {
   readonly params?: AskedParams
   /** `false`: no challenge of a verifier was sent. */
   readonly pkce?: boolean
+  /** The tokens are bound to a key of this algorithm. */
+  readonly proofAlgorithm?: ProofAlgorithm
   /** How often it was begun anew without the user asking for it. */
   readonly restarts?: number
   /** How many sign-ins in a row ended without a session in the next request. */
@@ -89,6 +92,14 @@ export function deriveSecrets({ seed, id }: Pick<Transaction, 'seed' | 'id'>, bi
   const derive = (purpose: string) =>
     createHmac('sha256', `${seed}.${bindingId}`).update(`${purpose} ${id}`).digest('base64url')
   return { nonce: derive('nonce'), codeVerifier: derive('code verifier') }
+}
+
+/**
+ * What the proof key of a transaction is derived from. The key travels nowhere: `state` has one half of the secret, sealed, and the cookie of
+ * the browser the other.
+ */
+export function deriveProofSecret({ seed, id }: Pick<Transaction, 'seed' | 'id'>, bindingId: string): string {
+  return createHmac('sha512', `${seed}.${bindingId}`).update(`proof key ${id}`).digest('base64url')
 }
 
 /**
@@ -153,6 +164,7 @@ const CORE = {
   restarts: 'j',
   rounds: 'k',
   pkce: 'm',
+  proofAlgorithm: 'n',
 } as const satisfies Partial<Record<keyof Transaction, string>>
 
 const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's' } as const satisfies Partial<
@@ -194,6 +206,7 @@ function isTransaction(value: Record<string, unknown>): value is Transaction & R
     ['maxAge', 'restarts', 'rounds'].every(name => isAbsentOr(value[name], isCount)) &&
     isAbsentOr(value.freshLogin, flag => flag === true) &&
     isAbsentOr(value.pkce, flag => flag === false) &&
+    isAbsentOr(value.proofAlgorithm, name => PROOF_ALGORITHMS.some(known => known === name)) &&
     isAbsentOr(value.acrValues, isStringArray) &&
     isAbsentOr(value.params, isRecord)
   )

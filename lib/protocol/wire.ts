@@ -33,6 +33,8 @@ export interface ProviderMetadata {
   readonly token_endpoint_auth_signing_alg_values_supported?: readonly string[]
   /** Algorithms ID Tokens are signed with. */
   readonly id_token_signing_alg_values_supported?: readonly string[]
+  /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */
+  readonly dpop_signing_alg_values_supported?: readonly string[]
   /** Whether every answer says by `iss` who sent it. RFC 9207. */
   readonly authorization_response_iss_parameter_supported?: boolean
   readonly [member: string]: unknown

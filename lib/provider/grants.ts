@@ -1,3 +1,4 @@
+import type { ProofKey } from '../protocol/dpop.js'
 import {
   buildClientCredentialsGrant,
   buildCodeGrant,
@@ -11,28 +12,35 @@ import {
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
 import type { RequestTokens } from './token-endpoint.js'
 
-/** Everything that is traded for tokens. Each call sends its grant exactly once. */
+/** The key that tokens are bound to. Left out: they are bearer tokens. */
+export interface Bound {
+  readonly proofKey?: ProofKey | undefined
+}
+
+/** Everything that is traded for tokens. Each call sends its grant exactly once, but for the nonce of a DPoP proof. */
 export interface Grants {
-  redeemCode(grant: CodeGrant): Promise<TokenResponse>
+  redeemCode(grant: CodeGrant & Bound): Promise<TokenResponse>
   /**
    * @param timeout - milliseconds the request may take. Default: as all requests
    * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where the provider calls the refresh token invalid
    */
-  refreshTokens(grant: RefreshGrant, timeout?: number): Promise<TokenResponse>
+  refreshTokens(grant: RefreshGrant & Bound, timeout?: number): Promise<TokenResponse>
   /** Tokens for this client itself. */
   requestClientTokens(grant: ClientCredentialsGrant): Promise<TokenResponse>
   /** @throws {OidcError} ERR_OIDC_TOKEN_DENIED where the provider does not trade this token */
-  exchangeToken(grant: ExchangeGrant): Promise<TokenResponse>
+  exchangeToken(grant: ExchangeGrant & Bound): Promise<TokenResponse>
 }
 
 export function createGrants(metadata: () => Promise<ProviderMetadata>, requestTokens: RequestTokens): Grants {
   return {
     async redeemCode(grant) {
-      const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant) }
+      const { proofKey } = grant
+      const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant), proofKey }
       return requestTokens(await metadata(), buildCodeGrant(grant), expected)
     },
     async refreshTokens(grant, timeout) {
-      const expected = { idTokenRequired: false, timeout, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED' } as const
+      const { proofKey } = grant
+      const expected = { idTokenRequired: false, timeout, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED', proofKey } as const
       return requestTokens(await metadata(), buildRefreshGrant(grant), expected)
     },
     async requestClientTokens(grant) {
@@ -40,7 +48,8 @@ export function createGrants(metadata: () => Promise<ProviderMetadata>, requestT
       return requestTokens(await metadata(), buildClientCredentialsGrant(grant), expected)
     },
     async exchangeToken(grant) {
-      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED' } as const
+      const { proofKey } = grant
+      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED', proofKey } as const
       return requestTokens(await metadata(), buildExchangeGrant(grant), expected)
     },
   }

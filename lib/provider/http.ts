@@ -22,7 +22,8 @@ export interface HttpSettings {
 
 /** The way to the provider. No redirect is followed. A POST is sent once; a GET whose answer was cut is sent once more. */
 export interface Http {
-  getJson(url: string, options?: { accept?: string; bearer?: string }): Promise<HttpResponse>
+  /** @param options - `dpop` makes a proof for one attempt: the token is one that is bound to a key then */
+  getJson(url: string, options?: { accept?: string; bearer?: string; dpop?: () => string }): Promise<HttpResponse>
   postForm(
     url: string,
     body: Readonly<Record<string, string>>,
@@ -34,7 +35,10 @@ export interface Http {
   stream(url: URL, init: RequestInit): Promise<Response>
 }
 
-type Exchange = Pick<ProviderRequest, 'method' | 'headers' | 'body'>
+type Exchange = Pick<ProviderRequest, 'method' | 'headers' | 'body'> & {
+  /** A new one for every attempt. */
+  readonly dpop?: (() => string) | undefined
+}
 
 const DEFAULT_TIMEOUT = 10_000
 const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
@@ -48,12 +52,13 @@ export function createHttp(settings: HttpSettings): Http {
   const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
   const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
 
-  async function exchange(address: string, request: Exchange, patience = timeout): Promise<HttpResponse> {
+  async function exchange(address: string, { dpop, ...request }: Exchange, patience = timeout): Promise<HttpResponse> {
     const url = parseTarget(address)
     const deadline = createDeadline(patience)
 
     async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
-      const pending = setOut({ ...request, url, limit: maxResponseBytes, isRepeat })
+      const headers = dpop === undefined ? request.headers : { ...request.headers, dpop: dpop() }
+      const pending = setOut({ ...request, headers, url, limit: maxResponseBytes, isRepeat })
       try {
         const incoming = await Promise.race([pending.response, deadline.passed])
         checkNotRedirected(incoming)
@@ -81,9 +86,10 @@ export function createHttp(settings: HttpSettings): Http {
   }
 
   return {
-    getJson(url, { accept = 'application/json', bearer } = {}) {
-      const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
-      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }) } as const
+    getJson(url, { accept = 'application/json', bearer, dpop } = {}) {
+      const scheme = dpop === undefined ? 'Bearer' : 'DPoP'
+      const authorization = bearer === undefined ? {} : { authorization: `${scheme} ${bearer}` }
+      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop } as const
       return observeCall('GET', url, {}, () => exchange(url, init))
     },
     postForm(url, body, headers, patience) {

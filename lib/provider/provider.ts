@@ -1,9 +1,11 @@
 import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
-import type { Warn } from '../protocol/listed.js'
+import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
+import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
 import { checkTokenHashes } from '../protocol/token-hash.js'
@@ -24,6 +26,7 @@ import { createHttp } from './http.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
 import { createLogoutTokens, type IsLiving } from './logout-tokens.js'
+import type { Proofs } from './proofs.js'
 import { watchReachability } from './reachability.js'
 import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
@@ -48,6 +51,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly clockTolerance?: number | undefined
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
+  /** What binds tokens to a key. Left out: they are bearer tokens. */
+  readonly proofAlgorithm?: ProofAlgorithm | undefined
   /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
   readonly fetch?: typeof globalThis.fetch | undefined
@@ -67,7 +72,9 @@ export interface Provider extends Grants {
   /** What is known now, without waiting. */
   peekMetadata(): ProviderMetadata | undefined
   /** Whose userinfo it is, is for the caller to compare. A 401 has the cause `{ status: 401 }`. */
-  fetchUserInfo(accessToken: string): Promise<UserInfo>
+  fetchUserInfo(accessToken: string, proofKey?: ProofKey): Promise<UserInfo>
+  /** For requests to APIs with a token that is bound to a key. */
+  proofs(): Promise<Proofs>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
   /**
    * A logout token of the back channel, with every check but that of its `jti`.
@@ -114,9 +121,10 @@ export function createProvider(settings: ProviderSettings): Provider {
   const verify = createSignatures({ keySet, clientSecret, algorithms })
   const { clientAssertionAudience: audience, random } = settings
   const clientRequests = { ...common, authentication, audience, random }
+  const proofs = createLazyProofs({ now, random })
   const revoke = createRevocationEndpoint(clientRequests)
   const verifySigned = (token: string) => verify(token, algorithms[1])
-  const requestUserInfo = createUserInfoEndpoint({ ...common, signedWith: userInfoAlgorithm, verifySigned })
+  const requestUserInfo = createUserInfoEndpoint({ ...common, proofs, signedWith: userInfoAlgorithm, verifySigned })
   const keepWarm = createKeepWarm(warmUp)
 
   async function warmUp(): Promise<void> {
@@ -140,10 +148,11 @@ export function createProvider(settings: ProviderSettings): Provider {
       return metadata
     },
     peekMetadata: discovery.peek,
-    ...createGrants(discovery.get, createTokenEndpoint(clientRequests)),
-    async fetchUserInfo(accessToken) {
-      return requestUserInfo(await discovery.get(), accessToken)
+    ...createGrants(discovery.get, createTokenEndpoint({ ...clientRequests, proofs })),
+    async fetchUserInfo(accessToken, proofKey) {
+      return requestUserInfo(await discovery.get(), accessToken, proofKey)
     },
+    proofs,
     async verifyIdToken(idToken, expected) {
       const { header, claims } = await verify(idToken, idTokenAlgorithm)
       const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
@@ -174,9 +183,18 @@ export function createProvider(settings: ProviderSettings): Provider {
   }
 }
 
+/** Few sites bind tokens to keys, so that the others do not load what it takes. */
+function createLazyProofs(settings: Parameters<typeof import('./proofs.js').createProofs>[0]): () => Promise<Proofs> {
+  let loaded: Promise<Proofs> | undefined
+  return () => {
+    loaded ??= import('./proofs.js').then(({ createProofs }) => createProofs(settings))
+    return loaded
+  }
+}
+
 /** What the site needs of the provider is asked once per metadata, not once per sign-in. */
 function createMetadataCheck(
-  { responseType, responseMode, explicit, log = () => {} }: ProviderSettings,
+  { responseType, responseMode, proofAlgorithm, explicit, log = () => {} }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
   authentication: (metadata: ProviderMetadata, warn: Warn) => ClientAuthentication,
 ): (metadata: ProviderMetadata) => void {
@@ -186,11 +204,23 @@ function createMetadataCheck(
     const warn: Warn = doubt => doubts.push(doubt)
     checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm, explicit }, warn)
     if (returnsCode(responseType)) authentication(metadata, warn)
+    if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
     const doubt = findDoubt(metadata, { responseMode })
     if (doubt !== undefined) warn(doubt)
     for (const line of doubts.filter(each => !said.includes(each))) log(line)
     said = doubts
   }
+}
+
+/** A provider that lists no algorithm may offer it all the same: it shows in the token response. RFC 9449 section 5.1. */
+function checkProofAlgorithm(metadata: ProviderMetadata, algorithm: ProofAlgorithm, warn: Warn): void {
+  const wish = {
+    what: 'algorithm of DPoP proofs',
+    candidates: [algorithm],
+    isExplicit: false,
+    advice: 'set dpop.algorithm',
+  }
+  chooseListed(wish, metadata.dpop_signing_alg_values_supported, warn)
 }
 
 /** Keys that are not where they were said to be: the provider may have moved them, so it is asked again. */

@@ -13,15 +13,18 @@ export interface RefusalLogSettings {
 const BURST = 20
 const INTERVAL = 3
 
+/** An access token that userinfo no longer takes, and a nonce that has to be a newer one. */
+const EXPECTED: readonly string[] = ['invalid_token', 'use_dpop_nonce']
+
 /**
  * Writes down what the provider says when it refuses something, a line each, whoever gets the error: often it is the only place where the reason
- * stands. An access token that userinfo no longer takes is no news.
+ * stands. What is expected from time to time is left out.
  */
 export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http {
   const budget = createBudget({ burst: BURST, interval: INTERVAL, now })
 
   function note({ status, providerError }: HttpResponse, url: string, about: string): void {
-    if (providerError === undefined || providerError.error === 'invalid_token' || !budget.take()) return
+    if (providerError === undefined || EXPECTED.includes(providerError.error) || !budget.take()) return
     log(
       `the provider refused a request to ${redactAddress(url)}${about}: ${status} ${formatProviderError(providerError)}`,
     )

@@ -1,12 +1,16 @@
 import type { OidcErrorCode } from '../errors.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { parseTokenError, parseTokenResponse } from '../protocol/token-response.js'
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
 import { type ClientAuthenticationSettings, createClientAuthentication } from './client-authentication.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
+import type { Proofs } from './proofs.js'
 
 export interface TokenEndpointSettings extends ClientAuthenticationSettings {
   readonly http: Http
+  /** Asked for where a grant comes with a key. */
+  readonly proofs: () => Promise<Proofs>
 }
 
 export interface TokensExpected {
@@ -17,9 +21,14 @@ export interface TokensExpected {
   readonly invalidGrant?: OidcErrorCode
   /** A sentence for the operator that goes with it. */
   readonly invalidGrantMessage?: string
+  /** The key that the tokens are, or will be, bound to. */
+  readonly proofKey?: ProofKey | undefined
 }
 
-/** One POST per call, whatever happens: a code or a refresh token that may have arrived is never sent again. */
+/**
+ * One POST per call, whatever happens: a code or a refresh token that may have arrived is never sent again. The one exception is a provider
+ * that has looked at the proof only, and wants another nonce in it: RFC 9449 section 8.
+ */
 export type RequestTokens = (
   metadata: ProviderMetadata,
   grant: Readonly<Record<string, string>>,
@@ -27,19 +36,29 @@ export type RequestTokens = (
 ) => Promise<TokenResponse>
 
 /** @see https://www.rfc-editor.org/rfc/rfc6749#section-3.2 */
-export function createTokenEndpoint({ http, ...settings }: TokenEndpointSettings): RequestTokens {
-  const buildProof = createClientAuthentication(settings)
+export function createTokenEndpoint({ http, proofs, ...settings }: TokenEndpointSettings): RequestTokens {
+  const authenticateClient = createClientAuthentication(settings)
   const methodFor = (metadata: ProviderMetadata) => settings.authentication(metadata).method
 
   return async function requestTokens(metadata, grant, expected) {
     const endpoint = requiredEndpoint(metadata, 'token_endpoint')
-    const { headers, body } = await buildProof(metadata, endpoint)
-    const response = await http.postForm(endpoint, { ...grant, ...body }, headers, expected.timeout)
+    const { proofKey: key } = expected
+    const post = async (proof?: () => string) => {
+      const { headers, body } = await authenticateClient(metadata, endpoint)
+      return http.postForm(
+        endpoint,
+        { ...grant, ...body },
+        { ...headers, ...(proof && { dpop: proof() }) },
+        expected.timeout,
+      )
+    }
+    const proven = key && { key, method: 'POST', url: endpoint }
+    const response = await (proven ? (await proofs()).send(proven, post) : post())
     if (response.status !== 200) {
       const retryAfter = response.headers.get('retry-after')
       const request = { grantType: grant.grant_type, clientMethod: methodFor(metadata) }
       throw parseTokenError(response.status, response.providerError, { ...expected, ...request, retryAfter })
     }
-    return parseTokenResponse(response.json(), expected)
+    return parseTokenResponse(response.json(), { ...expected, isProven: key !== undefined })
   }
 }

@@ -1,9 +1,11 @@
 import { OidcError } from '../errors.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
 import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
+import type { Proofs } from './proofs.js'
 import { checkStatus, type HttpResponse } from './response.js'
 
 export interface UserInfoEndpointSettings {
@@ -13,17 +15,24 @@ export interface UserInfoEndpointSettings {
   readonly verifySigned: (token: string) => Promise<VerifiedJwt>
   readonly clockTolerance: number
   readonly http: Http
+  /** Asked for where a token comes with a key. */
+  readonly proofs: () => Promise<Proofs>
   readonly now: () => Date
 }
 
-export type FetchUserInfo = (metadata: ProviderMetadata, accessToken: string) => Promise<UserInfo>
+/** @param proofKey - the key the token is bound to; left out: it is a bearer token */
+export type FetchUserInfo = (
+  metadata: ProviderMetadata,
+  accessToken: string,
+  proofKey?: ProofKey | undefined,
+) => Promise<UserInfo>
 
 const ENCRYPTED =
   'the userinfo answer is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
 
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
-  const { clientId, signedWith, verifySigned, clockTolerance, http, now } = settings
+  const { clientId, signedWith, verifySigned, clockTolerance, http, proofs, now } = settings
   const accept = signedWith === undefined ? 'application/json' : 'application/jwt'
 
   async function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
@@ -33,10 +42,17 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
     return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
   }
 
-  return async function fetchUserInfo(metadata, accessToken) {
+  async function request(url: string, accessToken: string, key: ProofKey | undefined): Promise<HttpResponse> {
+    const options = { accept, bearer: accessToken }
+    if (key === undefined) return http.getJson(url, options)
+    const proven = { key, method: 'GET', url, accessToken }
+    return (await proofs()).send(proven, dpop => http.getJson(url, { ...options, dpop }))
+  }
+
+  return async function fetchUserInfo(metadata, accessToken, proofKey) {
     const endpoint = requiredEndpoint(metadata, 'userinfo_endpoint')
     checkSendable(accessToken)
-    const response = await http.getJson(endpoint, { accept, bearer: accessToken })
+    const response = await request(endpoint, accessToken, proofKey)
     // The status goes along: 401 is about the token, and another token may do better.
     checkStatus(response, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
     if (response.contentType === 'application/jwt') return readSigned(response, metadata.issuer)

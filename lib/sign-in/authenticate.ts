@@ -1,6 +1,6 @@
 import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
-import type { ActiveTransaction } from '../http/transaction-state.js'
+import { type ActiveTransaction, proofKeyOf } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
 import {
   type AuthorizationResponse,
@@ -8,6 +8,7 @@ import {
   checkAuthorizationResponse,
   checkResponseIssuer,
 } from '../protocol/authorization-response.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
@@ -20,6 +21,8 @@ export interface AuthenticationResult {
   readonly idTokenClaims: IdTokenClaims
   readonly idToken: string
   readonly tokens: TokenResponse | undefined
+  /** The key the tokens are bound to. */
+  readonly proofKey?: ProofKey | undefined
   readonly userInfo: UserInfo | undefined
   /** What the authorization response says was granted. */
   readonly frontScope?: string | undefined
@@ -54,13 +57,13 @@ export async function authenticate(
   }
   const early = fetchEarlyUserInfo(services, front, response)
   const redeemed = redeem(services, response.code, { transaction, front, onTokens })
-  const [{ tokens, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
-  const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token))
+  const [{ tokens, proofKey, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
+  const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token, proofKey))
   if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
   // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - transaction.createdAt)
   const { scope: frontScope } = response
-  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, userInfo, frontScope, grantedAt }
+  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, proofKey, userInfo, frontScope, grantedAt }
 }
 
 /** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
@@ -132,7 +135,8 @@ async function redeem(
   { transaction, front, onTokens }: Omit<Asserted, 'response'> & { onTokens: (tokens: TokenResponse) => void },
 ) {
   const { codeVerifier, redirectUri, pkce } = transaction
-  const grant = { code, redirectUri, ...(pkce && { codeVerifier }) }
+  const proofKey = await proofKeyOf(transaction)
+  const grant = { code, redirectUri, ...(pkce && { codeVerifier }), proofKey }
   const tokens = await step('code', () => provider.redeemCode(grant))
   onTokens(tokens)
   const redeemedAt = config.now().getTime() / 1000
@@ -144,13 +148,17 @@ async function redeem(
     if (front !== undefined) checkSameIdentity(front, second)
     return second
   })
-  return { tokens, idToken, claims, redeemedAt }
+  return { tokens, proofKey, idToken, claims, redeemedAt }
 }
 
-async function fetchUserInfo(services: Services, accessToken: string): Promise<UserInfo | undefined> {
+async function fetchUserInfo(
+  services: Services,
+  accessToken: string,
+  proofKey: ProofKey | undefined,
+): Promise<UserInfo | undefined> {
   const { config, provider } = services
   if (config.userInfo === 'off' || !(await hasUserInfo(services))) return undefined
-  return step('userInfo', () => provider.fetchUserInfo(accessToken))
+  return step('userInfo', () => provider.fetchUserInfo(accessToken, proofKey))
 }
 
 /** A provider need not have userinfo: the claims are those of the ID Token then. OpenID Connect Discovery 1.0 section 3. */

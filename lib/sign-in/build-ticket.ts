@@ -3,7 +3,7 @@ import { type Config, epochSeconds } from '../options/config.js'
 import { keepAuthentication } from '../protocol/claims.js'
 import { grantedScope } from '../protocol/granted-scope.js'
 import type { IdTokenClaims } from '../protocol/wire.js'
-import type { Ticket, Tokens } from '../store/ticket.js'
+import type { KeptTokens, Ticket, Tokens } from '../store/ticket.js'
 import { accessTokenFields } from '../tokens/access-token-fields.js'
 import type { AuthenticationResult } from './authenticate.js'
 
@@ -12,8 +12,8 @@ export function buildTokens(
   config: Config,
   result: AuthenticationResult,
   { scope }: Pick<ActiveTransaction, 'scope'>,
-): Tokens {
-  const { idToken, tokens, frontScope: front } = result
+): KeptTokens {
+  const { idToken, tokens, proofKey, frontScope: front } = result
   if (tokens === undefined) return { idToken, scope: '' }
   const { refresh_token } = tokens
   const granted = grantedScope({ asked: scope, front, answer: tokens.scope })
@@ -21,6 +21,7 @@ export function buildTokens(
     idToken,
     ...accessTokenFields(config, tokens, granted),
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
+    ...(proofKey && { proofKey }),
   }
 }
 

@@ -10,7 +10,7 @@ import { buildClaims } from '../protocol/claims.js'
 import { fingerprint, signedOutSince } from '../protocol/transaction.js'
 import type { TokenResponse } from '../protocol/wire.js'
 import { announceSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
-import type { SessionSummary } from '../store/ticket.js'
+import { type SessionSummary, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
 import { fingerprintedOf } from './response-use.js'
@@ -89,7 +89,8 @@ async function beginSession(
   const { idTokenClaims, userInfo } = result
   const tokens = buildTokens(config, result, transaction)
   const claims = buildClaims(idTokenClaims, userInfo, config.protocolClaims)
-  const decide = async () => (await config.hooks.signIn?.({ claims, idTokenClaims, userInfo, tokens, req })) ?? claims
+  const forHook = { claims, idTokenClaims, userInfo, tokens: withoutProofKey(tokens), req }
+  const decide = async () => (await config.hooks.signIn?.(forHook)) ?? claims
   const kept = await step('claims', decide)
   const ticket = buildTicket(config, idTokenClaims, kept, tokens, {
     ...(response.session_state !== undefined && { sessionState: response.session_state }),

@@ -5,7 +5,7 @@ import { isNavigation } from '../http/fetch-metadata.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
-import type { TransactionInput } from '../http/transaction-state.js'
+import { proofKeyOf, type TransactionInput } from '../http/transaction-state.js'
 import {
   type AuthorizationParams,
   buildAuthorizationUrl,
@@ -81,6 +81,7 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
   checkAuthorizationParams(params)
   const binding = transactionCookie.ensure(req, res)
   const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
+  const proofKey = await proofKeyOf(transaction)
   const location = buildAuthorizationUrl({
     endpoint,
     clientId: config.clientId,
@@ -91,6 +92,7 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
     state: transaction.state,
     nonce: transaction.nonce,
     ...(config.pkce && { codeChallenge: buildCodeChallenge(transaction.codeVerifier) }),
+    ...(proofKey && { proofKeyThumbprint: (await import('../protocol/dpop.js')).proofKeyThumbprint(proofKey) }),
     params,
   })
   publish(() => ({

@@ -13,11 +13,11 @@ import type { SessionIndex } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
 import type { SaveSession } from './session-save.js'
 import type { Successors } from './successors.js'
-import { isSamePerson, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+import { isSamePerson, type KeptTokens, type SessionSummary, type Ticket } from './ticket.js'
 
 export interface SignInInput {
   readonly ticket: Ticket
-  readonly tokens: Tokens
+  readonly tokens: KeptTokens
   /** Ids of sessions that this one takes the place of, newest first. All of them end. */
   readonly previous: readonly string[]
   /**

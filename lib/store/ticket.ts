@@ -1,3 +1,4 @@
+import type { ProofKey } from '../protocol/dpop.js'
 import type { SignInTime } from './backend/logout-time.js'
 
 /** Who is signed in, and until when. Written by sign-in and refresh only, never by the site's own code. */
@@ -49,6 +50,16 @@ export interface Tokens {
   readonly others?: readonly OtherAccessToken[]
 }
 
+/** What is kept, sealed: with the key the tokens are bound to, which the site never gets. */
+export interface KeptTokens extends Tokens {
+  readonly proofKey?: ProofKey
+}
+
+/** The tokens as the hooks of the site get them. */
+export function withoutProofKey({ proofKey: _, ...tokens }: KeptTokens): Tokens {
+  return tokens
+}
+
 /** An access token beside the main one. */
 export interface OtherAccessToken {
   /** What it was asked for. */
@@ -90,9 +101,9 @@ export function parseTicket(json: Buffer | undefined): Ticket | undefined {
 }
 
 /** The content of an unsealed field; `undefined` where it does not have the shape of tokens. */
-export function parseTokens(json: Buffer | undefined): Tokens | undefined {
+export function parseTokens(json: Buffer | undefined): KeptTokens | undefined {
   const value = parseRecord(json)
-  return typeof value?.scope === 'string' ? (value as unknown as Tokens) : undefined
+  return typeof value?.scope === 'string' ? (value as unknown as KeptTokens) : undefined
 }
 
 /** The content of an unsealed field; `undefined` where it does not have the shape of a summary. */

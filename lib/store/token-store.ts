@@ -4,11 +4,11 @@ import { type CommitOutcome, fingerprint, type LeaseOutcome, parseLease } from '
 import { FIELD, type Fields } from './backend/record-fields.js'
 import { addFailure, formatFailures, parseFailures, type RefreshFailure, withoutFailure } from './refresh-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
-import { parseTicket, parseTokens, type Ticket, type Tokens } from './ticket.js'
+import { type KeptTokens, parseTicket, parseTokens, type Ticket } from './ticket.js'
 
 /** What a vault held at one moment. */
 export interface StoredTokens {
-  readonly tokens: Tokens | undefined
+  readonly tokens: KeptTokens | undefined
   readonly ticket: Ticket | undefined
   /** The note of a failure that is about all of them. */
   readonly failure: RefreshFailure | undefined
@@ -22,7 +22,7 @@ export interface StoredTokens {
 
 /** What is written; what is left out stays. With tokens, the failure that is about all of them is forgotten unless a new one is written. */
 export interface TokenChange {
-  readonly tokens?: Tokens
+  readonly tokens?: KeptTokens
   readonly ticket?: Ticket
   readonly failure?: RefreshFailure
   /** The token that was renewed: the note of an earlier failure of it is forgotten. */

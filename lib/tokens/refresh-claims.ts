@@ -4,7 +4,7 @@ import { buildClaims, keepAuthentication } from '../protocol/claims.js'
 import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
-import type { Ticket, Tokens } from '../store/ticket.js'
+import { type KeptTokens, type Ticket, type Tokens, withoutProofKey } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
 import { authenticationOf } from './authentication-claims.js'
 
@@ -27,9 +27,15 @@ export async function keepClaims(
   { idTokenClaims, userInfo }: News,
 ): Promise<Ticket> {
   for (let current: StoredTokens | undefined = view; current?.ticket !== undefined && current.tokens !== undefined; ) {
-    const { ticket, tokens } = current as { ticket: Ticket; tokens: Tokens }
+    const { ticket, tokens } = current as { ticket: Ticket; tokens: KeptTokens }
     const claims = userInfo === undefined ? ticket.claims : rebuilt(config.protocolClaims, ticket, tokens, userInfo)
-    const decided = await config.hooks.refresh?.({ claims, kept: ticket.claims, idTokenClaims, userInfo, tokens })
+    const decided = await config.hooks.refresh?.({
+      claims,
+      kept: ticket.claims,
+      idTokenClaims,
+      userInfo,
+      tokens: withoutProofKey(tokens),
+    })
     if (decided === undefined && userInfo === undefined) return ticket
     const kept = keepAuthentication(decided ?? claims, authenticationOf(ticket))
     const renewed: Ticket = { ...ticket, claims: kept }

@@ -44,6 +44,22 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
     options: { pkce: false, clientAuthentication: 'none', responseType: 'id_token' },
     says: /pkce/,
   },
+  ...['code token', 'code id_token token', 'id_token'].map(responseType => ({
+    name: `dpop for ${responseType}`,
+    options: { dpop: true, responseType },
+    says: /dpop.*"code id_token"/,
+  })),
+  {
+    name: 'dpop with tokens for scripts',
+    options: { dpop: true, routes: { token: '/token' } },
+    says: /routes.token.*dpop/,
+  },
+  {
+    name: 'an algorithm of proofs that is not known',
+    options: { dpop: { algorithm: 'RS256' } },
+    says: /dpop.algorithm/,
+  },
+  { name: 'a word where DPoP is switched', options: { dpop: 'ES256' }, says: /dpop must be true, false or an object/ },
   { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce must be true or false/ },
   { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce must be true or false/ },
   ...[
@@ -163,6 +179,19 @@ describe('options', () => {
     )
     assert.equal(routes.callback, '/callback')
     assert.ok(Object.isFrozen(site) && Object.isFrozen(routes), 'not frozen')
+  })
+
+  test('take dpop with one of its algorithms, ES256 where none is named, and dpop_jkt belongs to them', () => {
+    const algorithmOf = (dpop: OidcOptions['dpop']) => parseOptions({ ...good, dpop }, {}).config.proofAlgorithm
+    assert.deepEqual([undefined, false].map(algorithmOf), [undefined, undefined])
+    assert.deepEqual([true, {}, { algorithm: undefined }].map(algorithmOf), ['ES256', 'ES256', 'ES256'])
+    assert.deepEqual(
+      [{ algorithm: 'EdDSA' }, { algorithm: 'Ed25519' }].map(given => algorithmOf(given as { algorithm: 'EdDSA' })),
+      ['EdDSA', 'Ed25519'],
+    )
+    assert.equal(parseOptions({ ...good, dpop: true, routes: { token: false } }, {}).provider.proofAlgorithm, 'ES256')
+    const authorizationParams = { dpop_jkt: 'x' }
+    assert.throws(() => parseOptions({ ...good, authorizationParams }, {}), { code: 'ERR_OIDC_OPTIONS' })
   })
 
   test('take pkce: false for a client that proves itself, and every other client has PKCE', () => {

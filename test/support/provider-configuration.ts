@@ -51,6 +51,8 @@ export interface ConfigurationSettings {
   readonly accessTokenLife: number
   readonly groups: readonly string[] | undefined
   readonly takesPost: boolean
+  /** Whether proofs need a nonce of the provider. */
+  readonly proofNonces: boolean
 }
 
 /** How `oidc-provider` is set up for the tests: everything this package can use is switched on. */
@@ -100,6 +102,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       revocation: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'nonce'), requireNonce: () => settings.proofNonces },
       jwtUserinfo: { enabled: true },
       claimsParameter: { enabled: true },
       backchannelLogout: { enabled: true },

@@ -39,6 +39,8 @@ export interface ProviderOptions {
   readonly pkceRequired?: boolean
   /** Seconds. Default 3600. */
   readonly accessTokenLife?: number
+  /** Whether DPoP proofs need a nonce of the provider. Default false. */
+  readonly proofNonces?: boolean
   /** Groups of every user, for an ID Token as large as they are. Default: none, and an ID Token without the claims of userinfo. */
   readonly groups?: readonly string[]
   /**
@@ -109,6 +111,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     accessTokenLife: options.accessTokenLife ?? 3600,
     groups: options.groups,
     takesPost: options.takesPost ?? false,
+    proofNonces: options.proofNonces ?? false,
   }
   let provider: OidcProvider
   let receive: (request: IncomingMessage, response: ServerResponse) => void

@@ -21,6 +21,7 @@ openIdConnect({
   secret: ['newest', 'older'],
   session: false,
   pkce: false,
+  dpop: { algorithm: 'Ed25519' },
   userInfo: { token: 'token-endpoint', algorithm: 'PS256' },
   clientAuthentication: { method: 'private_key_jwt', key: createPrivateKey('pem'), algorithm: 'ES256' },
   authorizationParams: { prompt: 'login', max_age: 0, resource: ['https://a.example'], claims: { id_token: {} } },
