@@ -35,7 +35,7 @@ test('every code is thrown somewhere in lib/', () => {
 })
 
 test('an OidcError says who it is to Express, to http-errors users and to people', () => {
-  const error = new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in', { cause: { a: 1 } })
+  const error = new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in', { cause: { a: 1 } })
   assert.equal(error.name, 'OidcError')
   assert.equal(error.status, 401)
   assert.equal(error.statusCode, 401)

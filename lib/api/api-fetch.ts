@@ -53,7 +53,7 @@ async function follow(context: RequestContext, url: URL, init: RequestInit, toke
     const response = await context.services.provider.callApi(target, request)
     const next = redirectWithin(target, response, init)
     if (next === undefined || redirects === MOST_REDIRECTS) return response
-    if (init.redirect === 'error') throw new TypeError('the API answered with a redirect')
+    if (init.redirect === 'error') throw new TypeError('the API responded with a redirect')
     await response.body?.cancel()
     target = next
   }

@@ -117,5 +117,5 @@ function passOn(incoming: IncomingMessage, res: Response, done: () => void): voi
 function unavailable(error: unknown): OidcError {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   const cause = { reason: typeof code === 'string' ? code : 'unknown' }
-  return new OidcError('ERR_OIDC_API_UNAVAILABLE', 'the API did not answer', { cause })
+  return new OidcError('ERR_OIDC_API_UNAVAILABLE', 'the API did not respond', { cause })
 }

@@ -89,7 +89,7 @@ const field: Rule<string> = {
   read(value, place) {
     const name = fieldName.read(value, place)
     if (isForwardable(name)) return name.toLowerCase()
-    const reason = 'it is about the connection, the proxy sets it, or an API could believe it'
+    const reason = 'it belongs to the connection, the proxy sets it, or an API might trust it'
     return refuse(`${nameOf(place)}: a proxy does not forward the header "${name}": ${reason}`)
   },
 }

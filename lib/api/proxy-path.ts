@@ -35,10 +35,10 @@ export function pathForApi(target: string, { prefix, base, encodedSlashes }: Pat
   const path = mark === -1 ? target : target.slice(0, mark)
   const query = mark === -1 ? '' : target.slice(mark + 1)
   const rest = path.slice(prefix.length)
-  if (!path.startsWith(prefix) || !SEGMENTS.test(rest)) throw ambiguous('a character that no path has')
-  if (!QUERY.test(query)) throw ambiguous('a character that no query has')
+  if (!path.startsWith(prefix) || !SEGMENTS.test(rest)) throw ambiguous('a character that is not allowed in a path')
+  if (!QUERY.test(query)) throw ambiguous('a character that is not allowed in a query')
   if (NEVER.test(rest)) throw ambiguous('an encoded control character or backslash')
-  if (NEEDLESS.test(rest) || TWICE.test(rest)) throw ambiguous('an encoding that is needless or was applied twice')
+  if (NEEDLESS.test(rest) || TWICE.test(rest)) throw ambiguous('a needless or double encoding')
   if (!encodedSlashes && ENCODED_SLASH.test(rest)) throw ambiguous('an encoded slash (see the option encodedSlashes)')
   checkSegments(rest)
   return `${base + rest || '/'}${mark === -1 ? '' : `?${query}`}`
@@ -62,7 +62,7 @@ function checkSegments(path: string): void {
   segments.forEach((segment, index) => {
     const isLast = index === segments.length - 1
     if (segment === '' && !isLast) throw ambiguous('an empty segment')
-    if (/^\s*\.+\s*(?:;|$)/.test(segment)) throw ambiguous('a segment of dots')
+    if (/^\s*\.+\s*(?:;|$)/.test(segment)) throw ambiguous('a dot segment')
   })
 }
 

@@ -38,7 +38,7 @@ export function readFields({ rawHeaders, httpVersion }: IncomingMessage): Reques
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const [name = '', value = ''] = [rawHeaders[index]?.toLowerCase(), rawHeaders[index + 1]]
     if (!TOKEN.test(name) || !VALUE.test(value))
-      throw ambiguous('it has a field with a character that fields do not have')
+      throw ambiguous('it has a header field with a character that is not allowed')
     const values = fields.get(name)
     if (values === undefined) fields.set(name, [value])
     else if (SINGLE.has(name)) throw ambiguous(`it has ${name} twice`)
@@ -60,7 +60,8 @@ export function readFraming(fields: RequestFields, { httpVersion, method = '' }:
     if (encoding.toLowerCase() !== 'chunked') throw ambiguous('it has a Transfer-Encoding other than chunked')
     if (httpVersion === '1.0') throw ambiguous('it is HTTP/1.0 and has a Transfer-Encoding')
   }
-  if (length !== undefined && !/^(?:0|[1-9]\d{0,14})$/.test(length)) throw ambiguous('its Content-Length is no number')
+  if (length !== undefined && !/^(?:0|[1-9]\d{0,14})$/.test(length))
+    throw ambiguous('its Content-Length is not a number')
   const framing = encoding === undefined ? (length === undefined ? 'none' : { length: Number(length) }) : 'chunked'
   if (hasBody(framing) && (method === 'GET' || method === 'HEAD')) throw ambiguous(`it is ${method} and has a body`)
   return framing
@@ -79,17 +80,20 @@ export function hasBody(framing: Framing): boolean {
  */
 export function checkConnection(fields: RequestFields, forwarded: ReadonlySet<string>): void {
   if (fields.has('upgrade') || fields.has('http2-settings')) {
-    throw new OidcError('ERR_OIDC_API_UPGRADE', 'the proxy forwards no WebSocket; use oidc.authenticate(req) for those')
+    throw new OidcError(
+      'ERR_OIDC_API_UPGRADE',
+      'the proxy does not forward WebSocket requests; use oidc.authenticate(req) for them',
+    )
   }
   const named = (fields.get('connection') ?? []).flatMap(value => value.split(','))
   for (const name of named.map(value => value.trim().toLowerCase())) {
     if (name === '') continue
-    if (!TOKEN.test(name)) throw ambiguous('its Connection is damaged')
-    if (forwarded.has(name) || isOwnedField(name)) throw ambiguous(`its Connection names ${shorten(name)}`)
+    if (!TOKEN.test(name)) throw ambiguous('its Connection header is invalid')
+    if (forwarded.has(name) || isOwnedField(name)) throw ambiguous(`its Connection header lists ${shorten(name)}`)
   }
   const expected = fields.get('expect')?.[0]
   if (expected !== undefined && expected.toLowerCase() !== '100-continue')
-    throw ambiguous('its Expect is not 100-continue')
+    throw ambiguous('its Expect header is not 100-continue')
 }
 
 /** The name is one of those we know, so it says nothing a stranger made up; long ones are cut all the same. */
@@ -98,5 +102,5 @@ function shorten(name: string): string {
 }
 
 function ambiguous(why: string): OidcError {
-  return new OidcError('ERR_OIDC_API_REQUEST', `a request that two servers could read differently: ${why}`)
+  return new OidcError('ERR_OIDC_API_REQUEST', `two servers could read this request differently: ${why}`)
 }

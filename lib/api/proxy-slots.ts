@@ -90,5 +90,5 @@ export function createProxySlots({ connections, perUser, wait }: Required<ProxyL
 }
 
 function busy(whose: string): OidcError {
-  return new OidcError('ERR_OIDC_API_BUSY', `too many calls ${whose} are under way through the proxy`)
+  return new OidcError('ERR_OIDC_API_BUSY', `too many calls ${whose} are in progress through the proxy`)
 }

@@ -96,7 +96,7 @@ function checkCall({ config, settings }: Proxy, req: Request, res: Response): Ca
 /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED, ERR_OIDC_SESSION_CHANGED */
 function checkUser(context: RequestContext, req: Request): string {
   const ticket = context.ticket()
-  if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+  if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in')
   checkSessionHandle(req, context.handle())
   return ticket.subject
 }

@@ -22,7 +22,7 @@ export async function fetchUserInfo(context: RequestContext, { refresh = false }
   if (refresh && config.hooks.signIn !== undefined && config.hooks.refresh === undefined) {
     throw new OidcError(
       'ERR_OIDC_OPTIONS',
-      'userInfo({ refresh: true }) needs hooks.refresh where hooks.signIn decides which claims are kept',
+      'userInfo({ refresh: true }) needs hooks.refresh, because hooks.signIn decides which claims are kept',
     )
   }
   const userInfo = await ask(context)

@@ -34,13 +34,13 @@ function formatSubject(event: OidcEvent): string {
     case 'sign-in-started':
       return `${event.path} sends the browser to ${event.endpoint}${formatFields(event.params)}`
     case 'answer-received':
-      return `${event.method} ${event.path} brings an answer${formatFields(event.fields)}`
+      return `${event.method} ${event.path} receives a response${formatFields(event.fields)}`
     case 'step':
       return `step ${event.step}: ${event.name}`
     case 'sign-in-finished':
-      return `sign-in over: ${event.outcome}`
+      return `sign-in finished: ${event.outcome}`
     case 'provider-call':
-      return `${event.method} ${event.endpoint} ${event.status ?? 'no answer'}${formatFields(event.fields)}${formatFields({ ...event.refusal })}`
+      return `${event.method} ${event.endpoint} ${event.status ?? 'no response'}${formatFields(event.fields)}${formatFields({ ...event.refusal })}`
     case 'store-command':
       return `Redis ${event.command}`
     case 'store-trouble':

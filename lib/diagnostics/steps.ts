@@ -2,32 +2,32 @@
 export const signInSteps = {
   parse: [
     1,
-    'The answer can be read, and no field came twice',
+    'The response can be read, and no field occurs twice',
     'OAuth 2.0 Form Post Response Mode section 2, RFC 6749 section 3.1',
   ],
   attempt: [2, 'It belongs to an attempt of this browser', 'RFC 6749 section 10.12, RFC 9700 section 4.7'],
   binding: [
     2,
-    'The attempt was begun with the settings of today, and not too long ago',
+    'The attempt started with the current settings and has not expired',
     'OpenID Connect Core section 3.1.2.7, RFC 9700 section 4.4',
   ],
   once: [3, 'It is used for the first time', 'RFC 9700 section 4.5'],
   response: [
     4,
-    'It is no error, comes from the provider and is complete',
+    'It is not an error, comes from the provider and is complete',
     'OpenID Connect Core section 3.3.2.8, RFC 9207 section 2.4',
   ],
-  frontIdToken: [5, 'The first ID Token is genuine', 'OpenID Connect Core sections 3.1.3.7 and 3.3.2.12'],
-  code: [6, 'The code was traded for tokens', 'OpenID Connect Core section 3.1.3, RFC 7636 section 4.5'],
-  userInfo: [6, 'Userinfo was asked', 'OpenID Connect Core section 5.3'],
+  frontIdToken: [5, 'The first ID Token is valid', 'OpenID Connect Core sections 3.1.3.7 and 3.3.2.12'],
+  code: [6, 'The code was exchanged for tokens', 'OpenID Connect Core section 3.1.3, RFC 7636 section 4.5'],
+  userInfo: [6, 'Userinfo was requested', 'OpenID Connect Core section 5.3'],
   idToken: [
     7,
-    'The second ID Token is genuine, and about the same person',
+    'The second ID Token is valid and about the same user',
     'OpenID Connect Core sections 3.1.3.7 and 3.3.3.6',
   ],
-  userInfoSubject: [8, 'Userinfo is about the same person', 'OpenID Connect Core section 5.3.2'],
+  userInfoSubject: [8, 'Userinfo is about the same user', 'OpenID Connect Core section 5.3.2'],
   claims: [9, 'The claims are merged, and the site accepts them', 'OpenID Connect Core section 5.3.2'],
-  session: [10, 'A session begins under a new id, and earlier ones end', 'RFC 9700 section 4.7'],
+  session: [10, 'A session starts under a new id, and earlier ones end', 'RFC 9700 section 4.7'],
 } as const satisfies Record<string, readonly [number: number, name: string, section: string]>
 
 export type SignInStepKey = keyof typeof signInSteps

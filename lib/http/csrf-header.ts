@@ -51,5 +51,5 @@ export function checkSessionHandle({ headers }: IncomingMessage, handle: string 
 }
 
 function foreign(why: string): OidcError {
-  return new OidcError('ERR_OIDC_FOREIGN_REQUEST', `a request that only a script of this site may make: ${why}`)
+  return new OidcError('ERR_OIDC_FOREIGN_REQUEST', `only a script of this site may send this request: ${why}`)
 }

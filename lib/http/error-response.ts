@@ -41,9 +41,7 @@ export function respondWithError(context: RequestContext, error: unknown, next: 
  * and the process would end, so the log gets it and the browser an empty answer.
  */
 export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
-  config.log(
-    `${req.method} ${req.path}: the request was broken off, because an error was thrown${describeCause(error)}`,
-  )
+  config.log(`${req.method} ${req.path}: the request was aborted, because an error was thrown${describeCause(error)}`)
   if (res.headersSent) {
     if (!res.writableEnded) res.destroy()
     return

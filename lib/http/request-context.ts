@@ -78,7 +78,7 @@ export class RequestContext {
   /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED */
   signedIn(): { readonly id: string; readonly ticket: Ticket } {
     const signIn = this.#signIn()
-    if (signIn === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in')
+    if (signIn === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in')
     return signIn
   }
 

@@ -18,6 +18,6 @@ export function callbackMethods(responseMode: Config['responseMode']): RouteMeth
 
 export function wrongMethod({ methods, advice }: RouteMethods): OidcError {
   const allow = methods.join(', ')
-  const message = `this route answers ${allow}${advice === undefined ? '' : `; ${advice}`}`
+  const message = `this route accepts only ${allow}${advice === undefined ? '' : `; ${advice}`}`
   return new OidcError('ERR_OIDC_REQUEST_METHOD', message, { cause: { allow } })
 }

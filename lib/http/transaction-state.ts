@@ -66,7 +66,7 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
       const state = seal(transaction.id, part)
       if (state.length <= LONGEST_STATE) return state
     }
-    throw new OidcError('ERR_OIDC_OPTIONS', 'this sign-in requires more acr values than "state" has room for')
+    throw new OidcError('ERR_OIDC_OPTIONS', 'this sign-in requires more acr values than fit into "state"')
   }
 
   function activate(transaction: Transaction, state: string, binding: BrowserBinding): ActiveTransaction {

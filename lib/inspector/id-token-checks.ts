@@ -13,7 +13,7 @@ const common: readonly IdTokenCheck[] = [
   ],
   ['ERR_OIDC_ID_TOKEN_ALGORITHM', 'alg is the one this site expects', 'OpenID Connect Core section 3.1.3.7 item 7'],
   ['ERR_OIDC_ID_TOKEN_KEY', 'The provider publishes the key', 'OpenID Connect Core section 10.1'],
-  ['ERR_OIDC_ID_TOKEN_SIGNATURE', 'The signature is right', 'OpenID Connect Core section 3.1.3.7 item 6'],
+  ['ERR_OIDC_ID_TOKEN_SIGNATURE', 'The signature is valid', 'OpenID Connect Core section 3.1.3.7 item 6'],
   ['ERR_OIDC_ID_TOKEN_ISSUER', 'iss is the provider', 'OpenID Connect Core section 3.1.3.7 item 2'],
   ['ERR_OIDC_ID_TOKEN_AUDIENCE', 'aud names this site', 'OpenID Connect Core section 3.1.3.7 item 3'],
   [
@@ -21,26 +21,30 @@ const common: readonly IdTokenCheck[] = [
     'azp, if needed, is this site',
     'OpenID Connect Core section 3.1.3.7 items 4, 5',
   ],
-  ['ERR_OIDC_ID_TOKEN_SUBJECT', 'sub names somebody', 'OpenID Connect Core section 2'],
+  ['ERR_OIDC_ID_TOKEN_SUBJECT', 'sub identifies a user', 'OpenID Connect Core section 2'],
   ['ERR_OIDC_ID_TOKEN_EXPIRED', 'exp is in the future', 'OpenID Connect Core section 3.1.3.7 item 9'],
-  ['ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat was a moment ago', 'OpenID Connect Core section 3.1.3.7 item 10'],
-  ['ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf, if there, is past', 'RFC 7519 section 4.1.5'],
-  ['ERR_OIDC_ID_TOKEN_NONCE', 'nonce is that of this attempt', 'OpenID Connect Core section 3.1.3.7 item 11'],
-  ['ERR_OIDC_ID_TOKEN_ACR', 'acr, if asked for, is strong enough', 'OpenID Connect Core section 3.1.3.7 item 12'],
-  ['ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time, if asked for, is recent', 'OpenID Connect Core section 3.1.3.7 item 13'],
+  ['ERR_OIDC_ID_TOKEN_ISSUED_AT', 'iat is recent', 'OpenID Connect Core section 3.1.3.7 item 10'],
+  ['ERR_OIDC_ID_TOKEN_NOT_BEFORE', 'nbf, if present, is in the past', 'RFC 7519 section 4.1.5'],
+  ['ERR_OIDC_ID_TOKEN_NONCE', 'nonce is the one of this attempt', 'OpenID Connect Core section 3.1.3.7 item 11'],
+  ['ERR_OIDC_ID_TOKEN_ACR', 'acr, if requested, is strong enough', 'OpenID Connect Core section 3.1.3.7 item 12'],
+  ['ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time, if requested, is recent', 'OpenID Connect Core section 3.1.3.7 item 13'],
 ]
 
 const codeHash: IdTokenCheck = [
   'ERR_OIDC_ID_TOKEN_CODE_HASH',
-  'c_hash fits the code',
+  'c_hash matches the code',
   'OpenID Connect Core section 3.3.2.10',
 ]
 const accessTokenHash = (section: string): IdTokenCheck => [
   'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH',
-  'at_hash fits the access token',
+  'at_hash matches the access token',
   section,
 ]
-const stateHash: IdTokenCheck = ['ERR_OIDC_ID_TOKEN_STATE_HASH', 's_hash, if there, fits the state', 'FAPI 1.0 Part 2']
+const stateHash: IdTokenCheck = [
+  'ERR_OIDC_ID_TOKEN_STATE_HASH',
+  's_hash, if present, matches the state',
+  'FAPI 1.0 Part 2',
+]
 const sameIdentity: IdTokenCheck = [
   'ERR_OIDC_ID_TOKEN_MISMATCH',
   'iss, sub and aud are those of the first',

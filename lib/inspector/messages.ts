@@ -51,7 +51,7 @@ function describe(event: OidcEvent): Placed[] {
     }
     case 'provider-call': {
       const { method, endpoint, fields, duration, status, members, passed, code } = event
-      const answer = status === undefined ? (code ?? 'no answer') : String(status)
+      const answer = status === undefined ? (code ?? 'no response') : String(status)
       const shown = members && { members: members.join(' ') }
       return [
         { at: at - duration, from: 'Site', to: 'Provider', text: `${method} ${pathOf(endpoint)}`, fields },

@@ -29,10 +29,10 @@ export function buildInspectorPage({ records, shown, home }: InspectorPage): str
 <main>
 <a href="${escapeHtml(home)}">Back to the site</a>
 <h1>How you signed in</h1>
-${shown === undefined ? '<p>Nobody has signed in since this process started. Sign in, and come back.</p>' : buildRecord(shown)}
+${shown === undefined ? '<p>No user has signed in since this process started. Sign in, then open this page again.</p>' : buildRecord(shown)}
 ${records.length > 1 ? buildHistory(records, shown) : ''}
-<p class="quiet">For development: this page shows what one process remembers, and does not exist in production. Of long random values you
-see the first characters, of everything that is secret or about a person nothing.</p>
+<p class="quiet">For development: this page shows what one process remembers, and does not exist in production. Long random values are
+shortened. Secrets and personal data are not shown.</p>
 </main>
 </body>
 </html>
@@ -59,13 +59,13 @@ ${messages
 
 function buildOutcome(events: readonly OidcEvent[]): string {
   const finished = events.find((event): event is SignInFinished => event.type === 'sign-in-finished')
-  if (finished === undefined) return '<p class="outcome">Under way: the provider has not answered yet.</p>'
+  if (finished === undefined) return '<p class="outcome">In progress: the provider has not responded yet.</p>'
   const took = formatDuration(finished.duration)
   if (finished.outcome === 'repeated')
-    return `<p class="outcome">The answer had come before, or too late. (${took})</p>`
+    return `<p class="outcome">The response was used before, or it arrived too late. (${took})</p>`
   if (finished.outcome === 'signed-in') {
     const calls = events.filter(({ type }) => type === 'provider-call').length
-    return `<p class="outcome"><strong>Signed in.</strong> From the provider's answer to the session it took ${took}, with ${calls} ${calls === 1 ? 'call' : 'calls'} to the provider.</p>`
+    return `<p class="outcome"><strong>Signed in.</strong> From the provider's response to the session it took ${took}, with ${calls} ${calls === 1 ? 'call' : 'calls'} to the provider.</p>`
   }
   const step = events.findLast((event): event is StepDone => event.type === 'step' && !event.passed)
   const where = step === undefined ? '' : ` in step ${step.step}`
@@ -129,7 +129,7 @@ function buildHistory(records: readonly SignInRecord[], shown: SignInRecord | un
   const items = records.map(({ attempt, events }) => {
     const finished = events.find(event => event.type === 'sign-in-finished')
     const time = new Date(events[0]?.at ?? 0).toISOString().slice(11, 19)
-    const text = `${time} ${finished?.outcome ?? 'under way'}`
+    const text = `${time} ${finished?.outcome ?? 'in progress'}`
     return attempt === shown?.attempt
       ? `<li aria-current="page">${text}</li>`
       : `<li><a href="?attempt=${encodeURIComponent(attempt)}">${text}</a></li>`

@@ -53,7 +53,7 @@ export function readScope(scope: unknown, options: unknown): { words: readonly s
 /** `app.get('/x', requiresAuth, …)`: Express calls the function with the request, and takes what is thrown as the answer. */
 function placeIn(of: string, first: unknown, path: string): Place {
   if (first instanceof IncomingMessage)
-    refuse(`${of} makes a guard and is none itself: write ${of}(…), with parentheses, where you mount it`)
+    refuse(`${of} returns a guard and is not one itself: write ${of}(…), with parentheses, where you mount it`)
   return { of, path }
 }
 

@@ -124,7 +124,7 @@ function guard(config: Config | undefined, check: Check, first: LoginOptions = {
     const ticket = context.ticket()
     if (ticket === undefined) {
       if (isNavigation(req)) startLogin(context, first).catch(fail)
-      else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'nobody is signed in'))
+      else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in'))
       return
     }
     const challenge = check(ticket, context.services.config)

@@ -27,11 +27,11 @@ export interface OidcUser {
 export interface OidcRequest {
   /** Whether somebody is signed in. */
   readonly isAuthenticated: boolean
-  /** Claims after strip, merge and hook; `undefined` when nobody is signed in. */
+  /** Claims after strip, merge and hook; `undefined` when no user is signed in. */
   readonly user: OidcUser | undefined
   /** The provider's session id, where it gives one. */
   readonly sid: string | undefined
-  /** Names this session in `oidc.sessions`; `undefined` when nobody is signed in. */
+  /** Names this session in `oidc.sessions`; `undefined` when no user is signed in. */
   readonly handle: string | undefined
   /**
    * An access token that is good for a while; refreshed where it is not, once for all requests of all processes.
@@ -58,7 +58,7 @@ export interface OidcRequest {
   revokeTokens(): Promise<void>
   /**
    * The ID Token as the provider sent it; for `id_token_hint` and the like, never for the browser.
-   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when nobody is signed in, ERR_OIDC_STORE_UNAVAILABLE
+   * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when no user is signed in, ERR_OIDC_STORE_UNAVAILABLE
    */
   idToken(): Promise<string | undefined>
   /**

@@ -25,7 +25,7 @@ export function parseCredentials({ clientSecret, clientAuthentication }: ReadOpt
 export function checkPkce(options: ReadOptions): void {
   if (options.pkce !== false || isConfidential(parseCredentials(options))) return
   refuse(
-    'pkce: false needs a client that proves itself at the token endpoint: set clientSecret, or clientAuthentication with a private key, or leave pkce on',
+    'pkce: false needs a client that authenticates at the token endpoint: set clientSecret, or clientAuthentication with a private key, or leave pkce on',
   )
 }
 

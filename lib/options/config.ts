@@ -62,7 +62,7 @@ export interface Config {
   readonly authorizationParams: AuthorizationParams
   readonly userInfo: UserInfoPlan
   readonly protocolClaims: readonly string[]
-  /** Seconds after which a sign-in ends, however active it was. */
+  /** Seconds after which a sign-in ends, even if it is in use. */
   readonly lifetime: number
   /** Seconds without a request after which a session ends. */
   readonly idle: number

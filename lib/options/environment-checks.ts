@@ -15,7 +15,7 @@ export function checkRedisIsThere(redis: unknown, production: boolean): void {
 export function checkTlsIsVerified(environment: Environment, log: (line: string) => void): void {
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return
   const sentence =
-    'NODE_TLS_REJECT_UNAUTHORIZED=0 lets anybody pose as the provider; give Node the CA instead (NODE_EXTRA_CA_CERTS)'
+    'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as the provider; give Node the CA instead (NODE_EXTRA_CA_CERTS)'
   if (isProduction(environment)) refuse(sentence)
   log(sentence)
 }

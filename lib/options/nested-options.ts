@@ -22,7 +22,7 @@ const session = object({
   name: describe(rules.cookieName, { text: 'name of the cookie; on https it becomes `__Host-sid`', default: '`sid`' }),
   idle: describe(seconds, { text: 'seconds without a request after which a session ends', default: `\`${DAY}\`` }),
   absolute: describe(seconds, {
-    text: 'seconds after which a sign-in ends, however active it was',
+    text: 'seconds after which a sign-in ends, even if it is in use',
     default: `\`${7 * DAY}\``,
   }),
   persistent: describe(boolean, { text: 'whether the cookie outlives the browser', default: '`false`' }),
@@ -59,7 +59,7 @@ export const routes = object({
     text: 'a page that watches the session at the provider',
     default: '`false`',
   }),
-  user: describe(rules.optionalPath, { text: 'says to scripts of this site who is signed in', default: '`false`' }),
+  user: describe(rules.optionalPath, { text: 'tells scripts of this site who is signed in', default: '`false`' }),
   token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
 } satisfies RulesFor<Routes>)
 

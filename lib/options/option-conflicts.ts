@@ -11,7 +11,7 @@ export function checkConflicts(options: ReadOptions): void {
   checkDpop(options)
   checkCredentials(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
-    refuse('metadata and metadataUrl cannot both be given: nothing is fetched where metadata is')
+    refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }
 
 function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {
@@ -61,7 +61,7 @@ function checkAssertion(
 ): void {
   const needed = SECRET_BYTES[algorithm ?? '']
   if (method === 'private_key_jwt' && needed !== undefined)
-    refuse(`clientAuthentication.algorithm "${algorithm}" signs with a secret: take client_secret_jwt for it`)
+    refuse(`clientAuthentication.algorithm "${algorithm}" signs with a secret: use client_secret_jwt for it`)
   if (method === 'private_key_jwt') return
   if (clientSecret === undefined)
     refuse('clientAuthentication.method "client_secret_jwt" needs clientSecret or OIDC_CLIENT_SECRET')

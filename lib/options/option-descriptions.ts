@@ -23,7 +23,7 @@ export const optionsRule = object({
     required: true,
   }),
   clientId: describe(nonEmptyString, {
-    text: 'the name the provider knows this site by',
+    text: 'the name under which the provider knows this site',
     variable: 'OIDC_CLIENT_ID',
     required: true,
   }),
@@ -36,7 +36,7 @@ export const optionsRule = object({
     default: 'from the metadata',
   }),
   baseUrl: describe(rules.baseUrl, {
-    text: 'where browsers find this site; nothing in a request changes it',
+    text: 'public URL of this site; it is never taken from a request',
     variable: 'OIDC_BASE_URL',
     required: true,
   }),
@@ -74,7 +74,7 @@ export const optionsRule = object({
     text: 'ioredis client, Sentinel client or cluster, or a URL; without it process memory, refused in production',
     variable: 'REDIS_URL',
   }),
-  redisPrefix: describe(rules.redisPrefix, { text: 'what every key in Redis begins with', default: '`oidc:`' }),
+  redisPrefix: describe(rules.redisPrefix, { text: 'prefix of every key in Redis', default: '`oidc:`' }),
   session: describe(nested.sessionOrFalse, {
     text: 'how the session and its cookie behave; `false`: the site mounts express-session itself',
   }),
@@ -89,13 +89,16 @@ export const optionsRule = object({
     text: 'claims that are not shown to the site',
     default: '`iss`, `aud`, `nbf`, `exp`, `iat`, `nonce`, `c_hash`, `at_hash`, `s_hash`, `azp`',
   }),
-  hooks: describe(nested.hooks, { text: 'functions of the site that take part', default: 'none' }),
+  hooks: describe(nested.hooks, {
+    text: 'functions of the site that are called at sign-in, refresh and sign-out',
+    default: 'none',
+  }),
   rememberUserAgent: describe(boolean, {
     text: 'keeps the `User-Agent` of each sign-in for `oidc.sessions.list`',
     default: '`false`',
   }),
   clearSiteData: describe(boolean, {
-    text: "makes browsers drop what they keep of this site's pages, at a sign-out and where another user signs in",
+    text: 'makes browsers delete cached pages of this site at a sign-out and when another user signs in',
     default: '`true`',
   }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
@@ -123,13 +126,13 @@ export const optionsRule = object({
     text: "seconds by which the provider's clock and this one may differ",
     default: '`30`',
   }),
-  timeouts: describe(nested.timeouts, { text: 'milliseconds after which a response is not waited for any more' }),
+  timeouts: describe(nested.timeouts, { text: 'milliseconds to wait for a response of the provider' }),
   apis: describe(list('origins', rules.origin), {
     text: 'origins that `req.oidc.fetch` may send the access token to',
     default: 'none',
   }),
   revokeTokens: describe(boolean, {
-    text: 'whether `/logout` gives the tokens back to the provider',
+    text: 'whether `/logout` revokes the tokens at the provider',
     default: '`true`',
   }),
   log: describe(callback<(line: string) => void>('a function that takes a line'), {

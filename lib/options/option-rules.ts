@@ -133,7 +133,7 @@ export const path: Rule<string> = {
       const isStartPage = value === '/'
       return isStartPage
         ? refuse(
-            `${nameOf(place)} must not be "/": it would take the place of the site's start page; use "/auth" for example`,
+            `${nameOf(place)} must not be "/": it would replace the start page of the site; use "/auth" for example`,
           )
         : refuseValue(value, path.expected, place)
     }

@@ -13,7 +13,7 @@ export interface SessionOptions {
   readonly name?: string | undefined
   /** Seconds without a request after which a session ends. Default 24 hours. */
   readonly idle?: number | undefined
-  /** Seconds after which a sign-in ends, however active it was. Default 7 days. */
+  /** Seconds after which a sign-in ends, even if it is in use. Default 7 days. */
   readonly absolute?: number | undefined
   /** Whether the cookie outlives the browser, for `absolute` seconds. Default `false`. */
   readonly persistent?: boolean | undefined

@@ -87,7 +87,7 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
   }
   const providerError = parseProviderError(Object.fromEntries(found))
   if (providerError === undefined) throw malformed('error has no value')
-  if (GRANTED.some(name => found.has(name))) throw malformed('the answer is an error and a success at once')
+  if (GRANTED.some(name => found.has(name))) throw malformed('the response is an error and a success at once')
   return { kind: 'error', state, providerError, ...pick(found, ['iss']) }
 }
 
@@ -100,7 +100,7 @@ export function checkResponseIssuer(response: { readonly iss?: string }, expecte
   if (response.iss === undefined && !expected.issRequired) return
   if (response.iss === expected.issuer) return
   const cause = { expected: expected.issuer, actual: sanitize(response.iss) }
-  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the answer does not name the provider that was asked', { cause })
+  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'iss is missing, or is not the issuer of the provider', { cause })
 }
 
 /**
@@ -131,7 +131,7 @@ function collectKnown(fields: Iterable<readonly [string, string]>): ReadonlyMap<
   for (const [field, value] of fields) {
     const name = field.replace(/\[.*/s, '') // `code[]` and `code[a]` are a second `code` to many form parsers
     if (!MAX_LENGTHS.has(name) && !UNTRUSTED.has(name)) continue
-    if (field !== name || found.has(name)) throw malformed(`${name} is there more than once`)
+    if (field !== name || found.has(name)) throw malformed(`${name} occurs more than once`)
     found.set(name, value)
   }
   return found

@@ -27,7 +27,7 @@ export function parseFrontChannelLogout(query: string): FrontChannelLogout {
   if (unescaped !== query) return parseFrontChannelLogout(unescaped)
   const fields = new URLSearchParams(query)
   const [iss, sid] = [single(fields, 'iss'), single(fields, 'sid')]
-  if (sid === undefined && iss !== undefined) throw malformed('there is an iss and no sid')
+  if (sid === undefined && iss !== undefined) throw malformed('iss is present, but sid is missing')
   if (sid === undefined) return { sids: [] }
   const rest = /(?:^|[?&])sid=(.*)$/s.exec(query)?.[1] ?? ''
   const raw = rest.replace(/&.*$/s, '')
@@ -42,12 +42,12 @@ export function parseFrontChannelLogout(query: string): FrontChannelLogout {
 export function checkFrontChannelIssuer({ iss }: FrontChannelLogout, issuer: string): void {
   if (iss === undefined || iss === issuer) return
   const cause = { expected: issuer, actual: sanitize(iss) }
-  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the front-channel logout names another provider', { cause })
+  throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the front-channel logout is from another issuer', { cause })
 }
 
 function single(fields: URLSearchParams, name: string): string | undefined {
   const values = fields.getAll(name)
-  if (values.length > 1) throw malformed(`${name} is there more than once`)
+  if (values.length > 1) throw malformed(`${name} occurs more than once`)
   if (values[0] === '') throw malformed(`${name} has no value`)
   return values[0]
 }

@@ -45,7 +45,7 @@ export function checkScopeGranted(asked: string | undefined, granted: string): v
   const has = new Set([...scopeWords(granted), ...ABOUT_THE_RESPONSE])
   const missing = scopeWords(asked).filter(word => !has.has(word))
   if (missing.length === 0) return
-  const message = `the provider gave a token without the scope "${missing.join(' ')}" that was asked for`
+  const message = `the provider issued a token without the requested scope "${missing.join(' ')}"`
   throw new OidcError('ERR_OIDC_TOKEN_DENIED', message, { cause: { missing: missing.join(' ') } })
 }
 
@@ -60,7 +60,7 @@ export function checkScopeNarrowed(asked: string | undefined, granted: string): 
   const beyond = scopeWords(granted).filter(word => !allowed.has(word))
   if (beyond.length === 0) return
   const message =
-    'the provider ignored the scope that was asked for and gave a token that can do more; ' +
+    'the provider ignored the requested scope and issued a token with more permissions; ' +
     'leave the scope out to use the main token, or ask with a resource'
   throw new OidcError('ERR_OIDC_TOKEN_DENIED', message, { cause: { beyond: beyond.join(' ') } })
 }

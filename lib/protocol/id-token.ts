@@ -65,7 +65,7 @@ function checkIssuer({ iss }: Claims, { issuer }: StandingExpectations): void {
 
 function checkAudience({ aud }: Claims, { clientId }: StandingExpectations): void {
   if (!audiencesOf(aud).includes(clientId)) {
-    throw wrong('ERR_OIDC_ID_TOKEN_AUDIENCE', 'aud does not name this client', aud, clientId)
+    throw wrong('ERR_OIDC_ID_TOKEN_AUDIENCE', 'aud does not contain this client', aud, clientId)
   }
 }
 
@@ -114,7 +114,7 @@ function checkAuthenticationContext({ acr }: Claims, { acrValues }: IdTokenExpec
   if (acr === undefined && acrValues === undefined) return
   if (typeof acr !== 'string') throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not a string', acr, acrValues)
   if (acrValues === undefined || acrValues.length === 0 || acrValues.includes(acr)) return
-  throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not one that was asked for', acr, acrValues)
+  throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not one of the requested values', acr, acrValues)
 }
 
 /**
@@ -138,7 +138,7 @@ function checkAuthenticationTime({ auth_time }: Claims, expected: IdTokenExpecta
 /** OpenID Connect Front-Channel Logout 1.0 section 3. */
 function checkSessionId({ sid }: Claims): void {
   if (sid === undefined || (typeof sid === 'string' && sid !== '')) return
-  throw wrong('ERR_OIDC_ID_TOKEN_MALFORMED', 'sid is not a string with a value', typeof sid)
+  throw wrong('ERR_OIDC_ID_TOKEN_MALFORMED', 'sid is not a string, or is empty', typeof sid)
 }
 
 /**

@@ -90,7 +90,7 @@ function checkAlgorithm(header: JwtHeader, algorithms: readonly SigningAlgorithm
 }
 
 function checkType(header: JwtHeader, isExpected: (typ: string | undefined) => boolean): void {
-  if (!isExpected(header.typ)) throw malformed('it was made for another purpose', { typ: sanitize(header.typ) })
+  if (!isExpected(header.typ)) throw malformed('it was issued for another purpose', { typ: sanitize(header.typ) })
 }
 
 async function verifySignature(
@@ -106,7 +106,9 @@ async function verifySignature(
       cause = error // another key may still fit: without a kid there is no telling which one was meant
     }
   }
-  throw new OidcError('ERR_OIDC_ID_TOKEN_SIGNATURE', 'the signature of the token is not by the provider', { cause })
+  throw new OidcError('ERR_OIDC_ID_TOKEN_SIGNATURE', 'the signature of the token was not made by the provider', {
+    cause,
+  })
 }
 
 function parseClaims(payload: Uint8Array): Record<string, unknown> {

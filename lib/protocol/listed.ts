@@ -52,7 +52,7 @@ export function chooseListed<T extends string>(
     )
   }
   warn(
-    `the provider does not list the ${what} ${names}; it lists ${offered}. It is used all the same, because an option names it; if the provider refuses it, ${advice}`,
+    `the provider does not list the ${what} ${names}; it lists ${offered}. It is used anyway, because an option sets it; if the provider refuses it, ${advice}`,
   )
   return first
 }

@@ -93,7 +93,7 @@ function checkIssuer({ iss }: Claims, { issuer }: LogoutTokenExpectations): void
 
 function checkAudience({ aud }: Claims, { clientId }: LogoutTokenExpectations): void {
   if (audiencesOf(aud).includes(clientId)) return
-  throw wrong('ERR_OIDC_LOGOUT_TOKEN_AUDIENCE', 'aud does not name this client', aud, clientId)
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_AUDIENCE', 'aud does not contain this client', aud, clientId)
 }
 
 function checkAuthorizedParty({ azp }: Claims, { clientId }: LogoutTokenExpectations): void {
@@ -114,35 +114,34 @@ function checkExpiry({ exp }: Claims, { now, clockTolerance }: LogoutTokenExpect
 
 function checkId({ jti }: Claims): void {
   if (typeof jti === 'string' && jti !== '') return
-  throw wrong('ERR_OIDC_LOGOUT_TOKEN_ID', 'jti is not a string with a value', typeof jti)
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_ID', 'jti is not a string, or is empty', typeof jti)
 }
 
 function checkSubjectOrSession({ sub, sid }: Claims): void {
   if (sub === undefined && sid === undefined)
-    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'there is neither sub nor sid', undefined)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sub and sid are both missing', undefined)
   if (sub !== undefined && !isSubject(sub))
     throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sub is not a string of 1 to 255 ASCII characters', typeof sub)
   if (sid !== undefined && (typeof sid !== 'string' || sid === ''))
-    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sid is not a string with a value', typeof sid)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_SUBJECT', 'sid is not a string, or is empty', typeof sid)
 }
 
 function checkEvents({ events }: Claims): void {
   if (isRecord(events) && isRecord(events[LOGOUT_EVENT])) return
-  throw wrong('ERR_OIDC_LOGOUT_TOKEN_EVENTS', 'events is not about a logout', typeof events)
+  throw wrong('ERR_OIDC_LOGOUT_TOKEN_EVENTS', 'events does not contain the logout event', typeof events)
 }
 
 /** What keeps an ID Token from being taken for a logout token. */
 function checkNonce(claims: Claims): void {
-  if (Object.hasOwn(claims, 'nonce'))
-    throw wrong('ERR_OIDC_LOGOUT_TOKEN_NONCE', 'there is a nonce', typeof claims.nonce)
+  if (Object.hasOwn(claims, 'nonce')) throw wrong('ERR_OIDC_LOGOUT_TOKEN_NONCE', 'it has a nonce', typeof claims.nonce)
 }
 
 function checkPurpose(claims: Claims): void {
   const foreign = FOREIGN_CLAIMS.find(name => Object.hasOwn(claims, name))
   if (foreign !== undefined)
-    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', `it was made for another purpose: there is a ${foreign}`, undefined)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', `it was issued for another purpose: it has a ${foreign}`, undefined)
   if (typeof claims.typ === 'string' && FOREIGN_TYPES.test(claims.typ))
-    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'it was made for another purpose', claims.typ)
+    throw wrong('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'it was issued for another purpose', claims.typ)
 }
 
 function wrong(code: OidcErrorCode, message: string, actual: unknown, expected?: unknown): OidcError {

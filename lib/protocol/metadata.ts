@@ -138,7 +138,7 @@ export function findDoubt(
   { responseMode }: Pick<ProviderNeeds, 'responseMode'>,
 ): string | undefined {
   if (responseMode === 'query' || metadata.response_modes_supported !== undefined) return undefined
-  return "the provider does not list response_modes_supported, which means query and fragment, and this site asks for form_post: if the callback is opened with GET (405), set responseType: 'code' and responseMode: 'query'"
+  return "the provider does not list response_modes_supported, which means query and fragment, but this site uses form_post: if the callback is opened with GET (405), set responseType: 'code' and responseMode: 'query'"
 }
 
 function checkEndpoint(name: string, value: unknown): void {
@@ -154,7 +154,7 @@ function checkNoPlainHttp(endpoints: Readonly<Record<string, unknown>>, chosen: 
   for (const name of ENDPOINTS) {
     const value = endpoints[name]
     if (typeof value !== 'string' || chosen.includes(name) || new URL(value).protocol === 'https:') continue
-    const message = `the provider metadata of an https issuer names plain http for ${name}, '${printable(value)}': set endpoints.${name} where that is meant`
+    const message = `the provider metadata of an https issuer has a plain http URL for ${name}, '${printable(value)}': set endpoints.${name} if that is intended`
     throw new OidcError('ERR_OIDC_METADATA', message, { cause: { member: name, actual: sanitize(value) } })
   }
 }
@@ -184,11 +184,11 @@ function required(name: string, what: string): OidcError {
 
 /** Both values, to the letter: what differs is often a slash at the end. */
 function describeIssuers(actual: unknown, expected: string): string {
-  if (typeof actual !== 'string') return `the provider metadata has no issuer, and the option issuer is '${expected}'`
+  if (typeof actual !== 'string') return `the provider metadata has no issuer, but the option issuer is '${expected}'`
   const found = printable(actual)
-  const message = `the provider metadata names the issuer '${found}', and the option issuer is '${expected}'`
+  const message = `the provider metadata has the issuer '${found}', but the option issuer is '${expected}'`
   const withoutSlash = (text: string) => text.replace(/\/+$/, '')
-  if (withoutSlash(actual) !== withoutSlash(expected)) return `${message}: they have to be the same to the letter`
-  const what = actual.length > expected.length ? 'lacks a slash at the end' : 'has a slash too many at the end'
+  if (withoutSlash(actual) !== withoutSlash(expected)) return `${message}: they must be identical`
+  const what = actual.length > expected.length ? 'lacks a slash at the end' : 'has an extra slash at the end'
   return `${message}, which ${what}: set issuer to '${found}'`
 }

@@ -65,12 +65,13 @@ function isAboutProvider({ code }: OidcError): boolean {
 }
 
 function denied({ code, message, cause, providerError }: OidcError): OidcError {
-  const text = code === 'ERR_OIDC_REFRESH_REJECTED' ? 'the provider does not give this token to this session' : message
+  const text =
+    code === 'ERR_OIDC_REFRESH_REJECTED' ? 'the provider does not issue this token for this session' : message
   return new OidcError('ERR_OIDC_TOKEN_DENIED', text, { cause, providerError })
 }
 
 function rejected({ cause, providerError }: OidcError): OidcError {
-  const message = 'the provider refused the refresh for good, and the access token has expired'
+  const message = 'the provider refused the refresh permanently, and the access token has expired'
   return new OidcError('ERR_OIDC_REFRESH_REJECTED', message, { cause, providerError })
 }
 

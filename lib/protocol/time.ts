@@ -11,5 +11,5 @@ export function describeOffset(time: number, now: number): string {
   const seconds = Math.abs(Math.round(time - now))
   return time > now
     ? `${seconds} seconds ahead of the clock of this site: this clock is slow, or the provider's is fast`
-    : `${seconds} seconds behind the clock of this site: this clock is fast, the provider's is slow, or the answer was on its way for long`
+    : `${seconds} seconds behind the clock of this site: this clock is fast, the provider's is slow, or the response took long to arrive`
 }

@@ -60,5 +60,5 @@ function hashOf(alg: string): string {
 }
 
 function wrongHash(code: OidcErrorCode, claim: string): OidcError {
-  return new OidcError(code, `${claim} is missing, or does not fit what came with the ID Token`)
+  return new OidcError(code, `${claim} is missing, or does not match what came with the ID Token`)
 }

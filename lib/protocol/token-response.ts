@@ -102,7 +102,7 @@ export function parseTokenError(status: number, json: unknown, context: TokenErr
   const isTrouble = status === 429 || status >= 500
   const code = isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : (exchangeRefusal(request) ?? codeOf(error, invalidGrant))
   const advice = error === 'invalid_grant' ? context.invalidGrantMessage : adviseOnRefusal(request)
-  const message = (isTrouble ? undefined : advice) ?? `the token endpoint answered with status ${status}`
+  const message = (isTrouble ? undefined : advice) ?? `the token endpoint responded with status ${status}`
   return new OidcError(code, message, { cause, providerError })
 }
 
@@ -123,7 +123,7 @@ function parseRetryAfter(header: string | null | undefined): number | undefined 
 function parseText(json: Record<string, unknown>, name: keyof TokenResponse, pattern: RegExp): string | undefined {
   const value = json[name]
   if (value === undefined || value === null || value === '') return undefined
-  if (typeof value !== 'string' || !pattern.test(value)) throw wrongResponse(`${name} is not what it should be`)
+  if (typeof value !== 'string' || !pattern.test(value)) throw wrongResponse(`${name} is not valid`)
   return value
 }
 

@@ -119,7 +119,7 @@ export function checkTransaction(transaction: Transaction, expected: Transaction
     if (restarts < MAX_RESTARTS) return 'restart'
     throw new OidcError(
       'ERR_OIDC_TRANSACTION_MISMATCH',
-      'this sign-in was begun with another redirectUri, responseType, responseMode or scope; do all processes have the same options?',
+      'this sign-in started with another redirectUri, responseType, responseMode or scope; do all processes have the same options?',
     )
   }
   const age = now - transaction.createdAt
@@ -140,12 +140,12 @@ function checkRebinding({ createdAt, startedAt, restarts = 0 }: Transaction, bro
     throw signedOutSince()
   }
   if (browser.createdAt + REBINDING_WINDOW < createdAt) {
-    throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'this sign-in was begun in another browser')
+    throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'this sign-in started in another browser')
   }
   if (restarts < MAX_RESTARTS) return
   throw new OidcError(
     'ERR_OIDC_TRANSACTION_MISSING',
-    `the cookie that binds a sign-in to its browser changed between the start and the answer, ${restarts + 1} times in a row`,
+    `the cookie that binds a sign-in to its browser changed between the start and the response, ${restarts + 1} times in a row`,
   )
 }
 

@@ -51,7 +51,7 @@ export function checkSignedUserInfo(
   const { iss, aud, exp } = claims
   if (iss !== undefined && iss !== issuer) throw wrongResponse('iss is not the configured issuer', iss)
   if (aud !== undefined && !audiencesOf(aud).includes(clientId)) {
-    throw wrongResponse('aud does not name this client', aud)
+    throw wrongResponse('aud does not contain this client', aud)
   }
   if (exp !== undefined && !(isNumericDate(exp) && now < exp + clockTolerance)) {
     throw wrongResponse('exp has passed', exp)

@@ -8,7 +8,7 @@ const BYTE_ORDER_MARK = 0xfeff
 /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where it is no UTF-8 */
 export function decodeText(bytes: Buffer): string {
   if (!isUtf8(bytes))
-    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with text that is not UTF-8')
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with text that is not UTF-8')
   const text = bytes.toString()
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text
 }
@@ -36,9 +36,9 @@ export async function unpack(bytes: Buffer, encoding: string, limit: number): Pr
 }
 
 export function tooLarge(): OidcError {
-  return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with more than is read')
+  return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the response of the provider is too large')
 }
 
 function damaged(): OidcError {
-  return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered in a compression that cannot be undone')
+  return new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the response of the provider cannot be decompressed')
 }

@@ -100,7 +100,10 @@ function selectAlgorithm(
 ): SigningAlgorithm {
   const candidates = configured === undefined ? fitting : [configured]
   if (candidates.length === 0) {
-    throw new OidcError('ERR_OIDC_OPTIONS', 'the client key is of a kind that is not known to sign; name the algorithm')
+    throw new OidcError(
+      'ERR_OIDC_OPTIONS',
+      'the type of the client key has no default algorithm: set clientAuthentication.algorithm',
+    )
   }
   const wish = {
     what: 'algorithm of client assertions',

@@ -24,7 +24,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
     isOff = Math.abs(seconds) > clockTolerance
     if (isOff && !wasOff) {
       const how = `${Math.abs(seconds)} seconds ${seconds > 0 ? 'ahead of' : 'behind'}`
-      log(`the clock is ${how} the provider's, and ${clockTolerance} are tolerated: set both by NTP`)
+      log(`the clock is ${how} the provider's; the tolerance is ${clockTolerance} seconds. Set both clocks by NTP`)
     }
     return response
   }

@@ -107,5 +107,5 @@ function checkUrl(option: string, value: string): void {
 export function requiredEndpoint(metadata: ProviderMetadata, name: keyof EndpointOverrides): string {
   const endpoint = metadata[name]
   if (endpoint !== undefined) return endpoint
-  throw new OidcError('ERR_OIDC_METADATA', `the provider names no ${name}`)
+  throw new OidcError('ERR_OIDC_METADATA', `the provider metadata has no ${name}`)
 }

@@ -166,7 +166,7 @@ function createDeadline(timeout: number): { passed: Promise<never>; isOver(): bo
 /** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
 function checkNotRedirected({ status, isRedirect }: ProviderResponse): void {
   if (!isRedirect) return
-  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with a redirect, which is not followed', {
+  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with a redirect, which is not followed', {
     cause: { status },
   })
 }
@@ -174,7 +174,7 @@ function checkNotRedirected({ status, isRedirect }: ProviderResponse): void {
 /** Only codes and names: the messages of network and header errors can quote an address, or an access token. */
 function unavailable(target: URL, error: unknown): OidcError {
   const reason = reasonOf(error)
-  const message = reason === 'TimeoutError' ? 'the provider did not answer in time' : 'the provider cannot be reached'
+  const message = reason === 'TimeoutError' ? 'the provider did not respond in time' : 'the provider cannot be reached'
   return new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', message, { cause: { host: printable(target.host), reason } })
 }
 

@@ -114,7 +114,7 @@ async function fetchKeys(http: Http, url: string): Promise<readonly JWK[]> {
   const entries = isRecord(json) ? json.keys : undefined
   const keys = Array.isArray(entries) ? entries.slice(0, MAX_KEYS).filter(isJwk) : []
   if (keys.length > 0) return keys
-  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider handed out a key set without keys')
+  throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider published a key set without keys')
 }
 
 function isJwk(entry: unknown): entry is JWK {

@@ -27,7 +27,7 @@ export function checkStatus(
 ): void {
   if (status === 200) return
   const isTrouble = status === 429 || status >= 500
-  const message = `the provider did not hand out ${what}`
+  const message = `the provider did not return ${what}`
   throw new OidcError(isTrouble ? 'ERR_OIDC_PROVIDER_UNAVAILABLE' : code, message, {
     cause: { status, ...(providerError && { error: providerError.error }) },
     providerError,
@@ -61,7 +61,7 @@ function readProviderError(
 
 function parseJson(contentType: string, text: string): unknown {
   if (!/^application\/(?:[\w.-]+\+)?json$/.test(contentType)) {
-    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with something that is not JSON', {
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with something that is not JSON', {
       cause: { contentType: printable(contentType) },
     })
   }
@@ -69,6 +69,6 @@ function parseJson(contentType: string, text: string): unknown {
     return JSON.parse(text)
   } catch {
     // The parser's own message quotes the text, which may hold a token.
-    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider answered with damaged JSON')
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with invalid JSON')
   }
 }

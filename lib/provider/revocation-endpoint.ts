@@ -21,7 +21,7 @@ export function createRevocationEndpoint({ http, ...settings }: RevocationEndpoi
   const buildProof = createClientAuthentication(settings)
   return async function revokeToken(metadata, token, hint) {
     const endpoint = metadata.revocation_endpoint
-    if (endpoint === undefined) throw new OidcError('ERR_OIDC_UNSUPPORTED', 'the provider offers no revocation')
+    if (endpoint === undefined) throw new OidcError('ERR_OIDC_UNSUPPORTED', 'the provider does not offer revocation')
     const { headers, body } = await buildProof(metadata, endpoint)
     checkStatus(await http.postForm(endpoint, { ...buildRevocation(token, hint), ...body }, headers), 'a revocation')
   }

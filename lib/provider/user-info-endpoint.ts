@@ -28,7 +28,7 @@ export type FetchUserInfo = (
 ) => Promise<UserInfo>
 
 const ENCRYPTED =
-  'the userinfo answer is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
+  'the userinfo response is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
 
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
@@ -57,7 +57,7 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
     checkStatus(response, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
     if (response.contentType === 'application/jwt') return readSigned(response, metadata.issuer)
     if (signedWith === undefined) return parseUserInfo(response.json())
-    throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo answer is not signed')
+    throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo response is not signed')
   }
 }
 

@@ -85,7 +85,7 @@ async function beginAnew(context: RequestContext, transaction: Transaction, bind
 /** Another answer to an attempt that was used, or the same one that got lost on the way: the sign-in is begun anew, once. */
 function startAnother(context: RequestContext, transaction: Transaction, binding: BrowserBinding): Promise<void> {
   if ((transaction.restarts ?? 0) === 0) return beginAnew(context, transaction, binding)
-  throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another answer to this sign-in was used before')
+  throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another response to this sign-in was used before')
 }
 
 /**
@@ -169,5 +169,5 @@ function describeMissing(transaction: Transaction | undefined, found: FoundBindi
   }
   if (found === 'unreadable')
     return `the cookie of this sign-in cannot be opened: it was made with another "secret"; ${SECRETS}`
-  return 'the cookie that binds a sign-in to its browser did not come along: another browser, or one that keeps no cookies of this site'
+  return 'the cookie that binds a sign-in to its browser is missing: the response came to another browser, or to one that does not keep the cookies of this site'
 }

@@ -122,7 +122,7 @@ async function beginSession(
   transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0 })
   if (replaced.length > 0) {
     clearSiteData(res, config)
-    config.log('a sign-in has taken the place of the session of another user in the same browser')
+    config.log('a sign-in has replaced the session of another user in the same browser')
     await announceSignOut(config, 'replaced', replaced)
   }
   return returnToFor(context, pending, ticket.subject)

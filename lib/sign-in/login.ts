@@ -23,7 +23,7 @@ export async function login(context: RequestContext): Promise<void> {
   if (!isNavigation(req))
     throw new OidcError(
       'ERR_OIDC_LOGIN_REQUIRED',
-      'only a page navigation can sign in (a browser that opens the address, or a request with Accept: text/html)',
+      'only a page navigation can start a sign-in (a browser that opens the address, or a request with Accept: text/html)',
     )
   const returnTo = returnToOf(services.config, req.query.returnTo)
   if (checkCookiesAreKept(context, returnTo)) await startLogin(context, { returnTo })

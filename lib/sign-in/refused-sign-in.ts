@@ -17,16 +17,16 @@ export function refusedSignIn(
     config.log(`the provider refused a sign-in: ${formatProviderError(providerError)}`)
   const options = { cause: { error }, providerError }
   if (error === 'access_denied') {
-    return new OidcError('ERR_OIDC_ACCESS_DENIED', 'the provider answered that access was denied', options)
+    return new OidcError('ERR_OIDC_ACCESS_DENIED', 'the provider responded that access was denied', options)
   }
   const more = error === 'invalid_scope' ? scopeBeyond(config.scope, transaction.scope) : []
   if (more.length > 0) {
-    const message = `the provider refused the scope: "${more.join(' ')}" was asked for besides that of the options`
+    const message = `the provider refused the scope: "${more.join(' ')}" was requested in addition to that of the options`
     return new OidcError('ERR_OIDC_SCOPE_REQUIRED', message, options)
   }
   const message = refusedTypes.includes(error)
     ? refusedType(config.responseType)
-    : 'the provider answered with an error'
+    : 'the provider responded with an error'
   return new OidcError('ERR_OIDC_AUTHORIZATION_FAILED', message, options)
 }
 

@@ -44,7 +44,7 @@ async function isLiving({ store }: Services, { iss: issuer, sub: subject, sid }:
 function findLogoutToken(fields: readonly FormField[]): string {
   const [token, ...more] = fields.filter(([name]) => name === 'logout_token').map(([, value]) => value)
   if (token !== undefined && more.length === 0) return token
-  throw new OidcError('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'there is not exactly one logout_token in the body')
+  throw new OidcError('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'the body does not have exactly one logout_token')
 }
 
 /** `sid` ends that session, `sub` alone every session of the person; never one of a sign-in that is later than the token. */

@@ -14,7 +14,7 @@ export async function logoutCallback(context: RequestContext): Promise<void> {
   if (returnTo !== undefined) return redirect(res, returnTo)
   rareLog(
     'return from a sign-out',
-    `a sign-out came back with ${req.query.state === undefined ? 'no state' : 'another state than it left with'}`,
+    `the return from a sign-out has ${req.query.state === undefined ? 'no state' : 'another state than its start'}`,
   )
   // Nobody may be told that they are signed out while they are not: another page led here.
   if (context.ticket() !== undefined) redirect(res, publicPath(config, '/'))

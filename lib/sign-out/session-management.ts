@@ -29,7 +29,7 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
 
 /**
  * A page for a hidden frame on pages of this site, which notices that the session at the provider has changed. 204 where there is nothing to
- * watch: nobody is signed in, or the provider takes no part in it. OpenID Connect Session Management 1.0 section 3.
+ * watch: no user is signed in, or the provider takes no part in it. OpenID Connect Session Management 1.0 section 3.
  */
 export async function checkSession(context: RequestContext): Promise<void> {
   const { res, services } = context

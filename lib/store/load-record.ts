@@ -41,7 +41,7 @@ export function createLoader(settings: LoaderSettings): Loader {
   function report(key: string): void {
     if (reported.get(key)) return
     reported.keep(key, true)
-    log(`${key} in Redis does not hold what this package wrote there, so it counts as no session`)
+    log(`${key} in Redis has a value that this package did not write, so it is treated as no session`)
   }
 
   /** The browser has this session now, and does not need the ones before it. */

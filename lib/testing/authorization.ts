@@ -13,7 +13,7 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
   const state = required(params, 'state')
   if (params.get('client_id') !== clientId)
     throw new RefusedRequest('unauthorized_client', `client_id is not ${clientId}`)
-  if (!URL.canParse(redirectUri)) throw new RefusedRequest('invalid_request', 'redirect_uri is no absolute URL')
+  if (!URL.canParse(redirectUri)) throw new RefusedRequest('invalid_request', 'redirect_uri is not an absolute URL')
   if (parts.some(part => !responseParts.has(part))) {
     throw new RefusedRequest('unsupported_response_type', 'response_type has an unknown word')
   }

@@ -93,7 +93,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   if (process.env.NODE_ENV === 'production') {
     throw new OidcError(
       'ERR_OIDC_OPTIONS',
-      'the fake provider asks nobody for a password; it does not run in production',
+      'the fake provider does not ask for a password, so it does not run in production',
     )
   }
   const { clientId = 'test-client', clientSecret = randomBytes(24).toString('base64url') } = options

@@ -74,7 +74,7 @@ function secondsOf(date: Date): number {
 export function failureError({ code, retryAt }: RefreshFailure, now: Date): OidcError {
   const known = oidcErrorCodes.find(candidate => candidate === code) ?? 'ERR_OIDC_PROVIDER_UNAVAILABLE'
   const retryAfter = Math.max(1, Math.ceil(retryAt - secondsOf(now)))
-  return new OidcError(known, 'the provider failed a moment ago, and is not asked again yet', { cause: { retryAfter } })
+  return new OidcError(known, 'the provider failed a moment ago, so no request is sent yet', { cause: { retryAfter } })
 }
 
 /** What the provider asked for, in seconds, up to 60. */

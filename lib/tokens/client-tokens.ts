@@ -70,7 +70,7 @@ export function createClientTokens(services: Services, refreshes: Refreshes): Cl
   async function fetchShared(purpose: string, options: ClientCredentialsOptions): Promise<ClientToken> {
     const tokenStore = store.clientTokenStore(purpose)
     const view = await tokenStore.open()
-    if (view === undefined) throw new TypeError('a vault of the client is always there')
+    if (view === undefined) throw new TypeError('the token store of the client always exists')
     const own = cache.get(purpose)
     const isSettled = ({ tokens }: StoredTokens) =>
       isComplete(tokens) &&

@@ -56,7 +56,9 @@ export function createRefreshAttempts(settings: AttemptSettings): RefreshAttempt
     } catch (error) {
       if (!isStoreAway(error)) throw error
       const saving = keepSaving(what, savePatience).catch(() => {
-        log('refreshed tokens could not be written, because Redis stayed away; that session will have to sign in again')
+        log(
+          'refreshed tokens could not be written, because Redis was not available; the user of that session has to sign in again',
+        )
       })
       background.add(saving)
       throw error
@@ -94,7 +96,7 @@ export function createRefreshAttempts(settings: AttemptSettings): RefreshAttempt
     asking: Promise<Asked>,
   ): Promise<never> {
     const { tokenStore } = refresh
-    const error = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not answer in time')
+    const error = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not respond in time')
     const finish = async (asked: Asked): Promise<unknown> =>
       isOutage(asked) ? tokenStore.commit(owner, view, {}) : conclude(refresh, owner, view, asked)
     background.add(asking.then(finish))
@@ -110,7 +112,7 @@ export function createRefreshAttempts(settings: AttemptSettings): RefreshAttempt
       const asking = ask(limiter, refresh, view, began)
       const asked = await withinDeadline(asking, deadline)
       if (asked !== undefined) return conclude(refresh, owner, view, asked)
-      limiter.report(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not answer in time'), began)
+      limiter.report(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not respond in time'), began)
       return continueInBackground(refresh, owner, view, asking)
     },
     release(tokenStore, owner, view) {

@@ -55,7 +55,7 @@ export function createRefreshes(config: Pick<Config, 'timeouts' | 'now' | 'log'>
       if (performance.now() > until) {
         throw new OidcError(
           'ERR_OIDC_PROVIDER_UNAVAILABLE',
-          'another process has been renewing these tokens for too long',
+          'another process has been refreshing these tokens for too long',
         )
       }
       await wait(pause * (0.5 + Math.random() / 2))

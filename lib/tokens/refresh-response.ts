@@ -35,10 +35,12 @@ export async function verifyRefresh(
     return await provider.verifyRefreshedIdToken(id_token, original, access_token)
   } catch (cause) {
     if (isForeignIdToken(cause)) {
-      throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token is not about this sign-in', { cause })
+      throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token does not belong to this sign-in', {
+        cause,
+      })
     }
     if (cause instanceof OidcError && cause.code.startsWith('ERR_OIDC_ID_TOKEN_')) {
-      throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the refreshed ID Token did not pass', { cause })
+      throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the refreshed ID Token is not valid', { cause })
     }
     throw cause
   }

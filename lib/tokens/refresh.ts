@@ -110,7 +110,7 @@ const VERIFY_PATIENCE = 2_000
 async function inTime<T>(verifying: Promise<T>): Promise<T> {
   const late = new AbortController()
   const timeout = wait(VERIFY_PATIENCE, undefined, { signal: late.signal }).then(() => {
-    throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider did not come in time')
+    throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider could not be fetched in time')
   })
   try {
     return await Promise.race([verifying, timeout])

@@ -12,7 +12,7 @@ const budgets = new WeakMap<Config, Map<string, Budget>>()
 export function logRefusal(config: Config, purpose: string, { code, cause }: OidcError, verdict: RefreshVerdict): void {
   const { status, error } = (cause ?? {}) as { status?: number; error?: string }
   const said = [...(status === undefined ? [] : [`status ${status}`]), ...(error === undefined ? [] : [error])]
-  const what = purpose === '' ? 'the tokens of a session' : 'a token beside the main one'
+  const what = purpose === '' ? 'the tokens of a session' : 'an additional token'
   const details = said.length === 0 ? code : `${code}, ${said.join(', ')}`
   const line = `refreshing ${what} failed (${details}): the session ${verdict.endsSession ? 'ends' : 'stays'}`
   if (budgetOf(config, line).take()) config.log(line)

@@ -71,7 +71,7 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         queue.delete(start)
-        reject(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'too many renewals are waiting for the provider'))
+        reject(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'too many refreshes are waiting for the provider'))
       }, patience)
       const start = () => {
         clearTimeout(timer)

@@ -129,7 +129,7 @@ async function assertAcceptance(scene: Scene, what: string, faults: Faults): Pro
   const page = await agent.visit(`${site.url}/claims`)
   provider.heal()
   assert.equal(page.status, 200, `${what}: ${page.status} ${page.text.slice(0, 300)}`)
-  assert.notEqual(await whoIs(scene, agent), undefined, `${what}: nobody is signed in`)
+  assert.notEqual(await whoIs(scene, agent), undefined, `${what}: no user is signed in`)
   return page
 }
 

@@ -86,7 +86,7 @@ describe('an answer in a browser that another one was meant for', () => {
       assert.match(String(here.errors.at(-1)), /the cookie of this sign-in cannot be opened.*another "secret"/)
       const answer = await createAgent().post(`${here.url}/callback`, fields, { from: issuer })
       assert.equal(answer.status, 400)
-      assert.match(String(here.errors.at(-1)), /cookie .* did not come along/)
+      assert.match(String(here.errors.at(-1)), /cookie .* is missing/)
     } finally {
       await here.close()
       await there.close()
@@ -130,7 +130,7 @@ describe('an answer to an attempt that was used', () => {
     const page = await browser.visit(browser.page?.url ?? '')
     assert.equal(page.status, 200, page.text)
     assert.equal(await whoIs({ site }, browser), 'bob-0002')
-    assert.match(site.log.join('\n'), /place of the session of another user/)
+    assert.match(site.log.join('\n'), /has replaced the session of another user/)
   })
 
   attack(

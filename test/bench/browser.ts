@@ -46,7 +46,7 @@ export async function signIn(baseUrl: string): Promise<string> {
   const jar = parseHeader(back.cookies())
   const page = await travel(`${baseUrl}/page`, { jar })
   if (!page.body.includes('@example.com'))
-    throw new Error(`nobody is signed in: ${page.status} ${page.body.slice(0, 500)}`)
+    throw new Error(`no user is signed in: ${page.status} ${page.body.slice(0, 500)}`)
   await travel(`${baseUrl}/fill`, { jar })
   return headerOf(jar)
 }

@@ -22,7 +22,7 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
   ],
   [
     { ...base, type: 'answer-received', method: 'POST', path: '/callback', fields: { code: 'x…' } },
-    '[abc] POST /callback brings an answer code="x…"',
+    '[abc] POST /callback receives a response code="x…"',
   ],
   [
     { ...base, ...passed, type: 'step', step: 5, key: 'frontIdToken', name: 'It is genuine', section: 'Core' },
@@ -66,13 +66,13 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
       duration: 9,
       passed: false,
     },
-    'GET https://op.example/jwks no answer, 9.0 ms, FAILED',
+    'GET https://op.example/jwks no response, 9.0 ms, FAILED',
   ],
   [{ at: 0, ...passed, type: 'store-command', command: 'HMGET' }, 'Redis HMGET, 1.2 ms'],
   [{ at: 0, type: 'store-trouble', command: 'HMGET', reason: 'timeout' }, 'Redis HMGET: timeout'],
   [{ at: 0, ...passed, type: 'token-refresh' }, 'tokens refreshed, 1.2 ms'],
   [{ at: 0, type: 'sign-out', reason: 'back-channel', sessions: 2 }, 'sign-out (back-channel): 2 ended'],
-  [{ ...base, ...passed, type: 'sign-in-finished', outcome: 'signed-in' }, '[abc] sign-in over: signed-in, 1.2 ms'],
+  [{ ...base, ...passed, type: 'sign-in-finished', outcome: 'signed-in' }, '[abc] sign-in finished: signed-in, 1.2 ms'],
 ]
 
 /** What a process says that makes the middleware and then has an event, after `strange` ones of something else. */

@@ -68,7 +68,7 @@ test('a token answer is refused, or everything in it is what it has to be', asyn
   await fuzz(t, { name: 'token-response', inputs, runs: 5000, act })
 })
 
-test('whatever the token endpoint says, nobody is signed in but with the tokens that belong to the sign-in', async t => {
+test('whatever the token endpoint says, no user is signed in but with the tokens that belong to the sign-in', async t => {
   const act = async (input: Input) => {
     const { set, drop, instead, status = 200 } = input
     provider.heal()

@@ -23,7 +23,7 @@ describe('the inspector', () => {
     withInspector(async ({ site }) => {
       const page = await createAgent().open(`${site.url}/how`)
       assert.equal(page.status, 200)
-      assert.match(page.text, /Nobody has signed in/)
+      assert.match(page.text, /No user has signed in/)
     }),
   )
 
@@ -37,8 +37,8 @@ describe('the inspector', () => {
         assert.ok(text.includes(line), line)
       }
       for (const check of [
-        'nonce is that of this attempt',
-        'c_hash fits the code',
+        'nonce is the one of this attempt',
+        'c_hash matches the code',
         'iss, sub and aud are those of the first',
       ]) {
         assert.match(text, new RegExp(`passed">✓</span>${check}`), check)
@@ -61,7 +61,7 @@ describe('the inspector', () => {
       assert.match(text, /actual: somebody &#60;else&#62;, expected: client/)
       assert.match(text, /passed">✓<\/span>iss is the provider/)
       assert.match(text, /failed">✗<\/span>aud names this site/)
-      assert.match(text, /not reached">–<\/span>nonce is that of this attempt/)
+      assert.match(text, /not reached">–<\/span>nonce is the one of this attempt/)
       assert.ok(!text.includes('POST /token'), 'a token request is shown')
     }),
   )

@@ -116,7 +116,7 @@ for (const name of endpoints) {
       const json = { ...valid, [name]: value }
       const advice = {
         code: 'ERR_OIDC_METADATA',
-        message: new RegExp(`plain http for ${name}.*set endpoints\\.${name}`),
+        message: new RegExp(`plain http URL for ${name}.*set endpoints\\.${name}`),
       }
       assert.throws(() => parseProviderMetadata(json, issuer), advice, value)
       const others = endpoints.filter(other => other !== name)
@@ -268,17 +268,17 @@ for (const [actual, expected, says] of [
     'https://op.example',
     /'https:\/\/op.example\/'.*lacks a slash.*set issuer to 'https:\/\/op.example\/'/,
   ],
-  ['https://op.example', 'https://op.example/', /has a slash too many.*set issuer to 'https:\/\/op.example'$/],
-  ['https://op.example/t', 'https://op.example/t//', /has a slash too many.*set issuer to 'https:\/\/op.example\/t'$/],
+  ['https://op.example', 'https://op.example/', /has an extra slash.*set issuer to 'https:\/\/op.example'$/],
+  ['https://op.example/t', 'https://op.example/t//', /has an extra slash.*set issuer to 'https:\/\/op.example\/t'$/],
   [
     'https://OP.example',
     'https://op.example',
-    /'https:\/\/OP.example'.*'https:\/\/op.example': they have to be the same/,
+    /'https:\/\/OP.example'.*'https:\/\/op.example': they must be identical/,
   ],
   [
     'https://else.example',
     'https://op.example',
-    /'https:\/\/else.example'.*'https:\/\/op.example': they have to be the same/,
+    /'https:\/\/else.example'.*'https:\/\/op.example': they must be identical/,
   ],
   [undefined, 'https://op.example', /no issuer.*'https:\/\/op.example'/],
 ] as const) {

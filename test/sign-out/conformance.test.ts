@@ -43,7 +43,7 @@ async function playBackChannel(place: LogoutScene, claims: Claims, fault: JwtFau
   const page = await agent.post(`${site.url}/logout`, {})
   assert.deepEqual([page.status, page.url], [200, `${site.url}/`], 'the RP-initiated logout completes')
   assert.equal(await isSignedIn(place, agent), false)
-  assert.ok(answer, 'no answer')
+  assert.ok(answer, 'no response')
   assert.equal(answer.headers['cache-control'], 'no-store')
   return answer
 }

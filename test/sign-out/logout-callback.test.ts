@@ -7,7 +7,7 @@ for (const [what, query, said] of [
   ['with another state', '?state=of-somebody-else', /another/],
 ] as const) {
   test(
-    `who comes back from a sign-out ${what} is told that nobody is signed in, and the log says why`,
+    `who comes back from a sign-out ${what} is told that no user is signed in, and the log says why`,
     inScene({}, async ({ agent, site }) => {
       const page = await agent.open(`${site.url}/logout/callback${query}`)
       assert.equal(page.status, 200)

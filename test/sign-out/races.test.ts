@@ -44,7 +44,7 @@ describe('a logout token that arrives while somebody signs in', () => {
   ]
   for (const [name, endpoint, responseType] of places) {
     for (const by of ['sid', 'sub'] as const) {
-      test(`${name} (${responseType}), by ${by}: nobody is signed in, and the next sign-in lives`, async () => {
+      test(`${name} (${responseType}), by ${by}: no user is signed in, and the next sign-in lives`, async () => {
         const options: SceneOptions = { oidc: { redis: redis.url, responseType } }
         await inLogoutScene(options, async scene => {
           const { agent, site, provider } = scene

@@ -105,7 +105,7 @@ describe('the page that watches the session at the provider', () => {
   )
 
   test(
-    'is empty where nobody is signed in, and other methods than GET are refused',
+    'is empty where no user is signed in, and other methods than GET are refused',
     inWatched(async scene => {
       const answer = await send({ url: address(scene) })
       assert.deepEqual([answer.status, answer.text], [204, ''])

@@ -113,7 +113,7 @@ test('a command without an answer has a deadline, and goes on counting until the
   stub.answer = () => new Promise(resolve => finish.push(resolve))
   const timedOut = { command: 'ping', reason: 'timeout' }
   assert.deepEqual(await Promise.all([reasonOf(ping()), reasonOf(ping())]), [timedOut, timedOut])
-  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands under way' })
+  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands in progress' })
   assert.equal(stub.sent, 2)
   finish[0]?.('late')
   await new Promise(setImmediate)
@@ -124,7 +124,7 @@ test('a command without an answer has a deadline, and goes on counting until the
 test('commands that wait for the client are bounded, too, and count no longer when they gave up', async () => {
   const { stub, ping } = open('connecting', 2)
   const first = [reasonOf(ping()), reasonOf(ping())]
-  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands under way' })
+  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands in progress' })
   await Promise.all(first)
   const second = [ping(), ping()]
   stub.become('ready')

@@ -75,5 +75,5 @@ export async function assertRefused(scene: Scene, page: Page, code: OidcErrorCod
     'no session cookie',
   )
   const user = await scene.agent.fetch(`${scene.site.url}/user`, { from: `${scene.site.url}/` })
-  assert.equal(user.json<{ isAuthenticated: boolean }>().isAuthenticated, false, 'nobody is signed in')
+  assert.equal(user.json<{ isAuthenticated: boolean }>().isAuthenticated, false, 'no user is signed in')
 }

@@ -30,7 +30,7 @@ export interface Faults {
   tokenResponse?: (body: Claims) => unknown
   /** The claims of userinfo. */
   userInfoClaims?: (claims: Claims) => unknown
-  /** Sign the userinfo answer (`application/jwt`). */
+  /** Sign the userinfo response (`application/jwt`). */
   signedUserInfo?: JwtFault | true
 }
 

@@ -23,7 +23,7 @@ export function warnOfEviction(
     const policy = await findEvictionPolicy(client, connection)
     if (policy === undefined) return
     log(
-      `Redis has maxmemory-policy ${policy}: when its memory is full it signs people out; set maxmemory-policy noeviction`,
+      `Redis has maxmemory-policy ${policy}: when its memory is full it signs users out; set maxmemory-policy noeviction`,
     )
   }
 

@@ -76,13 +76,13 @@ export function checkClient(client: RedisClient): void {
   if (scaleReads !== undefined && scaleReads !== 'master') {
     throw new OidcError(
       'ERR_OIDC_OPTIONS',
-      'the Redis cluster needs scaleReads "master": a replica may know of a session that has ended',
+      'the Redis cluster needs scaleReads "master": a replica may return a session that has ended',
     )
   }
   if (optionOf(client, 'role') === 'slave') {
     throw new OidcError(
       'ERR_OIDC_OPTIONS',
-      'the Redis client needs role "master": a replica may know of a session that has ended',
+      'the Redis client needs role "master": a replica may return a session that has ended',
     )
   }
 }

@@ -84,7 +84,7 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
     let retry: NodeJS.Timeout | undefined
     return new Promise<T>((resolve, reject) => {
       if (pending >= maxPending) {
-        reject(unavailable(command, 'too many commands under way'))
+        reject(unavailable(command, 'too many commands in progress'))
         return
       }
       pending += 1
