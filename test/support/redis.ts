@@ -213,13 +213,20 @@ async function startOneSentinel(name: string, primary: RedisServer, quorum: numb
   }
 }
 
-/** Waits for something that happens soon, and fails loudly when it does not. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let attempt = 0; attempt < 600; attempt += 1) {
+/**
+ * Waits for something that happens soon, and fails loudly when it does not.
+ * @param describe what else is to be known when it did not happen
+ */
+export async function until(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  { patience = 30_000, describe }: { readonly patience?: number; readonly describe?: () => Promise<string> } = {},
+): Promise<void> {
+  for (let attempt = 0; attempt < patience / 50; attempt += 1) {
     if (await holds()) return
     await sleep(50)
   }
-  throw new Error(`it never came to this: ${what}`)
+  throw new Error(`it never came to this: ${what}${describe ? `\n${await describe()}` : ''}`)
 }
 
 async function startClusterNode(): Promise<{ readonly node: RedisServer; readonly busPort: number }> {
