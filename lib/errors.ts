@@ -8,7 +8,7 @@ const ERRORS = {
   ERR_OIDC_NOT_MOUNTED: [500, 'This site is not set up correctly.'],
   ERR_OIDC_SEVERAL_INSTANCES: [500, 'This site is not set up correctly.'],
 
-  // The provider and its answers.
+  // The provider and its responses.
   ERR_OIDC_PROVIDER_UNAVAILABLE: [
     503,
     'The sign-in service cannot be reached right now. Please try again in a moment.',
@@ -97,7 +97,7 @@ const ERRORS = {
   ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, 'You need to sign in again.'],
   ERR_OIDC_STEP_UP_REQUIRED: [401, 'This page needs a more recent or stronger sign-in.'],
 
-  // Calls to other services on behalf of the person.
+  // Calls to other services on behalf of the user.
   ERR_OIDC_API_ORIGIN: [500, 'This site is not set up correctly.'],
   ERR_OIDC_API_UNAVAILABLE: [
     502,
@@ -121,8 +121,8 @@ export type OidcErrorCode = keyof typeof ERRORS
 export const oidcErrorCodes = Object.keys(ERRORS) as readonly OidcErrorCode[]
 
 /**
- * What the provider said about a failure, with the names of RFC 6749 section 5.2. Control characters, markup, secrets and e-mail addresses are
- * taken out, and it is cut. For the log and for decisions of the site's own code, and never for a page: the provider, or whoever sent the answer,
+ * The provider's error, with the names of RFC 6749 section 5.2. Control characters, markup, secrets and e-mail addresses are
+ * taken out, and it is cut. For the log and for decisions of the site's own code, and never for a page: the provider, or the sender of the response,
  * chose the words.
  */
 export interface ProviderError {
@@ -136,7 +136,7 @@ export interface ProviderError {
 
 /** What an {@link OidcError} can be given besides its message. */
 export interface OidcErrorOptions extends ErrorOptions {
-  /** Where the provider said something. */
+  /** Set if the provider sent an error. */
   readonly providerError?: ProviderError | undefined
 }
 
@@ -153,9 +153,9 @@ export class OidcError extends Error {
   readonly status: number
   /** Same as {@link status}, for error handlers written for `http-errors`. */
   readonly statusCode: number
-  /** One plain sentence that can be shown to anybody. */
+  /** One plain sentence that is safe to show to every user. */
   readonly sentence: string
-  /** What the provider said about it, where it said anything. */
+  /** The error of the provider, if it sent one. */
   readonly providerError: ProviderError | undefined
   /**
    * Response headers that belong to the failure, as in `http-errors`; Express sends them where the site has no error handler. `Retry-After` in

@@ -19,14 +19,14 @@ import { createTokenServices } from './tokens/token-services.js'
 
 /** What a load balancer wants to know. Nothing in it is secret. */
 export interface Health {
-  /** Whether requests can be served, which is whether the session store answers. */
+  /** Whether requests can be served, that is, whether the session store responds. */
   readonly ok: boolean
-  /** Redis, or the memory of the process, which always answers. */
+  /** Redis, or the memory of the process, which is always available. */
   readonly store: {
-    /** Whether it answered a `PING` just now. */
+    /** Whether it responded to a `PING` just now. */
     readonly reachable: boolean
   }
-  /** A provider that is away keeps nobody out who is signed in. */
+  /** Users who are signed in stay signed in while the provider is not available. */
   readonly provider: {
     /** Whether its metadata is known, and the last attempt to reach it went well. */
     readonly reachable: boolean
@@ -39,7 +39,7 @@ export interface Health {
 export interface OpenIdConnect extends Guards {
   (req: Request, res: Response, next: NextFunction): void
   /**
-   * Resolves when the store answers and the provider's metadata and keys are known.
+   * Resolves when the store responds and the provider's metadata and keys are known.
    * @throws {OidcError} what is missing now; the middleware goes on trying in the background
    */
   ready(): Promise<void>
@@ -53,13 +53,13 @@ export interface OpenIdConnect extends Guards {
    */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
   /**
-   * An access token for this site itself, shared by all its processes through Redis and renewed before it expires. RFC 6749 section 4.4.
+   * An access token for this site itself, shared by all its processes through Redis and fetched again before it expires. RFC 6749 section 4.4.
    * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, ERR_OIDC_PROVIDER_UNAVAILABLE while none is at hand;
    *   ERR_OIDC_OPTIONS for options that are not understood
    */
   clientCredentials(options?: ClientCredentialsOptions): Promise<AccessToken>
   /**
-   * Forwards calls below `path`, made by this site's own scripts with the header `X-CSRF`, to an API with the person's access token, so
+   * Forwards calls below `path`, made by this site's own scripts with the header `X-CSRF`, to an API with the user's access token, so
    * that no token reaches the browser: `app.use(oidc.proxy('/api', { target: 'https://api.example.com' }))`, behind the middleware.
    * @throws {OidcError} ERR_OIDC_OPTIONS
    */
@@ -75,7 +75,7 @@ export interface OpenIdConnect extends Guards {
 }
 
 /**
- * Makes the middleware: `app.use(openIdConnect({...}))` gives every request `req.session` and `req.oidc` and answers the sign-in routes.
+ * Makes the middleware: `app.use(openIdConnect({...}))` gives every request `req.session` and `req.oidc` and handles the sign-in routes.
  * A provider or Redis that is down is no reason not to start.
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS for a mistake in the options

@@ -8,7 +8,7 @@ export type ApiFetchOptions = Pick<AccessTokenOptions, 'scope' | 'resource' | 'm
 const MOST_REDIRECTS = 5
 
 /**
- * `fetch` with the person's access token, to origins the site has named. A 401 that says the token is invalid is answered by one
+ * `fetch` with the user's access token, to origins the site has named. A 401 that says the token is invalid leads to one
  * refresh and one more attempt, where the body can be sent again. Redirects are followed within the origin, for GET and HEAD; any
  * other is handed over as it is, so that the token goes nowhere else.
  *
@@ -84,7 +84,7 @@ function canBeSentAgain(body: RequestInit['body']): boolean {
   )
 }
 
-/** Where that fails, the API's own answer says what there is to say; unless the session has ended with it. */
+/** If that fails, the API's own response is returned, unless the session has ended with it. */
 async function renew(context: RequestContext, options: AccessTokenRequest): Promise<AccessToken | undefined> {
   try {
     return await context.whileSignedIn(id => context.services.accessTokens.get(id, options))

@@ -24,7 +24,7 @@ export function isForOtherCaches(name: string): boolean {
 /**
  * What was fetched with a user's token is for this user's browser at most: `private` in front of what the API allows, `no-store` where it
  * allows nothing or is not understood. The response differs by cookie; and by our own fields, so that a page navigation, which does
- * not send them, is not answered from what a script fetched. RFC 9111 sections 3.5, 4.1 and 5.2.2.7.
+ * not send them, does not get what a script fetched. RFC 9111 sections 3.5, 4.1 and 5.2.2.7.
  *
  * @param site - headers of the response so far
  */
@@ -32,7 +32,7 @@ export function cachingHeaders(
   { 'cache-control': control, vary = '' }: IncomingHttpHeaders,
   site: OutgoingHttpHeaders,
 ): CachingHeaders {
-  // An answer that sets a cookie of ours, or that the site has spoken about, is stored by no cache.
+  // A response that sets one of our cookies, or that has a Cache-Control header of the site, must not be cached.
   const isStored = site['cache-control'] !== 'no-store' && site['set-cookie'] === undefined
   return {
     'cache-control': isStored ? privateControl(control) : 'no-store',

@@ -16,7 +16,7 @@ const SEGMENTS = /^(?:\/(?:[\w\-.~!$&'()*+,=:@|[\]^]|%[\da-f]{2})*)*$/i
 /** RFC 3986 section 3.4, and the characters that browsers leave as they are. */
 const QUERY = /^[\x21\x22\x24-\x7e]*$/
 
-/** A character that nobody has to encode, and one that an encoding would have to be decoded twice for. */
+/** Encodings of unreserved characters, which are needless, and double encodings. */
 const NEEDLESS = /%(?:2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
 const TWICE = /%25[\da-f]{2}/i
 const ENCODED_SLASH = /%2f/i
@@ -26,7 +26,7 @@ const NEVER = /%(?:[01][\da-f]|7f|5c)/i
 /**
  * The path and query for the API: what follows the path of the proxy, below the target, byte for byte. Servers do not agree on dots,
  * empty segments, backslashes, parameters, needless and double encodings; a site that guards a part of the path would then guard another
- * path than the API answers. What can be read in two ways is therefore refused. RFC 3986 section 6.2.2.
+ * path than the API serves. A path that can be read in two ways is therefore refused. RFC 3986 section 6.2.2.
  *
  * @throws {OidcError} ERR_OIDC_API_REQUEST
  */

@@ -51,7 +51,7 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
       return next(error)
     }
     answer(proxy, context, req, res).catch(error => {
-      // The site has responded itself, or the browser has left: there is nothing to be said, and nobody to say it to.
+      // The site has responded itself, or the browser has disconnected: no response can be sent.
       if (!res.headersSent && !res.destroyed) respondWithError(context, error, next)
     })
   }

@@ -5,14 +5,14 @@ import type { UserInfo } from '../protocol/wire.js'
 import { isTokenRefused } from '../provider/user-info-endpoint.js'
 import { keepClaims } from '../tokens/refresh-claims.js'
 
-/** Whether a fresh userinfo answer is only returned, or also kept. */
+/** Whether a fresh userinfo response is only returned, or also kept. */
 export interface UserInfoOptions {
-  /** Renews `req.oidc.user`, for this request and all later ones. Default `false`. */
+  /** Updates `req.oidc.user`, for this request and all later ones. Default `false`. */
   readonly refresh?: boolean
 }
 
 /**
- * Asks userinfo with an access token that is good, and compares whose answer it is. A token that the provider does not take any more is
+ * Requests userinfo with a valid access token, and compares the `sub` of the response. A token that the provider no longer accepts is
  * refreshed, once.
  */
 export async function fetchUserInfo(context: RequestContext, { refresh = false }: UserInfoOptions): Promise<UserInfo> {

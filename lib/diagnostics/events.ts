@@ -35,7 +35,7 @@ export interface SignInStarted extends EventBase {
   readonly params: RedactedFields
 }
 
-/** The provider's answer came in by the browser. Nothing in it was checked yet. */
+/** The provider's response arrived from the browser. It has not been checked yet. */
 export interface ResponseReceived extends EventBase {
   /** Tells this event from the others. */
   readonly type: 'answer-received'
@@ -43,7 +43,7 @@ export interface ResponseReceived extends EventBase {
   readonly method: 'GET' | 'POST'
   /** Path of the callback. */
   readonly path: string
-  /** What the answer says. */
+  /** The parameters of the response. */
   readonly fields: RedactedFields
 }
 
@@ -61,7 +61,7 @@ export interface StepDone extends EventBase, Timed {
   readonly section: string
   /** The error's message, for developers. */
   readonly reason?: string
-  /** The error's evidence: expected and actual values that are no secret. */
+  /** Details of the error: expected and actual values that are not secret. */
   readonly evidence?: unknown
 }
 
@@ -69,7 +69,7 @@ export interface StepDone extends EventBase, Timed {
 export interface SignInFinished extends EventBase, Timed {
   /** Tells this event from the others. */
   readonly type: 'sign-in-finished'
-  /** `repeated`: the answer came before, or too late and was begun anew. */
+  /** `repeated`: the response was used before, or it arrived too late and the sign-in was started again. */
   readonly outcome: 'signed-in' | 'repeated' | 'failed'
 }
 
@@ -83,11 +83,11 @@ export interface ProviderCall extends EventBase, Timed {
   readonly endpoint: string
   /** What was sent in the body. */
   readonly fields: RedactedFields
-  /** Of HTTP. Absent where no answer came. */
+  /** HTTP status. Absent if no response arrived. */
   readonly status?: number
-  /** Names of the members of a JSON answer, not their values. */
+  /** Names of the members of a JSON response, not their values. */
   readonly members?: readonly string[]
-  /** What the provider said about a failure. */
+  /** The provider's error, if it sent one. */
   readonly refusal?: ProviderError
 }
 

@@ -10,7 +10,7 @@ import { type SignInStepKey, signInSteps } from './steps.js'
 export const channelName = 'express-hybrid-oidc'
 
 /**
- * Whoever wants to know subscribes to this channel; nothing is sent anywhere. While nobody does, all that is left of an event is one
+ * Subscribers of this channel get every event; nothing is sent elsewhere. Without a subscriber, an event costs one
  * look at `hasSubscribers`.
  */
 const events = channel(channelName)
@@ -63,7 +63,7 @@ export interface Timing {
   readonly code?: OidcError['code']
 }
 
-/** Does the work and, if somebody listens, publishes how it went. */
+/** Does the work and, if there is a subscriber, publishes the result. */
 export function observe<T>(
   work: () => T,
   describe: (timing: Timing, error: unknown, result?: Awaited<T>) => Unplaced<OidcEvent>,

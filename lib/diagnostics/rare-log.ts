@@ -1,4 +1,4 @@
-/** Writes what anybody can cause: lines of one kind are counted, not repeated. */
+/** Writes log lines that any client can cause: lines of one kind are counted, not repeated. */
 export type RareLog = (kind: string, line: string) => void
 
 /** Milliseconds after which a kind that has not occurred again is forgotten. */

@@ -9,7 +9,7 @@ let isListening = false
 
 /**
  * With `NODE_DEBUG=express-hybrid-oidc` in the environment every event becomes a line on standard error, once for the whole process.
- * Without it nobody listens, and no event is made.
+ * Without it there is no subscriber, and no event is made.
  */
 export function startReadableLog(): void {
   if (!log.enabled || isListening) return
@@ -22,7 +22,7 @@ export function startReadableLog(): void {
   })
 }
 
-/** One line for people. As the event holds no secret, neither does the line. */
+/** One readable line. It holds no secret, because the event holds none. */
 export function formatEvent(event: OidcEvent): string {
   const attempt = event.attempt === undefined ? '' : `[${event.attempt}] `
   const outcome = 'passed' in event ? formatOutcome(event) : ''

@@ -1,6 +1,6 @@
 import type { RedactedFields } from './events.js'
 
-/** Parameters that say how something is done, and nothing about anybody. */
+/** Parameters that describe the request and say nothing about the user. */
 const open: ReadonlySet<string> = new Set([
   'acr_values',
   'client_id',
@@ -50,7 +50,7 @@ export function redactFields(fields: Iterable<readonly [string, unknown]>): Reda
 function redactValue(name: string, value: unknown): string {
   const text = Array.isArray(value) ? value.join(' ') : String(value)
   if (open.has(name)) return printable(text, mostCharacters)
-  // An eighth of a value tells nobody the rest of it.
+  // An eighth of a value does not reveal the rest of it.
   return random.has(name) ? `${printable(text.slice(0, Math.min(6, text.length >> 3)))}…` : '…'
 }
 

@@ -58,7 +58,7 @@ export function hostCookieName(name: string, secure: boolean): string {
   return secure ? `__Host-${name}` : name
 }
 
-/** Says to caches that the answer depends on who asks. */
+/** Tells caches that the response depends on the cookie of the request. */
 export function varyByCookie(res: Response): void {
   if (res.headersSent) return
   const vary = res.getHeader('Vary')

@@ -15,7 +15,7 @@ export const sessionHeader = 'x-session-handle'
 
 /** What a script has to show. */
 export interface OwnScriptRules {
-  /** Also refuses browsers too old to say where a request comes from. For answers that hold a token. */
+  /** Also refuses browsers that do not send the origin of a request. For responses that hold a token. */
   readonly strict: boolean
   /** Of this site. */
   readonly baseUrl: string

@@ -15,12 +15,12 @@ const longestHeaderAddress = 1000
 /** Failures after which the sign-in looks first whether the browser keeps cookies. */
 const cookieCodes: readonly string[] = ['ERR_OIDC_TRANSACTION_MISSING', 'ERR_OIDC_COOKIE_NOT_KEPT']
 
-/** What an unfinished answer may have announced about a body that will not come. */
+/** Headers about a body that an unfinished response may have set. */
 const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'ETag', 'Last-Modified', 'Location']
 
 /**
  * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
- * programs) that repeats nothing anybody sent. The log has a line in both cases; that of our page carries the same correlation id.
+ * programs) that repeats nothing from the request. The log has a line in both cases; that of our page carries the same correlation id.
  */
 export function respondWithError(context: RequestContext, error: unknown, next: NextFunction = context.next): void {
   const { req, res } = context
@@ -37,8 +37,8 @@ export function respondWithError(context: RequestContext, error: unknown, next: 
 }
 
 /**
- * Where the answer itself fails, such as a `next` of the site that throws after something was waited for. Nothing would catch the error,
- * and the process would end, so the log gets it and the browser an empty answer.
+ * Handles a failure of the response itself, such as a `next` of the site that throws asynchronously. Nothing would catch the error,
+ * and the process would end, so it is logged and the browser gets an empty response.
  */
 export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
   config.log(`${req.method} ${req.path}: the request was aborted, because an error was thrown${describeCause(error)}`)
@@ -51,7 +51,7 @@ export function abandon({ req, res, services: { config } }: RequestContext, erro
   res.end()
 }
 
-/** Headers that belong to the failure, whoever writes its body. */
+/** Headers of the failure, also where the site writes its body. */
 function announceFailure(context: RequestContext, error: OidcError): void {
   const { req, res } = context
   for (const name of contentHeaders) res.removeHeader(name)
@@ -61,7 +61,7 @@ function announceFailure(context: RequestContext, error: OidcError): void {
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
 }
 
-/** Adds the sign-in address to a 401 of this request, for the handler that answers with it. One challenge for each scheme: RFC 9110 section 11.6.1. */
+/** Adds the sign-in address to a 401 of this request, for the handler that responds with it. One challenge for each scheme: RFC 9110 section 11.6.1. */
 export function addChallenge(context: RequestContext, error: unknown): void {
   if (!(error instanceof OidcError) || error.status !== 401) return
   const challenges = [`OpenIdConnect login_url="${shortSignInAddress(context, error)}"`, ...stepUp(error)]
@@ -126,7 +126,7 @@ function buildFailurePage({ status, sentence }: OidcError, { id, signIn, inFrame
   })
 }
 
-/** Where to sign in (again), and come back to where the person wanted to go. */
+/** The address that starts a sign-in and returns to the page that the user requested. */
 function signInAddress(context: RequestContext, error: OidcError): string | undefined {
   const { config } = context.services
   if (config.routes.login === false || error.status === 403) return undefined
@@ -139,13 +139,13 @@ function signInAddress(context: RequestContext, error: OidcError): string | unde
   return `${publicPath(config, config.routes.login)}?${query}`
 }
 
-/** The same for a header. A long one would not fit into the head of an answer, which proxies limit: the query of the page is left out. */
+/** The same for a header. A long one would not fit into the head of a response, which proxies limit: the query of the page is left out. */
 function shortSignInAddress(context: RequestContext, error: OidcError): string {
   const address = signInAddress(context, error) ?? ''
   return address.length <= longestHeaderAddress ? address : (address.split('%3F', 1)[0] ?? '')
 }
 
-/** Whether a page of this very origin shows the answer in a frame. */
+/** Whether a page of the same origin shows the response in a frame. */
 function isOwnFrame(req: RequestContext['req']): boolean {
   return isFrame(req) && req.headers['sec-fetch-site'] === 'same-origin'
 }
@@ -163,7 +163,7 @@ function hasErrorHandler(app: unknown): boolean {
   return includesOne(router?.stack ?? [])
 }
 
-/** Evidence for the log. Only what this package wrote itself, or the code of a foreign error: its text could be anything. */
+/** Details for the log: only what this package wrote, or the code of a foreign error, whose text could hold anything. */
 function describeCause(cause: unknown): string {
   if (cause === undefined) return ''
   if (cause instanceof Error) return ` (${(cause as { code?: string }).code ?? cause.name})`

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 const navigating: readonly unknown[] = ['GET', 'POST']
 
 /**
- * Whether a user is looking at the answer to this request: a page navigation, as opposed to a script's call, an image, a
+ * Whether this request is a page navigation, whose response the user sees, as opposed to a script's call, an image, a
  * prefetch or a program. Only such a request may be sent to the provider. HEAD, OPTIONS and TRACE are safe methods (RFC 9110 section
  * 9.2.1): they start no sign-in and set no cookie, whatever their headers say.
  */
@@ -36,7 +36,7 @@ function isPage({ headers }: IncomingMessage): boolean {
 
 const frames: ReadonlySet<string> = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe'])
 
-/** Whether the answer is shown within another page. */
+/** Whether the response is shown within another page. */
 export function isFrame({ headers }: IncomingMessage): boolean {
   return frames.has(String(headers['sec-fetch-dest']))
 }
@@ -55,7 +55,7 @@ export function isCrossSite(req: IncomingMessage, baseUrl: string): boolean {
 
 /**
  * Whether a request that signs out was made by this site or typed in, and meant as what it is. A GET has to be a page navigation as
- * well, because a prefetch, or an image somebody planted in a page of ours, is sent by this site, too. A POST without any sign of
+ * well, because a prefetch, or an image that an attacker placed in a page of this site, is a same-origin request, too. A POST without any sign of
  * where it comes from comes from no browser: browsers add `Origin`.
  */
 export function isOwnRequest(req: IncomingMessage, baseUrl: string): boolean {
@@ -79,7 +79,7 @@ export function isFetchedAhead({ headers }: IncomingMessage): boolean {
   )
 }
 
-/** Whether the answer should be a page rather than JSON. */
+/** Whether the response should be a page rather than JSON. */
 export function prefersHtml(req: IncomingMessage): boolean {
   return (
     asksForPage(req) ||

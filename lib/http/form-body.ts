@@ -5,7 +5,7 @@ import { OidcError } from '../errors.js'
 /** Bytes. An ID Token with hundreds of groups stays well below. */
 const maxFormBytes = 128 * 1024
 
-/** No answer of a provider has more fields than this, and each costs work. */
+/** Limit of form fields: no provider sends more, and each one costs work. */
 const maxFields = 64
 
 /** Name and value of one form field. */

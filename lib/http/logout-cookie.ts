@@ -6,7 +6,7 @@ import type { Sealer } from '../store/seal.js'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
 import { readReturnTo, returnToInHead } from './return-to.js'
 
-/** Seconds a person may take to confirm at the provider. */
+/** Seconds a user may take to confirm at the provider. */
 const lifetime = 15 * 60
 
 /** Remembers, in the browser, where a sign-out goes after the provider. It returns by a GET, where a Lax cookie is enough. */

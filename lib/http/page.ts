@@ -21,7 +21,7 @@ interface PagePolicy {
   readonly frameAncestors?: string
 }
 
-/** Content-Security-Policy of our pages: their own style, nothing else, framed by nobody. */
+/** Content-Security-Policy of our pages: their own style, nothing else, and no framing. */
 export function pagePolicy({ formAction = "'none'", scriptHash, frameAncestors = "'none'" }: PagePolicy = {}): string {
   const scripts = scriptHash === undefined ? '' : ` script-src 'sha256-${scriptHash}';`
   return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors ${frameAncestors}`

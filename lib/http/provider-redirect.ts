@@ -4,7 +4,7 @@ import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { redirect, setPrivateHeaders } from './response.js'
 
 /**
- * Characters. A longer address leaves by a form. IIS refuses a query of 2,048 bytes; nginx, with its defaults, answers 502 when the head of
+ * Characters. A longer address leaves by a form. IIS refuses a query of 2,048 bytes; nginx, with its defaults, returns 502 when the head of
  * a response is larger than 4,096 bytes, and the address shares that head with cookies and the site's own headers.
  */
 const longestLocation = 2000

@@ -1,5 +1,5 @@
 /**
- * Gives requests properties that are worked out when somebody reads them. To define them on every request would cost a page that
+ * Gives requests properties whose values are computed on first access. To define them on every request would cost a page that
  * reads none of them more than all the rest we do for it. So they are defined once, on what all requests of an app inherit from: the
  * `request` of the outermost app, where Express itself says to put them. The getters find what they need on `this`.
  */

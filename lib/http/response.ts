@@ -1,6 +1,6 @@
 import type { Response } from 'express'
 
-/** Headers of every answer of our own routes: nothing is stored, nothing leaks in a Referer, nothing is framed. */
+/** Headers of every response of our own routes: nothing is stored, nothing leaks in a Referer, nothing is framed. */
 export function setPrivateHeaders(res: Response): void {
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Referrer-Policy', 'no-referrer')

@@ -4,7 +4,7 @@ import { parseReturnTo } from '../protocol/return-to.js'
 import { isFrame, isNavigation } from './fetch-metadata.js'
 
 /**
- * Where a person may land after a sign-in or a sign-out: a page of this site, and none of our own routes, which are stations on the
+ * Checks where a user may return to after a sign-in or a sign-out: a page of this site, but not one of our own routes, which are steps of the
  * way and no place to stay. Everything else is the start page of the site.
  */
 export function returnToOf(config: Config, wanted: unknown): string {
@@ -21,7 +21,7 @@ export function readReturnTo(config: Config, wanted: unknown): string | undefine
 const LONGEST_IN_HEAD = 1000
 
 /**
- * The page to land on, for a cookie or for the query of an address: nginx, with its defaults, answers 502 for a head of more than 4,096
+ * The page to return to, for a cookie or for the query of an address: nginx, with its defaults, returns 502 for a head of more than 4,096
  * bytes. One that is too long loses its query, and one that is still too long is the start page.
  */
 export function returnToInHead(config: Config, path: string): string {

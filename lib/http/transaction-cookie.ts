@@ -46,18 +46,18 @@ export type FoundBinding = BrowserBinding | 'unreadable' | undefined
  * comes along on the provider's cross-site POST, and so it also says which session the browser has.
  */
 export interface TransactionCookie {
-  /** What the browser holds, as far as this request and its own answer know. */
+  /** The cookies of the browser, as this request sent them and its response changed them. */
   read(req: IncomingMessage, res: ServerResponse): FoundBinding
   /** The same, and a new one where there is none that can be read. */
   ensure(req: IncomingMessage, res: ServerResponse): BrowserBinding
-  /** Keeps which session the browser gets with this answer. */
+  /** Records which session the browser gets with this response. */
   remember(
     res: ServerResponse,
     binding: BrowserBinding,
     session: { readonly id: string; readonly rounds: number },
   ): void
   /**
-   * Call this where the user of a browser signs out, whatever the way. What was begun before cannot be finished after it, and an answer to
+   * Call this where the user of a browser signs out, whatever the way. A sign-in that started before cannot be finished after it, and a response to
    * it says so. Without the cookie there is nothing to be finished. Returns the binding that the browser has from now on.
    */
   signOut(req: IncomingMessage, res: ServerResponse): BrowserBinding | undefined

@@ -12,12 +12,12 @@ import {
 } from '../protocol/transaction.js'
 import type { BrowserBinding } from './transaction-cookie.js'
 
-/** Characters of the longest `state`: two of them and everything else fit into the head of an answer that nginx takes by default. */
+/** Characters of the longest `state`: two of them and everything else fit into the head of a response that nginx accepts by default. */
 const LONGEST_STATE = 1000
 
 const ID_LENGTH = 12
 
-/** A transaction that this browser can finish, with everything an answer has to agree with. */
+/** A transaction that this browser can finish, with everything a response must match. */
 export interface ActiveTransaction extends Transaction {
   readonly state: string
   readonly nonce: string

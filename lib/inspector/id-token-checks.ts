@@ -61,7 +61,7 @@ export interface CheckResult {
 /**
  * What was looked at in an ID Token, and how it went, read from the code it was refused with.
  *
- * @param answer - the fields of the provider's answer, which say what the first ID Token has to fit
+ * @param answer - the fields of the provider's response, which the first ID Token must match
  */
 export function listIdTokenChecks(
   which: 'first' | 'second',

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { OidcEvent } from '../diagnostics/events.js'
 import { channelName } from '../diagnostics/publish.js'
 
-/** Everything that was said about one attempt to sign in, in the order in which it was over. */
+/** All events of one sign-in attempt, in the order in which they finished. */
 export interface SignInRecord {
   readonly attempt: string
   readonly events: readonly OidcEvent[]
@@ -18,7 +18,7 @@ export interface Recorder {
 const mostRecords = 10
 const mostEvents = 200
 
-/** An answer that nobody could read belongs to no attempt. */
+/** A response that cannot be read belongs to no attempt. */
 const unknownAttempt = 'unknown'
 
 export function createRecorder(site: string): Recorder {

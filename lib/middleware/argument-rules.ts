@@ -20,7 +20,7 @@ const minValidity = rule(
 
 const words = list('strings without spaces', word)
 
-/** A parameter that is `undefined` takes the place of the one in the option of the same name, and is not sent. */
+/** A parameter that is `undefined` overrides the one in the option of the same name, and is not sent. */
 const params: Rule<NonNullable<LoginOptions['params']>> = {
   expected: authorizationParams.expected,
   read: (value, place) =>

@@ -50,7 +50,7 @@ export function readScope(scope: unknown, options: unknown): { words: readonly s
   return { words, ask: scopeRequirement.read(options, { of: 'requiresScope', path: '' }).ask ?? false }
 }
 
-/** `app.get('/x', requiresAuth, …)`: Express calls the function with the request, and takes what is thrown as the answer. */
+/** `app.get('/x', requiresAuth, …)`: Express calls the function with the request, and passes what it throws to the error handlers. */
 function placeIn(of: string, first: unknown, path: string): Place {
   if (first instanceof IncomingMessage)
     refuse(`${of} returns a guard and is not one itself: write ${of}(…), with parentheses, where you mount it`)

@@ -20,9 +20,9 @@ import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-
 /** Decides about a signed-in request: nothing, or what is lacking. */
 type Check = (ticket: Ticket, config: Config) => Challenge | undefined
 
-/** What a person is asked for who lacks a scope. */
+/** What happens to a user who lacks a scope. */
 export interface ScopeRequirement {
-  /** Sends a person who was not asked for the scope yet to the provider for it, and back, once. Default `false`: 403. */
+  /** Sends a user who has not been asked for the scope yet to the provider, once. Default `false`: 403. */
   readonly ask?: boolean
 }
 
@@ -32,7 +32,7 @@ export interface Guards {
    * Lets signed-in users pass. Signed out, a page navigation (GET, or a posted form) goes to the provider and comes back to where it was;
    * anything else, HEAD and OPTIONS among it, gets 401 with the sign-in address.
    *
-   * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; a user whose sign-in is not makes one more trip.
+   * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; otherwise the user is sent to the provider again, once.
    *
    * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES,
    * and those of starting a sign-in.
@@ -50,7 +50,7 @@ export interface Guards {
   requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler
   /**
    * Lets users pass whose access token was granted every one of the scopes (space-separated). Signed in without: 403, or, with `ask`, one
-   * trip to the provider to be asked for them.
+   * redirect to the provider, which asks for them.
    *
    * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SCOPE_REQUIRED (403).
    * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed

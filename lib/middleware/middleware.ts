@@ -17,7 +17,7 @@ import { createRouteTable, handleRoute, type Route, respondToPrefetch } from './
 
 /** The HTTP edge: how a request comes in, and how one without a response is looked at. */
 export interface Middleware {
-  /** Loads what belongs to the request, gives it `req.session` and `req.oidc`, and answers it if it is for one of our routes. */
+  /** Loads what belongs to the request, gives it `req.session` and `req.oidc`, and handles it if it is for one of our routes. */
   receive(req: Request, res: Response, next: NextFunction): void
   /** The signed-in user of a raw request, such as a WebSocket upgrade. */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>

@@ -18,14 +18,14 @@ import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUs
 
 /** The claims kept of a signed-in user. A site narrows this by declaration merging or by its own type guard. */
 export interface OidcUser {
-  /** Names the person at the provider, for good. Together with the issuer it is who they are. */
+  /** The permanent identifier of the user at the provider. It is unique together with the issuer. */
   readonly sub: string
   readonly [claim: string]: unknown
 }
 
 /** `req.oidc`: who is signed in, and what can be done about it. */
 export interface OidcRequest {
-  /** Whether somebody is signed in. */
+  /** Whether a user is signed in. */
   readonly isAuthenticated: boolean
   /** Claims after strip, merge and hook; `undefined` when no user is signed in. */
   readonly user: OidcUser | undefined
@@ -41,18 +41,18 @@ export interface OidcRequest {
    */
   accessToken(options?: AccessTokenOptions): Promise<AccessToken>
   /**
-   * `fetch` with the access token, to the origins of the option `apis`. A 401 that says the token is invalid is answered by one refresh
+   * `fetch` with the access token, to the origins of the option `apis`. A 401 that says the token is invalid leads to one refresh
    * and one more attempt.
    * @throws {OidcError} ERR_OIDC_API_ORIGIN, and those of {@link accessToken}; a failing network throws what `fetch` throws
    */
   fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response>
   /**
-   * A token to call the next service with, on behalf of the person. RFC 8693.
+   * Exchanges the access token for one that calls another service on behalf of the user. RFC 8693.
    * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of {@link accessToken}
    */
   exchange(options: ExchangeOptions): Promise<AccessToken>
   /**
-   * Gives refresh and access tokens back to the provider and forgets them; the person stays signed in here. RFC 7009.
+   * Revokes refresh and access token at the provider and deletes them; the user stays signed in here. RFC 7009.
    * @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider does not offer it, and those of the provider; nothing has changed then
    */
   revokeTokens(): Promise<void>
@@ -62,20 +62,20 @@ export interface OidcRequest {
    */
   idToken(): Promise<string | undefined>
   /**
-   * A fresh userinfo answer, its `sub` compared; with `refresh`, `req.oidc.user` is renewed by it. OpenID Connect Core 1.0 section 5.3.
+   * Requests userinfo and compares its `sub`; with `refresh`, updates `req.oidc.user` from it. OpenID Connect Core 1.0 section 5.3.
    * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE, ERR_OIDC_USER_INFO_SUBJECT, those of {@link accessToken} and of the provider;
    *   ERR_OIDC_OPTIONS for `refresh` on a site that has a `signIn` hook and no `refresh` hook
    */
   userInfo(options?: UserInfoOptions): Promise<UserInfo>
   /**
-   * Answers this request by sending the browser to the provider.
+   * Starts a sign-in: responds to this request with a redirect to the provider.
    * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for options that are not understood,
    *   and for parameters of the protocol
    */
   login(options?: LoginOptions): Promise<void>
   /**
-   * Answers this request by ending the session here and then at the provider. Whether the request may do so is for the route to decide:
-   * unlike `/logout`, it asks nobody. OpenID Connect RP-Initiated Logout 1.0.
+   * Signs out: ends the session here and responds with a redirect to the provider. The route decides whether the request may do so:
+   * unlike `/logout`, it does not ask for confirmation. OpenID Connect RP-Initiated Logout 1.0.
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
    */
   logout(options?: LogoutOptions): Promise<void>

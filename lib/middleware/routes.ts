@@ -25,7 +25,7 @@ export interface Route extends RouteMethods {
   /** Whether the provider asks for it: no cookie of the browser counts there, so no session is loaded. */
   readonly isForProvider: boolean
   readonly fail: (context: RequestContext, error: unknown) => void
-  /** Whether the connection closes after every answer. */
+  /** Whether the connection closes after every response. */
   readonly closes?: boolean
 }
 
@@ -58,10 +58,10 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
   )
 }
 
-/** Methods that only look. They are answered without a log line, without a session and without the error handler of the site. */
+/** Safe methods. They are handled without a log line, without a session and without the error handler of the site. */
 const looking: readonly string[] = ['HEAD', 'OPTIONS', 'TRACE']
 
-/** Answers what needs no session and changes nothing: a method that only looks, and a page that is fetched ahead. Whether it did. */
+/** Handles requests that need no session and change nothing: a safe method, and a prefetch. Returns whether it responded. */
 export function respondToPrefetch(
   { methods, refusesAhead, closes = false }: Route,
   { req, res }: Pick<RequestContext, 'req' | 'res'>,
@@ -78,7 +78,7 @@ export function respondToPrefetch(
   return true
 }
 
-/** Answers a request for one of our routes. */
+/** Handles a request for one of our routes. */
 export async function handleRoute(route: Route, context: RequestContext): Promise<void> {
   const { methods, otherMethods = [], handle, fail, closes = false } = route
   closeUnlessRead(context, closes)
@@ -91,7 +91,7 @@ export async function handleRoute(route: Route, context: RequestContext): Promis
 }
 
 /**
- * A body that was not read to its end is not read after the answer either: the connection closes. Node would otherwise read on for as
+ * A body that was not read to its end is not read after the response either: the connection closes. Node would otherwise read on for as
  * long as the caller sends, to use the connection again.
  */
 function closeUnlessRead({ req, res }: Pick<RequestContext, 'req' | 'res'>, closes: boolean): void {

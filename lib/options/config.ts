@@ -7,15 +7,15 @@ import type { RecordStore } from '../store/store.js'
 import { toEpochSeconds } from '../time.js'
 import type { Hooks } from './hooks.js'
 
-/** The paths this package answers, relative to where it is mounted. `false` leaves one out. */
+/** The paths of this package's routes, relative to where it is mounted. `false` leaves one out. */
 export interface Routes {
   /** Starts a sign-in; `?returnTo=/path` says where to land. Default `/login`. */
   readonly login: string | false
-  /** Takes the provider's answer: the redirect URI to register. Default `/callback`. */
+  /** Receives the provider's response: the redirect URI to register. Default `/callback`. */
   readonly callback: string
   /** Signs out, by POST or by a link of this site. Default `/logout`. OpenID Connect RP-Initiated Logout 1.0. */
   readonly logout: string | false
-  /** Where the provider sends people after its own sign-out: the URI to register for that. Default `/logout/callback`. */
+  /** Where the provider sends the browser after its own sign-out: the post-logout redirect URI to register. Default `/logout/callback`. */
   readonly logoutCallback: string | false
   /** The provider's page loads it in a frame. Default `/logout/frontchannel`. OpenID Connect Front-Channel Logout 1.0. */
   readonly logoutFrontchannel: string | false

@@ -9,9 +9,9 @@ export interface SignInContext {
   readonly claims: Readonly<Record<string, unknown>>
   /** The verified ID Token claims, protocol claims included. */
   readonly idTokenClaims: IdTokenClaims
-  /** The userinfo answer, where one was fetched. */
+  /** The userinfo response, if it was requested. */
   readonly userInfo: UserInfo | undefined
-  /** What the token endpoint gave. Keep them out of what the hook returns: they are kept apart, and shown to nobody. */
+  /** The tokens from the token endpoint. Do not return them from the hook: they are stored apart from the claims. */
   readonly tokens: Readonly<Tokens>
   /** The callback request. For `form_post` it carries no session. */
   readonly req: Request
@@ -25,14 +25,14 @@ export interface RefreshContext {
   readonly kept: Readonly<Record<string, unknown>>
   /** The verified claims of an ID Token that came with refreshed tokens. */
   readonly idTokenClaims: IdTokenClaims | undefined
-  /** The userinfo answer, after `userInfo({ refresh: true })`. */
+  /** The userinfo response, after `userInfo({ refresh: true })`. */
   readonly userInfo: UserInfo | undefined
   /** The tokens as they are now. */
   readonly tokens: Readonly<Tokens>
 }
 
 /**
- * Why a session ended: the person signed out here (`logout`), the provider's page said so (`front-channel`), the provider itself said so
+ * Why a session ended: the user signed out here (`logout`), the provider's page requested it (`front-channel`), the provider itself requested it
  * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`), or another user signed in
  * in the same browser (`replaced`).
  */
@@ -42,9 +42,9 @@ export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revok
 export interface SignedOut {
   /** Who ended it. */
   readonly reason: SignOutReason
-  /** The provider at which the person had signed in. */
+  /** The issuer at which the user had signed in. */
   readonly issuer: string
-  /** The person, as that provider names them. */
+  /** The `sub` of the user at that issuer. */
   readonly sub: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
@@ -57,7 +57,7 @@ export interface SignedOut {
  * was going on, and its error reaches the site's error handler as it is.
  *
  * Order in a sign-in: `authorizationParams` before the browser leaves, `signIn` after the last check of the callback. `signOut` runs after
- * a session has ended, whoever ended it; nothing it does can undo that.
+ * a session has ended, for any reason; the hook cannot undo that.
  */
 export interface Hooks {
   /** More parameters for one authorization request, such as `login_hint` or `ui_locales`. Protocol parameters cannot be replaced. */

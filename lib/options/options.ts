@@ -72,7 +72,7 @@ export interface OidcOptions {
   readonly baseUrl?: string | undefined
   /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
   readonly responseType?: string | undefined
-  /** How the answer comes back. Default `form_post`; `query` is possible for `code` only. */
+  /** How the response is returned. Default `form_post`; `query` is possible for `code` only. */
   readonly responseMode?: ResponseMode | undefined
   /**
    * Whether the code is protected by PKCE, RFC 7636. Default `true`. `false` is for a provider that refuses `code_verifier`, and for a client
@@ -84,7 +84,7 @@ export interface OidcOptions {
    * The algorithm is `ES256` by default; `EdDSA` and `Ed25519` are two names of another one. Default `false`.
    */
   readonly dpop?: boolean | { readonly algorithm?: ProofAlgorithm | undefined } | undefined
-  /** What the person is asked to grant, space-separated; `openid` is always asked for. Default `openid profile email`. */
+  /** The scopes to request, space-separated; `openid` is always added. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */
   readonly authorizationParams?: AuthorizationParams | undefined
@@ -107,7 +107,7 @@ export interface OidcOptions {
     | {
         /** Which access token. Default `front-channel`. */
         readonly token?: 'front-channel' | 'token-endpoint'
-        /** The answer has to be signed, with this algorithm. Default: it need not be. OpenID Connect Core 1.0 section 5.3.2. */
+        /** The response must be signed with this algorithm. Default: it may be unsigned. OpenID Connect Core 1.0 section 5.3.2. */
         readonly algorithm?: SigningAlgorithm
       }
   /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
@@ -127,7 +127,7 @@ export interface OidcOptions {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** Where the metadata is, if not below the issuer: an internal address, for instance. */
   readonly metadataUrl?: string | undefined
-  /** Endpoints that take the place of published ones, with their metadata names (`token_endpoint`, …). */
+  /** Endpoints that replace published ones, by their metadata names (`token_endpoint`, …). */
   readonly endpoints?: Readonly<Record<string, string>> | undefined
   /** Used for every call to the provider and by `req.oidc.fetch`. Default: Node's own HTTP client, and the platform's `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined
@@ -135,7 +135,7 @@ export interface OidcOptions {
   readonly now?: (() => Date) | undefined
   /** Seconds by which clocks may differ. Default 30. */
   readonly clockTolerance?: number | undefined
-  /** Milliseconds after which an answer is not waited for any more. */
+  /** Milliseconds to wait for a response of the provider. */
   readonly timeouts?:
     | {
         /** One whole exchange with the provider. Default 10 000. */

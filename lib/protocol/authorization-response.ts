@@ -23,7 +23,7 @@ export interface AuthorizationFailure {
   readonly kind: 'error'
   readonly state: string
   readonly iss?: string
-  /** Chosen by whoever sent the answer, and made fit for a log. */
+  /** Chosen by the sender of the response, and sanitized for the log. */
   readonly providerError: ProviderError
 }
 
@@ -41,7 +41,7 @@ export interface CheckedAuthorizationResponse {
 
 export interface ResponseIssuerExpectations {
   readonly issuer: string
-  /** Whether the provider says that it names itself in every answer. */
+  /** Whether the provider announces that every response has an `iss`. */
   readonly issRequired: boolean
 }
 
@@ -60,7 +60,7 @@ const MAX_LENGTHS: ReadonlyMap<string, number> = new Map([
   ['session_state', 1024],
 ])
 
-/** Parameters that are shown or ignored, but never trusted. Two of one name still make an answer ambiguous. */
+/** Parameters that are shown or ignored, but never trusted. A repeated one still makes a response ambiguous. */
 const UNTRUSTED: ReadonlySet<string> = new Set(['error', 'error_description', 'error_uri', 'expires_in', 'scope'])
 
 /** Characters. */
@@ -70,7 +70,7 @@ const GRANTED = ['code', 'id_token', 'access_token'] as const
 
 /**
  * Reads the fields of a form or query into a success or a failure. OAuth 2.0 Form Post Response Mode 1.0 section 2,
- * RFC 6749 sections 4.1.2, 4.1.2.1 and appendix A. Parameters nobody knows are ignored.
+ * RFC 6749 sections 4.1.2, 4.1.2.1 and appendix A. Unknown parameters are ignored.
  *
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
  */
@@ -92,7 +92,7 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
 }
 
 /**
- * Compares the `iss` of an answer, good or bad, with the provider that was asked. RFC 9207 section 2.4.
+ * Compares the `iss` of a response, success or error, with the issuer of the provider. RFC 9207 section 2.4.
  *
  * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER
  */
@@ -104,7 +104,7 @@ export function checkResponseIssuer(response: { readonly iss?: string }, expecte
 }
 
 /**
- * Checks that a successful answer has every part the response type promises, and drops every part it does not.
+ * Checks that a successful response has every part of the response type, and drops all other parts.
  * OpenID Connect Core 1.0 section 3.3.2.8, RFC 9207 section 2.4.
  *
  * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER, ERR_OIDC_REQUEST_MALFORMED

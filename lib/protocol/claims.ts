@@ -1,7 +1,7 @@
 import { isRecord } from './json.js'
 import type { IdTokenClaims, UserInfo } from './wire.js'
 
-/** Claims that served the sign-in and say nothing about the person. `sub` and `sid` are not among them. */
+/** Claims that belong to the sign-in protocol and do not describe the user. `sub` and `sid` are not among them. */
 export const defaultProtocolClaims: readonly string[] = Object.freeze([
   'iss',
   'aud',

@@ -4,7 +4,7 @@ import { type RequestParams, setParams } from './request-params.js'
 export interface EndSessionRequest {
   /** The provider's `end_session_endpoint`. A query it has is kept. */
   readonly endpoint: string
-  /** Tells the provider which session is meant, and spares the person a question. */
+  /** Tells the provider which session to end, so that it need not ask the user. */
   readonly idTokenHint?: string
   readonly clientId: string
   /** Has to be registered with the provider. */

@@ -3,7 +3,7 @@ import { sanitize } from './printable.js'
 
 /** What a front-channel logout request says. OpenID Connect Front-Channel Logout 1.0 section 3. */
 export interface FrontChannelLogout {
-  /** Left out by older providers, IdentityServer3 among them: a `sid` that nobody can guess says enough. */
+  /** Older providers, IdentityServer3 among them, omit it: a `sid` that cannot be guessed is sufficient. */
   readonly iss?: string
   /**
    * What the `sid` may have been. Some providers put it into the address without encoding it, so that `+`, `%` and `&` in it can be read

@@ -1,8 +1,8 @@
 import { OidcError } from '../errors.js'
 
-/** What was asked for, and what the provider said about it over each channel. All of them are space-separated. */
+/** The requested scopes, and the granted scopes that each channel returned. All of them are space-separated. */
 export interface ScopeResponses {
-  /** What is granted where no answer says anything: the scope of the request, or of the token before a refresh. */
+  /** What is granted if no response has a scope: the scope of the request, or of the token before a refresh. */
   readonly asked: string
   /** The `scope` parameter of the authorization response. The browser carries it, so it can only narrow. */
   readonly front?: string | undefined

@@ -47,7 +47,7 @@ export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations
   return claims as IdTokenClaims
 }
 
-/** What an ID Token says whatever it answers: who made it, for whom, about whom, when, and in which session. */
+/** Claims that every ID Token is checked for: issuer, audience, subject, times and session. */
 export function checkStandingClaims(claims: Claims, expected: StandingExpectations): void {
   checkIssuer(claims, expected)
   checkAudience(claims, expected)
@@ -142,7 +142,7 @@ function checkSessionId({ sid }: Claims): void {
 }
 
 /**
- * Checks that two ID Tokens of one sign-in speak of the same person to the same client. OpenID Connect Core 1.0 sections 3.3.3.6
+ * Checks that two ID Tokens of one sign-in have the same subject and audience. OpenID Connect Core 1.0 sections 3.3.3.6
  * and 12.2.
  *
  * @throws {OidcError} ERR_OIDC_ID_TOKEN_MISMATCH

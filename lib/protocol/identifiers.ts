@@ -5,7 +5,7 @@ export function isSubject(value: unknown): value is string {
   return typeof value === 'string' && /^[\x20-\x7e]{1,255}$/.test(value) && value.trim() !== ''
 }
 
-/** The audiences an `aud` claim names: one string or a list of them. Anything else names nobody. RFC 7519 section 4.1.3. */
+/** The audiences an `aud` claim names: one string or a list of them. Any other value counts as no audience. RFC 7519 section 4.1.3. */
 export function audiencesOf(aud: unknown): readonly string[] {
   if (typeof aud === 'string') return [aud]
   return isStringArray(aud) ? aud : []

@@ -13,7 +13,7 @@ export interface LogoutTokenClaims {
   /** Seconds since the epoch. Left out by providers that follow an earlier draft; `iat` then bounds the age alone. */
   readonly exp?: number
   readonly jti: string
-  /** The person; alone: every session of theirs. */
+  /** The user. Without `sid`: every session of this user. */
   readonly sub?: string
   /** The one session at the provider that ended. */
   readonly sid?: string
@@ -30,7 +30,7 @@ export interface LogoutTokenExpectations {
   readonly clockTolerance: number
 }
 
-/** Seconds. A token is sent the moment it is made, and again a little later where nobody answered. */
+/** Seconds. A token is sent when it is issued, and again a little later if there was no response. */
 export const MAX_AGE_OF_LOGOUT_TOKEN = 600
 
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -47,7 +47,7 @@ export function isLogoutTokenType(typ: string | undefined): boolean {
 
 /**
  * Claims of tokens that the provider signs with the same keys for other purposes: ID Tokens (OpenID Connect Core 1.0 sections 2 and
- * 3.3.2.11), access tokens (RFC 9068 section 2.2, and those of other formats), answers of introspection (RFC 9701 section 5). A user may
+ * 3.3.2.11), access tokens (RFC 9068 section 2.2, and those of other formats), introspection responses (RFC 9701 section 5). A user may
  * be able to put a claim of their own into such a token, `events` among them, and can hardly keep all of these out.
  */
 const FOREIGN_CLAIMS = [
@@ -68,7 +68,7 @@ const FOREIGN_TYPES = /^(id|bearer|dpop|refresh|offline|serialized-id|at\+jwt)$/
 
 /**
  * Checks the claims of a logout token whose signature has been verified. OpenID Connect Back-Channel Logout 1.0 section 2.6.
- * Claims nobody knows are ignored. Whether its `jti` was seen before is for the caller to find out.
+ * Unknown claims are ignored. The caller checks whether the `jti` was used before.
  *
  * @throws {OidcError} ERR_OIDC_LOGOUT_TOKEN_ISSUER, …_AUDIENCE, …_ISSUED_AT, …_EXPIRED, …_ID, …_SUBJECT, …_EVENTS, …_NONCE,
  *   …_MALFORMED

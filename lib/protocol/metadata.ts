@@ -96,7 +96,7 @@ function isOneOf(names: readonly string[], name: string): boolean {
 }
 
 /**
- * Finds out before the browser leaves that the provider could not answer. A list it does not publish is not held against it, and an
+ * Checks, before the browser is sent away, that the provider supports the request. A list that it does not publish is not checked, and an
  * option of the site counts for more than a list.
  *
  * @param warn - told where an option goes against a list

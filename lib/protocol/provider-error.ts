@@ -70,7 +70,7 @@ function looksRandom(word: string): boolean {
   return digits > 0 ? upper + lower > 0 : Math.min(upper, lower) > word.length / 4
 }
 
-/** Answers to `prompt=none`, which a site asks for in order to get them. OpenID Connect Core 1.0 section 3.1.2.6. */
+/** Error codes for `prompt=none`, which are expected results. OpenID Connect Core 1.0 section 3.1.2.6. */
 const silentRefusals = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
 
 /** Whether the provider refused a sign-in that was asked for with `prompt=none`, because a page would be needed. */

@@ -10,10 +10,10 @@ export type OriginalClaims = Pick<IdTokenClaims, 'iss' | 'sub'> & Partial<IdToke
 
 /**
  * Checks the claims of an ID Token that came with refreshed tokens, and whose signature has been verified. It may say less than the
- * first, but nothing else. `auth_time` and `acr` are not looked at: nobody has signed in, so they prove nothing new.
+ * first, but nothing else. `auth_time` and `acr` are not checked: the user has not signed in again, so they prove nothing new.
  * OpenID Connect Core 1.0 section 12.2.
  *
- * @throws {OidcError} those of {@link checkStandingClaims}; ERR_OIDC_ID_TOKEN_MISMATCH for another person, client or provider;
+ * @throws {OidcError} those of {@link checkStandingClaims}; ERR_OIDC_ID_TOKEN_MISMATCH for another user, client or provider;
  *   ERR_OIDC_ID_TOKEN_NONCE for a nonce that is not that of the sign-in
  */
 export function checkRefreshedIdTokenClaims(
@@ -49,7 +49,7 @@ export function readKeptIdToken(idToken: string | undefined): IdTokenClaims | un
   }
 }
 
-/** Whether an ID Token was refused because it speaks of somebody or something else, and not because it is damaged. */
+/** Whether an ID Token was refused because it belongs to another user, client or issuer, and not because it is invalid. */
 export function isForeignIdToken(error: unknown): boolean {
   return error instanceof OidcError && FOREIGN.includes(error.code)
 }

@@ -34,7 +34,7 @@ const DEFINITE: readonly unknown[] = [
 
 /**
  * Only a definite refusal of the main token ends a session: `invalid_grant` at once, any other when the access token has expired. LemonLDAP
- * and Authlib answer `invalid_request` for a refresh token they do not know, IdentityServer3 for a disabled user, and Duende `invalid_scope`
+ * and Authlib respond with `invalid_request` for a refresh token they do not know, IdentityServer3 for a disabled user, and Duende `invalid_scope`
  * after a scope was taken from the client: none of these gets better while the session waits.
  */
 export function judgeRefusedRefresh(failure: OidcError, { isMain, isExpired }: RefreshCircumstances): RefreshVerdict {

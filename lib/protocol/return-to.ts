@@ -1,4 +1,4 @@
-/** Characters. Longer ones come from people who try things out. */
+/** Characters. Longer values come from attackers or mistakes. */
 const MAX_LENGTH = 2048
 
 /**
@@ -11,7 +11,7 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\]/
 /**
  * Reads where to go after sign-in or sign-out: a place on this site, given as a path or as a whole URL. RFC 9700 section 4.11.
  *
- * The answer is made from the URL as a browser parses it, never from the text that came in: path, query and fragment, ready
+ * The result is made from the URL as a browser parses it, never from the text that came in: path, query and fragment, ready
  * for a `Location` header. It must not be decoded again. Parsing it a second time changes nothing.
  *
  * @param baseUrl - of this site; decides which origin is ours

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 
-/** What the hash claims may vouch for: only what came in the same answer. */
+/** Values that the hash claims cover: only those of the same response. */
 export interface TokenHashSubjects {
   readonly code?: string | undefined
   readonly accessToken?: string | undefined

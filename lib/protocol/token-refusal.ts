@@ -14,7 +14,7 @@ export interface RefusedRequest {
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
 /**
- * What the codes of RFC 6749 mean in a token exchange. A provider also answers like this where the exchange is not switched on, where it does
+ * What the codes of RFC 6749 mean in a token exchange. A provider also responds like this where the exchange is not switched on, where it does
  * not trade this token, or where it does not know the audience. RFC 8693 section 2.2.2.
  */
 export function exchangeRefusal({ status, error, grantType }: RefusedRequest): OidcErrorCode | undefined {

@@ -54,7 +54,7 @@ export function buildClientCredentialsGrant({ scope, resource }: ClientCredentia
 
 /** RFC 8693 section 2.1, with access tokens on both sides. */
 export interface ExchangeGrant {
-  /** The access token of the person on whose behalf the next service is called. */
+  /** The access token of the user on whose behalf the service is called. */
   readonly subjectToken: string
   /** The logical name of the next service. */
   readonly audience?: string

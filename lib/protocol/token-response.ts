@@ -39,7 +39,7 @@ export function parseTokenResponse(json: unknown, expected: ExpectedTokens): Tok
 /** Kept beside the errors, so that no log shows it. */
 const replacements = new WeakMap<OidcError, string>()
 
-/** The refresh token of an answer that {@link parseTokenResponse} refused with this error: it may take the place of one that is spent. */
+/** The refresh token of a response that {@link parseTokenResponse} refused with this error: it may replace one that was used. */
 export function replacementOf(error: unknown): string | undefined {
   return error instanceof OidcError ? replacements.get(error) : undefined
 }
@@ -115,7 +115,7 @@ function codeOf(error: string | undefined, invalidGrant: OidcErrorCode): OidcErr
   return error === 'unsupported_grant_type' ? 'ERR_OIDC_UNSUPPORTED' : 'ERR_OIDC_TOKEN_RESPONSE'
 }
 
-/** Seconds only; a date would need a clock, and nobody sends one here. RFC 9110 section 10.2.3. */
+/** Seconds only; a date would need a clock, and providers do not send one here. RFC 9110 section 10.2.3. */
 function parseRetryAfter(header: string | null | undefined): number | undefined {
   return header !== undefined && header !== null && /^\d{1,5}$/.test(header) ? Number(header) : undefined
 }

@@ -10,11 +10,11 @@ const CLOCK_TOLERANCE = 30
 
 /**
  * Seconds by which the binding of a browser may be older than a transaction that does not know it. Tabs that are restored together ask
- * without the cookie that the first answer brings, and some of these requests wait in the browser for a free connection.
+ * without the cookie that the first response sets, and some of these requests wait in the browser for a free connection.
  */
 const REBINDING_WINDOW = 60
 
-/** How often a transaction is restarted before it is an error. Thirty tabs that start together settle after one or two. */
+/** How often a transaction is restarted before it is an error. Thirty tabs that start together need one or two restarts. */
 const MAX_RESTARTS = 6
 
 /** Parameters of an authorization request, by their names on the wire. */
@@ -28,7 +28,7 @@ export interface Transaction {
   readonly seed: string
   /** Fingerprint of the binding of the browser that began it. */
   readonly binding: string
-  /** Fingerprint of the options an answer depends on. */
+  /** Fingerprint of the options that a response depends on. */
   readonly settings: string
   /** When it left for the provider, in seconds since the epoch. */
   readonly createdAt: number
@@ -71,7 +71,7 @@ export interface BoundBrowser {
   readonly signedOutAt?: number
 }
 
-/** What a transaction has to agree with when its answer comes in. */
+/** What a transaction must match when its response arrives. */
 export interface TransactionExpectations {
   readonly browser: BoundBrowser
   /** {@link Transaction.settings} of today. */
@@ -103,7 +103,7 @@ export function deriveProofSecret({ seed, id }: Pick<Transaction, 'seed' | 'id'>
 }
 
 /**
- * Decides about an answer: `valid` for one that belongs to an attempt of this browser with the settings of today, `restart` for one whose
+ * Decides about a response: `valid` for one that belongs to an attempt of this browser with the current settings, `restart` for one whose
  * sign-in has to be begun anew (and can be: this many times). OpenID Connect Core 1.0 section 3.1.2.7, RFC 9700 sections 4.4.2 and 4.7.
  *
  * @throws {OidcError} ERR_OIDC_TRANSACTION_MISSING, ERR_OIDC_TRANSACTION_MISMATCH, ERR_OIDC_TRANSACTION_EXPIRED, ERR_OIDC_SIGN_IN_ENDED

@@ -5,7 +5,7 @@ import { sanitize } from './printable.js'
 import { isNumericDate } from './time.js'
 import type { UserInfo } from './wire.js'
 
-/** What a signed userinfo answer may not contradict. */
+/** What the claims of a signed userinfo response must match. */
 export interface SignedUserInfoExpectations {
   readonly issuer: string
   readonly clientId: string
@@ -16,7 +16,7 @@ export interface SignedUserInfoExpectations {
 }
 
 /**
- * Checks the shape of a userinfo answer. OpenID Connect Core 1.0 section 5.3.2. Whose it is comes next:
+ * Checks the format of a userinfo response. OpenID Connect Core 1.0 section 5.3.2. Its subject is checked by
  * {@link checkUserInfoSubject}.
  *
  * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE
@@ -28,7 +28,7 @@ export function parseUserInfo(json: unknown): UserInfo {
 }
 
 /**
- * Checks that userinfo speaks of the person who signed in: a token of somebody else may have been slipped in.
+ * Checks that userinfo is about the user who signed in: the access token may have been substituted.
  * OpenID Connect Core 1.0 section 5.3.2.
  *
  * @param sub - of the ID Token
@@ -39,7 +39,7 @@ export function checkUserInfoSubject(userInfo: UserInfo, sub: string): void {
 }
 
 /**
- * Checks the claims of a signed userinfo answer whose signature has been verified. OpenID Connect Core 1.0 section 5.3.2: it
+ * Checks the claims of a signed userinfo response whose signature has been verified. OpenID Connect Core 1.0 section 5.3.2: it
  * should name its issuer and audience; where it does, they have to be right.
  *
  * @throws {OidcError} ERR_OIDC_USER_INFO_RESPONSE

@@ -35,7 +35,7 @@ export interface ProviderMetadata {
   readonly id_token_signing_alg_values_supported?: readonly string[]
   /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */
   readonly dpop_signing_alg_values_supported?: readonly string[]
-  /** Whether every answer says by `iss` who sent it. RFC 9207. */
+  /** Whether every authorization response has `iss`. RFC 9207. */
   readonly authorization_response_iss_parameter_supported?: boolean
   readonly [member: string]: unknown
 }
@@ -44,7 +44,7 @@ export interface ProviderMetadata {
 export interface IdTokenClaims {
   /** The issuer. */
   readonly iss: string
-  /** The person, as the issuer names them. */
+  /** The user's identifier at the issuer. */
   readonly sub: string
   /** The clients it is for; this one is among them. */
   readonly aud: string | readonly string[]
@@ -56,7 +56,7 @@ export interface IdTokenClaims {
   readonly nonce?: string
   /** The client it was issued to. */
   readonly azp?: string
-  /** When the person last proved who they are, in seconds since the epoch. */
+  /** When the user last authenticated, in seconds since the epoch. */
   readonly auth_time?: number
   /** How strongly: one of the provider's own values. */
   readonly acr?: string
@@ -65,18 +65,18 @@ export interface IdTokenClaims {
   readonly [claim: string]: unknown
 }
 
-/** A token endpoint answer that has been checked for its shape. RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3. */
+/** A token response whose format has been checked. RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3. */
 export interface TokenResponse {
   readonly access_token: string
   readonly token_type: string
-  /** Seconds. Absent where the provider said nothing usable. */
+  /** Seconds. Absent if the provider sent no usable value. */
   readonly expires_in?: number
   readonly scope?: string
   readonly refresh_token?: string
   readonly id_token?: string
 }
 
-/** A userinfo answer that has been checked for its shape. OpenID Connect Core 1.0 section 5.3.2. */
+/** A userinfo response whose format has been checked. OpenID Connect Core 1.0 section 5.3.2. */
 export interface UserInfo {
   /** The same as in the ID Token, which is checked. */
   readonly sub: string
@@ -86,7 +86,7 @@ export interface UserInfo {
 /** The response types this package speaks, in the word order of OAuth 2.0 Multiple Response Types 1.0. */
 export type ResponseType = 'code' | 'code id_token' | 'code token' | 'code id_token token' | 'id_token'
 
-/** How the provider hands its answer over. OAuth 2.0 Form Post Response Mode 1.0. */
+/** How the provider returns its response. OAuth 2.0 Form Post Response Mode 1.0. */
 export type ResponseMode = 'form_post' | 'query'
 
 /** How a client proves itself at the token endpoint. OpenID Connect Core 1.0 section 9. */

@@ -1,13 +1,13 @@
 import { OidcError } from '../errors.js'
 import { createElapsed, jitter } from '../time.js'
 
-/** Something the provider publishes, kept, and renewed before it is needed. All times are in seconds. */
+/** A cache for what the provider publishes, fetched again before it is too old. All times are in seconds. */
 export interface CachedSettings<T> {
   readonly load: () => Promise<T>
   readonly now: () => Date
-  /** From this age on, reading starts a renewal and does not wait for it. */
+  /** From this age on, reading starts a fetch and does not wait for it. */
   readonly refreshAfter: number
-  /** From this age on, reading waits for a renewal, and makes do with the old value where that fails. */
+  /** From this age on, reading waits for a fetch, and uses the old value if it fails. */
   readonly maxAge: number
   /** From this age on, an old value is not good enough any more. Default: never. */
   readonly staleLimit?: number

@@ -10,7 +10,7 @@ export interface ClockWatchSettings {
 }
 
 /**
- * Compares the clock with the `Date` of every answer of the provider, and says so when they begin to differ by more than is tolerated: from
+ * Compares the clock with the `Date` of every response of the provider, and logs a warning when they begin to differ by more than is tolerated: from
  * then on ID Tokens are refused, with errors that do not look like a clock.
  */
 export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchSettings): Http {

@@ -33,9 +33,9 @@ export interface DiscoverySettings {
   readonly check?: (metadata: ProviderMetadata) => void
   readonly http: Http
   readonly now: () => Date
-  /** Seconds after which the metadata is renewed in the background. Default: 1 hour. */
+  /** Seconds after which the metadata is fetched again in the background. Default: 1 hour. */
   readonly refreshAfter?: number
-  /** Seconds after which a renewal is waited for. Default: 24 hours. */
+  /** Seconds after which requests wait until the metadata has been fetched again. Default: 24 hours. */
   readonly maxAge?: number
 }
 
@@ -50,7 +50,7 @@ export interface Discovery {
 const HOUR = 3600
 
 /**
- * A renewal that fails, or that names another issuer, leaves what was known before in place.
+ * If fetching fails, or returns another issuer, the previous metadata stays in use.
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS for an issuer or `metadataUrl` that is no secure URL; static metadata is checked here too
  * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig

@@ -35,7 +35,7 @@ async function readBody(response: Response, limit: number, signal: AbortSignal):
 async function* chunksOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
   if (reader === undefined) return
-  // Never waited for: the source may never answer.
+  // Not awaited: the source may never respond.
   signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined))
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value
 }

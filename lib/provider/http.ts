@@ -20,7 +20,7 @@ export interface HttpSettings {
   readonly userAgent?: string
 }
 
-/** The way to the provider. No redirect is followed. A POST is sent once; a GET whose answer was cut is sent once more. */
+/** The way to the provider. No redirect is followed. A POST is sent once; a GET whose response was cut off is sent once more. */
 export interface Http {
   /** @param options - `dpop` makes a proof for one attempt: the token is one that is bound to a key then */
   getJson(url: string, options?: { accept?: string; bearer?: string; dpop?: () => string }): Promise<HttpResponse>
@@ -31,7 +31,7 @@ export interface Http {
     /** Milliseconds. Default: the timeout of all requests. */
     timeout?: number,
   ): Promise<HttpResponse>
-  /** Hands over an answer of any status unread, redirects included. For services that are not the provider: no deadline, no limit. */
+  /** Returns a response of any status unread, redirects included. For services other than the provider: no deadline, no limit. */
   stream(url: URL, init: RequestInit): Promise<Response>
 }
 
@@ -45,7 +45,7 @@ const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
 
 /**
  * @throws {OidcError} from the methods: ERR_OIDC_METADATA for a URL that is neither https nor loopback,
- * ERR_OIDC_PROVIDER_UNAVAILABLE where no whole answer came in time, ERR_OIDC_PROVIDER_RESPONSE for a redirect and for a
+ * ERR_OIDC_PROVIDER_UNAVAILABLE if no complete response arrived in time, ERR_OIDC_PROVIDER_RESPONSE for a redirect and for a
  * body that is too large or no UTF-8.
  */
 export function createHttp(settings: HttpSettings): Http {
@@ -80,7 +80,7 @@ export function createHttp(settings: HttpSettings): Http {
   }
 
   function buildHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-    // The answers are small: not asking for compression saves the work of undoing it.
+    // The responses are small: without compression nothing has to be decompressed.
     const common = { 'accept-encoding': 'identity', ...(userAgent === undefined ? {} : { 'user-agent': userAgent }) }
     return { ...common, ...headers }
   }
@@ -163,7 +163,7 @@ function createDeadline(timeout: number): { passed: Promise<never>; isOver(): bo
   return { passed, isOver: () => monotonic() >= end, clear: () => clearTimeout(timer) }
 }
 
-/** A redirect would let the provider's host, or whoever speaks for it, choose another address for a code or a token. */
+/** A redirect would let the provider's host, or an attacker who controls it, choose another address for a code or a token. */
 function checkNotRedirected({ status, isRedirect }: ProviderResponse): void {
   if (!isRedirect) return
   throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with a redirect, which is not followed', {
@@ -178,7 +178,7 @@ function unavailable(target: URL, error: unknown): OidcError {
   return new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', message, { cause: { host: printable(target.host), reason } })
 }
 
-/** What Node's own client and the common implementations of `fetch` say of a connection that ended before the answer was whole. */
+/** What Node's own client and the common implementations of `fetch` report for a connection that ended before the response was complete. */
 const CUT = new Set([
   'ECONNRESET',
   'EPIPE',

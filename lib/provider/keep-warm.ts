@@ -1,6 +1,6 @@
 import { jitter } from '../time.js'
 
-/** Work that is tried until it succeeds, and done again now and then, so that nobody has to wait for it. */
+/** Work that is repeated until it succeeds, and then at intervals, so that requests need not wait for it. */
 export interface KeepWarm {
   /** Tries at once and goes on in the background. @throws what this attempt throws */
   start(): Promise<void>

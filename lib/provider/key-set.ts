@@ -30,7 +30,7 @@ export interface KeySet {
    * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE where `budget` is given and spent
    */
   renew(budget?: () => Promise<Budget>): Promise<boolean>
-  /** Fetches the keys if they are not known, and starts a renewal of those that have aged. */
+  /** Fetches the keys if they are not known, and fetches old ones again in the background. */
   warm(): Promise<void>
   status(): CachedStatus
 }
@@ -43,7 +43,7 @@ const LIFE = {
   // Longer than an outage over a long weekend, shorter than for ever.
   staleLimit: 7 * 24 * 60 * MINUTE,
 }
-/** Enough for two rotations within each of two sign-ins in a row; then as many as nobody minds. */
+/** Enough for two rotations within each of two sign-ins in a row; then at a rate that does not burden the provider. */
 const EXTRA_FETCHES = { burst: 5, interval: 10 }
 const MAX_KEYS = 1000
 const MAX_CANDIDATES = 100
@@ -76,7 +76,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
   async function keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]> {
     const { started } = cached.generation()
     let candidates = selectKeys(await cached.get(), header)
-    // The load that was joined may have begun before the key was published: only one begun after the question settles it.
+    // The load that was joined may have begun before the key was published: only one begun after the call decides.
     while (candidates.length === 0 && cached.generation().held <= started) {
       if (!(await reloadWithinBudget(budget, keys => selectKeys(keys, header).length > 0))) break
       candidates = selectKeys(await cached.get(), header)
@@ -106,7 +106,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
   }
 }
 
-/** An answer without a single key is taken for a mishap and not for a provider that has stopped signing. */
+/** A response without a key is treated as a failure and not as a provider that has stopped signing. */
 async function fetchKeys(http: Http, url: string): Promise<readonly JWK[]> {
   const response = await http.getJson(url, { accept: 'application/json, application/jwk-set+json' })
   checkStatus(response, 'its keys')

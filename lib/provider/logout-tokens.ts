@@ -42,7 +42,7 @@ const ASYMMETRIC = [
   'Ed25519',
 ] as const
 
-/** What tokens that name no living session may spend on fetching keys. Anybody can send those. */
+/** Limits how often tokens that match no session may cause keys to be fetched. Any client can send such tokens. */
 const FOR_STRANGERS = { burst: 3, interval: 10 }
 /** What the tokens of one session may spend. Who knows its name is the provider, or the user whose session it is. */
 const FOR_ONE_SESSION = { burst: 2, interval: 10 }

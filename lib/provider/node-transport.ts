@@ -5,7 +5,7 @@ import { monotonic } from '../time.js'
 import { decodeText, tooLarge, unpack } from './body.js'
 import { isRedirectStatus, type ProviderResponse, type ResponseHeaders, type Transport } from './transport.js'
 
-/** Milliseconds a connection is kept that nobody uses. Many servers close it after five seconds, and what is sent just then is lost. */
+/** Milliseconds an idle connection is kept. Many servers close it after five seconds, and what is sent just then is lost. */
 const LONGEST_REST = 2000
 
 /** Milliseconds before the end a server has announced. */
@@ -30,7 +30,7 @@ export function createNodeTransport(): Transport {
         : httpRequest(url, { ...common, agent: !isRepeat && http })
       request.on('error', reject)
       request.on('response', response => void receive(response, limit).then(resolve, reject))
-      // Nothing of the kind was asked for, and what is spoken now is no answer.
+      // No upgrade was requested, so what follows is not an HTTP response.
       request.on('upgrade', (_response, socket) => {
         socket.destroy()
         reject(new Error('upgrade'))

@@ -41,11 +41,11 @@ export interface ProviderSettings extends ClientCredentials {
   readonly metadataUrl?: string | undefined
   /** The metadata itself; nothing is discovered then. */
   readonly metadata?: unknown
-  /** Endpoints that take the place of published ones. */
+  /** Endpoints that replace published ones. */
   readonly endpoints?: EndpointOverrides | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
-  /** Set where the provider signs userinfo. A signed answer is otherwise accepted with `idTokenAlgorithm`. */
+  /** Set if the provider signs userinfo. Otherwise a signed response is accepted with `idTokenAlgorithm`. */
   readonly userInfoAlgorithm?: SigningAlgorithm | undefined
   /** Seconds. Default 30. */
   readonly clockTolerance?: number | undefined
@@ -86,7 +86,7 @@ export interface Provider extends Grants {
   verifyRefreshedIdToken(idToken: string, original: OriginalClaims, accessToken: string): Promise<IdTokenClaims>
   /** @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider takes no tokens back */
   revokeToken(token: string, hint: 'refresh_token' | 'access_token'): Promise<void>
-  /** A request to another service than the provider, answered as a stream. */
+  /** A request to another service than the provider. The response is a stream. */
   callApi(url: URL, init: RequestInit): Promise<Response>
   /** Fetches metadata and keys; throws where that fails now, and goes on trying in the background. */
   warm(): Promise<void>
@@ -143,7 +143,7 @@ export function createProvider(settings: ProviderSettings): Provider {
   return {
     async metadata() {
       const metadata = await metadataToSignIn()
-      // A sign-in begins: the keys are looked after while the person is at the provider.
+      // A sign-in starts: the keys are fetched while the user is at the provider.
       warmUp().catch(() => undefined)
       return metadata
     },
@@ -223,7 +223,7 @@ function checkProofAlgorithm(metadata: ProviderMetadata, algorithm: ProofAlgorit
   chooseListed(wish, metadata.dpop_signing_alg_values_supported, warn)
 }
 
-/** Keys that are not where they were said to be: the provider may have moved them, so it is asked again. */
+/** Keys that are not at the published address: the provider may have moved them, so the metadata is fetched again. */
 function createJwksUri(discovery: Discovery, status: () => CachedStatus): () => Promise<string> {
   return async function jwksUri() {
     const { error } = status()

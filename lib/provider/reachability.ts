@@ -6,7 +6,7 @@ import type { HttpResponse } from './response.js'
 /** Seconds for which a failure counts where nothing was sent there since. */
 const MEMORY = 60
 
-/** Remembers, for each host of the provider, whether the last request to it was answered. */
+/** Remembers, for each host of the provider, whether the last request to it got a response. */
 export interface Reachability {
   readonly http: Http
   /** A failure that nothing has contradicted yet. */

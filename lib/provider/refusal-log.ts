@@ -17,7 +17,7 @@ const INTERVAL = 3
 const EXPECTED: readonly string[] = ['invalid_token', 'use_dpop_nonce']
 
 /**
- * Writes down what the provider says when it refuses something, a line each, whoever gets the error: often it is the only place where the reason
+ * Logs every refusal of the provider in one line, no matter which code handles the error: often this is the only place where the reason
  * stands. What is expected from time to time is left out.
  */
 export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http {

@@ -3,16 +3,16 @@ import { printable } from '../protocol/printable.js'
 import { parseChallenge, parseProviderError } from '../protocol/provider-error.js'
 import type { ProviderResponse, ResponseHeaders } from './transport.js'
 
-/** An answer of the provider that was read to its end. What its status means is for the caller to say. */
+/** A response of the provider that was read to its end. The caller decides what its status means. */
 export interface HttpResponse {
   readonly status: number
   /** Media type in lower case, without parameters; empty where the provider named none. */
   readonly contentType: string
   readonly headers: ResponseHeaders
   readonly text: string
-  /** What an unsuccessful answer says about itself, in its body or in `WWW-Authenticate`. */
+  /** The error of an unsuccessful response, from its body or from `WWW-Authenticate`. */
   readonly providerError?: ProviderError
-  /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE where the answer does not call itself JSON, or is none. */
+  /** @throws {OidcError} ERR_OIDC_PROVIDER_RESPONSE if the response does not have a JSON content type, or is not JSON. */
   json(): unknown
 }
 

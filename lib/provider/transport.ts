@@ -4,7 +4,7 @@ export interface ProviderRequest {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
-  /** Bytes of the body of the answer that are read at most, counted after decompression. */
+  /** The maximum number of bytes of a response body, counted after decompression. */
   readonly limit: number
   /** A request that is made again, because the connection broke: not over a connection of before, where there is a choice. */
   readonly isRepeat: boolean
@@ -13,13 +13,13 @@ export interface ProviderRequest {
 /** What came back, read to its end. */
 export interface ProviderResponse {
   readonly status: number
-  /** Whether the answer is, or hides, one that points elsewhere. */
+  /** Whether the response is a redirect, or hides one. */
   readonly isRedirect: boolean
   readonly headers: ResponseHeaders
   readonly text: string
 }
 
-/** Headers of an answer, by their names in lower case. */
+/** Headers of a response, by their names in lower case. */
 export interface ResponseHeaders {
   get(name: string): string | null
 }
@@ -27,7 +27,7 @@ export interface ResponseHeaders {
 /** A request that is under way. */
 export interface PendingRequest {
   readonly response: Promise<ProviderResponse>
-  /** Drops the connection. Called where the answer is not waited for any longer. */
+  /** Closes the connection. Called when the response is no longer needed. */
   cancel(): void
 }
 

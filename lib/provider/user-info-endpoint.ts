@@ -10,7 +10,7 @@ import { checkStatus, type HttpResponse } from './response.js'
 
 export interface UserInfoEndpointSettings {
   readonly clientId: string
-  /** Set where the provider was told to sign: a plain answer is refused then. */
+  /** Set if the provider must sign: an unsigned response is refused then. */
   readonly signedWith: SigningAlgorithm | undefined
   readonly verifySigned: (token: string) => Promise<VerifiedJwt>
   readonly clockTolerance: number

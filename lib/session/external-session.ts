@@ -75,7 +75,7 @@ function getData(sessionStore: Store, id: string): Promise<SessionData | null | 
   })
 }
 
-/** What the site has stored in the newest of the `previous` sessions, where it is of the same person. */
+/** The data of the site in the newest of the `previous` sessions, if it belongs to the same user. */
 async function findData(sessionStore: Store, store: RecordStore, { previous, ticket }: SignIn): Promise<object> {
   for (const id of previous) {
     const earlier = (await store.load(id, { extend: false }))?.ticket()

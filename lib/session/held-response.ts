@@ -11,7 +11,7 @@ export type BeforeEnd = () => Promise<void> | undefined
  * ended, as one of Node does: headers cannot be changed and what is written is dropped. As with express-session, another `end()` is
  * ignored.
  *
- * When the work fails, the response is as it was before `end()`, and `fail` answers in its place.
+ * When the work fails, the response is as it was before `end()`, and `fail` responds instead.
  */
 export function beforeEnd(req: Request, res: Response, work: BeforeEnd, fail: (error: unknown) => void): void {
   const end = res.end.bind(res) as End

@@ -16,7 +16,7 @@ import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js
 import { isTokenRefused } from '../provider/user-info-endpoint.js'
 import { refusedSignIn } from './refused-sign-in.js'
 
-/** What the provider told us about the person, over both channels, after every check. */
+/** The data about the user from both channels, after every check. */
 export interface AuthenticationResult {
   readonly idTokenClaims: IdTokenClaims
   readonly idToken: string
@@ -30,7 +30,7 @@ export interface AuthenticationResult {
   readonly grantedAt: number
 }
 
-/** What the provider has said over the front channel. */
+/** The result of the front channel. */
 export interface Asserted {
   readonly response: CheckedAuthorizationResponse
   readonly transaction: ActiveTransaction
@@ -66,7 +66,7 @@ export async function authenticate(
   return { idTokenClaims: { ...front, ...claims }, idToken, tokens, proofKey, userInfo, frontScope, grantedAt }
 }
 
-/** Whether the provider really answered, and with everything the response type promises. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
+/** Checks that the response comes from the provider and has everything that the response type requires. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */
 export async function checkedResponse(
   { config, provider }: Services,
   response: AuthorizationResponse,

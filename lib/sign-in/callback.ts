@@ -15,7 +15,7 @@ import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
 import { restartLogin } from './login.js'
 import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js'
 
-/** The provider's answer. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
+/** Handles the provider's response. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export function callback(context: RequestContext): Promise<void> {
   return observeCallback(context.services.config.baseUrl, () => answer(context))
 }
@@ -82,15 +82,15 @@ async function beginAnew(context: RequestContext, transaction: Transaction, bind
   await restartLogin(context, transaction)
 }
 
-/** Another answer to an attempt that was used, or the same one that got lost on the way: the sign-in is begun anew, once. */
+/** Another response to an attempt that was used, or the same one whose result was lost: the sign-in is started again, once. */
 function startAnother(context: RequestContext, transaction: Transaction, binding: BrowserBinding): Promise<void> {
   if ((transaction.restarts ?? 0) === 0) return beginAnew(context, transaction, binding)
   throw new OidcError('ERR_OIDC_TRANSACTION_EXPIRED', 'another response to this sign-in was used before')
 }
 
 /**
- * The same answer again: the browser gets the session that it has brought, in case the response was lost. Not a session that has ended, and
- * not in place of one that the browser got by another sign-in.
+ * The same provider response again: the browser gets the session that the first one created, in case the HTTP response was lost.
+ * Not a session that has ended, and not in place of one that the browser got by another sign-in.
  */
 async function resumeSession(context: RequestContext, { binding }: PendingSignIn, id: string): Promise<void> {
   const { services, req, res } = context
@@ -125,7 +125,7 @@ function readResponse(
   return response
 }
 
-/** An answer comes by another method than today's where the response mode has changed since the sign-in began, and not otherwise. */
+/** A response arrives by another method than the current one only if the response mode has changed since the sign-in started. */
 async function readFields(context: RequestContext): Promise<FormField[]> {
   const { req, services } = context
   const isPost = req.method === 'POST'
@@ -151,7 +151,7 @@ function judge({ services }: RequestContext, transaction: Transaction, browser: 
   })
 }
 
-/** The attempt an answer belongs to and the browser it came from; what is missing is named. */
+/** Finds the attempt that a response belongs to and checks its browser; the error says what is missing. */
 function identify(transaction: Transaction | undefined, found: FoundBinding): [Transaction, BrowserBinding] {
   if (transaction !== undefined && typeof found === 'object') return [transaction, found]
   throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', describeMissing(transaction, found))

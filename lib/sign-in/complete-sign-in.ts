@@ -40,7 +40,7 @@ export async function completeSignIn(context: RequestContext, pending: PendingSi
       received = tokens
     })
     if (front === undefined && (await isSignedInAlready(context, pending, result.idTokenClaims.sub))) return returnTo
-    // The browser has gone: nothing would take the cookie. If it comes back with the same answer, it signs in anew.
+    // The browser has disconnected and cannot receive the cookie. If it repeats the same response, the sign-in starts again.
     if (res.closed) throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the browser has closed the connection')
     return await beginSession(context, pending, result)
   } catch (error) {

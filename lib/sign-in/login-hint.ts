@@ -10,8 +10,8 @@ const LONGEST_ID_TOKEN_HINT = 1200
 const HINTS = ['login_hint', 'id_token_hint']
 
 /**
- * For the trip of a user who is signed in: says to the provider who is expected back. A login name where the claims have one, and otherwise
- * the ID Token, which costs a read. What the site says itself counts more. OpenID Connect Core 1.0 section 3.1.2.1.
+ * For a user who is signed in and is sent to the provider: tells the provider which user is expected. Sends a login
+ * name if the claims have one, and otherwise the ID Token, which costs a read. What the site says itself counts more. OpenID Connect Core 1.0 section 3.1.2.1.
  */
 export async function withHint(context: RequestContext, options: LoginOptions): Promise<LoginOptions> {
   const { ticket } = context.signedIn()

@@ -7,9 +7,9 @@ export interface LoginOptions {
   /** Where to land afterwards: a path of this site. Anything else is ignored. Default: the page asked for, on a GET. */
   readonly returnTo?: string
   /**
-   * `login` asks for a new sign-in, `consent` for a new consent, `select_account` for a choice; `none` for an answer without a page, and
+   * `login` asks for a new sign-in, `consent` for a new consent, `select_account` for a choice; `none` for a response without a page, and
    * the error `login_required` where there would be one. Default: the provider decides. OpenID Connect Core 1.0 section 3.1.2.1. For
-   * `login`, an `auth_time` in the answer has to be later than the start of this sign-in; use `maxAge: 0` to require one.
+   * `login`, an `auth_time` in the response must be later than the start of this sign-in; use `maxAge: 0` to require one.
    */
   readonly prompt?: string
   /**
@@ -39,7 +39,7 @@ export interface LoginOptions {
  */
 const SHORTEST_MAX_AGE = 60
 
-/** What is sent along with `prompt=login`, so that the answer has an `auth_time`: long enough for a user who reads what they consent to. */
+/** What is sent along with `prompt=login`, so that the response has an `auth_time`: long enough for a user who reads what they consent to. */
 const MAX_AGE_OF_FRESH_LOGIN = 300
 
 /** The parameters of the options, by their names on the wire. */

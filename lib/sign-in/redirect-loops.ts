@@ -16,7 +16,7 @@ const MAX_LOST = 2
 const MAX_ENDED = 8
 
 /**
- * How many sign-ins in a row ended without a session in the next request. A page that requires a sign-in and a provider that answers without
+ * How many sign-ins in a row ended without a session in the next request. A page that requires a sign-in and a provider that responds without
  * asking would otherwise send the browser to and fro for ever.
  *
  * @throws {OidcError} ERR_OIDC_COOKIE_NOT_KEPT when it is a circle
@@ -60,7 +60,7 @@ function adviceFor({ session }: Config): string {
 
 /**
  * Where a sign-in failed because a cookie was missing, "Start again" asks by `retry` to look first whether the browser keeps cookies: it
- * gets one and comes back at once, before the provider is asked. `false`: the request has been answered.
+ * gets one and comes back at once, before the provider is asked. `false`: the response has been sent.
  *
  * @throws {OidcError} ERR_OIDC_COOKIE_NOT_KEPT
  */

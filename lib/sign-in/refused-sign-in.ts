@@ -3,10 +3,10 @@ import type { ActiveTransaction } from '../http/transaction-state.js'
 import type { Config } from '../options/config.js'
 import { formatProviderError, isSilentRefusal } from '../protocol/provider-error.js'
 
-/** Answers of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
+/** Error codes of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
 const refusedTypes = ['unauthorized_client', 'unsupported_response_type']
 
-/** The error of a response that is not a sign-in. What the provider said goes to the log here: the site's own error handler may not write it. */
+/** The error of a response that is not a sign-in. The provider's error is logged here, because the error handler of the site may not log it. */
 export function refusedSignIn(
   config: Config,
   providerError: ProviderError,

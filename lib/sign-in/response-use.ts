@@ -6,20 +6,20 @@ import type { ActiveTransaction } from '../http/transaction-state.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import type { ResponseUse } from '../store/used-responses.js'
 
-/** Milliseconds between two looks at an answer that another request works on; the last one is repeated. */
+/** Milliseconds between two checks of a response that another request is processing; the last one is repeated. */
 const WAITS = [25, 50, 100, 200, 400]
 
 /** Milliseconds after which it is not waited for any longer. */
 const LONGEST_WAIT = 10_000
 
-/** What tells an answer from another one: what the provider issues once. */
+/** What identifies a response: the values that the provider issues once. */
 export function fingerprintedOf({ code = '', id_token: idToken = '' }: CheckedAuthorizationResponse): string {
   return `${code}\n${idToken}`
 }
 
 /**
- * Takes an answer for this request, or says what became of the one that came before. A browser posts again by itself when the connection breaks
- * before the response is there, so the same answer waits until the first one is through.
+ * Reserves a response for this request, or returns what happened to the earlier one. A browser posts again by itself when the connection breaks
+ * before the response is there, so a repeated response waits until the first one has been processed.
  */
 export async function useResponse(
   context: RequestContext,
@@ -39,7 +39,7 @@ export async function useResponse(
 }
 
 /**
- * After a failure: an answer that was refused leaves the attempt open and nothing in the store; one of which it is not known how far it got is
+ * After a failure: a response that was refused leaves the attempt open and nothing in the store; one whose progress is not known is
  * not used again.
  */
 export async function releaseResponse(

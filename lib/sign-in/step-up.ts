@@ -11,10 +11,10 @@ export interface AuthenticationRequirement {
   readonly maxAge?: number
 }
 
-/** What a signed-in person lacks, and the trip to the provider that may bring it. */
+/** What a signed-in user lacks, and the authorization request that may get it. */
 export interface Challenge {
   readonly error: OidcError
-  /** Left out: no trip would help. */
+  /** Absent if another authorization request would not help. */
   readonly login?: LoginOptions
 }
 
@@ -73,7 +73,7 @@ export function challengeFor({ acr, maxAge }: AuthenticationRequirement): LoginO
 /**
  * A scope that was asked for already and not granted is not asked for again: that would be a loop.
  *
- * @param mayAsk - whether the person may be sent to the provider for it
+ * @param mayAsk - whether the user may be sent to the provider for it
  */
 export function findMissingScope(ticket: Ticket, required: readonly string[], mayAsk: boolean): Challenge | undefined {
   const granted = wordsOf(ticket.scope)

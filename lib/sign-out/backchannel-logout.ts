@@ -13,7 +13,7 @@ import { respondToProvider } from './provider-response.js'
 const tokensRemembered = 3600
 
 /**
- * `POST /logout/backchannel`: the provider itself says that somebody signed out. 200 means that it was done; anything else that it was
+ * `POST /logout/backchannel`: the provider reports that a user signed out. 200 means that the sessions have ended; anything else that it was
  * not, and that the same token may come again. OpenID Connect Back-Channel Logout 1.0 sections 2.5 to 2.8.
  */
 export async function logoutBackchannel(context: RequestContext): Promise<void> {
@@ -26,7 +26,7 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
   const token = findLogoutToken(await readFormFields(req))
   const claims = await provider.verifyLogoutToken(token, claims => isLiving(services, claims))
   const name = JSON.stringify([claims.iss, claims.jti])
-  // The token came before and was obeyed; the provider may not have heard the answer.
+  // The token was processed before; the provider may not have received the response.
   if (await store.isConsumed('logout token', name)) return
   const ended = await endSessions(services, claims)
   // Marked after the effect: what failed half-way can be done again with the same token.
@@ -47,7 +47,7 @@ function findLogoutToken(fields: readonly FormField[]): string {
   throw new OidcError('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'the body does not have exactly one logout_token')
 }
 
-/** `sid` ends that session, `sub` alone every session of the person; never one of a sign-in that is later than the token. */
+/** `sid` ends that session, `sub` alone every session of the user; never one of a sign-in that is later than the token. */
 async function endSessions({ store }: Services, claims: LogoutTokenClaims): Promise<readonly SessionSummary[]> {
   const { iss: issuer, sub: subject, sid, iat } = claims
   const ended: SessionSummary[] = []

@@ -9,7 +9,7 @@ import { respondToProvider } from './provider-response.js'
 
 /**
  * `GET /logout/frontchannel?iss=…&sid=…`, in a frame on the provider's page. Browsers send no cookie there, so the session is found by the
- * index. The request is signed by nobody: it ends that session here, and asks nothing of the provider. Asked again, it says the same.
+ * index. The request is not signed: it ends that session here, and sends nothing to the provider. A repeated request gets the same response.
  * OpenID Connect Front-Channel Logout 1.0 section 2.
  */
 export async function logoutFrontchannel(context: RequestContext): Promise<void> {
@@ -52,7 +52,7 @@ async function endNamedSession(context: RequestContext): Promise<void> {
 
 /**
  * Sign-ins of the same session at the provider, and of this browser where its cookie comes along. A name that leads to no session leaves
- * nothing in the store, because this request is signed by nobody.
+ * nothing in the store, because this request is not signed.
  */
 async function endWhatIsUnderWay(
   { req, res, services }: RequestContext,

@@ -4,7 +4,7 @@ import { redirect, setPrivateHeaders } from '../http/response.js'
 import { publicPath } from '../options/config.js'
 
 /**
- * `GET /logout/callback`: the provider is done. A `state` that is not the one that was sent is no reason to worry the person, who has been
+ * `GET /logout/callback`: the provider is done. A `state` that is not the one that was sent is not shown as an error to the user, who has been
  * signed out before; but it does not decide where to go either, and leaves a line in the log.
  */
 export async function logoutCallback(context: RequestContext): Promise<void> {
@@ -16,7 +16,7 @@ export async function logoutCallback(context: RequestContext): Promise<void> {
     'return from a sign-out',
     `the return from a sign-out has ${req.query.state === undefined ? 'no state' : 'another state than its start'}`,
   )
-  // Nobody may be told that they are signed out while they are not: another page led here.
+  // A user who is still signed in must not see "signed out": another page led here.
   if (context.ticket() !== undefined) redirect(res, publicPath(config, '/'))
   else respondSignedOut(context)
 }

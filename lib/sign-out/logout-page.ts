@@ -4,9 +4,9 @@ import { setPrivateHeaders } from '../http/response.js'
 import { publicPath } from '../options/config.js'
 
 /**
- * Asks before it signs out, because another site sent the browser here. The answer is a same-origin POST.
+ * Asks before it signs out, because another site sent the browser here. The confirmation is a same-origin POST.
  *
- * @param wishes - what the request asked for, as far as it made sense, as a query: nothing else that somebody sent stands in the page
+ * @param wishes - the valid parameters of the request, as a query: nothing else from the request appears in the page
  */
 export function confirmLogout({ res, services: { config, provider } }: RequestContext, wishes: URLSearchParams): void {
   const { logout } = config.routes

@@ -20,7 +20,7 @@ export interface LogoutOptions {
 }
 
 /**
- * `GET` or `POST /logout`. Another site may not sign people out by a link, a form or an image: it gets a page that asks.
+ * `GET` or `POST /logout`. Another site cannot sign users out by a link, a form or an image: the response is then a page that asks.
  *
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
  */
@@ -32,7 +32,7 @@ export async function logout(context: RequestContext): Promise<void> {
 }
 
 /**
- * Ends the session here first, and only then turns to the provider: whatever state the provider is in, the person is signed out. Also
+ * Ends the session here first, and only then turns to the provider: even if the provider is not available, the user is signed out. Also
  * without a session here, because the provider may still have one. OpenID Connect RP-Initiated Logout 1.0 section 2.
  *
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then

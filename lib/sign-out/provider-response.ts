@@ -6,7 +6,7 @@ import type { RequestContext } from '../http/request-context.js'
 const retryAfter = 5
 
 /**
- * Answers the provider, to whom only the status matters. It does not go through the site's error handler, which speaks to people and may
+ * Responds to the provider, which only reads the status. It does not use the error handler of the site, which is made for users and may
  * make a page, or a success, of it.
  */
 export function respondToProvider(res: Response, status: number, body?: object): void {

@@ -4,10 +4,10 @@ import { type Rule, rule } from '../validation/rules.js'
 
 // What `oidc.sessions` is given. A name or a value that was not understood must never end, or show, the sessions of other users.
 
-/** Which sessions end: all of a person but one, all that hang on one session at the provider, or a single one. */
+/** Which sessions end: all of a user except one, all that belong to one session at the provider, or a single one. */
 export type RevokeTarget =
   | {
-      /** All sessions of this person. */
+      /** All sessions of this user. */
       readonly sub: string
       /** But not the one with this handle. */
       readonly except?: string | undefined
@@ -19,7 +19,7 @@ export type RevokeTarget =
   | {
       /** The one session with this handle. */
       readonly handle: string
-      /** Only if it is this person's. */
+      /** Only if it belongs to this user. */
       readonly sub?: string
     }
 

@@ -7,9 +7,9 @@ import type { SessionSummary } from '../store/ticket.js'
 import { announceSignOut } from './announce-sign-out.js'
 import { type RevokeTarget, readRevokeTarget, readUser } from './session-arguments.js'
 
-/** One session of a person. All times are seconds since the epoch. */
+/** One session of a user. All times are seconds since the epoch. */
 export interface OidcSession {
-  /** Names the session in {@link OidcSessions.revoke}. Nobody can sign in with it; `req.oidc.handle` is that of the request. */
+  /** Names the session in {@link OidcSessions.revoke}. It cannot be used to sign in; `req.oidc.handle` is that of the request. */
   readonly handle: string
   /** Whose it is. */
   readonly sub: string
@@ -27,11 +27,11 @@ export interface OidcSession {
 
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
 export interface OidcSessions {
-  /** The sessions of a person, the newest first. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
+  /** The sessions of a user, the newest first. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
   list(of: { readonly sub: string }): Promise<readonly OidcSession[]>
   /**
    * Ends sessions at once, and, for `sub` and `sid`, sign-ins that are under way. The number of those that ended. With a `handle` from a
-   * form, give the `sub` of whoever sent it as well: the session ends only if it is theirs.
+   * form, also give the `sub` of the user who sent it: the session ends only if it is theirs.
    *
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again; ERR_OIDC_OPTIONS
    */

@@ -62,7 +62,7 @@ function answerUserInfo({ book }: FakeEndpoints, { headers }: IncomingMessage): 
   return grant === undefined ? { status: 401, json: { error: 'invalid_token' } } : { json: grant.user }
 }
 
-/** The provider keeps nobody signed in, so there is nothing to end but the way back. */
+/** The fake provider has no sessions to end, so it only redirects back. */
 function signOut(params: URLSearchParams): Answer {
   const back = params.get('post_logout_redirect_uri')
   if (back === null) return { html: '<!doctype html><title>Signed out</title><p>You are signed out.</p>' }

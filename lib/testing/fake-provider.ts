@@ -31,9 +31,9 @@ export interface FakeProviderOptions {
 
 /** How one test signs in. */
 export interface SignInOptions {
-  /** A page of the site that sends people to the provider. Default `/login`. */
+  /** A page of the site that starts a sign-in. Default `/login`. */
   readonly path?: string
-  /** The `Cookie` header to begin with: a visitor who has something in the cart, or who is signed in already. */
+  /** The `Cookie` header to begin with: a user who has something in the cart, or who is already signed in. */
   readonly cookie?: string
 }
 
@@ -63,17 +63,17 @@ export interface FakeProvider {
     readonly clientSecret: string
   }
   /**
-   * Signs somebody in to a site, by the redirects, posts and cookies of a real sign-in, and with all checks of the middleware.
+   * Signs a user in to a site, by the redirects, posts and cookies of a real sign-in, and with all checks of the middleware.
    *
    * @param site - its address, or its Express application, which need not listen anywhere
    * @returns the `Cookie` header of a browser that has signed in
-   * @throws {Error} what the site answered where that was no sign-in
+   * @throws {Error} the response of the site if the sign-in failed
    */
   signIn(site: TestedSite, user?: FakeUser, options?: SignInOptions): Promise<string>
   /**
    * Goes the same way, but the provider refuses the sign-in, so that a test sees the site's error page.
    *
-   * @param error - what the provider answers. Default `access_denied`: the user cancelled. RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0
+   * @param error - the error code of the provider. Default `access_denied`: the user cancelled. RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0
    *   section 3.1.2.6
    */
   refuse(site: TestedSite, error?: string, options?: SignInOptions): Promise<RefusedSignIn>
@@ -87,7 +87,7 @@ const alice: FakeUser = { sub: 'alice', name: 'Alice Example', email: 'alice@exa
  * Starts an OpenID provider inside this process, on a loopback port: discovery, keys, authorization with every response type, token
  * endpoint with refresh and client credentials, userinfo, revocation, sign-out.
  *
- * @throws {OidcError} ERR_OIDC_OPTIONS where NODE_ENV is `production`: this provider asks nobody for a password
+ * @throws {OidcError} ERR_OIDC_OPTIONS where NODE_ENV is `production`: this provider does not ask for a password
  */
 export async function startFakeProvider(options: FakeProviderOptions = {}): Promise<FakeProvider> {
   if (process.env.NODE_ENV === 'production') {

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
-/** Somebody who signs in. Every claim is in the ID Token and in the userinfo answer. */
+/** A user who signs in. Every claim is in the ID Token and in the userinfo response. */
 export interface FakeUser {
-  /** Names the person. */
+  /** The subject identifier of the user. */
   readonly sub: string
   readonly [claim: string]: unknown
 }
 
-/** What somebody granted the site. */
+/** What a user granted the site. */
 export interface FakeGrant {
   readonly user: FakeUser
   readonly scope: string
@@ -21,12 +21,12 @@ export interface PendingGrant extends FakeGrant {
   readonly codeChallenge: string | undefined
 }
 
-/** What the provider answers to one authorization request. */
+/** How the provider responds to one authorization request. */
 export type Arrival = { readonly user: FakeUser } | { readonly error: string }
 
 /** Everything a fake provider remembers, for as long as it runs. */
 export interface GrantBook {
-  /** How the authorization request with this `state` will be answered. */
+  /** How the provider will respond to the authorization request with this `state`. */
   expect(state: string, pending: Arrival): void
   /** Once as expected, and otherwise with the default user. */
   arrive(state: string): Arrival
@@ -36,7 +36,7 @@ export interface GrantBook {
   keepAccessToken(token: string, grant: FakeGrant | undefined): void
   findByAccessToken(token: string): FakeGrant | undefined
   issueRefreshToken(grant: FakeGrant): string
-  /** Refresh tokens work once, each is answered with a new one. */
+  /** Each refresh token works once, and each refresh returns a new one. */
   takeRefreshToken(token: string): FakeGrant | undefined
   revoke(token: string): void
 }

@@ -13,7 +13,7 @@ export interface FakeEndpoints {
   readonly book: GrantBook
 }
 
-/** An answer, before it is written. */
+/** A response, before it is written. */
 export interface Answer {
   readonly status?: number
   readonly location?: string

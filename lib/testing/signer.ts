@@ -34,7 +34,7 @@ export async function createSigner({ issuer, clientId, now }: SignerSettings): P
       const claims = {
         auth_time: time,
         sid,
-        // A test may say how somebody signed in: `acr`, `auth_time`, `sid`.
+        // A test can set how the user signed in: `acr`, `auth_time`, `sid`.
         ...user,
         iss: issuer,
         aud: clientId,

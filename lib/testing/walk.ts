@@ -3,17 +3,17 @@ import type { Send, SiteAnswer } from './tested-site.js'
 
 export interface WalkOptions {
   readonly issuer: string
-  /** Where the site sends people to the provider. Default `/login`. */
+  /** The route that redirects to the provider. Default `/login`. */
   readonly path?: string
   readonly cookie?: string
-  /** Called when the site has said under which `state` somebody will come to the provider. */
+  /** Called with the `state` of the authorization request before the provider gets it. */
   readonly arrives: (state: string) => void
 }
 
-/** Redirects within the site before it sends people to the provider: a guard to `/login`, a start page in a language. */
+/** Redirects within the site before it redirects to the provider: a guard to `/login`, a start page in a language. */
 const mostDetours = 5
 
-/** What the site said to the provider's response, and the `Cookie` header the browser has then. */
+/** The response of the site to the provider's response, and the `Cookie` header of the browser after it. */
 export interface WalkEnd {
   readonly answer: SiteAnswer
   readonly cookie: string
@@ -85,7 +85,7 @@ function keepCookies(cookies: Map<string, string>, lines: readonly string[]): vo
   }
 }
 
-/** Only what the site said itself, and not much of it: a page may be long. */
+/** The text of the site, cut: a page may be long. */
 function refused(what: string, { status, text }: SiteAnswer): Error {
   return new Error(`${what}: it answered ${status} ${text.replace(/\s+/g, ' ').slice(0, 300)}`)
 }

@@ -85,7 +85,7 @@ export function method<F extends AnyFunction>(expected: string, options: { reado
   }
 }
 
-/** More than anybody writes by hand. A proxy may claim any length. */
+/** More than any site needs. A proxy object may report any length. */
 const LONGEST_LIST = 1000
 
 /** @param what - the elements, in the plural, such as `claim names` */

@@ -30,8 +30,8 @@ function literalDefaultsIn(file: string): Record<string, unknown> {
 }
 
 const types = {
-  OidcOptions: membersOf('options.ts', 'OidcOptions'),
-  SessionOptions: membersOf('options.ts', 'SessionOptions'),
+  OidcOptions: membersOf('options/options.ts', 'OidcOptions'),
+  SessionOptions: membersOf('options/options.ts', 'SessionOptions'),
   Routes: membersOf('options/config.ts', 'Routes'),
   Hooks: membersOf('options/hooks.ts', 'Hooks'),
 }
