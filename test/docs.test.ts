@@ -17,7 +17,7 @@ const options = compilerOptions({
 /** What has to be found out. */
 const mistakes: readonly Example[] = [
   "import { openIdConnect } from 'express-hybrid-oidc'\nopenIdConnect({ clientID: 'x' })",
-  "import type { OidcRequestContext } from 'express-hybrid-oidc'\nexport const f = (c: OidcRequestContext) => c.name",
+  "import type { OidcRequest } from 'express-hybrid-oidc'\nexport const f = (c: OidcRequest) => c.name",
   "import { requiresClaim } from 'express-hybrid-oidc'\nrequiresClaim('role', {})",
 ].map((source, index) => ({ place: `mistake:${index}`, source }))
 

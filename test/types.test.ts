@@ -53,8 +53,8 @@ describe('the types of the package, as its sites get them', () => {
   })
 
   test('keep to themselves what is marked internal', () => {
-    const context = declarations.get(join(published, 'handlers/request-context.d.ts')) ?? ''
-    assert.match(context, /interface OidcRequestContext/)
+    const context = declarations.get(join(published, 'middleware/request.d.ts')) ?? ''
+    assert.match(context, /interface OidcRequest\b/)
     assert.doesNotMatch(context, /@internal/)
   })
 })

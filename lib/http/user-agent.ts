@@ -12,6 +12,6 @@ export function describeBrowser({ headers }: IncomingMessage): SessionSummary['m
 }
 
 /** The browser, as {@link describeBrowser} noted it. */
-export function userAgentOf({ metadata: note }: Pick<SessionSummary, 'metadata'>): string | undefined {
-  return typeof note?.userAgent === 'string' ? note.userAgent : undefined
+export function userAgentOf({ metadata }: Pick<SessionSummary, 'metadata'>): string | undefined {
+  return typeof metadata?.userAgent === 'string' ? metadata.userAgent : undefined
 }

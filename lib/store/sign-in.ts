@@ -41,7 +41,7 @@ export interface SignInInput {
   /** When it happened. Left out: it is not later than any logout that is remembered. */
   readonly time?: SignInTime
   /** What a list of sessions says about this one besides the identity. Readable to whoever knows the secret. */
-  readonly note?: SessionSummary['metadata']
+  readonly metadata?: SessionSummary['metadata']
 }
 
 interface SignInSettings {
@@ -161,7 +161,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
   }
 }
 
-function summaryOf({ ticket, time, note }: SignInInput): SessionSummary {
+function summaryOf({ ticket, time, metadata }: SignInInput): SessionSummary {
   const { issuer, subject, sid, signedInAt, expiresAt } = ticket
   return {
     issuer,
@@ -170,7 +170,7 @@ function summaryOf({ ticket, time, note }: SignInInput): SessionSummary {
     expiresAt,
     ...time,
     ...(sid !== undefined && { sid }),
-    ...(note && { metadata: note }),
+    ...(metadata && { metadata }),
   }
 }
 

@@ -8,14 +8,16 @@ import type { ResponseUse } from '../../lib/store/used-responses.js'
 /** Looks at an answer as long as `turns` says that it is being worked on. */
 async function look(turns: readonly ResponseUse['kind'][], provider: number) {
   let looks = 0
-  const answers = {
+  const usedResponses = {
     async take() {
       const kind = turns[Math.min(looks, turns.length - 1)]
       looks += 1
       return { kind }
     },
   }
-  const context = { services: { state: { answers }, site: { timeouts: { provider } } } } as unknown as RequestContext
+  const context = {
+    services: { store: { usedResponses }, config: { timeouts: { provider } } },
+  } as unknown as RequestContext
   const turn = await useResponse(context, { id: 'attempt' } as ActiveTransaction, 'answer')
   return { kind: turn.kind, looks }
 }

@@ -29,7 +29,7 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
     tokens: held,
     previous: [earlier],
     keep: ['cart'],
-    note: { agent: 'Private Browser' },
+    metadata: { agent: 'Private Browser' },
   })
   const anonymous = await savedSession(store, { address: 'Private Road 1' })
   const renewed = tokens()

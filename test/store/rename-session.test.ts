@@ -63,7 +63,7 @@ function contract(create: () => RecordStore): void {
       previous: [],
       keep: [],
       time: moment,
-      note: { a: 1 },
+      metadata: { a: 1 },
     })
     assert.equal(await rename(store, id), 'done')
     const [listed] = await store.list(newName)

@@ -369,9 +369,9 @@ describe('what a save sends', () => {
 
   test('a callback that throws is called once, and its error is not lost', async () => {
     const script = `
-      import { createState } from ${JSON.stringify(new URL('../../lib/store/store.js', import.meta.url).pathname.replace(/js$/, 'ts'))}
+      import { createRecordStore } from ${JSON.stringify(new URL('../../lib/store/store.js', import.meta.url).pathname.replace(/js$/, 'ts'))}
       const settings = { secrets: ['x'.repeat(32)], idle: 60, absolute: 60, timeout: 800, now: () => new Date(), log() {} }
-      const { sessions } = createState(settings)
+      const { sessions } = createRecordStore(settings)
       const req = {}
       sessions.attach(req, undefined)
       let calls = 0

@@ -170,7 +170,7 @@ for (const kind of storeKinds) {
 
     test('sessions of a person and of a provider session are listed and ended without their ids', async () => {
       const store = bench.stateOf(kind, server)
-      const phone = await signIn(store, { ticket: ticket({ sid: 'one' }), note: { agent: 'phone' } })
+      const phone = await signIn(store, { ticket: ticket({ sid: 'one' }), metadata: { agent: 'phone' } })
       const laptop = await signIn(store, { ticket: ticket({ sid: 'two' }) })
       const bob = await signIn(store, { ticket: ticket({ subject: 'bob', sid: 'one' }) })
       const stranger = await signIn(store, { ticket: ticket({ issuer: 'https://other.example.com' }) })
@@ -183,7 +183,7 @@ for (const kind of storeKinds) {
         sid: 'one',
         signedInAt: startOfTest,
         expiresAt: startOfTest + settings.absolute,
-        note: { agent: 'phone' },
+        metadata: { agent: 'phone' },
         handle: listedPhone?.handle,
         lastSeenAt: startOfTest,
       })

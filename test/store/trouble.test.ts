@@ -251,11 +251,11 @@ describe('a client made from a URL', () => {
     const server = await started(['--requirepass', secret('redis password')])
     const url = server.url.replace('//', `//:${secret('wrong redis password')}@`)
     const script = `
-      import { createState } from ${JSON.stringify(new URL('../../lib/store/store.ts', import.meta.url).pathname)}
+      import { createRecordStore } from ${JSON.stringify(new URL('../../lib/store/store.ts', import.meta.url).pathname)}
       const log = line => console.log('LOG ' + line)
       const settings = { secrets: ['x'.repeat(32)], idle: 60, absolute: 60, timeout: 100, now: () => new Date(), log }
       for (const redis of [${JSON.stringify(url)}, 'redis://127.0.0.1:1']) {
-        const state = createState({ ...settings, redis })
+        const state = createRecordStore({ ...settings, redis })
         await state.load('x').catch(error => console.log(error.code))
         await state.close()
       }`

@@ -112,7 +112,7 @@ async function createSite(time: VirtualTime, { askers, processes = 1, ahead = []
   const sites = Array.from({ length: processes }, (_, index) => {
     const wrong = () => new Date(now().getTime() + (ahead[index] ?? 0) * 1000)
     const site = { timeouts, hooks: {}, now: wrong, log: () => {} }
-    const services = { site, provider, store } as unknown as Services
+    const services = { config: site, provider, store } as unknown as Services
     return createAccessTokens(services, createRefreshes(site, createRequestLimiter(wrong)), revocations)
   })
   const second = Math.floor(START / 1000)

@@ -60,7 +60,7 @@ test('requests of one process ask the store for the right to refresh once, not e
       const tokenStore = store.vault(of)
       return {
         ...tokenStore,
-        claim(...args: Parameters<typeof tokenStore.acquire>) {
+        acquire(...args: Parameters<typeof tokenStore.acquire>) {
           claims += 1
           return tokenStore.acquire(...args)
         },
@@ -74,7 +74,7 @@ test('requests of one process ask the store for the right to refresh once, not e
       return { access_token: 'second', token_type: 'Bearer', expires_in: 300 }
     },
   }
-  const services = { site, provider, state: watched } as unknown as Services
+  const services = { config: site, provider, store: watched } as unknown as Services
   const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
   const accessTokens = createAccessTokens(services, createRefreshes(site, createRequestLimiter(now)), revocations)
   const got = await Promise.all(Array.from({ length: 100 }, () => accessTokens.get(id)))

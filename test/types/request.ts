@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import {
   type AccessToken,
-  type OidcRequestContext,
+  type OidcRequest,
   type OidcSession,
   type OidcUser,
   type OpenIdConnect,
@@ -23,7 +23,7 @@ declare module 'express-session' {
 }
 
 export async function page(req: Request): Promise<void> {
-  expectType<Same<typeof req.oidc, OidcRequestContext>>()
+  expectType<Same<typeof req.oidc, OidcRequest>>()
   expectType<Same<typeof req.oidc.user, OidcUser | undefined>>()
   expectType<Same<typeof req.oidc.isAuthenticated, boolean>>()
   expectType<Same<typeof req.oidc.sid, string | undefined>>()
