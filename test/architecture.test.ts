@@ -52,6 +52,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // A page about sign-ins, made of what the diagnostics say.
   inspector: ['http', 'diagnostics', ...BASE],
   surface: SURFACE,
+  // Counts what the diagnostics say.
+  metrics: ['surface', 'diagnostics'],
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }
@@ -219,6 +221,7 @@ describe('lib', () => {
       'requiresClaim',
       'requiresScope',
     ])
+    assert.deepEqual(Object.keys(await import('../lib/metrics/index.js')), ['createMetrics'])
     assert.deepEqual(Object.keys(await import('../lib/testing/index.js')), ['startFakeProvider'])
   })
 })

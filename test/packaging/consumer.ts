@@ -4,6 +4,7 @@ const names = {
   express: 'express',
   ioredis: '{ Redis }',
   'express-hybrid-oidc': '{ OidcError, openIdConnect, requiresAuth }',
+  'express-hybrid-oidc/metrics': '{ createMetrics }',
   'express-hybrid-oidc/testing': '{ startFakeProvider }',
 }
 

@@ -110,7 +110,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
         problem.kind !== 'CJSResolvesToESM' && !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
     )
     assert.deepEqual(problems, [])
-    assert.deepEqual(Object.keys(analysis.entrypoints).sort(), ['.', './package.json', './testing'])
+    assert.deepEqual(Object.keys(analysis.entrypoints).sort(), ['.', './metrics', './package.json', './testing'])
   })
 
   for (const pair of peers) {

@@ -1,0 +1,72 @@
+import type { OidcEvent } from '../diagnostics/events.js'
+import { INSTRUMENTS, type Instrument, type InstrumentName } from './instruments.js'
+import type { Labels, Measurement } from './measurements.js'
+
+/** The part of a `Meter` of `@opentelemetry/api` that is used. */
+export interface MetricsMeter {
+  createCounter(
+    name: string,
+    options: { readonly description: string },
+  ): { add(value: number, attributes: Labels): void }
+  createHistogram(
+    name: string,
+    options: { readonly description: string; readonly unit: string },
+  ): { record(value: number, attributes: Labels): void }
+}
+
+/** The part of a `Span` of `@opentelemetry/api` that is used. */
+export interface MetricsSpan {
+  setStatus(status: { readonly code: number; readonly message?: string }): unknown
+  end(time: number): void
+}
+
+/** The part of a `Tracer` of `@opentelemetry/api` that is used. */
+export interface MetricsTracer {
+  startSpan(name: string, options: { readonly startTime: number; readonly attributes: Labels }): MetricsSpan
+}
+
+/** `SpanStatusCode.ERROR` of `@opentelemetry/api`. */
+const ERROR = 2
+
+/** Hands measurements on to instruments of the site's meter, under the same names. */
+export function createMeterSink(meter: MetricsMeter): (measurement: Measurement) => void {
+  const record = new Map<InstrumentName, (value: number, labels: Labels) => void>()
+  for (const [key, { kind, name, help }] of Object.entries(INSTRUMENTS) as [InstrumentName, Instrument][]) {
+    if (kind === 'counter') {
+      const counter = meter.createCounter(name, { description: help })
+      record.set(key, (value, labels) => counter.add(value, labels))
+    } else {
+      const histogram = meter.createHistogram(name, { description: help, unit: 's' })
+      record.set(key, (value, labels) => histogram.record(value, labels))
+    }
+  }
+  return ({ instrument, value, labels }) => record.get(instrument)?.(value, labels)
+}
+
+/**
+ * A span for each callback, each of its steps, each request to the provider and each refresh. An event is published while its cause is
+ * the current context, so that the span of the request is the parent. Commands to Redis are left to the instrumentation of the client.
+ */
+export function traceEvent(tracer: MetricsTracer, event: OidcEvent): void {
+  const described = describeSpan(event)
+  if (described === undefined || !('duration' in event)) return
+  const { name, attributes } = described
+  const attempt: Labels = event.attempt === undefined ? {} : { 'oidc.attempt': event.attempt }
+  const code: Labels = event.code === undefined ? {} : { 'error.type': event.code }
+  const startTime = event.at - event.duration
+  const span = tracer.startSpan(name, { startTime, attributes: { ...attributes, ...attempt, ...code } })
+  if (!event.passed) span.setStatus({ code: ERROR, ...(event.code !== undefined && { message: event.code }) })
+  span.end(event.at)
+}
+
+function describeSpan(event: OidcEvent): { readonly name: string; readonly attributes: Labels } | undefined {
+  if (event.type === 'sign-in-finished') return { name: 'oidc callback', attributes: { 'oidc.outcome': event.outcome } }
+  if (event.type === 'step') return { name: `oidc step ${event.key}`, attributes: {} }
+  if (event.type === 'token-refresh') return { name: 'oidc token refresh', attributes: {} }
+  if (event.type !== 'provider-call') return undefined
+  const status: Labels = event.status === undefined ? {} : { 'http.response.status_code': String(event.status) }
+  return {
+    name: `oidc ${event.method} provider`,
+    attributes: { 'url.full': event.endpoint, 'http.request.method': event.method, ...status },
+  }
+}
