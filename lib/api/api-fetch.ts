@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from '../tokens/access-tokens.js'
+import { keyOfToken } from '../tokens/bound-token.js'
 
 /** Which token goes along. */
 export type ApiFetchOptions = Pick<AccessTokenOptions, 'scope' | 'resource' | 'minValidity'>
@@ -45,18 +46,40 @@ function allowedUrl({ services: { config } }: RequestContext, input: string | UR
 }
 
 async function follow(context: RequestContext, url: URL, init: RequestInit, token: AccessToken): Promise<Response> {
-  const headers = new Headers(init.headers)
-  headers.set('authorization', `Bearer ${token.value}`)
-  const isStream = !canBeSentAgain(init.body)
-  const request = { ...init, headers, ...(isStream && { duplex: 'half' as const }) }
   for (let redirects = 0, target = url; ; redirects += 1) {
-    const response = await context.services.provider.callApi(target, request)
+    const response = await call(context, target, init, token)
     const next = redirectWithin(target, response, init)
     if (next === undefined || redirects === MOST_REDIRECTS) return response
     if (init.redirect === 'error') throw new TypeError('the API responded with a redirect')
     await response.body?.cancel()
     target = next
   }
+}
+
+/** A token that is bound to a key goes with a proof, made for this very request. RFC 9449 section 7. */
+async function call(context: RequestContext, url: URL, init: RequestInit, token: AccessToken): Promise<Response> {
+  const { provider } = context.services
+  const mayRepeat = canBeSentAgain(init.body)
+  const send = (scheme: string, proof?: string) => {
+    const headers = new Headers(init.headers)
+    headers.set('authorization', `${scheme} ${token.value}`)
+    if (proof !== undefined) headers.set('dpop', proof)
+    return provider.callApi(url, { ...init, headers, ...(!mayRepeat && { duplex: 'half' as const }) })
+  }
+  const key = keyOfToken(token)
+  if (key === undefined) return send('Bearer')
+  const proofs = await provider.proofs()
+  let earlier: Response | undefined
+  return proofs.send({ key, method: methodOf(init), url, accessToken: token.value, mayRepeat }, async proof => {
+    await earlier?.body?.cancel()
+    earlier = await send('DPoP', proof())
+    return earlier
+  })
+}
+
+/** As `fetch` sends it: it spells these methods in capitals, and no other. */
+function methodOf({ method = 'GET' }: RequestInit): string {
+  return /^(?:delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method
 }
 
 function redirectWithin(from: URL, response: Response, { method = 'GET', redirect }: RequestInit): URL | undefined {

@@ -2,7 +2,6 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream'
 import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
-import { isInvalidToken } from './api-fetch.js'
 import { cachingHeaders } from './proxy-caching.js'
 import { responseHeaders } from './proxy-headers.js'
 
@@ -13,12 +12,17 @@ export interface Exchange {
   /** Begins the request; `alone` on a connection of its own. */
   readonly open: (alone: boolean) => ClientRequest
   readonly hasBody: boolean
-  /** Whether a response that refuses the token is kept back, for another attempt. */
-  readonly keepsRefusal: boolean
+  /** The body, where it was read before. Left out: it is passed on as it comes. */
+  readonly body?: Buffer | undefined
+  /** Looks at a response before it is passed on: one that asks for another attempt is kept back. */
+  readonly judge: (response: IncomingMessage) => Refusal | undefined
 }
 
-/** What has become of a request: the browser has its response (or has left), the API refused the token, or a kept connection was dead. */
-export type Outcome = 'over' | 'refused' | 'stale'
+/** Why an API wants another request: the token is not good any more, or the proof needs another nonce. */
+export type Refusal = 'refused' | 'challenged'
+
+/** What has become of a request: the browser has its response (or has left), the API refused it, or a kept connection was dead. */
+export type Outcome = 'over' | 'stale' | Refusal
 
 /**
  * Sends one request and passes its response on. Whatever goes wrong destroys the connection to the API: the browser leaves, the API
@@ -26,7 +30,7 @@ export type Outcome = 'over' | 'refused' | 'stale'
  *
  * @throws {OidcError} ERR_OIDC_API_UNAVAILABLE
  */
-export function exchange({ req, res, open, hasBody, keepsRefusal }: Exchange, alone: boolean): Promise<Outcome> {
+export function exchange({ req, res, open, hasBody, body, judge }: Exchange, alone: boolean): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const outgoing = open(alone)
     const abandon = () => void outgoing.destroy()
@@ -51,9 +55,10 @@ export function exchange({ req, res, open, hasBody, keepsRefusal }: Exchange, al
     outgoing.on('response', incoming => {
       try {
         if (isUnwanted()) return fail(undefined)
-        if (keepsRefusal && refusesToken(incoming)) {
+        const refusal = judge(incoming)
+        if (refusal !== undefined) {
           abandon()
-          return resolve('refused')
+          return resolve(refusal)
         }
         // An API that has responded before it read the whole request may take the rest of it for the next one.
         incoming.once('end', () => {
@@ -68,8 +73,8 @@ export function exchange({ req, res, open, hasBody, keepsRefusal }: Exchange, al
       res.off('close', abandon)
       fail(undefined)
     })
-    if (hasBody) sendBody(req, outgoing)
-    else outgoing.end()
+    if (hasBody && body === undefined) sendBody(req, outgoing)
+    else outgoing.end(body)
   })
 }
 
@@ -87,11 +92,6 @@ function sendBody(req: Request, outgoing: ClientRequest): void {
     req.resume()
   })
   req.pipe(outgoing)
-}
-
-function refusesToken({ statusCode = 0, headers }: IncomingMessage): boolean {
-  const challenge = new Headers({ 'www-authenticate': headers['www-authenticate'] ?? '' })
-  return isInvalidToken({ status: statusCode, headers: challenge })
 }
 
 /** @throws what is wrong with the head; nothing of it is left then */

@@ -3,18 +3,24 @@ import { isForOtherCaches } from './proxy-caching.js'
 import { hopByHop } from './proxy-fields.js'
 import type { Framing, RequestFields } from './proxy-request.js'
 
+interface Framed {
+  readonly framing: Framing
+  readonly method: string
+  readonly authorization: string
+}
+
 /** The fields of a request as the API gets them: those that are forwarded, the framing, and the token. */
 export function requestHeaders(
   fields: RequestFields,
   forwarded: ReadonlySet<string>,
-  { framing, method, token }: { readonly framing: Framing; readonly method: string; readonly token: string },
+  { framing, method, authorization }: Framed,
 ): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const name of forwarded) {
     const values = fields.get(name)
     if (values !== undefined) headers[name] = values.join(', ')
   }
-  headers.authorization = `Bearer ${token}`
+  headers.authorization = authorization
   if (framing === 'chunked') headers['transfer-encoding'] = 'chunked'
   else if (framing !== 'none') headers['content-length'] = String(framing.length)
   else if (['POST', 'PUT', 'PATCH'].includes(method)) headers['content-length'] = '0'
@@ -28,7 +34,7 @@ const SITE_ONLY = [
   /^(?:alt-svc|nel|report-to|reporting-endpoints|accept-ch|critical-ch|service-worker-allowed|use-as-dictionary)$/,
   /^(?:origin-agent-cluster|activate-storage-access|set-login|timing-allow-origin|refresh)$/,
   /^(?:access-control|sec|secure-session)-/,
-  /^(?:www-authenticate|authentication-info)$/,
+  /^(?:www-authenticate|authentication-info|dpop-nonce)$/,
   // To the web server in front of this site: a file of this machine instead of the response, or another place in a cache.
   /^x-accel-(?!buffering$)/,
   /^(?:x-sendfile|x-send-file|x-lighttpd-send-file|x-lighttpd-send-tempfile|x-litespeed-.*|x-reproxy-.*)$/,

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../errors.js'
 import { getAccessToken } from '../http/access-token.js'
@@ -8,10 +9,13 @@ import { contextOf } from '../http/request-state.js'
 import type { Config } from '../options/config.js'
 import { type ApiConnections, createApiConnections } from '../provider/api-connections.js'
 import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
-import { exchange, type Outcome } from './proxy-exchange.js'
+import { keyOfToken } from '../tokens/bound-token.js'
+import { isInvalidToken } from './api-fetch.js'
+import { type Exchange, exchange, type Outcome } from './proxy-exchange.js'
 import { requestHeaders } from './proxy-headers.js'
 import { type ProxyOptions, type ProxySettings, parseProxyOptions } from './proxy-options.js'
 import { checkTargetForm, pathForApi } from './proxy-path.js'
+import { presentToken } from './proxy-proof.js'
 import { checkConnection, type Framing, hasBody, type RequestFields, readFields, readFraming } from './proxy-request.js'
 import { createProxySlots, type ProxySlots } from './proxy-slots.js'
 
@@ -62,10 +66,24 @@ async function answer(proxy: Proxy, context: RequestContext, req: Request, res: 
   const user = checkUser(context, req)
   const { wanted } = proxy.settings
   const token = await getAccessToken(context, wanted)
-  const outcome = await send(proxy, call, { user, token, keepsRefusal: !hasBody(call.framing) })
+  const body = keyOfToken(token) && (await readSmallBody(call))
+  const mayRepeat = body !== undefined || !hasBody(call.framing)
+  const sending = { user, body, mayRepeat }
+  const outcome = await send(proxy, context, call, { ...sending, token, keepsRefusal: mayRepeat })
   if (outcome !== 'refused') return
   const renewed = await renew(context, wanted, token)
-  await send(proxy, call, { user, token: renewed, keepsRefusal: false })
+  await send(proxy, context, call, { ...sending, token: renewed, keepsRefusal: false })
+}
+
+/** Bytes of a body that is kept, so that it can be sent again. */
+const MOST_KEPT = 64 * 1024
+
+/** An API that wants another nonce says so only when it has the request. `undefined`: the body is too long, or it is not known how long. */
+async function readSmallBody({ req, framing }: Call): Promise<Buffer | undefined> {
+  if (framing === 'none' || framing === 'chunked' || framing.length > MOST_KEPT) return undefined
+  const chunks: Buffer[] = []
+  for await (const chunk of req) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
 }
 
 /** @throws {OidcError} what is wrong with the request */
@@ -105,31 +123,58 @@ interface Sending {
   /** Whose turn it takes. */
   readonly user: string
   readonly token: AccessToken
+  readonly body: Buffer | undefined
+  readonly mayRepeat: boolean
+  /** Whether a response that refuses the token is kept back, for another attempt. */
   readonly keepsRefusal: boolean
 }
 
-async function send({ settings, connections, slots }: Proxy, call: Call, sending: Sending): Promise<Outcome> {
+async function send(
+  { settings, connections, slots }: Proxy,
+  { services: { provider } }: RequestContext,
+  call: Call,
+  sending: Sending,
+): Promise<Outcome> {
   const { req, res, fields, framing, path } = call
-  const { user, token, keepsRefusal } = sending
+  const { user, token, body, mayRepeat, keepsRefusal } = sending
   const { method } = req
-  const { forwarded, timeout } = settings
+  const { forwarded, timeout, target } = settings
+  const { authorization, proof, asksForNonce } = await presentToken(provider, token, {
+    method,
+    url: target.origin + path,
+  })
   const release = await slots.acquire(user, leave => res.once('close', leave))
   try {
     if (res.headersSent || res.destroyed) return 'over'
-    const headers = requestHeaders(fields, forwarded, { framing, method, token: token.value })
-    const open = (alone: boolean) => connections.open({ method, path, headers, timeout, alone })
-    const parts = { req, res, open, hasBody: hasBody(framing), keepsRefusal }
-    // Not every server expects a body here, and one that does not would take it for the next request.
-    const outcome = await exchange(parts, parts.hasBody && ['DELETE', 'OPTIONS'].includes(method))
-    const mayRepeat = ['GET', 'HEAD', 'OPTIONS'].includes(method)
-    if (outcome !== 'stale') return outcome
-    if (mayRepeat) return await exchange(parts, true)
-    throw new OidcError('ERR_OIDC_API_UNAVAILABLE', 'the API closed the connection', {
-      cause: { reason: 'ECONNRESET' },
-    })
+    const headers = requestHeaders(fields, forwarded, { framing, method, authorization })
+    const open = (alone: boolean) =>
+      connections.open({ method, path, headers: { ...headers, ...proof() }, timeout, alone })
+    const judge = (incoming: IncomingMessage) => {
+      if (asksForNonce(incoming) && mayRepeat) return 'challenged'
+      return keepsRefusal && refusesToken(incoming) ? 'refused' : undefined
+    }
+    const parts = { req, res, open, hasBody: hasBody(framing), body, judge }
+    const outcome = await exchangeSafely(parts)
+    return outcome === 'challenged' ? await exchangeSafely(parts) : outcome
   } finally {
     release()
   }
+}
+
+/** Over a connection of before, and where that was dead, over a new one. @throws {OidcError} ERR_OIDC_API_UNAVAILABLE */
+async function exchangeSafely(parts: Exchange): Promise<Outcome> {
+  const { method } = parts.req
+  // Not every server expects a body here, and one that does not would take it for the next request.
+  const outcome = await exchange(parts, parts.hasBody && ['DELETE', 'OPTIONS'].includes(method))
+  if (outcome !== 'stale') return outcome
+  if (['GET', 'HEAD', 'OPTIONS'].includes(method)) return exchange(parts, true)
+  const cause = { reason: 'ECONNRESET' }
+  throw new OidcError('ERR_OIDC_API_UNAVAILABLE', 'the API closed the connection', { cause })
+}
+
+function refusesToken({ statusCode = 0, headers }: IncomingMessage): boolean {
+  const challenge = new Headers({ 'www-authenticate': headers['www-authenticate'] ?? '' })
+  return isInvalidToken({ status: statusCode, headers: challenge })
 }
 
 /** The token that was refused, where there is no better one: the API may then say what it has to say. */

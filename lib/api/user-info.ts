@@ -3,6 +3,7 @@ import type { RequestContext } from '../http/request-context.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { UserInfo } from '../protocol/wire.js'
 import { isTokenRefused } from '../provider/user-info-endpoint.js'
+import { keyOfToken } from '../tokens/bound-token.js'
 import { keepClaims } from '../tokens/refresh-claims.js'
 
 /** Whether a fresh userinfo response is only returned, or also kept. */
@@ -37,9 +38,10 @@ export async function fetchUserInfo(context: RequestContext, { refresh = false }
 
 async function ask(context: RequestContext): Promise<UserInfo> {
   const { provider, accessTokens } = context.services
-  const { value } = await context.whileSignedIn(id => accessTokens.get(id))
+  const token = await context.whileSignedIn(id => accessTokens.get(id))
+  const { value } = token
   try {
-    return await provider.fetchUserInfo(value)
+    return await provider.fetchUserInfo(value, keyOfToken(token))
   } catch (error) {
     if (!isTokenRefused(error)) throw error
     const again = { forceRefresh: true, refused: value }
@@ -48,7 +50,7 @@ async function ask(context: RequestContext): Promise<UserInfo> {
       .catch(failure => {
         throw isWithoutRefreshToken(failure) ? error : failure
       })
-    return provider.fetchUserInfo(renewed.value)
+    return provider.fetchUserInfo(renewed.value, keyOfToken(renewed))
   }
 }
 

@@ -116,8 +116,7 @@ export class SignedInRequest implements OidcRequest {
 
   async exchange(options: ExchangeOptions): Promise<AccessToken> {
     const read = readExchange(options)
-    const { value } = await this.accessToken()
-    return this.#context.services.exchanges.exchange(value, read)
+    return this.#context.services.exchanges.exchange(await this.accessToken(), read)
   }
 
   async revokeTokens(): Promise<void> {

@@ -9,6 +9,8 @@ export interface ProvenRequest {
   readonly url: string | URL
   /** The token that goes along. */
   readonly accessToken?: string
+  /** Whether it can be sent twice. Default `true`. */
+  readonly mayRepeat?: boolean
 }
 
 /** As much of a response as says whether the server wants another nonce. */
@@ -57,7 +59,7 @@ export function createProofs({ now, random = randomUUID }: ProofsSettings): Proo
     return privateKey
   }
 
-  function sign({ key, ...request }: ProvenRequest, nonce = nonces.get(originOf(request.url))): string {
+  function sign({ key, mayRepeat: _, ...request }: ProvenRequest, nonce = nonces.get(originOf(request.url))): string {
     const context = { ...request, nonce, jti: random(), now: Math.floor(now().getTime() / 1000) }
     return signProof(key, privateKeyOf(key), context)
   }
@@ -75,7 +77,7 @@ export function createProofs({ now, random = randomUUID }: ProofsSettings): Proo
       const response = await attempt(() => sign(request))
       note(request.url, response.headers)
       const nonce = challengeOf(response)
-      if (nonce === undefined) return response
+      if (nonce === undefined || request.mayRepeat === false) return response
       // The nonce of this very response: what others have been given in the meantime is theirs.
       const second = await attempt(() => sign(request, nonce))
       note(request.url, second.headers)

@@ -3,9 +3,10 @@ import { OidcError } from '../errors.js'
 import { epochSeconds, type Services } from '../options/config.js'
 import { scopeKey } from '../protocol/granted-scope.js'
 import { failureKey } from '../store/refresh-failure.js'
-import type { OtherAccessToken, Tokens } from '../store/ticket.js'
+import type { KeptTokens, OtherAccessToken } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
 import { failureError, pauseOf } from './back-off.js'
+import { bindToken } from './bound-token.js'
 import { refreshTokens } from './refresh.js'
 import type { Refreshes } from './refresh-lease.js'
 import type { Revocations } from './revocation.js'
@@ -14,9 +15,9 @@ import { isDue, isFresh, isUsable } from './token-freshness.js'
 
 /** An access token and what is known about it. */
 export interface AccessToken {
-  /** What goes behind `Bearer` in the `Authorization` header. A secret: never in a page, a log or an address. */
+  /** What goes behind its type in the `Authorization` header. A secret: never in a page, a log or an address. */
   readonly value: string
-  /** `Bearer`, as the provider spelled it. */
+  /** `Bearer`, or `DPoP` for a token that is bound to the key of its session, as the provider spelled it. */
   readonly type: string
   /** Space-separated scope that was granted. */
   readonly scope: string
@@ -55,7 +56,7 @@ export interface AccessTokens {
   settled(): Promise<void>
 }
 
-type KeptToken = Omit<OtherAccessToken, 'purpose'>
+type KeptToken = Omit<OtherAccessToken, 'purpose'> & Pick<KeptTokens, 'proofKey'>
 
 const DEFAULT_MIN_VALIDITY = 60
 
@@ -144,14 +145,17 @@ function purposeOf({ resource, scope }: AccessTokenOptions): string {
   return JSON.stringify([resource ?? null, ...scopeKey(scope)])
 }
 
-function tokenFor(tokens: Tokens | undefined, purpose: string): KeptToken | undefined {
-  if (purpose !== '') return tokens?.others?.find(other => other.purpose === purpose)
+function tokenFor(tokens: KeptTokens | undefined, purpose: string): KeptToken | undefined {
+  if (purpose !== '') {
+    const token = tokens?.others?.find(other => other.purpose === purpose)
+    return token && { ...token, ...(tokens?.proofKey && { proofKey: tokens.proofKey }) }
+  }
   if (tokens?.accessToken === undefined) return undefined
   return { ...tokens, accessToken: tokens.accessToken, tokenType: tokens.tokenType ?? 'Bearer' }
 }
 
-function toAccessToken({ accessToken, tokenType, scope, expiresAt }: KeptToken): AccessToken {
-  return { value: accessToken, type: tokenType, scope, expiresAt }
+function toAccessToken({ accessToken, tokenType, scope, expiresAt, proofKey }: KeptToken): AccessToken {
+  return bindToken({ value: accessToken, type: tokenType, scope, expiresAt }, proofKey)
 }
 
 /** Whether the session has ended. */

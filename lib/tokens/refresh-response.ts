@@ -1,9 +1,10 @@
 import { OidcError } from '../errors.js'
 import { type Config, epochSeconds, type Services } from '../options/config.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
-import type { OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
+import type { KeptTokens, OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
 import type { StoredTokens, TokenChange } from '../store/token-store.js'
 import { accessTokenFields } from './access-token-fields.js'
 
@@ -54,16 +55,17 @@ export async function verifyRefresh(
 export function buildRefreshChange(
   config: Config,
   response: TokenResponse,
-  wanted: RefreshPurpose & { readonly sid: string | undefined },
+  wanted: RefreshPurpose & { readonly sid: string | undefined; readonly proofKey?: ProofKey | undefined },
   { tokens, ticket: before }: StoredTokens,
 ): TokenChange {
-  const { sid } = wanted
+  const { sid, proofKey } = wanted
   const isRenamed = sid !== undefined && sid !== before?.sid
   const ticket = before && isRenamed ? { ...before, sid } : before
-  const kept: Tokens = {
+  const kept: KeptTokens = {
     ...(tokens ?? { scope: '' }),
     ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
     ...(response.id_token !== undefined && { idToken: response.id_token }),
+    ...(proofKey && { proofKey }),
   }
   if (wanted.purpose !== '') {
     return { tokens: withOther(config, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
@@ -74,9 +76,14 @@ export function buildRefreshChange(
   return { tokens: fresh, ...(ticket && { ticket: refreshedTicket(ticket, fresh) }) }
 }
 
-/** Only the refresh token of an answer that cannot be used: it came for ours, and ours is spent. */
-export function keepRefreshToken(refreshToken: string | undefined, { tokens }: StoredTokens): TokenChange {
-  return refreshToken === undefined || tokens === undefined ? {} : { tokens: { ...tokens, refreshToken } }
+/** Only the refresh token of an answer that cannot be used, and its key: it came for ours, and ours is spent. */
+export function keepRefreshToken(
+  refreshToken: string | undefined,
+  proofKey: ProofKey | undefined,
+  { tokens }: StoredTokens,
+): TokenChange {
+  if (refreshToken === undefined || tokens === undefined) return {}
+  return { tokens: { ...tokens, refreshToken, ...(proofKey && { proofKey }) } }
 }
 
 /**
@@ -99,10 +106,10 @@ function otherScope(scope: string | undefined, { scope: answer }: TokenResponse,
 
 function withOther(
   config: Config,
-  tokens: Tokens,
+  tokens: KeptTokens,
   response: TokenResponse,
   { purpose, scope }: RefreshPurpose,
-): Tokens {
+): KeptTokens {
   const now = epochSeconds(config)
   const granted = otherScope(scope, response, tokens)
   const other: OtherAccessToken = { purpose, ...accessTokenFields(config, response, granted) }

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
-import { epochSeconds, type Services } from '../options/config.js'
+import { type Config, epochSeconds, type Services } from '../options/config.js'
+import type { ProofKey } from '../protocol/dpop.js'
 import { judgeRefusedRefresh, type RefreshVerdict } from '../protocol/refused-refresh.js'
 import { replacementOf } from '../protocol/token-response.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
@@ -53,8 +55,16 @@ export async function refreshTokens(
     async request(current) {
       const refreshToken = current.tokens?.refreshToken
       if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
-      const grant = { refreshToken, ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
-      const received = await services.provider.refreshTokens(grant, latest).catch(readUnusable)
+      const proofKey = await proofKeyFor(config, current)
+      const grant = {
+        refreshToken,
+        ...(scope !== undefined && { scope }),
+        ...(resource !== undefined && { resource }),
+        proofKey,
+      }
+      const received = await services.provider
+        .refreshTokens(grant, latest)
+        .catch(error => readUnusable(error, proofKey))
       if ('error' in received) return received
       const response = received
       // Nobody is left to give these tokens to: they go back. Where the provider sent no new refresh token, ours goes.
@@ -63,7 +73,7 @@ export async function refreshTokens(
         const idTokenClaims = await inTime(verifyRefresh(services, response, current))
         checkOtherScope({ purpose, ...(scope !== undefined && { scope }) }, response, current)
         answer = { response, idTokenClaims }
-        const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid }
+        const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid, proofKey }
         return { change: now => buildRefreshChange(config, response, wanted, now), discard }
       } catch (error) {
         if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {
@@ -71,7 +81,7 @@ export async function refreshTokens(
           throw error
         }
         // What was sent is not used, but it came for our refresh token, which is spent: the new one takes its place.
-        return { change: now => keepRefreshToken(response.refresh_token, now), discard, error }
+        return { change: now => keepRefreshToken(response.refresh_token, proofKey, now), discard, error }
       }
     },
   })
@@ -83,11 +93,21 @@ export async function refreshTokens(
   return kept
 }
 
+/** The key the tokens are bound to. A session that began before the option was set gets one with its next refresh. */
+async function proofKeyFor(
+  { proofAlgorithm }: Pick<Config, 'proofAlgorithm'>,
+  { tokens }: StoredTokens,
+): Promise<ProofKey | undefined> {
+  if (tokens?.proofKey !== undefined || proofAlgorithm === undefined) return tokens?.proofKey
+  const { deriveProofKey } = await import('../protocol/dpop.js')
+  return deriveProofKey(proofAlgorithm, randomBytes(64))
+}
+
 /** An answer that cannot be used may still bring the refresh token that takes the place of ours. */
-function readUnusable(error: unknown) {
+function readUnusable(error: unknown, proofKey: ProofKey | undefined) {
   const refreshToken = replacementOf(error)
   if (!(error instanceof OidcError) || refreshToken === undefined) throw error
-  return { change: (now: StoredTokens) => keepRefreshToken(refreshToken, now), discard() {}, error }
+  return { change: (now: StoredTokens) => keepRefreshToken(refreshToken, proofKey, now), discard() {}, error }
 }
 
 /** What a failed refresh means, told to the operator where it is not a matter of course. */

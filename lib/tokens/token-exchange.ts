@@ -3,6 +3,7 @@ import { epochSeconds, type Services } from '../options/config.js'
 import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
 import { accessTokenFields } from './access-token-fields.js'
 import type { AccessToken } from './access-tokens.js'
+import { bindToken, keyOfToken } from './bound-token.js'
 import { createSingleFlight } from './single-flight.js'
 import { createTokenCache } from './token-cache.js'
 import { isFresh, type TokenTimes } from './token-freshness.js'
@@ -20,10 +21,10 @@ export interface ExchangeOptions {
 /** Tokens to call the next service with, on behalf of the person. RFC 8693. */
 export interface TokenExchanges {
   /**
-   * @param subjectToken - the person's access token
+   * @param subject - the person's access token. Where it is bound to a key, so is what it is exchanged for.
    * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of the provider
    */
-  exchange(subjectToken: string, options: ExchangeOptions): Promise<AccessToken>
+  exchange(subject: AccessToken, options: ExchangeOptions): Promise<AccessToken>
 }
 
 type Exchanged = AccessToken & TokenTimes
@@ -35,8 +36,9 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
   const flights = createSingleFlight<Exchanged>()
   const cache = createTokenCache<Exchanged>(MOST_CACHED)
 
-  async function ask(subjectToken: string, options: ExchangeOptions): Promise<Exchanged> {
-    const response = await provider.exchangeToken({ subjectToken, ...options })
+  async function ask(subject: AccessToken, options: ExchangeOptions): Promise<Exchanged> {
+    const proofKey = keyOfToken(subject)
+    const response = await provider.exchangeToken({ subjectToken: subject.value, ...options, proofKey })
     const granted = grantedScope({ asked: options.scope ?? '', answer: response.scope })
     checkScopeGranted(options.scope, granted)
     const fields = accessTokenFields(config, response, granted)
@@ -45,19 +47,20 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
   }
 
   return {
-    async exchange(subjectToken, options) {
+    async exchange(subject, options) {
       const { audience, resource, scope } = options
-      const key = hash('sha256', JSON.stringify([subjectToken, audience, resource, scope]))
+      const key = hash('sha256', JSON.stringify([subject.value, audience, resource, scope]))
       const known = cache.get(key)
       // Without a known end it is not kept: nobody would tell us that it has ended.
-      if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(config))) return publicPart(known)
-      const exchanged = await flights.run(key, () => ask(subjectToken, options))
+      if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(config)))
+        return publicPart(known, subject)
+      const exchanged = await flights.run(key, () => ask(subject, options))
       cache.set(key, exchanged)
-      return publicPart(exchanged)
+      return publicPart(exchanged, subject)
     },
   }
 }
 
-function publicPart({ value, type, scope, expiresAt }: Exchanged): AccessToken {
-  return { value, type, scope, expiresAt }
+function publicPart({ value, type, scope, expiresAt }: Exchanged, subject: AccessToken): AccessToken {
+  return bindToken({ value, type, scope, expiresAt }, keyOfToken(subject))
 }

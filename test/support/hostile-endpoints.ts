@@ -2,6 +2,7 @@ import { deliver, json } from './hostile-answers.js'
 import type { AuthorizationRequest, Claims, EndpointAnswer, Faults, Fields, RecordedRequest } from './hostile-faults.js'
 import type { Grants } from './hostile-grants.js'
 import type { HostileKeys } from './hostile-keys.js'
+import type { ProofChecks } from './hostile-proofs.js'
 
 export const PATHS = {
   discovery: '/.well-known/openid-configuration',
@@ -24,6 +25,7 @@ export interface EndpointSettings {
   readonly pkce: 'required' | 'optional' | 'refused'
   readonly keys: HostileKeys
   readonly grants: Grants
+  readonly proofs: ProofChecks
   readonly faults: () => Faults
   readonly problems: string[]
 }
@@ -32,7 +34,7 @@ type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<Endp
 
 /** Every endpoint as the specifications want it, with the faults that change content. */
 export function createEndpoints(settings: EndpointSettings): EndpointTable {
-  const { issuer, clientId, alg, sendsIss, metadata, keys, grants, faults, problems } = settings
+  const { issuer, clientId, alg, sendsIss, metadata, keys, grants, proofs, faults, problems } = settings
   const needsChallenge = settings.pkce === 'required'
   return {
     discovery() {
@@ -65,7 +67,10 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
     },
     async userinfo(request) {
       if (request.query.access_token) problems.push('access token in the query of the userinfo request')
-      const claims = grants.userFor(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1])
+      const [scheme, token] = (request.headers.authorization ?? '').split(' ')
+      const proof = await proofs.check(request, request.url, token).catch(() => undefined)
+      const isFitting = scheme === (proof === undefined ? 'Bearer' : 'DPoP')
+      const claims = isFitting ? grants.userFor(token, proof?.jkt) : undefined
       if (!claims) return { ...json(401, {}), headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
       const changed = faults().userInfoClaims?.(claims) ?? claims
       const { signedUserInfo } = faults()

@@ -57,6 +57,8 @@ export interface JwtFaults {
 export interface RecordedRequest {
   readonly method: string
   readonly path: string
+  /** Without the query. */
+  readonly url: string
   /** The query as it came, for parameters that come several times. */
   readonly search: string
   readonly query: Readonly<Record<string, string>>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createLocalJWKSet, type JWK, jwtVerify } from 'jose'
 import type { AuthorizationRequest, Claims, Faults, RecordedRequest } from './hostile-faults.js'
 import { type HostileKeys, type IdTokenKind, leftHalf } from './hostile-keys.js'
+import type { ProofChecks } from './hostile-proofs.js'
 import { secret } from './secrets.js'
 
 export interface Grant {
@@ -10,6 +11,8 @@ export interface Grant {
   /** Access tokens that live, by value. */
   readonly accessTokens: Set<string>
   frontAccessToken?: string
+  /** Thumbprint of the key that its tokens are bound to. */
+  jkt?: string | undefined
   code?: string
   isRedeemed: boolean
   isRevoked: boolean
@@ -32,6 +35,7 @@ export interface GrantSettings {
   readonly pkce: 'required' | 'optional' | 'refused'
   readonly keys: HostileKeys
   readonly faults: () => Faults
+  readonly proofs: ProofChecks
 }
 
 export interface Grants {
@@ -39,7 +43,8 @@ export interface Grants {
   authorize(request: AuthorizationRequest): Promise<[string, string][]>
   /** A status and a JSON body. */
   exchange(request: RecordedRequest): Promise<{ status: number; body: Claims }>
-  userFor(accessToken: string | undefined): Claims | undefined
+  /** @param jkt - thumbprint of the key that the request proved to have */
+  userFor(accessToken: string | undefined, jkt: string | undefined): Claims | undefined
   revoke(token: string): void
   revokeAccessTokens(): void
   revokeAll(): void
@@ -75,7 +80,7 @@ export function createGrants(settings: GrantSettings): Grants {
     const accessToken = issueAccessToken(grant, 'access token')
     const body: Claims = {
       access_token: accessToken,
-      token_type: 'Bearer',
+      token_type: grant.jkt === undefined ? 'Bearer' : 'DPoP',
       ...(settings.expiresIn !== undefined && { expires_in: settings.expiresIn }),
       scope: grant.request.scope,
       id_token: await idTokenFor(kind, grant, undefined, accessToken),
@@ -84,9 +89,11 @@ export function createGrants(settings: GrantSettings): Grants {
     return { status: 200, body: (faults().tokenResponse?.(body) ?? body) as Claims }
   }
 
-  async function redeemCode(form: Readonly<Record<string, string>>) {
+  async function redeemCode(form: Readonly<Record<string, string>>, jkt: string | undefined) {
     const grant = codes.get(form.code ?? '')
     if (!grant || grant.isRedeemed || grant.isRevoked) return error('invalid_grant')
+    if (grant.request.dpop_jkt !== undefined && grant.request.dpop_jkt !== jkt) return error('invalid_dpop_proof')
+    grant.jkt = jkt
     if (
       grant.request.redirect_uri !== form.redirect_uri ||
       !fitsChallenge(settings, grant.request, form.code_verifier)
@@ -100,7 +107,7 @@ export function createGrants(settings: GrantSettings): Grants {
     return tokensFor(grant, 'back', gets ? issueRefreshToken(grant) : undefined)
   }
 
-  async function refresh(form: Readonly<Record<string, string>>) {
+  async function refresh(form: Readonly<Record<string, string>>, jkt: string | undefined) {
     const entry = refreshTokens.get(form.refresh_token ?? '')
     if (!entry || entry.grant.isRevoked) return error('invalid_grant')
     if (entry.isUsed) {
@@ -108,6 +115,8 @@ export function createGrants(settings: GrantSettings): Grants {
       entry.grant.isRevoked = true
       return error('invalid_grant')
     }
+    if (entry.grant.jkt !== undefined && entry.grant.jkt !== jkt) return error('invalid_grant')
+    entry.grant.jkt = jkt
     entry.isUsed = settings.rotatesRefreshTokens
     return tokensFor(
       entry.grant,
@@ -147,14 +156,16 @@ export function createGrants(settings: GrantSettings): Grants {
     },
     async exchange(request) {
       if (!(await isClient(request, settings))) return error('invalid_client', 401)
-      if (request.form.grant_type === 'authorization_code') return redeemCode(request.form)
-      if (request.form.grant_type === 'refresh_token') return refresh(request.form)
+      const proof = await settings.proofs.check(request, request.url).catch(() => 'bad' as const)
+      if (proof === 'bad') return error('invalid_dpop_proof')
+      if (request.form.grant_type === 'authorization_code') return redeemCode(request.form, proof?.jkt)
+      if (request.form.grant_type === 'refresh_token') return refresh(request.form, proof?.jkt)
       if (request.form.grant_type === 'client_credentials') return clientCredentials(request.form)
       return error('unsupported_grant_type')
     },
-    userFor(accessToken) {
+    userFor(accessToken, jkt) {
       const owner = all.find(grant => !grant.isRevoked && grant.accessTokens.has(accessToken ?? ''))
-      return owner && { ...settings.user }
+      return owner && owner.jkt === jkt ? { ...settings.user } : undefined
     },
     revoke(token) {
       const entry = refreshTokens.get(token)

@@ -30,7 +30,7 @@ export function createProofChecks(now: () => number): ProofChecks {
       const { dpop } = headers
       if (dpop === undefined) return undefined
       if (typeof dpop !== 'string') throw new Error('several proofs')
-      const options = { typ: 'dpop+jwt', currentDate: new Date(now() * 1000), maxTokenAge: 60 }
+      const options = { typ: 'dpop+jwt', currentDate: new Date(now() * 1000), maxTokenAge: 60, clockTolerance: 5 }
       const { payload, protectedHeader } = await jwtVerify(dpop, EmbeddedJWK, options)
       const jwk = protectedHeader.jwk as JWK
       if ('d' in jwk) throw new Error('the proof has the private key')

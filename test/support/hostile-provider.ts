@@ -5,6 +5,7 @@ import { createEndpoints, type Endpoint, PATHS, trimSlash } from './hostile-endp
 import type { Claims, EndpointFault, Faults, JwtFault, RecordedRequest } from './hostile-faults.js'
 import { createGrants } from './hostile-grants.js'
 import { createHostileKeys, type HostileKeys } from './hostile-keys.js'
+import { createProofChecks, type Proven } from './hostile-proofs.js'
 import { startLoopbackServer } from './loopback-server.js'
 import { keepPersonal, keepSecret, secret } from './secrets.js'
 
@@ -61,6 +62,8 @@ export interface HostileProvider {
   /** Refresh tokens that came a second time after they had been replaced. */
   readonly reusedRefreshTokens: readonly string[]
   readonly keys: HostileKeys
+  /** Every DPoP proof that has passed, in the order of arrival. */
+  readonly proofs: readonly Proven[]
   requestsTo(endpoint: Endpoint): RecordedRequest[]
   count(endpoint: Endpoint): number
   /** From now on. Faults add up; the same one again replaces the earlier. */
@@ -104,6 +107,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   let issuer = ''
 
   const keys = await createHostileKeys(alg, clientSecret)
+  const proofs = createProofChecks(now)
   const grants = createGrants({
     issuer: () => issuer,
     clientId,
@@ -121,6 +125,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     pkce,
     keys,
     faults: () => faults,
+    proofs,
   })
 
   const endpoints = createEndpoints({
@@ -132,6 +137,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     pkce,
     keys,
     grants,
+    proofs,
     faults: () => faults,
     problems,
   })
@@ -171,6 +177,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     problems,
     reusedRefreshTokens: grants.reusedRefreshTokens,
     keys,
+    proofs: proofs.seen,
     requestsTo,
     count: endpoint => requestsTo(endpoint).length,
     break(more) {
