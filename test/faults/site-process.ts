@@ -32,6 +32,9 @@ app.use(oidc)
 app.get('/', (_req, res) => void res.send('home'))
 app.get('/user', (req, res) => void res.json({ isAuthenticated: req.oidc.isAuthenticated, sub: req.oidc.user?.sub }))
 app.get('/claims', requiresAuth(), (req, res) => void res.json(req.oidc.user))
+app.get('/token', requiresAuth(), (req, res, next) => {
+  req.oidc.accessToken().then(({ expiresAt }) => void res.json({ expiresAt }), next)
+})
 app.get('/session', (req, res) => void res.json({ ...req.session, cookie: undefined }))
 app.post('/session', (req, res) => {
   Object.assign(req.session, req.query)

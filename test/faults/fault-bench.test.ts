@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Fault, faults, formatFaults, measureFault, openFaultBench } from './fault-bench.js'
+
+test('npm run bench:faults measures a fault, its losses and its control, and prints them as a row', async t => {
+  const bench = await openFaultBench()
+  t.after(() => bench.close())
+  const cut = faults.find(({ name }) => name === 'all connections to Redis are cut')
+  assert.ok(cut, 'no such fault')
+  const figures = await measureFault(bench, cut, { users: 2, calm: 0.2, patience: 60 })
+  assert.deepEqual([figures.lost.users, figures.lost.writes, figures.lost.reused], [0, 0, 0])
+  const lines = formatFaults([figures]).split('\n')
+  assert.equal(lines.length, 3)
+  const cells = lines[2]?.slice(2, -2).split(' | ') ?? []
+  assert.equal(cells.length, 9, lines[2])
+  for (const seconds of [...cells.slice(2, 6), cells[7]]) assert.match(seconds ?? '', /^\d+\.\d s$/)
+})
+
+test('a loss is seen: a Redis that was emptied has signed everyone out, at the site and at the control', async t => {
+  const bench = await openFaultBench()
+  t.after(() => bench.close())
+  const emptied: Fault = {
+    name: 'Redis is emptied',
+    seconds: 0,
+    hits: 'Redis',
+    strike: ({ redis }) => redis.command('FLUSHALL'),
+    heal() {},
+  }
+  const { lost, control } = await measureFault(bench, emptied, { users: 2, calm: 0.2, patience: 1 })
+  assert.deepEqual([lost.users, control.lost.users], [2, 2])
+})
