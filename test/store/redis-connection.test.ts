@@ -40,8 +40,8 @@ class StubClient extends EventEmitter {
 const timeout = 20
 const code = 'ERR_OIDC_STORE_UNAVAILABLE'
 
-function open(status: string, maxPending?: number) {
-  const stub = new StubClient(status)
+function open(status: string, maxPending?: number, options: Readonly<Record<string, unknown>> = {}) {
+  const stub = Object.assign(new StubClient(status), { options })
   const connection = createConnection(stub.client, { timeout, ...(maxPending !== undefined && { maxPending }) })
   return {
     stub,
@@ -119,6 +119,38 @@ test('a command without an answer has a deadline, and goes on counting until the
   await new Promise(setImmediate)
   stub.answer = async () => 'PONG'
   assert.equal(await ping(), 'PONG')
+})
+
+test('a command that a client forgets with its connection counts until the next connection, and not for ever', async () => {
+  for (const isLateFirst of [true, false]) {
+    const { stub, ping } = open('ready', 2, { autoResendUnfulfilledCommands: false })
+    stub.answer = () => new Promise(() => {})
+    const forgotten = [reasonOf(ping()), reasonOf(ping())]
+    if (isLateFirst) await Promise.all(forgotten)
+    assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands in progress' })
+    stub.become('reconnecting')
+    stub.become('ready')
+    stub.answer = async () => 'PONG'
+    await Promise.all(forgotten)
+    assert.deepEqual(await Promise.all([ping(), ping()]), ['PONG', 'PONG'])
+    assert.equal(stub.sent, 4)
+  }
+})
+
+test('a command that a client sends again over the next connection goes on counting, and a late answer counts once', async () => {
+  const { stub, ping } = open('ready', 2, { autoResendUnfulfilledCommands: true })
+  const finish: ((value: unknown) => void)[] = []
+  stub.answer = () => new Promise(resolve => finish.push(resolve))
+  await Promise.all([reasonOf(ping()), reasonOf(ping())])
+  stub.become('reconnecting')
+  stub.become('ready')
+  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands in progress' })
+  finish[0]?.('late')
+  await new Promise(setImmediate)
+  const one = reasonOf(ping())
+  assert.deepEqual(await reasonOf(ping()), { command: 'ping', reason: 'too many commands in progress' })
+  await one
+  assert.equal(stub.sent, 3)
 })
 
 test('commands that wait for the client are bounded, too, and count no longer when they gave up', async () => {

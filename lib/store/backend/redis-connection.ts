@@ -1,6 +1,8 @@
 import { observe } from '../../diagnostics/publish.js'
+import { createPendingCommands, type PendingCommand, type PendingCommands } from './pending-commands.js'
 import type { RedisClient } from './redis-client.js'
 import { createReplicaWatch } from './redis-replica.js'
+import { type Revival, reviveSentinelClient } from './sentinel-revival.js'
 import { isOfReplica, isRefusal, reasonOf, unavailable, wasCut, wasUnsent } from './unavailable.js'
 import { createWriteGatherer } from './write-gatherer.js'
 
@@ -35,7 +37,9 @@ const FIRST_PAUSE = 25
 /** Commands with a deadline, over a client that may be slow, away or hung, and that may not be ours. */
 export function createConnection(client: RedisClient, settings: ConnectionSettings): Connection {
   const waiting = new Set<() => void>()
-  const run = createRun(client, settings, waiting)
+  const commands = createPendingCommands(client, settings.maxPending ?? MAX_PENDING)
+  const revival = reviveSentinelClient(client)
+  const run = createRun(client, settings, { waiting, commands, revival })
 
   function retryWaiting(): void {
     const starts = [...waiting]
@@ -43,7 +47,12 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
     for (const start of starts) start()
   }
 
-  client.on('ready', retryWaiting)
+  function goOn(): void {
+    commands.reconnected()
+    retryWaiting()
+  }
+
+  client.on('ready', goOn)
   client.on('end', retryWaiting)
 
   function observed(isRead: boolean): Connection['run'] {
@@ -58,7 +67,8 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
     run: observed(false),
     read: observed(true),
     close() {
-      client.off('ready', retryWaiting)
+      revival.stop()
+      client.off('ready', goOn)
       client.off('end', retryWaiting)
     },
   }
@@ -66,12 +76,17 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
 
 type Run = <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => Promise<T>
 
-/** @param waiting what is to be called when the client is ready, or has ended */
-function createRun(client: RedisClient, settings: ConnectionSettings, waiting: Set<() => void>): Run {
-  const { timeout, maxPending = MAX_PENDING } = settings
+interface Parts {
+  /** What is to be called when the client is ready, or has ended. */
+  readonly waiting: Set<() => void>
+  readonly commands: PendingCommands
+  readonly revival: Revival
+}
+
+function createRun(client: RedisClient, settings: ConnectionSettings, { waiting, commands, revival }: Parts): Run {
+  const { timeout } = settings
   const gatherWrites = createWriteGatherer(client)
   const replica = createReplicaWatch(client, settings.probeKey)
-  let pending = 0
 
   /** A connection that the other side has ended looks ready until it is closed. */
   const canSend = () => client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()
@@ -83,29 +98,30 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
     let refusal: string | undefined
     let retry: NodeJS.Timeout | undefined
     return new Promise<T>((resolve, reject) => {
-      if (pending >= maxPending) {
+      const accepted = commands.begin()
+      if (accepted === undefined) {
         reject(unavailable(command, 'too many commands in progress'))
         return
       }
-      pending += 1
+      const pending: PendingCommand = accepted
       const timer = setTimeout(() => {
         isLate = true
         const isUnsent = waiting.delete(start) || retry !== undefined
         clearTimeout(retry)
-        if (isUnsent) pending -= 1
+        if (isUnsent) pending.end()
+        else pending.expire()
         reject(unavailable(command, isUnsent ? (refusal ?? `client is ${client.status}`) : 'timeout'))
       }, timeout)
 
-      // A command that was sent counts until the client lets go of it, long after its deadline if need be: a hung Redis must
-      // not collect more of them than `maxPending`.
       function settle(finish: () => void): void {
         clearTimeout(timer)
-        pending -= 1
+        pending.end()
         finish()
       }
       // Async, so that an exception of the client is a rejection like any other.
       async function attempt(): Promise<T> {
         gatherWrites()
+        pending.sent()
         replica.begin()
         if (isRead) replica.probe()
         return send(client)
@@ -132,7 +148,7 @@ function createRun(client: RedisClient, settings: ConnectionSettings, waiting: S
         retry = undefined
         if (canSend()) {
           attempt().then(succeed, fail)
-        } else if (client.status === 'end') {
+        } else if (client.status === 'end' && !revival.isDue()) {
           settle(() => reject(unavailable(command, 'client is closed')))
         } else {
           waiting.add(start)
