@@ -18,7 +18,7 @@ function longestRecovery({ outage, retryAfter = 0 }: Outage): number {
   return Math.max(pause + 1, asked) + betweenRequests + 0.1
 }
 
-/** User seconds of an outage that are simulated at most: the largest stand in the table. */
+/** User seconds of an outage that a property simulates at most. */
 const MOST_WORK = 6_000
 
 const outages: fc.Arbitrary<Outage> = fc
@@ -35,12 +35,15 @@ const outages: fc.Arbitrary<Outage> = fc
   .filter(({ askers, outage }) => askers * outage <= MOST_WORK)
 
 describe('a pause fits its cause', () => {
-  test('the table of docs/reliability.md is what npm run simulate:pauses prints', async () => {
+  test('the table of docs/reliability.md has the lines that npm run simulate:pauses prints', async () => {
+    // The largest rows take most of the time: the long runs have them.
+    const outages = outagesOfTable().filter(({ askers, outage }) => scale > 1 || askers * outage <= MOST_WORK)
     const comparisons = []
-    for (const outage of outagesOfTable()) comparisons.push(await compare(outage))
+    for (const outage of outages) comparisons.push(await compare(outage))
     const page = readFileSync(new URL('../../docs/reliability.md', import.meta.url), 'utf8')
-    const table = formatComparisons(comparisons)
-    assert.ok(page.includes(`\n${table}\n`), `the table is another one:\n${table}`)
+    for (const line of formatComparisons(comparisons).split('\n')) {
+      assert.ok(page.includes(`\n${line}\n`), `the table has no line ${line}`)
+    }
   })
 
   test('fifty users wait about as long as one, at a provider that was away for 100 ms', async () => {
