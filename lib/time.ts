@@ -48,3 +48,23 @@ const SHORTEST_PART = 0.1
 export function jitter(longest: number, random: () => number = Math.random): number {
   return longest * (SHORTEST_PART + (1 - SHORTEST_PART) * random())
 }
+
+/**
+ * Waits for `work`, at most `milliseconds`. Work that takes longer is not stopped.
+ *
+ * @param late - called when the time is over; its value, or what it throws, is the result then
+ */
+export async function withTimeLimit<T, L>(
+  work: Promise<T>,
+  milliseconds: number,
+  late: () => L,
+): Promise<T | Awaited<L>> {
+  let timer: NodeJS.Timeout | undefined
+  const isOver = new Promise<typeof OVER>(resolve => {
+    timer = setTimeout(resolve, milliseconds, OVER)
+  })
+  const first = await Promise.race([work, isOver]).finally(() => clearTimeout(timer))
+  return first === OVER ? await late() : (first as T)
+}
+
+const OVER = Symbol('the time is over')

@@ -1,15 +1,13 @@
 import { observe } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
-import { epochSeconds, type Services } from '../options/config.js'
+import { epochSeconds } from '../options/config.js'
 import { scopeKey } from '../protocol/granted-scope.js'
 import { failureKey } from '../store/refresh-failure.js'
 import type { KeptTokens, OtherAccessToken } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
 import { failureError, pauseOf } from './back-off.js'
 import { bindToken } from './bound-token.js'
-import { refreshTokens } from './refresh.js'
-import type { Refreshes } from './refresh-lease.js'
-import type { Revocations } from './revocation.js'
+import { type RefreshServices, refreshTokens } from './refresh.js'
 import { createSingleFlight } from './single-flight.js'
 import { isDue, isFresh, isUsable } from './token-freshness.js'
 
@@ -60,7 +58,7 @@ type KeptToken = Omit<OtherAccessToken, 'purpose'> & Pick<KeptTokens, 'proofKey'
 
 const DEFAULT_MIN_VALIDITY = 60
 
-export function createAccessTokens(services: Services, refreshes: Refreshes, revocations: Revocations): AccessTokens {
+export function createAccessTokens(services: RefreshServices): AccessTokens {
   const { config, store } = services
   const flights = createSingleFlight<StoredTokens>()
 
@@ -121,9 +119,9 @@ export function createAccessTokens(services: Services, refreshes: Refreshes, rev
     const purpose = purposeOf(options)
     const seen = tokenFor(view.tokens, purpose)
     const key = JSON.stringify([id, purpose, seen?.accessToken])
-    const renewed = await flights.run(key, () =>
+    const refreshed = await flights.run(key, () =>
       observe(
-        () => refreshTokens(services, revocations, refreshes, { ...options, tokenStore, view, purpose, isSettled }),
+        () => refreshTokens(services, { ...options, tokenStore, view, purpose, isSettled }),
         timing => ({ type: 'token-refresh', site: config.baseUrl, ...timing }),
       ),
     )
@@ -131,7 +129,7 @@ export function createAccessTokens(services: Services, refreshes: Refreshes, rev
       const token = tokenFor(tokens, purpose)
       return token !== undefined && token.accessToken !== seen?.accessToken && isUsable(token, epochSeconds(config))
     }
-    const token = tokenFor(renewed.tokens, purpose)
+    const token = tokenFor(refreshed.tokens, purpose)
     if (token === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the tokens are gone')
     return token
   }

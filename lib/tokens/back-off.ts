@@ -1,4 +1,5 @@
-import { OidcError, type OidcErrorCode, oidcErrorCodes } from '../errors.js'
+import { OidcError, oidcErrorCodes } from '../errors.js'
+import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { RefreshFailure } from '../store/refresh-failure.js'
 import type { StoredTokens } from '../store/token-store.js'
 
@@ -20,14 +21,6 @@ const LONGEST_OUTAGE = 5
 /** Seconds after which a token that was denied is asked for again. */
 const DENIAL = 30
 
-/** Failures that say something about the request itself: trying it again later is as good as now. */
-const NOT_TEMPORARY: readonly OidcErrorCode[] = ['ERR_OIDC_TOKEN_DENIED', 'ERR_OIDC_OPTIONS']
-
-/** Whether others should wait before they try the same. */
-export function isTemporary(error: unknown): error is OidcError {
-  return error instanceof OidcError && !NOT_TEMPORARY.includes(error.code)
-}
-
 /**
  * Seconds to wait after so many failures in a row: 1, 2, 4 … 60 (5 for a provider that is away), of which up to a half is chance. At least
  * what the provider said, up to 60, and up to a tenth of that more.
@@ -42,6 +35,30 @@ export function backOff(count: number, error: OidcError): number {
 /** Somewhat more than what was asked for. */
 export function late(seconds: number): number {
   return seconds * (1 + LATENESS * Math.random())
+}
+
+/**
+ * What other processes have to know of a failure: not to try again for a while.
+ *
+ * @param token - the {@link failureKey} of what was asked for
+ * @param verdict - left out: nothing follows for other requests
+ */
+export function failureAfter(
+  { failures = [] }: StoredTokens,
+  token: string | undefined,
+  verdict: RefreshVerdict | undefined,
+  now: Date,
+): { readonly failure?: RefreshFailure } {
+  if (verdict === undefined) return {}
+  const { error, pauses } = verdict
+  const about = pauses === 'token' ? token : undefined
+  const count = failuresInRow(
+    failures.find(earlier => earlier.token === about),
+    now,
+  )
+  const pause = backOff(count, error)
+  const retryAt = secondsOf(now) + pause
+  return { failure: { code: error.code, count, retryAt, pause, ...(about !== undefined && { token: about }) } }
 }
 
 /** The failures in a row with this one, where `earlier` is the note of the last one. */

@@ -1,13 +1,14 @@
 import { OidcError } from '../errors.js'
 import { epochSeconds, type Services } from '../options/config.js'
 import { checkScopeGranted, grantedScope, scopeKey } from '../protocol/granted-scope.js'
+import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { TokenResponse } from '../protocol/wire.js'
 import type { Tokens } from '../store/ticket.js'
 import type { StoredTokens } from '../store/token-store.js'
 import { accessTokenFields } from './access-token-fields.js'
 import type { AccessToken } from './access-tokens.js'
 import { failureError, pauseOf } from './back-off.js'
-import type { Refreshes } from './refresh-lease.js'
+import type { Lease, Leases } from './refresh-lease.js'
 import { isStoreAway } from './refresh-save.js'
 import { createSingleFlight } from './single-flight.js'
 import { createTokenCache } from './token-cache.js'
@@ -33,7 +34,7 @@ type ClientToken = Tokens & { readonly accessToken: string }
 const MIN_VALIDITY = 60
 const MOST_CACHED = 100
 
-export function createClientTokens(services: Services, refreshes: Refreshes): ClientTokens {
+export function createClientTokens(services: Services, leases: Leases): ClientTokens {
   const { config, provider, store } = services
   const flights = createSingleFlight<ClientToken>()
   const cache = createTokenCache<ClientToken>(MOST_CACHED)
@@ -79,18 +80,21 @@ export function createClientTokens(services: Services, refreshes: Refreshes): Cl
     if (isSettled(view) && isComplete(view.tokens)) return view.tokens
     const pause = pauseOf(view, undefined, config.now())
     if (pause !== undefined) throw failureError(pause, config.now())
-    const renewed = await refreshes.refresh({
-      tokenStore,
-      view,
-      isSettled,
-      judge: error => ({ error, endsSession: false, pauses: 'session', isLogged: false }),
-      async request() {
-        const tokens = build(await provider.requestClientTokens(options), options)
-        return { change: () => ({ tokens }), discard() {} }
-      },
-    })
-    if (!isComplete(renewed.tokens)) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'there is no token')
-    return renewed.tokens
+    const lease = await leases.acquire({ tokenStore, view, isSettled, judge: judgeFailure })
+    const { tokens } = lease.isAcquired ? await lease.complete(exchange(lease, options)) : lease.view
+    if (!isComplete(tokens)) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'there is no token')
+    return tokens
+  }
+
+  /** What happens under the lease: one request, one commit. */
+  async function exchange(lease: Lease, options: ClientCredentialsOptions): Promise<StoredTokens> {
+    let tokens: ClientToken
+    try {
+      tokens = build(await provider.requestClientTokens(options), options)
+    } catch (error) {
+      return lease.fail(error)
+    }
+    return lease.commit({ change: () => ({ tokens }), discard() {} })
   }
 
   function build(response: TokenResponse, { scope = '' }: ClientCredentialsOptions): ClientToken {
@@ -100,6 +104,10 @@ export function createClientTokens(services: Services, refreshes: Refreshes): Cl
   }
 
   return { get, settled: flights.settled }
+}
+
+function judgeFailure(error: OidcError): RefreshVerdict {
+  return { error, endsSession: false, pauses: 'session', isLogged: false }
 }
 
 function isComplete(tokens: Tokens | undefined): tokens is ClientToken {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
 import { type Config, epochSeconds, type Services } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
@@ -8,8 +7,9 @@ import { replacementOf } from '../protocol/token-response.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import { failureKey } from '../store/refresh-failure.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
+import { withTimeLimit } from '../time.js'
 import { keepClaims } from './refresh-claims.js'
-import { type Refreshes, SLACK } from './refresh-lease.js'
+import { type Lease, type Leases, SLACK } from './refresh-lease.js'
 import {
   buildRefreshChange,
   checkOtherScope,
@@ -31,66 +31,96 @@ export interface Refresh extends RefreshPurpose {
   isSettled(view: StoredTokens): boolean
 }
 
-/** Trades the refresh token, checks what comes back, keeps it, and tells the site. */
-export async function refreshTokens(
-  services: Services,
-  revocations: Revocations,
-  refreshes: Refreshes,
-  refresh: Refresh,
-): Promise<StoredTokens> {
-  const { config } = services
-  const { tokenStore, view, isSettled, purpose, scope, resource } = refresh
-  // What the provider is, has to be known before the right to refresh is claimed: the claim covers one exchange.
-  await services.provider.metadata()
-  // The caller gets an error earlier. The request goes on within two leases, of which the end is for verifying and saving.
-  const latest = 2 * config.timeouts.provider + SLACK - VERIFY_PATIENCE
-  let answer: { readonly response: TokenResponse; readonly idTokenClaims: IdTokenClaims | undefined } | undefined
+/** What a refresh needs besides the tokens. */
+export interface RefreshServices extends Services {
+  readonly leases: Leases
+  readonly revocations: Revocations
+}
 
-  const kept = await refreshes.refresh({
-    tokenStore,
-    view,
-    isSettled,
-    token: failureKey(purpose),
-    judge: error => judge(services, refresh, error),
-    async request(current) {
-      const refreshToken = current.tokens?.refreshToken
-      if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
-      const proofKey = await proofKeyFor(config, current)
-      const grant = {
-        refreshToken,
-        ...(scope !== undefined && { scope }),
-        ...(resource !== undefined && { resource }),
-        proofKey,
-      }
-      const received = await services.provider
-        .refreshTokens(grant, latest)
-        .catch(error => readUnusable(error, proofKey))
-      if ('error' in received) return received
-      const response = received
-      // Nobody is left to give these tokens to: they go back. Where the provider sent no new refresh token, ours goes.
-      const discard = () => revocations.inBackground({ scope: '', refreshToken, ...granted(response) })
-      try {
-        const idTokenClaims = await inTime(verifyRefresh(services, response, current))
-        checkOtherScope({ purpose, ...(scope !== undefined && { scope }) }, response, current)
-        answer = { response, idTokenClaims }
-        const wanted = { purpose, ...(scope !== undefined && { scope }), sid: idTokenClaims?.sid, proofKey }
-        return { change: now => buildRefreshChange(config, response, wanted, now), discard }
-      } catch (error) {
-        if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {
-          discard()
-          throw error
-        }
-        // What was sent is not used, but it came for our refresh token, which is spent: the new one takes its place.
-        return { change: now => keepRefreshToken(response.refresh_token, proofKey, now), discard, error }
-      }
-    },
-  })
-  if (answer === undefined || config.hooks.refresh === undefined) return kept
-  const safe = await tokenStore.open()
-  if (safe !== undefined) {
-    await keepClaims(services, tokenStore, safe, { idTokenClaims: answer.idTokenClaims, userInfo: undefined })
+/** What a session holds after a refresh. */
+interface Outcome {
+  readonly kept: StoredTokens
+  /** Whether this process brought it, and not another one meanwhile. */
+  readonly isOurs: boolean
+  /** Of the refreshed ID Token. */
+  readonly idTokenClaims?: IdTokenClaims | undefined
+}
+
+/** Milliseconds. The keys are fetched ahead of time; where they are missing, the lease must not expire while they are waited for. */
+const VERIFY_PATIENCE = 2_000
+
+/** Refreshes the tokens of a session: acquires the lease, and then requests, verifies and commits. The site's hook comes last. */
+export async function refreshTokens(services: RefreshServices, refresh: Refresh): Promise<StoredTokens> {
+  const { config, provider, leases } = services
+  const { tokenStore, view, isSettled, purpose } = refresh
+  // The metadata has to be known before the lease is acquired: the lease covers one exchange.
+  await provider.metadata()
+  const token = failureKey(purpose)
+  const judge = (error: OidcError) => judgeFailure(services, refresh, error)
+  const lease = await leases.acquire({ tokenStore, view, isSettled, token, judge })
+  if (!lease.isAcquired) return lease.view
+  const { kept, isOurs, idTokenClaims } = await lease.complete(exchange(services, refresh, lease))
+  if (isOurs && config.hooks.refresh !== undefined) {
+    const current = await tokenStore.open()
+    if (current !== undefined) await keepClaims(services, tokenStore, current, { idTokenClaims, userInfo: undefined })
   }
   return kept
+}
+
+/** What happens under the lease: one request, the checks of its response, one commit. */
+async function exchange(services: RefreshServices, refresh: Refresh, lease: Lease): Promise<Outcome> {
+  const { config, revocations } = services
+  let response: TokenResponse
+  let proofKey: ProofKey | undefined
+  try {
+    proofKey = await proofKeyFor(config, lease.view)
+    response = await request(services, refresh, lease.view, proofKey)
+  } catch (error) {
+    const replacement = replacementOf(error)
+    if (replacement === undefined) return { kept: await lease.fail(error), isOurs: false }
+    // The response cannot be used, but its refresh token takes the place of ours.
+    const change = (now: StoredTokens) => keepRefreshToken(replacement, proofKey, now)
+    return { kept: await lease.commit({ change, discard() {} }, error), isOurs: false }
+  }
+  // Where the session has ended meanwhile, the new tokens are revoked. Where the provider sent no new refresh token, ours is.
+  const { refreshToken } = lease.view.tokens ?? {}
+  const sent = { scope: '', ...(refreshToken !== undefined && { refreshToken }) }
+  const discard = () => revocations.inBackground({ ...sent, ...granted(response) })
+
+  let idTokenClaims: IdTokenClaims | undefined
+  try {
+    idTokenClaims = await withTimeLimit(verifyRefresh(services, response, lease.view), VERIFY_PATIENCE, () => {
+      throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider could not be fetched in time')
+    })
+    checkOtherScope(refresh, response, lease.view)
+  } catch (error) {
+    if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {
+      discard()
+      return { kept: await lease.fail(error), isOurs: false }
+    }
+    // The response is not used, but it spent our refresh token: the new one takes its place.
+    const change = (now: StoredTokens) => keepRefreshToken(response.refresh_token, proofKey, now)
+    return { kept: await lease.commit({ change, discard }, error), isOurs: false }
+  }
+
+  const wanted = { ...refresh, sid: idTokenClaims?.sid, proofKey }
+  const change = (now: StoredTokens) => buildRefreshChange(config, response, wanted, now)
+  return { kept: await lease.commit({ change, discard }), isOurs: true, idTokenClaims }
+}
+
+/** The request to the token endpoint. RFC 6749 section 6. @throws {OidcError} what its response amounts to */
+async function request(
+  { config, provider }: RefreshServices,
+  { scope, resource }: Refresh,
+  { tokens }: StoredTokens,
+  proofKey: ProofKey | undefined,
+): Promise<TokenResponse> {
+  const refreshToken = tokens?.refreshToken
+  if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
+  const optional = { ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
+  const grant = { refreshToken, ...optional, proofKey }
+  // The caller gets an error earlier. The request goes on within two leases, of which the end is for verifying and saving.
+  return provider.refreshTokens(grant, 2 * config.timeouts.provider + SLACK - VERIFY_PATIENCE)
 }
 
 /** The key the tokens are bound to. A session that began before the option was set gets one with its next refresh. */
@@ -103,15 +133,8 @@ async function proofKeyFor(
   return deriveProofKey(proofAlgorithm, randomBytes(64))
 }
 
-/** An answer that cannot be used may still bring the refresh token that takes the place of ours. */
-function readUnusable(error: unknown, proofKey: ProofKey | undefined) {
-  const refreshToken = replacementOf(error)
-  if (!(error instanceof OidcError) || refreshToken === undefined) throw error
-  return { change: (now: StoredTokens) => keepRefreshToken(refreshToken, proofKey, now), discard() {}, error }
-}
-
 /** What a failed refresh means, told to the operator where it is not a matter of course. */
-function judge({ config }: Services, { purpose, view, refused }: Refresh, failure: OidcError): RefreshVerdict {
+function judgeFailure({ config }: Services, { purpose, view, refused }: Refresh, failure: OidcError): RefreshVerdict {
   const { tokens } = view
   const isExpired =
     tokens?.accessToken === undefined || tokens.accessToken === refused || !isUsable(tokens, epochSeconds(config))
@@ -122,20 +145,4 @@ function judge({ config }: Services, { purpose, view, refused }: Refresh, failur
 
 function granted({ access_token, refresh_token }: TokenResponse) {
   return { accessToken: access_token, ...(refresh_token !== undefined && { refreshToken: refresh_token }) }
-}
-
-/** Milliseconds. The keys are fetched ahead of time; where they are not there, the claim must not run out while they are waited for. */
-const VERIFY_PATIENCE = 2_000
-
-async function inTime<T>(verifying: Promise<T>): Promise<T> {
-  const late = new AbortController()
-  const timeout = wait(VERIFY_PATIENCE, undefined, { signal: late.signal }).then(() => {
-    throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider could not be fetched in time')
-  })
-  try {
-    return await Promise.race([verifying, timeout])
-  } finally {
-    late.abort()
-    timeout.catch(() => {})
-  }
 }

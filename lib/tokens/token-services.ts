@@ -1,7 +1,7 @@
 import type { Services } from '../options/config.js'
 import { type AccessTokens, createAccessTokens } from './access-tokens.js'
 import { type ClientTokens, createClientTokens } from './client-tokens.js'
-import { createRefreshes } from './refresh-lease.js'
+import { createLeases } from './refresh-lease.js'
 import { createRequestLimiter } from './request-limiter.js'
 import { createRevocations, type Revocations } from './revocation.js'
 import { createTokenExchanges, type TokenExchanges } from './token-exchange.js'
@@ -19,10 +19,10 @@ export interface TokenServices {
 export function createTokenServices(services: Services): TokenServices {
   const { config } = services
   const limiter = createRequestLimiter(config.now)
-  const refreshes = createRefreshes(config, limiter)
+  const leases = createLeases(config, limiter)
   const revocations = createRevocations(services)
-  const accessTokens = createAccessTokens(services, refreshes, revocations)
-  const clientTokens = createClientTokens(services, refreshes)
+  const accessTokens = createAccessTokens({ ...services, leases, revocations })
+  const clientTokens = createClientTokens(services, leases)
   return {
     accessTokens,
     clientTokens,
@@ -30,7 +30,7 @@ export function createTokenServices(services: Services): TokenServices {
     exchanges: createTokenExchanges(services),
     async settled() {
       await Promise.all([accessTokens.settled(), clientTokens.settled()])
-      await Promise.all([refreshes.settled(), revocations.settled()])
+      await Promise.all([leases.settled(), revocations.settled()])
     },
   }
 }

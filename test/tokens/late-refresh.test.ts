@@ -4,10 +4,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../../lib/errors.js'
 import { createRecordStore } from '../../lib/store/store.js'
 import type { StoredTokens, TokenStore } from '../../lib/store/token-store.js'
-import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createLeases } from '../../lib/tokens/refresh-lease.js'
 import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
+import { refreshUnder } from './lease-refresh.js'
 import { LIFE, startTokenSite, type TokenSite } from './token-site.js'
 
 let bench: TokenSite | undefined
@@ -101,7 +102,7 @@ for (const store of ['the memory', 'Redis']) {
       redis = store === 'Redis' ? await startRedis() : undefined
       const { tokenStore, view, close } = await openVault(redis?.url)
       const now = () => new Date(START * 1000)
-      const refreshes = createRefreshes(
+      const leases = createLeases(
         { timeouts: { provider: 1_000, redis: 100 }, now, log() {} },
         createRequestLimiter(now),
       )
@@ -120,15 +121,16 @@ for (const store of ['the memory', 'Redis']) {
         tokenStore: deaf,
         view,
         isSettled: ({ tokens }: StoredTokens) => tokens?.accessToken === 'second',
+        judge: (error: OidcError) => ({ error, endsSession: false, pauses: 'session', isLogged: false }) as const,
         request: async () => {
           asked += 1
           return { change: () => ({ tokens: { scope: 'openid', accessToken: 'second' } }), discard() {} }
         },
       }
-      if (lost === 2) await assert.rejects(refreshes.refresh(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-      await refreshes.settled()
+      if (lost === 2) await assert.rejects(refreshUnder(leases, renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+      await leases.settled()
       assert.equal((await tokenStore.open())?.leasedUntil, 0)
-      assert.equal((await refreshes.refresh(renewal)).tokens?.accessToken, 'second')
+      assert.equal((await refreshUnder(leases, renewal)).tokens?.accessToken, 'second')
       assert.equal(asked, 1)
       await close()
     })

@@ -2,7 +2,7 @@ import { OidcError } from '../../lib/errors.js'
 import type { Services } from '../../lib/options/config.js'
 import { createRecordStore } from '../../lib/store/store.js'
 import { createAccessTokens } from '../../lib/tokens/access-tokens.js'
-import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createLeases } from '../../lib/tokens/refresh-lease.js'
 import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import type { Revocations } from '../../lib/tokens/revocation.js'
 import { secret } from '../support/secrets.js'
@@ -113,7 +113,7 @@ async function createSite(time: VirtualTime, { askers, processes = 1, ahead = []
     const wrong = () => new Date(now().getTime() + (ahead[index] ?? 0) * 1000)
     const site = { timeouts, hooks: {}, now: wrong, log: () => {} }
     const services = { config: site, provider, store } as unknown as Services
-    return createAccessTokens(services, createRefreshes(site, createRequestLimiter(wrong)), revocations)
+    return createAccessTokens({ ...services, leases: createLeases(site, createRequestLimiter(wrong)), revocations })
   })
   const second = Math.floor(START / 1000)
   const ids = await Promise.all(

@@ -5,10 +5,10 @@ import { OidcError, type OidcErrorCode } from '../../lib/errors.js'
 import { createRecordStore, type RecordStore } from '../../lib/store/store.js'
 import type { Tokens } from '../../lib/store/ticket.js'
 import type { StoredTokens, TokenStore } from '../../lib/store/token-store.js'
-import type { Refresh } from '../../lib/tokens/refresh-attempt.js'
-import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createLeases, type LeaseRequest } from '../../lib/tokens/refresh-lease.js'
 import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { secret } from '../support/secrets.js'
+import { refreshUnder, type TestRequest } from './lease-refresh.js'
 
 /** Epoch s. */
 const START = 1_780_272_000
@@ -28,7 +28,7 @@ function createBench(timeouts = { provider: 1_000, redis: 100 }) {
     now,
     log: () => {},
   })
-  const create = () => createRefreshes({ timeouts, now, log: line => log.push(line) }, createRequestLimiter(now))
+  const create = () => createLeases({ timeouts, now, log: line => log.push(line) }, createRequestLimiter(now))
   return { store, create, log, advance }
 }
 
@@ -55,9 +55,18 @@ async function openVault(tokenStore: TokenStore): Promise<StoredTokens> {
   return view
 }
 
-function renewalOf(tokenStore: TokenStore, view: StoredTokens, request: Refresh['request']): Refresh {
+function renewalOf(
+  tokenStore: TokenStore,
+  view: StoredTokens,
+  request: TestRequest,
+): LeaseRequest & { request: TestRequest } {
   const isSettled = ({ tokens }: StoredTokens) => tokens?.accessToken !== view.tokens?.accessToken
-  return { tokenStore, view, isSettled, request }
+  return { tokenStore, view, isSettled, judge: judgeSimply, request }
+}
+
+/** A rejection ends the session; everything else pauses it. */
+function judgeSimply(error: OidcError) {
+  return { error, endsSession: error.code === 'ERR_OIDC_REFRESH_REJECTED', pauses: 'session', isLogged: false } as const
 }
 
 function brings(name: string, discard = () => {}) {
@@ -81,8 +90,8 @@ test('two processes that renew at once: one asks, the other gets its result', as
     return brings('second')()
   }
   const [a, b] = await Promise.all([
-    create().refresh(renewalOf(tokenStore, view, request)),
-    create().refresh(renewalOf(tokenStore, view, request)),
+    refreshUnder(create(), renewalOf(tokenStore, view, request)),
+    refreshUnder(create(), renewalOf(tokenStore, view, request)),
   ])
   assert.equal(asked, 1)
   assert.deepEqual([a.tokens, b.tokens], [named('second'), named('second')])
@@ -92,8 +101,8 @@ test('who comes with an old view finds what was renewed meanwhile, and does not 
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openVault(tokenStore)
-  await create().refresh(renewalOf(tokenStore, view, brings('second')))
-  const late = await create().refresh(renewalOf(tokenStore, view, failsWith('ERR_OIDC_PROVIDER_UNAVAILABLE')))
+  await refreshUnder(create(), renewalOf(tokenStore, view, brings('second')))
+  const late = await refreshUnder(create(), renewalOf(tokenStore, view, failsWith('ERR_OIDC_PROVIDER_UNAVAILABLE')))
   assert.deepEqual(late.tokens, named('second'))
 })
 
@@ -101,7 +110,8 @@ test('invalid_grant for a token that another process has replaced meanwhile ends
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openVault(tokenStore)
-  const kept = await create().refresh(
+  const kept = await refreshUnder(
+    create(),
     renewalOf(tokenStore, view, async () => {
       assert.equal(await tokenStore.commit('', view, { tokens: named('of another process') }), 'done')
       return failsWith('ERR_OIDC_REFRESH_REJECTED')()
@@ -116,7 +126,7 @@ test('invalid_grant for the newest token ends the session', async () => {
   const tokenStore = await signIn(store)
   const view = await openVault(tokenStore)
   const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_REFRESH_REJECTED'))
-  await assert.rejects(create().refresh(renewal), { code: 'ERR_OIDC_REFRESH_REJECTED' })
+  await assert.rejects(refreshUnder(create(), renewal), { code: 'ERR_OIDC_REFRESH_REJECTED' })
   assert.equal(await tokenStore.open(), undefined)
   assert.equal((await store.list({ issuer: 'https://op.example.com', subject: 'alice' })).length, 0)
 })
@@ -132,8 +142,8 @@ test('a failure is published: who waits gets it, and does not try again', async 
     return failsWith('ERR_OIDC_CLIENT_REJECTED')()
   }
   const outcomes = await Promise.allSettled([
-    create().refresh(renewalOf(tokenStore, view, request)),
-    create().refresh(renewalOf(tokenStore, view, request)),
+    refreshUnder(create(), renewalOf(tokenStore, view, request)),
+    refreshUnder(create(), renewalOf(tokenStore, view, request)),
   ])
   assert.equal(asked, 1)
   for (const outcome of outcomes) {
@@ -141,12 +151,14 @@ test('a failure is published: who waits gets it, and does not try again', async 
   }
 })
 
-test('a refusal that is about the request is not published', async () => {
+test('an error that is not of the provider is not published, and the lease is released', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openVault(tokenStore)
-  const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_DENIED'))
-  await assert.rejects(create().refresh(renewal), { code: 'ERR_OIDC_TOKEN_DENIED' })
+  const renewal = renewalOf(tokenStore, view, async () => {
+    throw new TypeError('a mistake')
+  })
+  await assert.rejects(refreshUnder(create(), renewal), TypeError)
   const after = await openVault(tokenStore)
   assert.deepEqual([after.failure, after.leasedUntil], [undefined, 0])
 })
@@ -156,14 +168,32 @@ test('the pause after failures doubles, with chance in it, and a success forgets
   const tokenStore = await signIn(store)
   for (const longest of [1, 2, 4, 8]) {
     const view = await openVault(tokenStore)
-    await assert.rejects(create().refresh(renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_RESPONSE'))))
+    await assert.rejects(refreshUnder(create(), renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_RESPONSE'))))
     const { failure } = await openVault(tokenStore)
     const pause = (failure?.retryAt ?? 0) - START
     assert.ok(pause >= longest / 2 && pause <= longest, `${pause} is not a pause of ${longest}`)
   }
   advance(10)
-  await create().refresh(renewalOf(tokenStore, await openVault(tokenStore), brings('second')))
+  await refreshUnder(create(), renewalOf(tokenStore, await openVault(tokenStore), brings('second')))
   assert.equal((await openVault(tokenStore)).failure, undefined)
+})
+
+test('a success forgets an earlier failure that was about the same token only', async () => {
+  const { store, create, advance } = createBench()
+  const tokenStore = await signIn(store)
+  const of = async (token: string, request: TestRequest) => {
+    const judge = (error: OidcError) => ({ error, endsSession: false, pauses: 'token', isLogged: false }) as const
+    return refreshUnder(create(), { ...renewalOf(tokenStore, await openVault(tokenStore), request), token, judge })
+  }
+  const [one, other] = ['a'.repeat(16), 'b'.repeat(16)]
+  await assert.rejects(of(one, failsWith('ERR_OIDC_TOKEN_DENIED')))
+  await assert.rejects(of(other, failsWith('ERR_OIDC_TOKEN_DENIED')))
+  advance(60)
+  await of(one, brings('second'))
+  assert.deepEqual(
+    (await openVault(tokenStore)).failures?.map(({ token }) => token),
+    [other],
+  )
 })
 
 test('what a session that ended meanwhile would have got is discarded', async () => {
@@ -177,7 +207,9 @@ test('what a session that ended meanwhile would have got is discarded', async ()
       discarded += 1
     })()
   }
-  await assert.rejects(create().refresh(renewalOf(tokenStore, view, request)), { code: 'ERR_OIDC_LOGIN_REQUIRED' })
+  await assert.rejects(refreshUnder(create(), renewalOf(tokenStore, view, request)), {
+    code: 'ERR_OIDC_LOGIN_REQUIRED',
+  })
   assert.equal(discarded, 1)
   assert.equal(await tokenStore.open(), undefined)
 })
@@ -197,7 +229,8 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
     },
   }
   // Seen with the claim in it, so that there is no reason to ask for it while it lasts.
-  const renewing = create().refresh(
+  const renewing = refreshUnder(
+    create(),
     renewalOf(watched, await openVault(tokenStore), async () => {
       asked += 1
       return brings('second')()
@@ -215,7 +248,8 @@ test('a ticket that changed while the provider was asked keeps its change', asyn
   const view = await openVault(tokenStore)
   const { ticket } = view
   assert.ok(ticket, 'no ticket')
-  await create().refresh(
+  await refreshUnder(
+    create(),
     renewalOf(tokenStore, view, async () => {
       await tokenStore.commit('', view, { ticket: { ...ticket, claims: { name: 'new' } } })
       return {
@@ -243,11 +277,11 @@ test('a save that Redis refuses is tried again in the background until it works'
       return tokenStore.commit(owner, seen, change)
     },
   }
-  const refreshes = create()
-  await assert.rejects(refreshes.refresh(renewalOf(flaky, view, brings('second'))), {
+  const leases = create()
+  await assert.rejects(refreshUnder(leases, renewalOf(flaky, view, brings('second'))), {
     code: 'ERR_OIDC_STORE_UNAVAILABLE',
   })
-  await refreshes.settled()
+  await leases.settled()
   assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
 })
 
@@ -266,7 +300,7 @@ test('a save whose answer was lost is recognised as done', async () => {
       throw new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'Redis is not available')
     },
   }
-  const refreshes = create()
+  const leases = create()
   const renewal = renewalOf(
     deaf,
     view,
@@ -274,8 +308,8 @@ test('a save whose answer was lost is recognised as done', async () => {
       discarded += 1
     }),
   )
-  await assert.rejects(refreshes.refresh(renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-  await refreshes.settled()
+  await assert.rejects(refreshUnder(leases, renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+  await leases.settled()
   assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
   assert.equal(discarded, 0)
 })
@@ -295,7 +329,7 @@ for (const [description, theirs, discards] of [
         discarded += 1
       })()
     }
-    await create().refresh(renewalOf(tokenStore, view, request))
+    await refreshUnder(create(), renewalOf(tokenStore, view, request))
     assert.deepEqual((await openVault(tokenStore)).tokens, theirs)
     assert.equal(discarded, discards)
   })

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Services } from '../../lib/options/config.js'
 import { createRecordStore } from '../../lib/store/store.js'
 import { createAccessTokens } from '../../lib/tokens/access-tokens.js'
-import { createRefreshes } from '../../lib/tokens/refresh-lease.js'
+import { createLeases } from '../../lib/tokens/refresh-lease.js'
 import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import type { Revocations } from '../../lib/tokens/revocation.js'
 import { createSingleFlight } from '../../lib/tokens/single-flight.js'
@@ -76,7 +76,11 @@ test('requests of one process ask the store for the right to refresh once, not e
   }
   const services = { config: site, provider, store: watched } as unknown as Services
   const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
-  const accessTokens = createAccessTokens(services, createRefreshes(site, createRequestLimiter(now)), revocations)
+  const accessTokens = createAccessTokens({
+    ...services,
+    leases: createLeases(site, createRequestLimiter(now)),
+    revocations,
+  })
   const got = await Promise.all(Array.from({ length: 100 }, () => accessTokens.get(id)))
   assert.deepEqual(new Set(got.map(({ value }) => value)), new Set(['second']))
   assert.equal(claims, 1)
