@@ -49,19 +49,14 @@ export interface AuthorizationResponseExpectations extends ResponseIssuerExpecta
   readonly responseType: ResponseType
 }
 
-/** Parameters that are used, and the longest value each may have, in characters. An ID Token may list hundreds of groups. */
-const MAX_LENGTHS: ReadonlyMap<string, number> = new Map([
-  ['state', 2048],
-  ['iss', 2048],
-  ['code', 4096],
-  ['id_token', 65_536],
-  ['access_token', 65_536],
-  ['token_type', 64],
-  ['session_state', 1024],
-])
+/** Parameters that are used. How long the others may be follows from the limits of the body and of the head of a request. */
+const USED: readonly string[] = ['state', 'iss', 'code', 'id_token', 'access_token', 'token_type', 'session_state']
 
 /** Parameters that are shown or ignored, but never trusted. A repeated one still makes a response ambiguous. */
 const UNTRUSTED: ReadonlySet<string> = new Set(['error', 'error_description', 'error_uri', 'expires_in', 'scope'])
+
+/** Characters of what is compared, and opened, before anything is known of who sent it. */
+const MAX_LENGTHS: Readonly<Record<string, number>> = { state: 2048, iss: 2048 }
 
 /** Characters. */
 const MAX_SCOPE_LENGTH = 4096
@@ -70,13 +65,15 @@ const GRANTED = ['code', 'id_token', 'access_token'] as const
 
 /**
  * Reads the fields of a form or query into a success or a failure. OAuth 2.0 Form Post Response Mode 1.0 section 2,
- * RFC 6749 sections 4.1.2, 4.1.2.1 and appendix A. Unknown parameters are ignored.
+ * RFC 6749 sections 4.1.2, 4.1.2.1 and appendix A. Unknown parameters are ignored; one without a value is absent (RFC 6749 section 3.1).
  *
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
  */
 export function parseAuthorizationResponse(fields: Iterable<readonly [string, string]>): AuthorizationResponse {
   const found = collectKnown(fields)
-  for (const [name, maxLength] of MAX_LENGTHS) checkValue(name, found.get(name), maxLength)
+  // It is kept with the session, and only a page that watches the provider's session needs it. OpenID Connect Session Management 1.0 section 2.
+  if (!/^[\x20-\x7e]{1,1024}$/.test(found.get('session_state') ?? '')) found.delete('session_state')
+  for (const name of USED) checkValue(name, found.get(name))
   const state = found.get('state')
   if (state === undefined) throw malformed('state is missing')
   const error = found.get('error')
@@ -86,7 +83,7 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
     return { kind: 'success', state, ...picked, ...(scope !== undefined && { scope }) }
   }
   const providerError = parseProviderError(Object.fromEntries(found))
-  if (providerError === undefined) throw malformed('error has no value')
+  if (providerError === undefined) throw malformed('error is not a valid code')
   if (GRANTED.some(name => found.has(name))) throw malformed('the response is an error and a success at once')
   return { kind: 'error', state, providerError, ...pick(found, ['iss']) }
 }
@@ -126,23 +123,20 @@ export function checkAuthorizationResponse(
   }
 }
 
-function collectKnown(fields: Iterable<readonly [string, string]>): ReadonlyMap<string, string> {
+function collectKnown(fields: Iterable<readonly [string, string]>): Map<string, string> {
   const found = new Map<string, string>()
   for (const [field, value] of fields) {
     const name = field.replace(/\[.*/s, '') // `code[]` and `code[a]` are a second `code` to many form parsers
-    if (!MAX_LENGTHS.has(name) && !UNTRUSTED.has(name)) continue
+    if (!USED.includes(name) && !UNTRUSTED.has(name)) continue
     if (field !== name || found.has(name)) throw malformed(`${name} occurs more than once`)
     found.set(name, value)
   }
-  return found
+  return new Map([...found].filter(([, value]) => value !== ''))
 }
 
-function checkValue(name: string, value: string | undefined, maxLength: number): void {
-  if (value === undefined) return
-  if (value.length > maxLength) throw malformed(`${name} is too long`)
-  if (!/^[\x20-\x7e]+$/.test(value)) {
-    throw malformed(`${name} has no value, or one with characters that are not allowed`)
-  }
+function checkValue(name: string, value = ' '): void {
+  if (value.length > (MAX_LENGTHS[name] ?? value.length)) throw malformed(`${name} is too long`)
+  if (!/^[\x20-\x7e]+$/.test(value)) throw malformed(`${name} has characters that are not allowed`)
 }
 
 /** Not needed, so nothing in it decides about a sign-in. RFC 6749 section 3.3. */

@@ -1,4 +1,4 @@
-import { isRecord } from './json.js'
+import { isRecord, withoutNulls } from './json.js'
 import type { IdTokenClaims, UserInfo } from './wire.js'
 
 /** Claims that belong to the sign-in protocol and do not describe the user. `sub` and `sid` are not among them. */
@@ -41,7 +41,7 @@ const ID_TOKEN_ONLY: readonly string[] = [
  * The claims a site sees as its user: those of the ID Token, and over them those of userinfo, without the protocol's own.
  *
  * The result is made anew, shares nothing with what came in, and can be written as JSON. A claim with several values (`role`)
- * has each value once.
+ * has each value once. `null` is absent, and `"true"` and `"false"` are booleans where the claim is one.
  *
  * @param protocolClaims - names left out wherever they come from; see {@link defaultProtocolClaims}
  */
@@ -51,10 +51,16 @@ export function buildClaims(
   protocolClaims: readonly string[],
 ): Record<string, unknown> {
   const leftOut = [...protocolClaims, ...REFERENCES]
-  return {
+  const claims = {
     ...copyClaims(idTokenClaims, new Set(leftOut)),
     ...copyClaims(userInfo ?? {}, new Set([...leftOut, ...ID_TOKEN_ONLY])),
   }
+  return Object.fromEntries(
+    Object.entries(claims).map(([name, value]) => [
+      name,
+      BOOLEANS.includes(name) || typeof idTokenClaims[name] === 'boolean' ? toBoolean(value) : value,
+    ]),
+  )
 }
 
 /**
@@ -73,8 +79,16 @@ export function keepAuthentication(
   return JSON.parse(JSON.stringify(stored))
 }
 
+/** Standard claims that are booleans, and that some providers send as text. OpenID Connect Core 1.0 section 5.1. */
+const BOOLEANS: readonly string[] = ['email_verified', 'phone_number_verified']
+
+function toBoolean(value: unknown): unknown {
+  const text = typeof value === 'string' ? value.toLowerCase() : ''
+  return text === 'true' || text === 'false' ? text === 'true' : value
+}
+
 function copyClaims(claims: Readonly<Record<string, unknown>>, leftOut: ReadonlySet<string>): Record<string, unknown> {
-  const kept = Object.entries(claims).filter(([name]) => !leftOut.has(name) && !UNSAFE_KEYS.has(name))
+  const kept = Object.entries(withoutNulls(claims)).filter(([name]) => !leftOut.has(name) && !UNSAFE_KEYS.has(name))
   return Object.fromEntries(kept.map(([name, value]) => [name, withoutRepeats(copyValue(value))]))
 }
 

@@ -1,6 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { audiencesOf, isSubject } from './identifiers.js'
+import { withoutNulls } from './json.js'
 import { sanitize } from './printable.js'
 import { describeOffset, isNumericDate } from './time.js'
 import type { IdTokenClaims } from './wire.js'
@@ -16,6 +17,8 @@ export interface IdTokenExpectations {
   readonly now: number
   /** Seconds two clocks may be apart. */
   readonly clockTolerance: number
+  /** Whether the logout tokens of the provider name sessions by `sid`. One that is not a text is refused then, and otherwise left out. */
+  readonly usesSid?: boolean
   /** Seconds before the start of the sign-in within which the user must have authenticated, `0` included. `auth_time` is required then. */
   readonly maxAge?: number
   /** A new authentication was asked for by `prompt=login`. Compared with `auth_time` where there is one. */
@@ -31,7 +34,10 @@ const MAX_AGE_OF_TOKEN = 600
 
 type Claims = Readonly<Record<string, unknown>>
 
-export type StandingExpectations = Pick<IdTokenExpectations, 'issuer' | 'clientId' | 'now' | 'clockTolerance'>
+export type StandingExpectations = Pick<
+  IdTokenExpectations,
+  'issuer' | 'clientId' | 'now' | 'clockTolerance' | 'usesSid'
+>
 
 /**
  * Checks the claims of an ID Token whose signature has been verified. OpenID Connect Core 1.0 sections 2, 3.1.3.7 and 3.3.2.12.
@@ -39,12 +45,47 @@ export type StandingExpectations = Pick<IdTokenExpectations, 'issuer' | 'clientI
  * @throws {OidcError} ERR_OIDC_ID_TOKEN_ISSUER, …_AUDIENCE, …_AUTHORIZED_PARTY, …_SUBJECT, …_EXPIRED, …_ISSUED_AT, …_NOT_BEFORE,
  *   …_NONCE, …_ACR, …_AUTH_TIME, …_MALFORMED
  */
-export function checkIdTokenClaims(claims: Claims, expected: IdTokenExpectations): IdTokenClaims {
+export function checkIdTokenClaims(given: Claims, expected: IdTokenExpectations): IdTokenClaims {
+  const claims = withoutEmptyClaims(given)
   checkStandingClaims(claims, expected)
   checkNonce(claims, expected)
   checkAuthenticationContext(claims, expected)
   checkAuthenticationTime(claims, expected)
-  return claims as IdTokenClaims
+  return withoutOddClaims(claims) as IdTokenClaims
+}
+
+/** Claims that a sign-in needs only where they were asked for, and what they have to be. OpenID Connect Core 1.0 section 2. */
+const OPTIONAL: Readonly<Record<string, (value: unknown) => boolean>> = {
+  acr: isText,
+  auth_time: isNumericDate,
+  sid: isText,
+}
+
+/** Claims for which an empty text is as good as none. */
+const MAY_BE_EMPTY: readonly string[] = ['azp', 'nbf', 'nonce', 'c_hash', 'at_hash', 's_hash', ...Object.keys(OPTIONAL)]
+
+/** `null` and empty claims are absent. The checks come afterwards, so that a claim that was asked for, or that protects something, is missed. */
+export function withoutEmptyClaims(claims: Claims): Claims {
+  const said = Object.entries(withoutNulls(claims)).filter(
+    ([name, value]) => !(value === '' && MAY_BE_EMPTY.includes(name)),
+  )
+  return Object.fromEntries(said)
+}
+
+/** What is not needed does not decide: an optional claim of a wrong type is left out, after every check that may have wanted it. */
+export function withoutOddClaims(claims: Claims): Claims {
+  return Object.fromEntries(
+    Object.entries(claims).filter(([name, value]) => !Object.hasOwn(OPTIONAL, name) || OPTIONAL[name]?.(value)),
+  )
+}
+
+/** Whether a `sid` is there that cannot be one, so that it is left out. */
+export function hasOddSid({ sid }: Claims): boolean {
+  return sid !== undefined && sid !== null && sid !== '' && !isText(sid)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
 }
 
 /** Claims that every ID Token is checked for: issuer, audience, subject, times and session. */
@@ -56,7 +97,7 @@ export function checkStandingClaims(claims: Claims, expected: StandingExpectatio
   checkExpiry(claims, expected)
   checkIssuedAt(claims, expected)
   checkNotBefore(claims, expected)
-  checkSessionId(claims)
+  checkSessionId(claims, expected)
 }
 
 function checkIssuer({ iss }: Claims, { issuer }: StandingExpectations): void {
@@ -111,9 +152,9 @@ function checkNonce({ nonce }: Claims, expected: IdTokenExpectations): void {
 
 /** Core section 5.5.1.1: an essential `acr` that cannot be met is a failed authentication attempt. */
 function checkAuthenticationContext({ acr }: Claims, { acrValues }: IdTokenExpectations): void {
-  if (acr === undefined && acrValues === undefined) return
+  if (acrValues === undefined) return
   if (typeof acr !== 'string') throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not a string', acr, acrValues)
-  if (acrValues === undefined || acrValues.length === 0 || acrValues.includes(acr)) return
+  if (acrValues.length === 0 || acrValues.includes(acr)) return
   throw wrong('ERR_OIDC_ID_TOKEN_ACR', 'acr is not one of the requested values', acr, acrValues)
 }
 
@@ -123,9 +164,8 @@ function checkAuthenticationContext({ acr }: Claims, { acrValues }: IdTokenExpec
  */
 function checkAuthenticationTime({ auth_time }: Claims, expected: IdTokenExpectations): void {
   const { maxAge, freshLogin = false, now, createdAt = now, clockTolerance } = expected
-  if (auth_time === undefined && maxAge === undefined) return
+  if (maxAge === undefined && (auth_time === undefined || !freshLogin)) return
   if (!isNumericDate(auth_time)) throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', 'auth_time is not a time', auth_time)
-  if (maxAge === undefined && !freshLogin) return
   if (auth_time > now + clockTolerance) {
     throw wrong('ERR_OIDC_ID_TOKEN_AUTH_TIME', `auth_time is ${describeOffset(auth_time, now)}`, auth_time, now)
   }
@@ -135,10 +175,10 @@ function checkAuthenticationTime({ auth_time }: Claims, expected: IdTokenExpecta
   }
 }
 
-/** OpenID Connect Front-Channel Logout 1.0 section 3. */
-function checkSessionId({ sid }: Claims): void {
-  if (sid === undefined || (typeof sid === 'string' && sid !== '')) return
-  throw wrong('ERR_OIDC_ID_TOKEN_MALFORMED', 'sid is not a string, or is empty', typeof sid)
+/** OpenID Connect Front-Channel Logout 1.0 section 3. Without it, the provider could not end this session. */
+function checkSessionId(claims: Claims, { usesSid = false }: StandingExpectations): void {
+  if (!usesSid || !hasOddSid(claims)) return
+  throw wrong('ERR_OIDC_ID_TOKEN_MALFORMED', 'sid is not a string', typeof claims.sid)
 }
 
 /**

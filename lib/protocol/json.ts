@@ -11,6 +11,34 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** The members that have a value: `null` says as little as a member that is not there. */
+export function withoutNulls(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== null))
+}
+
+/** A whole number in a JSON text, or a string, so that digits inside of strings are passed over. */
+const STRING_OR_INTEGER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+
+/**
+ * Parses a JSON text. Whole numbers beyond 2^53, which JavaScript would round, become strings with all their digits: a large numeric id
+ * must not turn into the id of another user. A `sub` at the top stays a number: it has to be a string, whatever its size.
+ *
+ * @throws {SyntaxError}
+ */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text)
+  if (!/\d{16}/.test(text)) return value
+  // The text is valid JSON by now, so that every string in it has an end.
+  const exact: unknown = JSON.parse(
+    text.replace(STRING_OR_INTEGER, token => (isUnsafeInteger(token) ? `"${token}"` : token)),
+  )
+  return isRecord(value) && isRecord(exact) && typeof value.sub === 'number' ? { ...exact, sub: value.sub } : exact
+}
+
+function isUnsafeInteger(token: string): boolean {
+  return token.length >= 16 && /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))
+}
+
 /** Whether a value is an array that holds nothing but strings. */
 export function isStringArray(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(item => typeof item === 'string')

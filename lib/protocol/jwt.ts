@@ -2,7 +2,7 @@ import type { CryptoKey } from 'jose'
 import { decodeProtectedHeader } from 'jose/decode/protected_header'
 import { compactVerify } from 'jose/jws/compact/verify'
 import { OidcError } from '../errors.js'
-import { isJsonObject } from './json.js'
+import { isJsonObject, parseJson, withoutNulls } from './json.js'
 import { sanitize } from './printable.js'
 import type { SigningAlgorithm } from './wire.js'
 
@@ -68,7 +68,8 @@ export function isEncrypted(token: string): boolean {
 
 function parseHeader(token: string): JwtHeader {
   const header = readHeader(token)
-  const { alg, kid, typ, crit } = header
+  const { alg, kid = undefined, typ = undefined } = withoutNulls(header)
+  const { crit } = header
   if (typeof alg !== 'string') throw wrongAlgorithm(alg)
   if (kid !== undefined && typeof kid !== 'string') throw malformed('its kid is not a string')
   if (typ !== undefined && typeof typ !== 'string') throw malformed('its typ is not a string')
@@ -119,7 +120,7 @@ function parseClaims(payload: Uint8Array): Record<string, unknown> {
 
 function readClaims(payload: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(payload))
   } catch {
     throw malformed('its claims are not JSON') // the parser's own message would quote them
   }

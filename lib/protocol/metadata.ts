@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { isJsonObject, isRecord, isStringArray } from './json.js'
+import { isJsonObject, isRecord } from './json.js'
 import { chooseListed, type Warn } from './listed.js'
 import { printable, sanitize } from './printable.js'
 import { hasResponseType, returnsCode } from './response-type.js'
@@ -65,7 +65,7 @@ export type ExplicitNeed = (typeof EXPLICIT_NEEDS)[number]
  */
 export function parseProviderMetadata(json: unknown, issuer: string, chosen: readonly string[] = []): ProviderMetadata {
   if (!isJsonObject(json)) throw new OidcError('ERR_OIDC_METADATA', 'the provider metadata is not a JSON object')
-  const metadata = withoutEmpty(json)
+  const metadata = withoutEmpty(withReadableMembers(json))
   checkMembers(metadata, issuer, chosen)
   return metadata as ProviderMetadata
 }
@@ -78,7 +78,6 @@ function checkMembers(json: Readonly<Record<string, unknown>>, issuer: string, c
   if (json.authorization_endpoint === undefined) throw wrongMember('authorization_endpoint', undefined)
   for (const name of ENDPOINTS) checkEndpoint(name, json[name])
   if (new URL(issuer).protocol === 'https:') checkNoPlainHttp(json, chosen)
-  for (const name of LISTS) checkList(name, json[name])
   for (const name of FLAGS) checkFlag(name, json[name])
 }
 
@@ -89,6 +88,15 @@ function withoutEmpty(json: Readonly<Record<string, unknown>>): Readonly<Record<
     (value === '' && isOneOf(ENDPOINTS, name)) ||
     (Array.isArray(value) && value.length === 0 && isOneOf(LISTS, name))
   return Object.fromEntries(Object.entries(json).filter(([name, value]) => !isEmpty(name, value)))
+}
+
+/** Lists are not needed, so what is no text in them counts for nothing; some providers write one value alone, and flags as text. */
+function withReadableMembers(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const read = (name: string, value: unknown) => {
+    if (isOneOf(LISTS, name)) return [value].flat().filter(item => typeof item === 'string' && item !== '')
+    return isOneOf(FLAGS, name) && (value === 'true' || value === 'false') ? value === 'true' : value
+  }
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, read(name, value)]))
 }
 
 function isOneOf(names: readonly string[], name: string): boolean {
@@ -157,10 +165,6 @@ function checkNoPlainHttp(endpoints: Readonly<Record<string, unknown>>, chosen: 
     const message = `the provider metadata of an https issuer has a plain http URL for ${name}, '${printable(value)}': set endpoints.${name} if that is intended`
     throw new OidcError('ERR_OIDC_METADATA', message, { cause: { member: name, actual: sanitize(value) } })
   }
-}
-
-function checkList(name: string, value: unknown): void {
-  if (value !== undefined && !isStringArray(value)) throw wrongMember(name, value)
 }
 
 function checkFlag(name: string, value: unknown): void {

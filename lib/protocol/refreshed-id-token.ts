@@ -1,7 +1,13 @@
-import { decodeJwt } from 'jose/jwt/decode'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
-import { checkSameIdentity, checkStandingClaims, type StandingExpectations } from './id-token.js'
+import {
+  checkSameIdentity,
+  checkStandingClaims,
+  type StandingExpectations,
+  withoutEmptyClaims,
+  withoutOddClaims,
+} from './id-token.js'
+import { readClaimsUnverified } from './jwt.js'
 import { sanitize } from './printable.js'
 import type { IdTokenClaims } from './wire.js'
 
@@ -17,12 +23,13 @@ export type OriginalClaims = Pick<IdTokenClaims, 'iss' | 'sub'> & Partial<IdToke
  *   ERR_OIDC_ID_TOKEN_NONCE for a nonce that is not that of the sign-in
  */
 export function checkRefreshedIdTokenClaims(
-  claims: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>>,
   original: OriginalClaims,
   expected: StandingExpectations,
 ): IdTokenClaims {
+  const claims = withoutEmptyClaims(given)
   checkStandingClaims(claims, expected)
-  const refreshed = claims as IdTokenClaims
+  const refreshed = withoutOddClaims(claims) as IdTokenClaims
   checkSameIdentity(
     { ...refreshed, aud: original.aud ?? refreshed.aud, iss: original.iss, sub: original.sub },
     refreshed,
@@ -43,7 +50,9 @@ function checkSameNonce({ nonce }: Readonly<Record<string, unknown>>, original: 
 /** The claims of an ID Token that was verified when it came, and has been kept sealed since. */
 export function readKeptIdToken(idToken: string | undefined): IdTokenClaims | undefined {
   try {
-    return idToken === undefined ? undefined : (decodeJwt(idToken) as unknown as IdTokenClaims)
+    return idToken === undefined
+      ? undefined
+      : (withoutOddClaims(withoutEmptyClaims(readClaimsUnverified(idToken))) as IdTokenClaims)
   } catch {
     return undefined
   }

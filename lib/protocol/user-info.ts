@@ -1,6 +1,6 @@
 import { OidcError } from '../errors.js'
 import { audiencesOf, isSubject } from './identifiers.js'
-import { isJsonObject } from './json.js'
+import { isJsonObject, withoutNulls } from './json.js'
 import { sanitize } from './printable.js'
 import { isNumericDate } from './time.js'
 import type { UserInfo } from './wire.js'
@@ -24,7 +24,7 @@ export interface SignedUserInfoExpectations {
 export function parseUserInfo(json: unknown): UserInfo {
   if (!isJsonObject(json)) throw wrongResponse('it is not a JSON object, or nested too deep')
   if (!isSubject(json.sub)) throw wrongResponse('sub is not a string of 1 to 255 ASCII characters')
-  return json as UserInfo
+  return withoutNulls(json) as UserInfo
 }
 
 /**
@@ -48,7 +48,7 @@ export function checkSignedUserInfo(
   claims: Record<string, unknown>,
   { issuer, clientId, now, clockTolerance }: SignedUserInfoExpectations,
 ): UserInfo {
-  const { iss, aud, exp } = claims
+  const { iss, aud, exp } = withoutNulls(claims)
   if (iss !== undefined && iss !== issuer) throw wrongResponse('iss is not the configured issuer', iss)
   if (aud !== undefined && !audiencesOf(aud).includes(clientId)) {
     throw wrongResponse('aud does not contain this client', aud)

@@ -1,6 +1,6 @@
 import type { CryptoKey, JWK } from 'jose'
 import { OidcError } from '../errors.js'
-import { isJsonObject, isRecord } from '../protocol/json.js'
+import { isJsonObject, isRecord, withoutNulls } from '../protocol/json.js'
 import { type KeyHint, selectKeys } from '../protocol/key-selection.js'
 import { type Budget, createBudget } from './budget.js'
 import { type CachedStatus, createCached } from './cached.js'
@@ -112,9 +112,15 @@ async function fetchKeys(http: Http, url: string): Promise<readonly JWK[]> {
   checkStatus(response, 'its keys')
   const json = response.json()
   const entries = isRecord(json) ? json.keys : undefined
-  const keys = Array.isArray(entries) ? entries.slice(0, MAX_KEYS).filter(isJwk) : []
+  const keys = Array.isArray(entries) ? entries.slice(0, MAX_KEYS).filter(isJwk).map(withoutEmpty) : []
   if (keys.length > 0) return keys
   throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider published a key set without keys')
+}
+
+/** A member without a value says nothing about the key. */
+function withoutEmpty(key: JWK): JWK {
+  const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.length === 0)
+  return Object.fromEntries(Object.entries(withoutNulls(key)).filter(([, value]) => !isEmpty(value))) as unknown as JWK
 }
 
 function isJwk(entry: unknown): entry is JWK {

@@ -1,7 +1,13 @@
+import { createRareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import type { ProofKey } from '../protocol/dpop.js'
-import { checkIdTokenClaims, type IdTokenExpectations } from '../protocol/id-token.js'
+import {
+  checkIdTokenClaims,
+  hasOddSid,
+  type IdTokenExpectations,
+  type StandingExpectations,
+} from '../protocol/id-token.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
@@ -95,7 +101,10 @@ export interface Provider extends Grants {
   close(): void
 }
 
-export type IdTokenExpectedByCaller = Omit<IdTokenExpectations, 'issuer' | 'clientId' | 'now' | 'clockTolerance'>
+export type IdTokenExpectedByCaller = Omit<
+  IdTokenExpectations,
+  'issuer' | 'clientId' | 'now' | 'clockTolerance' | 'usesSid'
+>
 
 export interface ProviderHealth {
   readonly reachable: boolean
@@ -140,6 +149,20 @@ export function createProvider(settings: ProviderSettings): Provider {
     return metadata
   }
 
+  const rareLog = createRareLog(log)
+
+  /** What every ID Token has to fit. A `sid` that cannot be one is no reason to refuse it where logout tokens do not name it. */
+  function expectations(claims: Readonly<Record<string, unknown>>): StandingExpectations {
+    const usesSid = discovery.peek()?.backchannel_logout_session_supported === true
+    if (!usesSid && hasOddSid(claims)) {
+      rareLog(
+        'sid',
+        'the ID Token has a sid that is not a text: it is left out, so that the provider cannot end this session by it',
+      )
+    }
+    return { issuer, clientId, clockTolerance, usesSid, now: now().getTime() / 1000 }
+  }
+
   return {
     async metadata() {
       const metadata = await metadataToSignIn()
@@ -155,8 +178,7 @@ export function createProvider(settings: ProviderSettings): Provider {
     proofs,
     async verifyIdToken(idToken, expected) {
       const { header, claims } = await verify(idToken, idTokenAlgorithm)
-      const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
-      return { claims: checkIdTokenClaims(claims, { ...expected, ...context }), alg: header.alg }
+      return { claims: checkIdTokenClaims(claims, { ...expected, ...expectations(claims) }), alg: header.alg }
     },
     verifyLogoutToken: createLogoutTokens({
       ...common,
@@ -167,9 +189,8 @@ export function createProvider(settings: ProviderSettings): Provider {
     }),
     async verifyRefreshedIdToken(idToken, original, accessToken) {
       const { header, claims } = await verify(idToken, idTokenAlgorithm)
-      const context = { issuer, clientId, clockTolerance, now: now().getTime() / 1000 }
-      const checked = checkRefreshedIdTokenClaims(claims, original, context)
-      checkTokenHashes(claims, header.alg, { accessToken }, { codeHash: false, accessTokenHash: false })
+      const checked = checkRefreshedIdTokenClaims(claims, original, expectations(claims))
+      checkTokenHashes(checked, header.alg, { accessToken }, { codeHash: false, accessTokenHash: false })
       return checked
     },
     async revokeToken(token, hint) {

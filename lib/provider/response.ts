@@ -1,4 +1,5 @@
 import { OidcError, type OidcErrorCode, type ProviderError } from '../errors.js'
+import { parseJson as parseExactly } from '../protocol/json.js'
 import { printable } from '../protocol/printable.js'
 import { parseChallenge, parseProviderError } from '../protocol/provider-error.js'
 import type { ProviderResponse, ResponseHeaders } from './transport.js'
@@ -66,7 +67,7 @@ function parseJson(contentType: string, text: string): unknown {
     })
   }
   try {
-    return JSON.parse(text)
+    return parseExactly(text)
   } catch {
     // The parser's own message quotes the text, which may hold a token.
     throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with invalid JSON')

@@ -203,7 +203,7 @@ describe('the key', () => {
         const fault = { header: (given: Claims) => ({ ...given, kid }) }
         await refusesBoth(bench, kid.slice(0, 20), fault, 'ERR_OIDC_ID_TOKEN_KEY')
       }
-      for (const kid of [1, {}, [], null, true]) {
+      for (const kid of [1, {}, [], true]) {
         const fault = { header: (given: Claims) => ({ ...given, kid }) }
         await refusesBoth(bench, JSON.stringify(kid), fault, 'ERR_OIDC_ID_TOKEN_MALFORMED')
       }

@@ -74,6 +74,23 @@ test('userinfo brings no session id where the ID Token has none', () => {
   assert.equal('sid' in buildClaims(without, { sub: 'user', sid: 'other' }, defaultProtocolClaims), false)
 })
 
+test('a boolean that userinfo of Cognito writes as text is a boolean', () => {
+  const verified = { ...idTokenClaims, email_verified: true, custom: false }
+  const claims = (userInfo: object) => buildClaims(verified, { sub: 'user', ...userInfo }, defaultProtocolClaims)
+  assert.equal(claims({ email_verified: 'true' }).email_verified, true)
+  assert.equal(claims({ email_verified: 'False' }).email_verified, false)
+  assert.equal(claims({ custom: 'true' }).custom, true)
+  assert.equal(claims({ custom: 'yes' }).custom, 'yes')
+  assert.equal(claims({ phone_number_verified: 'false' }).phone_number_verified, false)
+  assert.equal(claims({ newsletter: 'true' }).newsletter, 'true')
+})
+
+test('a claim that is null is absent, and does not replace one that has a value', () => {
+  const claims = buildClaims({ ...idTokenClaims, nickname: null }, { sub: 'user', name: null }, defaultProtocolClaims)
+  assert.equal(claims.name, 'Jane of the ID Token')
+  assert.equal('nickname' in claims, false)
+})
+
 test('a site decides which claims are left out, of userinfo too', () => {
   const claims = buildClaims(idTokenClaims, { sub: 'user', name: 'Jane', picture: 'x' }, ['name', 'picture'])
   assert.equal('name' in claims, false)

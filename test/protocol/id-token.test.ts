@@ -89,8 +89,8 @@ rejects('ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY', [
   { aud: ['client', 'api'] },
   { aud: ['api', 'client'], azp: 'api' },
   { azp: 'other' },
-  { azp: '' },
-  { azp: null },
+  { aud: ['client', 'api'], azp: null },
+  { aud: ['client', 'api'], azp: '' },
   { azp: ['client'] },
 ])
 
@@ -148,7 +148,7 @@ rejects('ERR_OIDC_ID_TOKEN_ISSUED_AT', [
 accepts('a beginning in the past', { nbf: now - 1 })
 accepts('a beginning within the tolerance', { nbf: now + 30 })
 accepts('the beginning of time as its beginning', { nbf: 0 })
-rejects('ERR_OIDC_ID_TOKEN_NOT_BEFORE', [{ nbf: now + 31 }, { nbf: String(now) }, { nbf: null }, { nbf: -1 }])
+rejects('ERR_OIDC_ID_TOKEN_NOT_BEFORE', [{ nbf: now + 31 }, { nbf: String(now) }, { nbf: -1 }])
 
 rejects('ERR_OIDC_ID_TOKEN_NONCE', [
   { nonce: undefined },
@@ -164,25 +164,57 @@ rejects('ERR_OIDC_ID_TOKEN_NONCE', [
 accepts('an acr nobody asked for', { acr: '0' })
 accepts('an acr that was asked for', { acr: 'mfa' }, { acrValues: ['hwk', 'mfa'] })
 accepts('an acr where any would do', { acr: 'pwd' }, { acrValues: [] })
-rejects('ERR_OIDC_ID_TOKEN_ACR', [{ acr: 1 }, { acr: null }])
-rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 'pwd' }, { acr: '' }, { acr: ['mfa'] }], { acrValues: ['mfa'] })
-rejects('ERR_OIDC_ID_TOKEN_ACR', [{}], { acrValues: [] })
+rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 'pwd' }, { acr: '' }, { acr: null }, { acr: ['mfa'] }], {
+  acrValues: ['mfa'],
+})
+rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 1 }, { acr: null }, { acr: '' }], { acrValues: [] })
 
 accepts('an auth_time nobody asked for', { auth_time: 1 })
 accepts('an auth_time of tomorrow that nobody asked for', { auth_time: now + 86_400 })
 accepts('an auth_time just within max_age', { auth_time: now - 90 }, { maxAge: 60 })
 accepts('an auth_time of this moment for max_age 0', { auth_time: now - 30 }, { maxAge: 0 })
 accepts('an auth_time of a clock slightly ahead', { auth_time: now + 30 }, { maxAge: 60 })
-rejects('ERR_OIDC_ID_TOKEN_AUTH_TIME', [{ auth_time: String(now) }, { auth_time: null }, { auth_time: -1 }])
+rejects('ERR_OIDC_ID_TOKEN_AUTH_TIME', [{ auth_time: String(now) }, { auth_time: -1 }, { auth_time: {} }], {
+  freshLogin: true,
+})
 rejects(
   'ERR_OIDC_ID_TOKEN_AUTH_TIME',
-  [{}, { auth_time: now - 91 }, { auth_time: now + 31 }, { auth_time: now + 3600 }, { auth_time: String(now) }],
+  [
+    {},
+    { auth_time: now - 91 },
+    { auth_time: now + 31 },
+    { auth_time: now + 3600 },
+    { auth_time: String(now) },
+    { auth_time: null },
+  ],
   { maxAge: 60 },
 )
 rejects('ERR_OIDC_ID_TOKEN_AUTH_TIME', [{}, { auth_time: now - 31 }, { auth_time: 0 }], { maxAge: 0 })
 
 accepts('a session id', { sid: '08a5019c-17e1-4977-8f42-65a12843ea02' })
-rejects('ERR_OIDC_ID_TOKEN_MALFORMED', [{ sid: '' }, { sid: 42 }, { sid: null }, { sid: ['x'] }])
+rejects('ERR_OIDC_ID_TOKEN_MALFORMED', [{ sid: 42 }, { sid: ['x'] }, { sid: {} }, { sid: false }], { usesSid: true })
+
+const notNeeded: readonly Change[] = [
+  ...['acr', 'auth_time', 'azp', 'nbf', 'sid', 'c_hash', 'at_hash', 's_hash', 'email', 'amr'].map(name => ({
+    [name]: null,
+  })),
+  ...['acr', 'auth_time', 'azp', 'nbf', 'sid', 'c_hash', 'at_hash', 's_hash'].map(name => ({ [name]: '' })),
+  ...[7, {}, ['mfa'], true].map(acr => ({ acr })),
+  ...[String(now), -1, {}, 1e300].map(auth_time => ({ auth_time })),
+  ...[42, ['x'], {}, false].map(sid => ({ sid })),
+]
+
+for (const change of notNeeded) {
+  test(`an ID Token with ${inspect(change)}, which nothing needs, is one without it`, () => {
+    assert.deepEqual(checkIdTokenClaims({ ...valid, ...change }, expected), valid)
+  })
+}
+
+test('a sid without a value is absent where logout tokens need it, too', () => {
+  for (const sid of [null, '']) {
+    assert.deepEqual(checkIdTokenClaims({ ...valid, sid }, { ...expected, usesSid: true }), valid)
+  }
+})
 
 test('the evidence of a refusal shows what is no secret, cut to what a log line can bear', () => {
   const iss = `https://evil.example/\r\n${'x'.repeat(500)}`

@@ -89,6 +89,11 @@ function forgeEdwards(header: unknown): string {
   return `${input}.${sign(null, Buffer.from(input), edwards.privateKey).toString('base64url')}`
 }
 
+test('a kid and a typ that are null are absent', async () => {
+  const { header } = await verifyJwt(forge({ alg: 'RS256', kid: null, typ: null }), async () => [providerKey], rs256)
+  assert.deepEqual(header, { alg: 'RS256' })
+})
+
 const publicJwk = stranger.publicKey.export({ format: 'jwk' })
 const deep = `{"a":${'['.repeat(40)}${']'.repeat(40)}}`
 

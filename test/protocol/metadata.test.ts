@@ -142,11 +142,18 @@ test('every endpoint that is used is checked', () => {
 const lists = Object.keys(valid).filter(name => Array.isArray(valid[name as keyof typeof valid]))
 
 for (const name of lists) {
-  for (const value of ['code', [1], [['code']], [null], {}]) {
-    test(`${name} cannot be ${JSON.stringify(value)}`, () => {
-      assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
+  for (const value of [[1], [[['code']]], [null], [''], {}, 7, '']) {
+    test(`${name} that is ${JSON.stringify(value)} is as good as none`, () => {
+      const { [name]: _, ...without } = valid as Record<string, unknown>
+      assert.deepEqual(parseProviderMetadata({ ...valid, [name]: value }, issuer), without)
     })
   }
+
+  test(`${name} that is one text is a list of one, and what is no text in a list is left out`, () => {
+    const expected = { ...valid, [name]: ['code'] }
+    for (const value of ['code', ['code', null, 7, '']])
+      assert.deepEqual(parseProviderMetadata({ ...valid, [name]: value }, issuer), expected)
+  })
 }
 
 test('the lists of the document are all checked', () => {
@@ -173,9 +180,13 @@ test('what this package does not use may be anything', () => {
   assert.deepEqual(parseProviderMetadata({ ...valid, ...unused }, issuer), { ...valid, ...unused })
 })
 
-test('the flag for the iss parameter is a boolean', () => {
-  const json = { ...valid, authorization_response_iss_parameter_supported: 'true' }
-  assert.throws(() => parseProviderMetadata(json, issuer), { code: 'ERR_OIDC_METADATA' })
+test('the flag for the iss parameter is a boolean, or one as text', () => {
+  const parse = (value: unknown) =>
+    parseProviderMetadata({ ...valid, authorization_response_iss_parameter_supported: value }, issuer)
+      .authorization_response_iss_parameter_supported
+  assert.equal(parse('true'), true)
+  assert.equal(parse('false'), false)
+  for (const value of ['yes', 1, [], {}]) assert.throws(() => parse(value), { code: 'ERR_OIDC_METADATA' })
 })
 
 test('a provider that offers what the site needs will do', () => {
@@ -256,7 +267,8 @@ for (const [name, says] of [
     const code = 'ERR_OIDC_UNSUPPORTED'
     assert.throws(() => checkProviderSupports({ ...valid, [name]: true }, needs), { code, message: says })
     checkProviderSupports({ ...valid, [name]: false }, needs)
-    for (const value of ['true', 1, '', []]) {
+    assert.equal(parseProviderMetadata({ ...valid, [name]: 'true' }, issuer)[name], true)
+    for (const value of ['yes', 1, '', []]) {
       assert.throws(() => parseProviderMetadata({ ...valid, [name]: value }, issuer), { code: 'ERR_OIDC_METADATA' })
     }
   })
