@@ -413,7 +413,7 @@ describe('the claims', () => {
       const others = [[], ['other'], [[id]], { 0: id }, [{ id }], null, 1, true, undefined]
       await refusesValues(bench, 'aud', [...strings, ...others], 'ERR_OIDC_ID_TOKEN_AUDIENCE')
       const party = 'ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY'
-      await refusesValues(bench, 'azp', ['other', '', [id], null, 1], party)
+      await refusesValues(bench, 'azp', ['other', [id], {}, 1], party)
       await refusesValues(bench, 'aud', [[id, 'other']], party)
       const both = set({ aud: [id, 'other'], azp: id })
       await bench.accepts('a second audience that is vouched for', { frontIdToken: both, backIdToken: both })
@@ -430,7 +430,7 @@ describe('the claims', () => {
       await refusesValues(bench, 'exp', [...odd, 0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
       const issuedAt = [...odd, 0, now() + 3600, now() - 86_400, now() - 700]
       await refusesValues(bench, 'iat', issuedAt, 'ERR_OIDC_ID_TOKEN_ISSUED_AT')
-      const notBefore = odd.filter(value => value !== undefined)
+      const notBefore = odd.filter(value => value !== undefined && value !== null && value !== '')
       await refusesValues(bench, 'nbf', [...notBefore, now() + 3600], 'ERR_OIDC_ID_TOKEN_NOT_BEFORE')
       for (const [what, claims] of Object.entries({
         'clocks apart': { exp: now() - 20, nbf: now() + 20, iat: now() + 20 },
