@@ -61,6 +61,7 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
     const whole = seal(transaction.id, { ...core, z: rest })
     if (whole.length <= LONGEST_STATE) return whole
     const isParked = await transactionOverflow.keep(transaction.id, JSON.stringify(rest))
+    if (transaction.hasData && !isParked) throw lostData()
     for (const candidate of shortened(config, transaction)) {
       const part = { ...core, ...(isParked && { y: 1 }), z: splitTransaction(candidate).rest }
       const state = seal(transaction.id, part)
@@ -125,14 +126,20 @@ export async function proofKeyOf({
   return deriveProofKey(proofAlgorithm, Buffer.from(proofSecret, 'base64url'))
 }
 
+/** The `signIn` hook must not take "no data" for what the site meant. */
+export function lostData(): OidcError {
+  return new OidcError('ERR_OIDC_STORE_UNAVAILABLE', 'the data of this sign-in could not be kept, or was lost')
+}
+
 /** What remains where there is no room, the least important first: the query of the page, what a restart would ask for, the page. */
 function shortened(config: Config, transaction: Transaction): readonly Transaction[] {
-  const { params: _, ...withoutParams } = transaction
+  const { data: _data, ...whole } = transaction
+  const { params: _, ...withoutParams } = whole
   const { extraScope: __, ...withoutScope } = withoutParams
   const path = new URL(transaction.returnTo, config.baseUrl).pathname
   const home = publicPath(config, '/')
   return [
-    { ...transaction, returnTo: path },
+    { ...whole, returnTo: path },
     { ...withoutParams, returnTo: path },
     { ...withoutParams, returnTo: home },
     { ...withoutScope, returnTo: home },

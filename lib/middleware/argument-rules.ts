@@ -5,6 +5,7 @@ import type { LogoutOptions } from '../sign-out/logout.js'
 import type { AccessTokenOptions } from '../tokens/access-tokens.js'
 import type { ClientCredentialsOptions } from '../tokens/client-tokens.js'
 import type { ExchangeOptions } from '../tokens/token-exchange.js'
+import { type JsonObject, jsonObject } from '../validation/json-rule.js'
 import { isPlain, object, type RulesFor } from '../validation/object-rule.js'
 import { authorizationParams, maxAge, resource, scopeText, word } from '../validation/parameter-rules.js'
 import { guarded, refuse, refuseValue } from '../validation/place.js'
@@ -31,6 +32,17 @@ const params: Rule<NonNullable<LoginOptions['params']>> = {
     }),
 }
 
+/** Bytes as JSON: it travels with the sign-in. */
+const MOST_DATA = 1024
+
+const data: Rule<JsonObject> = {
+  expected: `a plain object of at most ${MOST_DATA} bytes as JSON`,
+  read(value, place) {
+    const copy = jsonObject.read(value, place)
+    return Buffer.byteLength(JSON.stringify(copy)) <= MOST_DATA ? copy : refuseValue(value, data.expected, place)
+  },
+}
+
 /** What reads the options of a method. Left out: there are none. */
 function reader<T>(method: string, options: Rule<T>): (given?: unknown) => T {
   return (given = {}) => options.read(given, { of: method, path: '' })
@@ -48,13 +60,14 @@ export const readLogin = reader(
     uiLocales: words,
     scope: scopeText,
     resource: oneOrSeveral('such URIs', resource),
+    data,
     params,
   } satisfies RulesFor<LoginOptions>),
 )
 
 export const readLogout = reader(
   'req.oidc.logout',
-  object({ returnTo: anyString, local: boolean, uiLocales: words } satisfies RulesFor<LogoutOptions>),
+  object({ returnTo: anyString, local: boolean, uiLocales: words, params } satisfies RulesFor<LogoutOptions>),
 )
 
 export const readAccessToken = reader(

@@ -70,6 +70,8 @@ export interface Config {
   readonly apis: readonly string[]
   /** Whether a sign-out gives the tokens back to the provider. */
   readonly revokesTokens: boolean
+  /** Whether a sign-out sends the ID Token to the provider. */
+  readonly sendsIdTokenHint: boolean
   /** Seconds by which clocks may differ. */
   readonly clockTolerance: number
   /** Milliseconds: one exchange with the provider, one command to Redis. */

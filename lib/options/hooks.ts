@@ -13,6 +13,10 @@ export interface SignInContext {
   readonly userInfo: UserInfo | undefined
   /** The tokens from the token endpoint. Do not return them from the hook: they are stored apart from the claims. */
   readonly tokens: Readonly<Tokens>
+  /** The path that the user will land on. */
+  readonly returnTo: string
+  /** What `req.oidc.login({ data })` was given. `undefined`: another sign-in, or nothing. */
+  readonly data: Readonly<Record<string, unknown>> | undefined
   /** The callback request. For `form_post` it carries no session. */
   readonly req: Request
 }

@@ -17,6 +17,10 @@ export function checkConflicts(options: ReadOptions): void {
 function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {
   if (responseMode === 'query' && (responseType !== 'code' || returnsIdToken(responseType)))
     refuse(`responseMode query would put the tokens of responseType "${responseType}" into a URL; use form_post`)
+  if (typeof userInfo === 'object' && userInfo.token === 'token-endpoint' && !returnsCode(responseType))
+    refuse(
+      `userInfo.token "token-endpoint" needs a responseType with "code", but responseType is "${responseType}": leave userInfo.token out`,
+    )
   if (typeof userInfo === 'object' && userInfo.token === 'front-channel' && !returnsAccessToken(responseType))
     refuse(
       `userInfo.token "front-channel" needs a responseType with "token", but responseType is "${responseType}": leave userInfo.token out`,

@@ -41,7 +41,7 @@ export const optionsRule = object({
     required: true,
   }),
   responseType: describe(rules.responseType, {
-    text: 'also `code`, `code token`, `code id_token token`, `id_token`, in any word order',
+    text: 'also `code`, `code token`, `code id_token token`, `id_token`, `id_token token`, in any word order',
     default: '`code id_token`',
   }),
   responseMode: describe(oneOf('form_post', 'query'), {
@@ -102,7 +102,7 @@ export const optionsRule = object({
     default: '`true`',
   }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
-    text: 'the one algorithm ID Tokens are accepted with',
+    text: 'the one algorithm ID Tokens are accepted with; without it also every other asymmetric one that the provider lists',
     default: '`RS256`',
   }),
   metadata: describe(rules.metadata, { text: "the provider's metadata", default: 'discovered' }),
@@ -133,6 +133,10 @@ export const optionsRule = object({
   }),
   revokeTokens: describe(boolean, {
     text: 'whether `/logout` revokes the tokens at the provider',
+    default: '`true`',
+  }),
+  idTokenHint: describe(boolean, {
+    text: 'whether `/logout` sends the ID Token to the provider as `id_token_hint`',
     default: '`true`',
   }),
   log: describe(callback<(line: string) => void>('a function that takes a line'), {

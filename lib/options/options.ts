@@ -70,7 +70,7 @@ export interface OidcOptions {
     | undefined
   /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
   readonly baseUrl?: string | undefined
-  /** `code`, `code id_token`, `code token`, `code id_token token` or `id_token`, in any word order. Default `code id_token`. */
+  /** `code`, `code id_token`, `code token`, `code id_token token`, `id_token` or `id_token token`, in any word order. Default `code id_token`. */
   readonly responseType?: string | undefined
   /** How the response is returned. Default `form_post`; `query` is possible for `code` only. */
   readonly responseMode?: ResponseMode | undefined
@@ -121,7 +121,7 @@ export interface OidcOptions {
    * browser. Default `true`.
    */
   readonly clearSiteData?: boolean | undefined
-  /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
+  /** The one algorithm ID Tokens are accepted with. Default `RS256`, and every other asymmetric one that the provider lists. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /** The provider's metadata, so that nothing is discovered. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
@@ -148,6 +148,11 @@ export interface OidcOptions {
   readonly apis?: readonly string[] | undefined
   /** Whether a sign-out gives refresh and access token back to the provider, in the background, where it offers that. Default `true`. */
   readonly revokeTokens?: boolean | undefined
+  /**
+   * Whether a sign-out sends the ID Token to the provider as `id_token_hint`. Default `true`. `false` for a provider that refuses it
+   * (login.gov); most others ask the user a question without it, or answer with an error. OpenID Connect RP-Initiated Logout 1.0 section 2.
+   */
+  readonly idTokenHint?: boolean | undefined
   /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
   readonly log?: ((line: string) => void) | undefined
 }

@@ -81,6 +81,7 @@ function buildConfig(given: ReadOptions): Config {
     idle,
     apis: given.apis ?? [],
     revokesTokens: given.revokeTokens ?? true,
+    sendsIdTokenHint: given.idTokenHint ?? true,
     clockTolerance: given.clockTolerance ?? 30,
     timeouts: { provider: 10_000, redis: 800, ...given.timeouts },
     session: given.session === false ? false : buildSessionPolicy(given.session, log),

@@ -13,6 +13,8 @@ export interface AuthorizationSuccess {
   readonly id_token?: string
   readonly access_token?: string
   readonly token_type?: string
+  /** Seconds. A hint of the browser, as `scope` is. */
+  readonly expires_in?: string
   readonly session_state?: string
   /** What was granted, where the provider says so here. The browser carries it: it may narrow what else is known, and never widen it. */
   readonly scope?: string
@@ -35,6 +37,7 @@ export interface CheckedAuthorizationResponse {
   readonly code?: string
   readonly id_token?: string
   readonly access_token?: string
+  readonly expires_in?: string
   readonly session_state?: string
   readonly scope?: string
 }
@@ -80,7 +83,9 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
   if (error === undefined) {
     const scope = readScope(found.get('scope'))
     const picked = pick(found, ['iss', ...GRANTED, 'token_type', 'session_state'])
-    return { kind: 'success', state, ...picked, ...(scope !== undefined && { scope }) }
+    const life = found.get('expires_in') ?? ''
+    const expiry = /^\d{1,10}$/.test(life) ? { expires_in: life } : {}
+    return { kind: 'success', state, ...picked, ...expiry, ...(scope !== undefined && { scope }) }
   }
   const providerError = parseProviderError(Object.fromEntries(found))
   if (providerError === undefined) throw malformed('error is not a valid code')
@@ -112,12 +117,13 @@ export function checkAuthorizationResponse(
 ): CheckedAuthorizationResponse {
   checkResponseIssuer(response, expected)
   const { responseType } = expected
-  const { state, session_state, scope } = response
+  const { state, session_state, scope, expires_in } = response
   return {
     state,
     ...(returnsCode(responseType) && { code: promised(response, 'code') }),
     ...(returnsIdToken(responseType) && { id_token: promised(response, 'id_token') }),
     ...(returnsAccessToken(responseType) && { access_token: promisedBearer(response) }),
+    ...(returnsAccessToken(responseType) && expires_in !== undefined && { expires_in }),
     ...(session_state !== undefined && { session_state }),
     ...(scope !== undefined && { scope }),
   }

@@ -18,6 +18,11 @@ export interface EndSessionRequest {
 
 const RESERVED = ['id_token_hint', 'client_id', 'post_logout_redirect_uri', 'state']
 
+/** @throws {OidcError} ERR_OIDC_OPTIONS for a parameter that would replace one of the protocol, or has no form on the wire */
+export function checkEndSessionParams(params: RequestParams): void {
+  setParams(new URLSearchParams(), params, RESERVED)
+}
+
 /**
  * Where to send the browser to sign out at the provider.
  *

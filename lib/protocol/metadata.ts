@@ -3,6 +3,7 @@ import { isJsonObject, isRecord } from './json.js'
 import { chooseListed, type Warn } from './listed.js'
 import { printable, sanitize } from './printable.js'
 import { hasResponseType, returnsCode } from './response-type.js'
+import { ASYMMETRIC } from './signing-algorithms.js'
 import { isSecureUrl } from './url.js'
 import type { ProviderMetadata, ResponseMode, ResponseType, SigningAlgorithm } from './wire.js'
 
@@ -126,7 +127,10 @@ export function checkProviderSupports(metadata: ProviderMetadata, needs: Provide
     modes?.includes('query') === true ? "set responseMode to 'query' and responseType to 'code'" : undefined
   chooseListed(wish('response mode', needs.responseMode, 'responseMode', forQuery), modes, warn)
   const algorithms = metadata.id_token_signing_alg_values_supported
-  chooseListed(wish('ID Token algorithm', needs.signingAlgorithm, 'idTokenAlgorithm'), algorithms, warn)
+  const algorithm = wish('ID Token algorithm', needs.signingAlgorithm, 'idTokenAlgorithm')
+  // Without the option, whatever only a published key can verify will do.
+  const candidates = algorithm.isExplicit ? algorithm.candidates : [needs.signingAlgorithm, ...ASYMMETRIC]
+  if (!candidates.some(name => algorithms?.includes(name))) chooseListed(algorithm, algorithms, warn)
   if (returnsCode(needs.responseType) && metadata.token_endpoint === undefined) throw missing('token_endpoint')
   if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) throw missing('jwks_uri')
 }

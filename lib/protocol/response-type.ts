@@ -8,6 +8,7 @@ const RESPONSE_TYPES: readonly ResponseType[] = [
   'code token',
   'code id_token token',
   'id_token',
+  'id_token token',
 ]
 
 /**

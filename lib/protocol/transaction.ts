@@ -52,6 +52,10 @@ export interface Transaction {
   readonly extraScope?: string
   /** Parameters beyond those of the options. */
   readonly params?: AskedParams
+  /** What the site gave along for its `signIn` hook. */
+  readonly data?: Readonly<Record<string, unknown>>
+  /** Whether there is {@link data}: where it was kept elsewhere, it may be lost. */
+  readonly hasData?: boolean
   /** `false`: no challenge of a verifier was sent. */
   readonly pkce?: boolean
   /** The tokens are bound to a key of this algorithm. */
@@ -164,10 +168,11 @@ const CORE = {
   restarts: 'j',
   rounds: 'k',
   pkce: 'm',
+  hasData: 'o',
   proofAlgorithm: 'n',
 } as const satisfies Partial<Record<keyof Transaction, string>>
 
-const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's' } as const satisfies Partial<
+const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's', data: 't' } as const satisfies Partial<
   Record<keyof Transaction, string>
 >
 
@@ -208,7 +213,9 @@ function isTransaction(value: Record<string, unknown>): value is Transaction & R
     isAbsentOr(value.pkce, flag => flag === false) &&
     isAbsentOr(value.proofAlgorithm, name => PROOF_ALGORITHMS.some(known => known === name)) &&
     isAbsentOr(value.acrValues, isStringArray) &&
-    isAbsentOr(value.params, isRecord)
+    isAbsentOr(value.params, isRecord) &&
+    isAbsentOr(value.data, isRecord) &&
+    isAbsentOr(value.hasData, flag => flag === true)
   )
 }
 

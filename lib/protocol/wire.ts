@@ -84,7 +84,13 @@ export interface UserInfo {
 }
 
 /** The response types this package speaks, in the word order of OAuth 2.0 Multiple Response Types 1.0. */
-export type ResponseType = 'code' | 'code id_token' | 'code token' | 'code id_token token' | 'id_token'
+export type ResponseType =
+  | 'code'
+  | 'code id_token'
+  | 'code token'
+  | 'code id_token token'
+  | 'id_token'
+  | 'id_token token'
 
 /** How the provider returns its response. OAuth 2.0 Form Post Response Mode 1.0. */
 export type ResponseMode = 'form_post' | 'query'

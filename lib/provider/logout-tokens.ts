@@ -1,6 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { readClaimsUnverified, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkLogoutTokenClaims, isLogoutTokenType, type LogoutTokenClaims } from '../protocol/logout-token.js'
+import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
 import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 import { type Budget, createBudget } from './budget.js'
 import type { VerifySignature } from './signatures.js'
@@ -27,20 +28,6 @@ const CODES: Readonly<Record<string, OidcErrorCode>> = {
   ERR_OIDC_ID_TOKEN_KEY: 'ERR_OIDC_LOGOUT_TOKEN_KEY',
   ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_LOGOUT_TOKEN_SIGNATURE',
 }
-
-const ASYMMETRIC = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const
 
 /** Limits how often tokens that match no session may cause keys to be fetched. Any client can send such tokens. */
 const FOR_STRANGERS = { burst: 3, interval: 10 }

@@ -1,20 +1,12 @@
-import { createRareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
 import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import type { ProofKey } from '../protocol/dpop.js'
-import {
-  checkIdTokenClaims,
-  hasOddSid,
-  type IdTokenExpectations,
-  type StandingExpectations,
-} from '../protocol/id-token.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
-import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
+import type { OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
-import { checkTokenHashes } from '../protocol/token-hash.js'
 import type {
   IdTokenClaims,
   ProviderMetadata,
@@ -29,6 +21,7 @@ import { watchClock } from './clock-watch.js'
 import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
 import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
+import { createIdTokens, type IdTokenExpectedByCaller } from './id-tokens.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
 import { createLogoutTokens, type IsLiving } from './logout-tokens.js'
@@ -49,7 +42,7 @@ export interface ProviderSettings extends ClientCredentials {
   readonly metadata?: unknown
   /** Endpoints that replace published ones. */
   readonly endpoints?: EndpointOverrides | undefined
-  /** The one algorithm ID Tokens are accepted with. Default `RS256`. */
+  /** The one algorithm ID Tokens are accepted with. Default: every asymmetric one that the provider lists, or `RS256`. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /** Set if the provider signs userinfo. Otherwise a signed response is accepted with `idTokenAlgorithm`. */
   readonly userInfoAlgorithm?: SigningAlgorithm | undefined
@@ -101,11 +94,6 @@ export interface Provider extends Grants {
   close(): void
 }
 
-export type IdTokenExpectedByCaller = Omit<
-  IdTokenExpectations,
-  'issuer' | 'clientId' | 'now' | 'clockTolerance' | 'usesSid'
->
-
 export interface ProviderHealth {
   readonly reachable: boolean
   /** Epoch seconds. */
@@ -132,7 +120,9 @@ export function createProvider(settings: ProviderSettings): Provider {
   const clientRequests = { ...common, authentication, audience, random }
   const proofs = createLazyProofs({ now, random })
   const revoke = createRevocationEndpoint(clientRequests)
-  const verifySigned = (token: string) => verify(token, algorithms[1])
+  const named = settings.idTokenAlgorithm
+  const idTokens = createIdTokens({ ...common, issuer, log, verify, discovery, named })
+  const verifySigned = async (token: string) => verify(token, userInfoAlgorithm ?? (await idTokens.algorithms()))
   const requestUserInfo = createUserInfoEndpoint({ ...common, proofs, signedWith: userInfoAlgorithm, verifySigned })
   const keepWarm = createKeepWarm(warmUp)
 
@@ -149,20 +139,6 @@ export function createProvider(settings: ProviderSettings): Provider {
     return metadata
   }
 
-  const rareLog = createRareLog(log)
-
-  /** What every ID Token has to fit. A `sid` that cannot be one is no reason to refuse it where logout tokens do not name it. */
-  function expectations(claims: Readonly<Record<string, unknown>>): StandingExpectations {
-    const usesSid = discovery.peek()?.backchannel_logout_session_supported === true
-    if (!usesSid && hasOddSid(claims)) {
-      rareLog(
-        'sid',
-        'the ID Token has a sid that is not a text: it is left out, so that the provider cannot end this session by it',
-      )
-    }
-    return { issuer, clientId, clockTolerance, usesSid, now: now().getTime() / 1000 }
-  }
-
   return {
     async metadata() {
       const metadata = await metadataToSignIn()
@@ -176,10 +152,7 @@ export function createProvider(settings: ProviderSettings): Provider {
       return requestUserInfo(await discovery.get(), accessToken, proofKey)
     },
     proofs,
-    async verifyIdToken(idToken, expected) {
-      const { header, claims } = await verify(idToken, idTokenAlgorithm)
-      return { claims: checkIdTokenClaims(claims, { ...expected, ...expectations(claims) }), alg: header.alg }
-    },
+    verifyIdToken: idTokens.verify,
     verifyLogoutToken: createLogoutTokens({
       ...common,
       issuer,
@@ -187,12 +160,7 @@ export function createProvider(settings: ProviderSettings): Provider {
       metadata: async () => discovery.peek() ?? discovery.get(),
       algorithm: idTokenAlgorithm,
     }),
-    async verifyRefreshedIdToken(idToken, original, accessToken) {
-      const { header, claims } = await verify(idToken, idTokenAlgorithm)
-      const checked = checkRefreshedIdTokenClaims(claims, original, expectations(claims))
-      checkTokenHashes(checked, header.alg, { accessToken }, { codeHash: false, accessTokenHash: false })
-      return checked
-    },
+    verifyRefreshedIdToken: idTokens.verifyRefreshed,
     async revokeToken(token, hint) {
       await revoke(await discovery.get(), token, hint)
     },

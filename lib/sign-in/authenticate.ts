@@ -52,8 +52,7 @@ export async function authenticate(
   if (response.code === undefined) {
     if (front === undefined || response.id_token === undefined)
       throw new TypeError('a response without code has an ID Token')
-    const { id_token: idToken } = response
-    return { idTokenClaims: front, idToken, tokens: undefined, userInfo: undefined, grantedAt: front.iat }
+    return authenticateByFrontChannel(services, { front, idToken: response.id_token, response }, onTokens)
   }
   const early = fetchEarlyUserInfo(services, front, response)
   const redeemed = redeem(services, response.code, { transaction, front, onTokens })
@@ -64,6 +63,23 @@ export async function authenticate(
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - transaction.createdAt)
   const { scope: frontScope } = response
   return { idTokenClaims: { ...front, ...claims }, idToken, tokens, proofKey, userInfo, frontScope, grantedAt }
+}
+
+/** Without a code: the access token, where the response type promises one, is what `at_hash` of the ID Token vouches for. Core section 3.2.2. */
+async function authenticateByFrontChannel(
+  services: Services,
+  { front, idToken, response }: { front: IdTokenClaims; idToken: string; response: CheckedAuthorizationResponse },
+  onTokens: (tokens: TokenResponse) => void,
+): Promise<AuthenticationResult> {
+  const { access_token, expires_in, scope: frontScope } = response
+  const known = { idTokenClaims: front, idToken, frontScope, grantedAt: front.iat }
+  if (access_token === undefined) return { ...known, tokens: undefined, userInfo: undefined }
+  const life = expires_in === undefined ? {} : { expires_in: Number(expires_in) }
+  const tokens: TokenResponse = { access_token, token_type: 'Bearer', ...life }
+  onTokens(tokens)
+  const userInfo = await fetchUserInfo(services, access_token, undefined)
+  if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, front.sub))
+  return { ...known, tokens, userInfo }
 }
 
 /** Checks that the response comes from the provider and has everything that the response type requires. RFC 9207, OpenID Connect Core 1.0 section 3.1.2.6. */

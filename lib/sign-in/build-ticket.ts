@@ -7,7 +7,7 @@ import type { KeptTokens, Ticket, Tokens } from '../store/ticket.js'
 import { accessTokenFields } from '../tokens/access-token-fields.js'
 import type { AuthenticationResult } from './authenticate.js'
 
-/** The tokens as they are kept: those of the token endpoint; an access token of the front channel is not kept. */
+/** The tokens as they are kept: those of the token endpoint, and an access token of the front channel only where there is no code. */
 export function buildTokens(
   config: Config,
   result: AuthenticationResult,

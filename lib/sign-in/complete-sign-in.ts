@@ -2,7 +2,7 @@ import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import { type BrowserBinding, transactionLifetime } from '../http/transaction-cookie.js'
-import type { ActiveTransaction } from '../http/transaction-state.js'
+import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
 import { describeBrowser } from '../http/user-agent.js'
 import { publicPath } from '../options/config.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
@@ -32,6 +32,7 @@ export interface PendingSignIn {
 export async function completeSignIn(context: RequestContext, pending: PendingSignIn): Promise<string> {
   const { services, res } = context
   const { transaction, response, returnTo } = pending
+  if (transaction.hasData && transaction.data === undefined) throw lostData()
   const front = await verifyFrontIdToken(services, response, transaction)
   if (front !== undefined && (await isSignedInAlready(context, pending, front.sub))) return returnTo
   let received: TokenResponse | undefined
@@ -65,8 +66,9 @@ async function isSignedInAlready(
   subject: string,
 ): Promise<boolean> {
   const { store, config } = context.services
-  const { createdAt, begunAt = createdAt, params, extraScope } = transaction
-  const asksForMore = transaction.subject !== undefined || params !== undefined || extraScope !== undefined
+  const { createdAt, begunAt = createdAt, params, extraScope, hasData } = transaction
+  const asksForMore =
+    transaction.subject !== undefined || params !== undefined || extraScope !== undefined || hasData === true
   const isCircle = (transaction.rounds ?? 0) > 0
   const { sessionId, signedInAt = 0 } = binding
   if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
@@ -89,7 +91,8 @@ async function beginSession(
   const { idTokenClaims, userInfo } = result
   const tokens = buildTokens(config, result, transaction)
   const claims = buildClaims(idTokenClaims, userInfo, config.protocolClaims)
-  const forHook = { claims, idTokenClaims, userInfo, tokens: withoutProofKey(tokens), req }
+  const place = { returnTo: pending.returnTo, data: transaction.data }
+  const forHook = { claims, idTokenClaims, userInfo, tokens: withoutProofKey(tokens), ...place, req }
   const decide = async () => (await config.hooks.signIn?.(forHook)) ?? claims
   const kept = await step('claims', decide)
   const ticket = buildTicket(config, idTokenClaims, kept, tokens, {

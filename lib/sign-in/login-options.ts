@@ -29,6 +29,8 @@ export interface LoginOptions {
   readonly scope?: string
   /** The APIs that access tokens are wanted for. RFC 8707. */
   readonly resource?: string | readonly string[]
+  /** Handed to the `signIn` hook at the end of this sign-in. A plain object of JSON values, at most 1,024 bytes as JSON. Sealed on its way. */
+  readonly data?: Readonly<Record<string, unknown>>
   /** Any other parameter, with the name it has on the wire. Protocol parameters cannot be replaced. */
   readonly params?: AuthorizationParams
 }

@@ -45,6 +45,7 @@ export async function startLogin(context: RequestContext, options: LoginOptions)
   await leave(context, {
     returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context.req, config),
     ...(options.scope !== undefined && { extraScope: options.scope }),
+    ...(options.data !== undefined && { data: options.data, hasData: true }),
     ...(Object.keys(params).length > 0 && { params }),
     ...(rounds > 0 && { rounds }),
     ...(sessionId !== undefined && { sessionId }),
@@ -54,13 +55,26 @@ export async function startLogin(context: RequestContext, options: LoginOptions)
 
 /** Asks again for what a transaction has asked for, without the user doing anything. */
 export function restartLogin(context: RequestContext, transaction: Transaction): Promise<void> {
-  const { returnTo, extraScope, params, subject, sessionId, createdAt, begunAt = createdAt, restarts = 0 } = transaction
+  const {
+    returnTo,
+    extraScope,
+    params,
+    data,
+    hasData,
+    subject,
+    sessionId,
+    createdAt,
+    begunAt = createdAt,
+    restarts = 0,
+  } = transaction
   return leave(context, {
     returnTo,
     begunAt,
     restarts: restarts + 1,
     ...(extraScope !== undefined && { extraScope }),
     ...(params !== undefined && { params }),
+    ...(data !== undefined && { data }),
+    ...(hasData && { hasData }),
     ...(subject !== undefined && { subject }),
     ...(sessionId !== undefined && { sessionId }),
   })

@@ -3,7 +3,8 @@ import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
-import { buildEndSessionUrl } from '../protocol/end-session.js'
+import { buildEndSessionUrl, checkEndSessionParams } from '../protocol/end-session.js'
+import type { RequestParams } from '../protocol/request-params.js'
 import type { RecentSignOut } from '../store/recent-sign-outs.js'
 import { announceSignOut, clearSiteData, markSignOut } from './announce-sign-out.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
@@ -17,6 +18,8 @@ export interface LogoutOptions {
   readonly local?: boolean
   /** Languages for the provider's pages, in order of preference. Default: `ui_locales` of `authorizationParams`. */
   readonly uiLocales?: readonly string[]
+  /** Any other parameter of the request to the provider, with the name it has on the wire. Protocol parameters cannot be replaced. */
+  readonly params?: RequestParams
 }
 
 /**
@@ -41,6 +44,8 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   const { req, res, services } = context
   const { config, revocations, transactionCookie, store } = services
   const returnTo = returnToOf(config, options.returnTo)
+  // Before anything ends: a sign-out that cannot be asked for leaves the session.
+  checkEndSessionParams(options.params ?? {})
   const ticket = context.ticket()
   const note = options.local ? undefined : await noteSignOut(context)
   await markSignOut(context)
@@ -77,7 +82,7 @@ async function noteSignOut(context: RequestContext): Promise<RecentSignOut> {
 function providerAddress(
   { res, services: { config, logoutCookie } }: RequestContext,
   endpoint: string,
-  { returnTo, state, idTokenHint, uiLocales }: LogoutOptions & RecentSignOut & { returnTo: string },
+  { returnTo, state, idTokenHint, uiLocales, params }: LogoutOptions & RecentSignOut & { returnTo: string },
 ): string {
   const { logoutCallback } = config.routes
   const configured = config.authorizationParams.ui_locales
@@ -86,7 +91,8 @@ function providerAddress(
   return buildEndSessionUrl({
     endpoint,
     clientId: config.clientId,
-    ...(idTokenHint !== undefined && { idTokenHint }),
+    ...(idTokenHint !== undefined && config.sendsIdTokenHint && { idTokenHint }),
+    ...(params !== undefined && { params }),
     ...(logoutCallback !== false && { postLogoutRedirectUri: config.baseUrl + logoutCallback, state }),
     ...(languages !== undefined && { uiLocales: languages }),
   })

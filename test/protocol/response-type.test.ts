@@ -18,6 +18,8 @@ const spellings = [
   ['code id_token token', 'code id_token token'],
   ['token code id_token', 'code id_token token'],
   ['  id_token   token code ', 'code id_token token'],
+  ['id_token token', 'id_token token'],
+  ['token id_token', 'id_token token'],
 ] as const
 
 for (const [text, expected] of spellings) {
@@ -26,16 +28,7 @@ for (const [text, expected] of spellings) {
   })
 }
 
-for (const text of [
-  '',
-  'token',
-  'id_token token',
-  'none',
-  'code code',
-  'CODE',
-  'code id_token token extra',
-  'code,id_token',
-]) {
+for (const text of ['', 'token', 'none', 'code code', 'CODE', 'code id_token token extra', 'code,id_token']) {
   test(`"${text}" is not a response type of this package`, () => {
     assert.throws(() => parseResponseType(text), { code: 'ERR_OIDC_OPTIONS' })
   })

@@ -64,7 +64,14 @@ describe('a fake provider', () => {
   })
   after(() => provider.close())
 
-  for (const responseType of ['code', 'code id_token', 'code token', 'code id_token token', 'id_token']) {
+  for (const responseType of [
+    'code',
+    'code id_token',
+    'code token',
+    'code id_token token',
+    'id_token',
+    'id_token token',
+  ]) {
     test(`signs in by ${responseType}`, async () => {
       const site = createSite(provider, { responseType })
       const cookie = await provider.signIn(site.app, { sub: 'bob', email: 'bob@example.com', roles: ['a', 'b'] })
