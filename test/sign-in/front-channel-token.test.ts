@@ -36,14 +36,14 @@ function createSite(options: OidcOptions = {}) {
     ...options,
   })
   app.use(oidc)
-  app.get('/invited', (req, res, next) => {
+  app.get('/invited', (req, _res, next) => {
     req.oidc.login({ returnTo: '/welcome?to=all', data }).catch(next)
   })
   app.get('/token', requiresAuth(), (req, res, next) => {
     req.oidc.accessToken().then(token => res.json(token), next)
   })
   app.get('/bye', (req, _res, next) => {
-    const reserved = 'reserved' in req.query ? { state: 'mine' } : {}
+    const reserved = 'reserved' in req.query ? { id_token_hint: 'mine' } : {}
     req.oidc.logout({ params: { logout_hint: 'bob', ...reserved } }).catch(next)
   })
   return { app, oidc, seen, calls }
