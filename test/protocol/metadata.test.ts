@@ -7,6 +7,7 @@ import {
   type ProviderNeeds,
   parseProviderMetadata,
 } from '../../lib/protocol/metadata.js'
+import { idTokenAlgorithms } from '../../lib/protocol/signing-algorithms.js'
 
 const issuer = 'https://op.example/'
 
@@ -211,8 +212,8 @@ const lacking = [
   },
   {
     name: 'the algorithm',
-    metadata: { id_token_signing_alg_values_supported: ['none', 'ES256'] },
-    says: /"RS256"; it offers "none", "ES256": set idTokenAlgorithm/,
+    metadata: { id_token_signing_alg_values_supported: ['none', 'HS256'] },
+    says: /"RS256"; it offers "none", "HS256": set idTokenAlgorithm/,
   },
 ]
 
@@ -222,6 +223,18 @@ for (const { name, metadata, says } of lacking) {
     assert.throws(() => checkProviderSupports({ ...valid, ...metadata }, needs), { code, message: says })
   })
 }
+
+test('an asymmetric algorithm that the provider lists needs no option', () => {
+  for (const listed of ['ES256', 'PS256', 'EdDSA'])
+    checkProviderSupports({ ...valid, id_token_signing_alg_values_supported: ['none', 'HS256', listed] }, needs)
+  assert.deepEqual(idTokenAlgorithms({ id_token_signing_alg_values_supported: ['none', 'HS256', 'PS256', 'RS256'] }), [
+    'RS256',
+    'PS256',
+  ])
+  assert.deepEqual(idTokenAlgorithms({ id_token_signing_alg_values_supported: ['none', 'HS256'] }), ['RS256'])
+  assert.deepEqual(idTokenAlgorithms({}), ['RS256'])
+  assert.deepEqual(idTokenAlgorithms({ id_token_signing_alg_values_supported: ['RS256'] }, 'HS256'), ['HS256'])
+})
 
 const explicit = ['responseType', 'responseMode', 'idTokenAlgorithm'] as const
 for (const { name, metadata, says } of lacking) {

@@ -270,7 +270,7 @@ test('a provider that cannot do what the site needs is refused before the browse
   const unsupported: Record<string, unknown>[] = [
     { response_types_supported: ['code'] },
     { response_modes_supported: ['query'] },
-    { id_token_signing_alg_values_supported: ['ES256'] },
+    { id_token_signing_alg_values_supported: ['HS256'] },
     { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
   ]
   for (const metadata of unsupported) {
