@@ -49,13 +49,33 @@ test('an ID Token of the provider for this attempt is believed', async t => {
   assert.deepEqual(fetches(), { metadata: 1, keys: 1 })
 })
 
+test('an ID Token of another asymmetric algorithm that the provider lists is believed without an option', async t => {
+  const { provider, publish, claims } = await setUp(t)
+  publish(one, curve)
+  assert.equal((await provider.verifyIdToken(await curve.sign(claims()), expected)).alg, 'ES256')
+})
+
+test('an algorithm that is not accepted is named, with the option', async t => {
+  const { provider, publish, claims } = await setUp(t, { idTokenAlgorithm: 'PS256' })
+  publish(one, curve)
+  const error = await rejected(
+    provider.verifyIdToken(await curve.sign(claims()), expected),
+    'ERR_OIDC_ID_TOKEN_ALGORITHM',
+  )
+  assert.match(error.message, /signed with ES256, and PS256 is accepted.*set idTokenAlgorithm/)
+})
+
 type Make = (
   claims: (changes?: Record<string, unknown>) => Record<string, unknown>,
   now: number,
 ) => string | Promise<string>
 const rejections: readonly { name: string; token: Make; code: OidcErrorCode }[] = [
   { name: 'no signature', token: claims => new UnsecuredJWT(claims()).encode(), code: 'ERR_OIDC_ID_TOKEN_ALGORITHM' },
-  { name: 'another algorithm', token: claims => curve.sign(claims()), code: 'ERR_OIDC_ID_TOKEN_ALGORITHM' },
+  {
+    name: 'another algorithm that is listed, and no key',
+    token: claims => curve.sign(claims()),
+    code: 'ERR_OIDC_ID_TOKEN_KEY',
+  },
   { name: 'a key nobody published', token: claims => two.sign(claims()), code: 'ERR_OIDC_ID_TOKEN_KEY' },
   {
     name: 'the name of a key it was not signed with',
