@@ -83,7 +83,7 @@ export function sendBytes(
     const timer = setTimeout(() => socket.destroy(), 10_000)
     socket.on('data', chunk => {
       text += chunk.toString('latin1')
-      if (wholeResponses(text).length < (typeof count === 'number' ? count : 1)) return
+      if (wholeResponses(text, bytes.startsWith('HEAD ')).length < (typeof count === 'number' ? count : 1)) return
       if (typeof count === 'number') socket.destroy()
       else socket.end()
     })
@@ -98,8 +98,8 @@ export function sendBytes(
   })
 }
 
-/** Responses with a length or in chunks, one behind the other. */
-function wholeResponses(text: string): readonly string[] {
+/** Responses with a length or in chunks, one behind the other. The first one has no body where HEAD asked for it. */
+function wholeResponses(text: string, isFirstHead: boolean): readonly string[] {
   const found: string[] = []
   for (let rest = text; ; ) {
     const end = rest.indexOf('\r\n\r\n')
@@ -107,7 +107,8 @@ function wholeResponses(text: string): readonly string[] {
     const head = rest.slice(0, end)
     const length = /^content-length: (\d+)$/im.exec(head)?.[1]
     let total = end + 4
-    if (length !== undefined) total += Number(length)
+    if (isFirstHead && found.length === 0) total = end + 4
+    else if (length !== undefined) total += Number(length)
     else if (/^transfer-encoding: chunked$/im.test(head)) {
       const last = /(?:^|\r\n)0\r\n\r\n/.exec(rest.slice(end + 4))
       if (last === null) return found

@@ -4,13 +4,15 @@ import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { scale } from '../faults/scale.js'
 import { createAgent } from '../support/agent.js'
 import { type HostileProvider, startHostileProvider } from '../support/hostile-provider.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import type { SessionProcessSettings } from './session-process.js'
 
-const trials = 1_000
+/** In `npm run test:long` 1,000. */
+const trials = 100 * scale
 const atOnce = 8
 
 interface SiteProcess {
@@ -23,7 +25,7 @@ interface SessionView {
   readonly marks: readonly string[]
 }
 
-describe('three processes of one site, without stickiness', { timeout: 280_000 }, () => {
+describe('three processes of one site, without stickiness', { timeout: 280_000 * scale }, () => {
   let redis: RedisServer
   let provider: HostileProvider
   let sites: SiteProcess[]

@@ -161,7 +161,7 @@ describe('what the provider says about a sign-in', () => {
         const page = await agent.visit(`${site.url}/more`)
         assert.equal(page.status, 403)
         assert.equal(site.lastCode(), 'ERR_OIDC_SCOPE_REQUIRED')
-        assert.match(String(site.errors.at(-1)), /"write" was asked for/)
+        assert.match(String(site.errors.at(-1)), /"write" was requested/)
         assert.match(site.log.join('\n'), /invalid_scope "write is not allowed"/)
       }),
     )
