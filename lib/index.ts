@@ -42,6 +42,7 @@ export type {
   SigningAlgorithm,
   UserInfo,
 } from './protocol/wire.js'
+export type { ClientCertificate } from './provider/client-certificate.js'
 export type { LoginOptions } from './sign-in/login-options.js'
 export type { AuthenticationRequirement } from './sign-in/step-up.js'
 export type { LogoutOptions } from './sign-out/logout.js'

@@ -139,6 +139,7 @@ async function send(
   const { user, token, body, mayRepeat, keepsRefusal } = sending
   const { method } = req
   const { forwarded, timeout, target } = settings
+  const tls = await provider.certificate?.()
   const { authorization, proof, asksForNonce } = await presentToken(provider, token, {
     method,
     url: target.origin + path,
@@ -148,7 +149,7 @@ async function send(
     if (res.headersSent || res.destroyed) return 'over'
     const headers = requestHeaders(fields, forwarded, { framing, method, authorization })
     const open = (alone: boolean) =>
-      connections.open({ method, path, headers: { ...headers, ...proof() }, timeout, alone })
+      connections.open({ method, path, headers: { ...headers, ...proof() }, timeout, alone, tls })
     const judge = (incoming: IncomingMessage) => {
       if (asksForNonce(incoming) && mayRepeat) return 'challenged'
       return keepsRefusal && refusesToken(incoming) ? 'refused' : undefined

@@ -1,3 +1,4 @@
+import { isByCertificate } from '../protocol/client-authentication.js'
 import type { ClientCredentials } from '../provider/client-credentials.js'
 import { refuse } from '../validation/place.js'
 import type { ReadOptions } from './option-descriptions.js'
@@ -31,5 +32,6 @@ export function checkPkce(options: ReadOptions): void {
 
 function isConfidential({ clientSecret, clientKey, clientAuthentication }: ClientCredentials): boolean {
   if (clientAuthentication === 'none') return false
+  if (isByCertificate(clientAuthentication)) return true
   return clientKey !== undefined || clientSecret !== undefined
 }

@@ -5,6 +5,7 @@ import {
   audienceNames,
   type ClientPrivateKey,
 } from '../protocol/client-assertion.js'
+import type { ClientCertificate } from '../provider/client-certificate.js'
 import { jsonObject } from '../validation/json-rule.js'
 import { describe, isPlain, type ObjectRule, object, objectOr, type RulesFor } from '../validation/object-rule.js'
 import { guarded, refuseValue } from '../validation/place.js'
@@ -105,7 +106,14 @@ const withAssertion: ObjectRule<Assertion> = {
     }),
 }
 
-const methods = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'none'] as const
+const methods = [
+  'client_secret_basic',
+  'client_secret_post',
+  'client_secret_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+  'none',
+] as const
 
 /** One of the methods, or an object that says how assertions are made. */
 export const clientAuthentication = objectOr(
@@ -113,3 +121,12 @@ export const clientAuthentication = objectOr(
   (value): value is (typeof methods)[number] => methods.some(name => name === value),
   withAssertion,
 )
+
+/** Whether the parts belong together is found out when they are used for the first time, which is at the start unless it is a function. */
+export const clientCertificate: Rule<ClientCertificate | (() => ClientCertificate | Promise<ClientCertificate>)> =
+  secret(
+    rule(
+      'an object with cert and key, or a function that returns one',
+      (value): value is ClientCertificate | (() => ClientCertificate) => typeof value === 'function' || isPlain(value),
+    ),
+  )

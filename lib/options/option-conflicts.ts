@@ -1,3 +1,4 @@
+import { isByCertificate } from '../protocol/client-authentication.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
 import { refuse } from '../validation/place.js'
 import { checkPkce } from './client-options.js'
@@ -54,9 +55,18 @@ function checkCredentials(options: ReadOptions): void {
   const signsWithSecret = Object.values(algorithms).some(algorithm => algorithm?.startsWith('HS'))
   if (isPublic && clientSecret !== undefined && !signsWithSecret)
     refuse('clientAuthentication "none" and a clientSecret (or OIDC_CLIENT_SECRET) cannot both be given: leave one out')
+  if (isByCertificate(clientAuthentication)) {
+    checkCertificate(options)
+    return
+  }
   if (typeof clientAuthentication === 'string' && !isPublic && clientSecret === undefined)
     refuse(`clientAuthentication "${clientAuthentication}" needs clientSecret or OIDC_CLIENT_SECRET`)
   if (typeof clientAuthentication === 'object') checkAssertion(clientAuthentication, clientSecret)
+}
+
+function checkCertificate({ clientAuthentication, mtls, fetch }: ReadOptions): void {
+  if (mtls === undefined && fetch === undefined)
+    refuse(`clientAuthentication "${String(clientAuthentication)}" needs mtls, or a fetch that shows a certificate`)
 }
 
 function checkAssertion(

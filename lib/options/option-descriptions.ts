@@ -2,7 +2,7 @@ import { describe, object, type RulesFor } from '../validation/object-rule.js'
 import { authorizationParams } from '../validation/parameter-rules.js'
 import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
-import { clientAuthentication } from './credential-rules.js'
+import { clientAuthentication, clientCertificate } from './credential-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
@@ -32,7 +32,7 @@ export const optionsRule = object({
     variable: 'OIDC_CLIENT_SECRET',
   }),
   clientAuthentication: describe(clientAuthentication, {
-    text: "`client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `none`, or `{ method: 'private_key_jwt', key }`",
+    text: "`client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `tls_client_auth`, `self_signed_tls_client_auth`, `none`, or `{ method: 'private_key_jwt', key }`",
     default: 'from the metadata',
   }),
   baseUrl: describe(rules.baseUrl, {
@@ -55,6 +55,10 @@ export const optionsRule = object({
   dpop: describe(nested.dpopOrBoolean, {
     text: 'binds the tokens of each session to a key of its own (RFC 9449); needs `code` or `code id_token`',
     default: '`false`',
+  }),
+  mtls: describe(clientCertificate, {
+    text: 'the certificate that this site shows in TLS, `{ cert, key, ca?, passphrase? }`, or a function that returns it (RFC 8705)',
+    default: 'none',
   }),
   scope: describe(rules.scope, {
     text: 'words separated by spaces; `openid` is added',

@@ -3,6 +3,7 @@ import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
+import type { ClientCertificate } from '../provider/client-certificate.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
@@ -84,6 +85,11 @@ export interface OidcOptions {
    * The algorithm is `ES256` by default; `EdDSA` and `Ed25519` are two names of another one. Default `false`.
    */
   readonly dpop?: boolean | { readonly algorithm?: ProofAlgorithm | undefined } | undefined
+  /**
+   * The certificate that this site shows to the provider and to APIs, RFC 8705, or a function that returns the one of today. Tokens are then
+   * asked for at the provider's `mtls_endpoint_aliases`, and a provider that binds them binds them to it. Default: none.
+   */
+  readonly mtls?: ClientCertificate | (() => ClientCertificate | Promise<ClientCertificate>) | undefined
   /** The scopes to request, space-separated; `openid` is always added. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */

@@ -1,5 +1,6 @@
 import { defaultProtocolClaims } from '../protocol/claims.js'
 import { EXPLICIT_NEEDS } from '../protocol/metadata.js'
+import { createCertificateSource } from '../provider/client-certificate.js'
 import type { ProviderSettings } from '../provider/provider.js'
 import type { RecordStoreSettings } from '../store/store.js'
 import type { Environment } from '../validation/place.js'
@@ -18,6 +19,10 @@ export interface Configuration {
   readonly provider: ProviderSettings
   readonly store: RecordStoreSettings
 }
+
+/** The library cannot make a function of the site show anything. */
+const OWN_FETCH =
+  'mtls and fetch are both set: fetch has to show the certificate of mtls itself, to the provider and to APIs; only oidc.proxy shows it here'
 
 const DAY = 24 * 60 * 60
 const DEFAULT_IDLE = DAY
@@ -47,6 +52,7 @@ export function parseOptions(options: OidcOptions, environment: Environment): Co
   checkRedisIsThere(given.redis, isProduction(environment))
   const config = buildConfig(given)
   checkTlsIsVerified(environment, config.log)
+  if (given.mtls !== undefined && given.fetch !== undefined) config.log(OWN_FETCH)
   if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
   return Object.freeze({
     config: Object.freeze(config),
@@ -125,6 +131,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     proofAlgorithm: config.proofAlgorithm,
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
+    certificate: given.mtls && createCertificateSource(given.mtls),
     timeout: config.timeouts.provider,
     now: config.now,
     log: config.log,

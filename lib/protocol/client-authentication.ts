@@ -23,7 +23,7 @@ export type ClientAuthentication =
       readonly algorithm: SigningAlgorithm
       readonly header?: AssertionHeader
     }
-  | { readonly method: 'none' }
+  | { readonly method: 'tls_client_auth' | 'self_signed_tls_client_auth' | 'none' }
 
 export interface ClientCredentialsAtHand {
   readonly hasSecret: boolean
@@ -71,6 +71,11 @@ export function selectClientAuthenticationMethod(
   )
 }
 
+/** RFC 8705 section 2. */
+export function isByCertificate(method: unknown): method is 'tls_client_auth' | 'self_signed_tls_client_auth' {
+  return method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
+}
+
 /** Some providers do not undo the encoding of Basic credentials. What it changes is safer in the body. */
 function preferredMethods(atHand: ClientCredentialsAtHand): readonly ClientAuthenticationMethod[] {
   if (!atHand.hasKey && !atHand.hasSecret) return ['none']
@@ -80,7 +85,8 @@ function preferredMethods(atHand: ClientCredentialsAtHand): readonly ClientAuthe
 }
 
 function isPossible(method: ClientAuthenticationMethod, { hasSecret, hasKey }: ClientCredentialsAtHand): boolean {
-  if (method === 'none') return true
+  // The certificate is shown by the transport: this one, or that of the site.
+  if (method === 'none' || isByCertificate(method)) return true
   return method === 'private_key_jwt' ? hasKey : hasSecret
 }
 
@@ -103,6 +109,9 @@ export async function buildClientAuthentication(
       return withAssertion(clientId, await signAssertion({ ...auth, key: Buffer.from(auth.clientSecret) }, context))
     case 'private_key_jwt':
       return withAssertion(clientId, await signAssertion(auth, context))
+    // RFC 8705 section 2: the certificate says who it is, and the id which client that is.
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth':
     case 'none':
       return { headers: {}, body: { client_id: clientId } }
   }

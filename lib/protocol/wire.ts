@@ -101,6 +101,8 @@ export type ClientAuthenticationMethod =
   | 'client_secret_post'
   | 'client_secret_jwt'
   | 'private_key_jwt'
+  | 'tls_client_auth'
+  | 'self_signed_tls_client_auth'
   | 'none'
 
 /** Algorithms an ID Token may be signed with here. `none` is not among them, on purpose. */

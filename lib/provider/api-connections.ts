@@ -1,6 +1,7 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
+import type { TlsOptions } from './client-certificate.js'
 
 /** Milliseconds an idle connection is kept. Many servers close it after five seconds, and what is sent just then is lost. */
 const MOST_IDLE = 4000
@@ -12,6 +13,8 @@ export interface ApiRequestHead {
   readonly path: string
   /** Complete but for `Host` and `Connection`; the framing is among them. */
   readonly headers: Readonly<Record<string, string>>
+  /** The certificate that this site shows. */
+  readonly tls?: TlsOptions | undefined
   /** Milliseconds without a byte in either direction. */
   readonly timeout: number
   /** Whether the request gets a connection of its own, which is closed afterwards. */
@@ -36,9 +39,9 @@ export function createApiConnections(target: URL): ApiConnections {
   const agent = watchIdle(isSecure ? new HttpsAgent(settings) : new HttpAgent(settings))
   const request = isSecure ? httpsRequest : httpRequest
   return {
-    open({ alone, ...head }) {
+    open({ alone, tls, ...head }) {
       // Strict, whatever the process was started with: a response that can be read in two ways is an error.
-      return request(target, { ...head, agent: alone ? false : agent, insecureHTTPParser: false })
+      return request(target, { ...head, ...tls, agent: alone ? false : agent, insecureHTTPParser: false })
     },
   }
 }

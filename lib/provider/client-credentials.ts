@@ -45,6 +45,8 @@ export function selectClientAuthentication(
   const method = selectClientAuthenticationMethod(clientAuthentication, atHand, supported, warn)
   switch (method) {
     case 'none':
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth':
       return { method }
     case 'private_key_jwt': {
       const key = required(clientKey, method)

@@ -29,6 +29,8 @@ export interface DiscoverySettings {
   /** The metadata itself. Nothing is fetched then. */
   readonly metadata?: unknown
   readonly overrides?: EndpointOverrides | undefined
+  /** Whether `mtls_endpoint_aliases` take the place of the endpoints: this site shows a certificate. RFC 8705 section 5. */
+  readonly usesAliases?: boolean
   /** Refuses, by throwing, metadata the site cannot work with. */
   readonly check?: (metadata: ProviderMetadata) => void
   readonly http: Http
@@ -56,13 +58,27 @@ const HOUR = 3600
  * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
  */
 export function createDiscovery(settings: DiscoverySettings): Discovery {
-  const { issuer, metadata, overrides, check, http, now, refreshAfter = HOUR, maxAge = 24 * HOUR } = settings
+  const {
+    issuer,
+    metadata,
+    overrides,
+    usesAliases = false,
+    check,
+    http,
+    now,
+    refreshAfter = HOUR,
+    maxAge = 24 * HOUR,
+  } = settings
   const url = settings.metadataUrl ?? buildMetadataUrl(issuer)
   checkUrl('issuer', issuer)
   checkUrl('metadataUrl', url)
 
   function accept(json: unknown): ProviderMetadata {
-    const accepted = parseProviderMetadata(override(json, overrides), issuer, namesIn(overrides))
+    const accepted = parseProviderMetadata(
+      override(usesAliases ? withAliases(json) : json, overrides),
+      issuer,
+      namesIn(overrides),
+    )
     check?.(accepted)
     return accepted
   }
@@ -81,6 +97,34 @@ async function fetchMetadata(http: Http, url: string): Promise<unknown> {
   const response = await http.getJson(url)
   checkStatus(response, 'its metadata')
   return response.json()
+}
+
+/** Endpoints that a client with a certificate finds elsewhere. */
+const ALIASED = [
+  'token_endpoint',
+  'userinfo_endpoint',
+  'revocation_endpoint',
+  'pushed_authorization_request_endpoint',
+] as const
+
+/**
+ * The endpoints for clients that show a certificate. One that is no URL is an error: the other endpoint asks for no certificate, and what it
+ * issues is bound to none.
+ */
+function withAliases(json: unknown): unknown {
+  if (!isRecord(json) || json.mtls_endpoint_aliases === undefined) return json
+  const aliases = json.mtls_endpoint_aliases
+  if (!isRecord(aliases)) throw wrongAlias('mtls_endpoint_aliases')
+  const named = ALIASED.filter(name => aliases[name] !== undefined)
+  for (const name of named) {
+    const url = aliases[name]
+    if (typeof url !== 'string' || !URL.canParse(url)) throw wrongAlias(`mtls_endpoint_aliases.${name}`)
+  }
+  return { ...json, ...Object.fromEntries(named.map(name => [name, aliases[name]])) }
+}
+
+function wrongAlias(member: string): OidcError {
+  return new OidcError('ERR_OIDC_METADATA', `the provider metadata has no usable ${member}`, { cause: { member } })
 }
 
 function override(json: unknown, overrides: EndpointOverrides | undefined): unknown {

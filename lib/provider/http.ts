@@ -4,6 +4,7 @@ import { OidcError } from '../errors.js'
 import { printable } from '../protocol/printable.js'
 import { isSecureUrl } from '../protocol/url.js'
 import { monotonic } from '../time.js'
+import type { CertificateSource } from './client-certificate.js'
 import { createFetchTransport } from './fetch-transport.js'
 import { createNodeTransport } from './node-transport.js'
 import { createHttpResponse, type HttpResponse } from './response.js'
@@ -13,6 +14,8 @@ import type { ProviderRequest, ProviderResponse } from './transport.js'
 export interface HttpSettings {
   /** What a site gives to be used for everything. Left out: Node's own client, and the platform's `fetch` for {@link Http.stream}. */
   readonly fetch?: typeof globalThis.fetch | undefined
+  /** The certificate that this site shows. `fetch`, where it is given, has to show it itself. */
+  readonly certificate?: CertificateSource | undefined
   /** Milliseconds for a whole exchange, from the first byte sent to the last byte read. Default 10 000. */
   readonly timeout?: number | undefined
   /** Bytes of a decompressed body that are read at most. Default 1 MiB. */
@@ -49,8 +52,14 @@ const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
  * body that is too large or no UTF-8.
  */
 export function createHttp(settings: HttpSettings): Http {
-  const { fetch, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES, userAgent } = settings
-  const setOut = fetch === undefined ? createNodeTransport() : createFetchTransport(fetch)
+  const {
+    fetch,
+    certificate,
+    timeout = DEFAULT_TIMEOUT,
+    maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
+    userAgent,
+  } = settings
+  const setOut = fetch === undefined ? createNodeTransport(certificate) : createFetchTransport(fetch)
 
   async function exchange(address: string, { dpop, ...request }: Exchange, patience = timeout): Promise<HttpResponse> {
     const url = parseTarget(address)
@@ -79,6 +88,16 @@ export function createHttp(settings: HttpSettings): Http {
     }
   }
 
+  /** Few sites show a certificate, so that the others do not load what it takes. */
+  const loadCertificateFetch = (source: CertificateSource) =>
+    import('./certificate-fetch.js').then(({ createCertificateFetch }) => createCertificateFetch(source))
+  let certificateFetch: Promise<typeof globalThis.fetch> | undefined
+  async function streamFetch(): Promise<typeof globalThis.fetch> {
+    if (fetch !== undefined || certificate === undefined) return fetch ?? globalThis.fetch
+    certificateFetch ??= loadCertificateFetch(certificate)
+    return certificateFetch
+  }
+
   function buildHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
     // The responses are small: without compression nothing has to be decompressed.
     const common = { 'accept-encoding': 'identity', ...(userAgent === undefined ? {} : { 'user-agent': userAgent }) }
@@ -101,7 +120,7 @@ export function createHttp(settings: HttpSettings): Http {
       } as const
       return observeCall('POST', url, body, () => exchange(url, init, patience))
     },
-    stream: (url, init) => (fetch ?? globalThis.fetch)(url, { ...init, redirect: 'manual' }),
+    stream: async (url, init) => (await streamFetch())(url, { ...init, redirect: 'manual' }),
   }
 }
 

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { monotonic } from '../time.js'
 import { decodeText, tooLarge, unpack } from './body.js'
+import type { CertificateSource, TlsOptions } from './client-certificate.js'
 import { isRedirectStatus, type ProviderResponse, type ResponseHeaders, type Transport } from './transport.js'
 
 /** Milliseconds an idle connection is kept. Many servers close it after five seconds, and what is sent just then is lost. */
@@ -12,7 +13,7 @@ const LONGEST_REST = 2000
 const MARGIN = 1000
 
 /** Node's own client over kept connections. A sign-in asks the provider twice, and `fetch` takes twice the CPU for it. */
-export function createNodeTransport(): Transport {
+export function createNodeTransport(certificate?: CertificateSource): Transport {
   // First in, first out: those that have rested longest are in front, where the agent passes over what is destroyed.
   const kept = { keepAlive: true, timeout: LONGEST_REST, scheduling: 'fifo' } as const
   const http = new HttpAgent(kept)
@@ -20,24 +21,32 @@ export function createNodeTransport(): Transport {
 
   return ({ method, url, headers, body = '', limit, isRepeat }) => {
     let request: ClientRequest | undefined
-    const arrival = new Promise<ProviderResponse>((resolve, reject) => {
-      const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
-      const common = { method, headers: { ...headers, ...length } }
-      const isSecure = url.protocol === 'https:'
-      dropRested(isSecure ? https : http)
-      request = isSecure
-        ? httpsRequest(url, { ...common, agent: !isRepeat && https })
-        : httpRequest(url, { ...common, agent: !isRepeat && http })
-      request.on('error', reject)
-      request.on('response', response => void receive(response, limit).then(resolve, reject))
-      // No upgrade was requested, so what follows is not an HTTP response.
-      request.on('upgrade', (_response, socket) => {
-        socket.destroy()
-        reject(new Error('upgrade'))
+    let isCancelled = false
+    const send = (tls: Partial<TlsOptions>) =>
+      new Promise<ProviderResponse>((resolve, reject) => {
+        if (isCancelled) return reject(new Error('cancelled'))
+        const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
+        const common = { method, headers: { ...headers, ...length } }
+        const isSecure = url.protocol === 'https:'
+        dropRested(isSecure ? https : http)
+        request = isSecure
+          ? httpsRequest(url, { ...common, ...tls, agent: !isRepeat && https })
+          : httpRequest(url, { ...common, agent: !isRepeat && http })
+        request.on('error', reject)
+        request.on('response', response => void receive(response, limit).then(resolve, reject))
+        // No upgrade was requested, so what follows is not an HTTP response.
+        request.on('upgrade', (_response, socket) => {
+          socket.destroy()
+          reject(new Error('upgrade'))
+        })
+        request.end(body)
       })
-      request.end(body)
-    })
-    return { response: arrival, cancel: () => void request?.destroy() }
+    const isShown = certificate !== undefined && url.protocol === 'https:'
+    const cancel = () => {
+      isCancelled = true
+      request?.destroy()
+    }
+    return { response: isShown ? certificate().then(send) : send({}), cancel }
   }
 }
 

@@ -16,6 +16,7 @@ import type {
   UserInfo,
 } from '../protocol/wire.js'
 import type { CachedStatus } from './cached.js'
+import type { CertificateSource } from './client-certificate.js'
 import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
 import { watchClock } from './clock-watch.js'
 import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
@@ -55,6 +56,8 @@ export interface ProviderSettings extends ClientCredentials {
   /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
   readonly fetch?: typeof globalThis.fetch | undefined
+  /** The certificate that this site shows to the provider and to APIs. The endpoints for it are used then. RFC 8705. */
+  readonly certificate?: CertificateSource | undefined
   /** Milliseconds for one exchange with the provider. Default 10 000. */
   readonly timeout?: number | undefined
   readonly now: () => Date
@@ -72,6 +75,8 @@ export interface Provider extends Grants {
   peekMetadata(): ProviderMetadata | undefined
   /** Whose userinfo it is, is for the caller to compare. A 401 has the cause `{ status: 401 }`. */
   fetchUserInfo(accessToken: string, proofKey?: ProofKey): Promise<UserInfo>
+  /** The certificate for requests to APIs, where the site has one. */
+  readonly certificate?: CertificateSource | undefined
   /** For requests to APIs with a token that is bound to a key. */
   proofs(): Promise<Proofs>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
@@ -105,15 +110,21 @@ export interface ProviderHealth {
 /** @throws {OidcError} ERR_OIDC_OPTIONS, and for static metadata what is wrong with it */
 export function createProvider(settings: ProviderSettings): Provider {
   const { issuer, clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
-  const { fetch, timeout, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
+  const { fetch, timeout, certificate, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
-  const reachability = watchReachability(createHttp({ fetch, timeout }), now)
+  const reachability = watchReachability(createHttp({ fetch, timeout, certificate }), now)
   const http = watchClock(logRefusals(reachability.http, { now, log }), { now, clockTolerance, log })
   const common = { http, now, clientId, clockTolerance }
   const authentication = (metadata: ProviderMetadata, warn?: Warn) =>
     selectClientAuthentication(settings, metadata, warn)
   const check = createMetadataCheck(settings, idTokenAlgorithm, authentication)
-  const discovery = createDiscovery({ ...settings, ...common, overrides: settings.endpoints, check })
+  const discovery = createDiscovery({
+    ...settings,
+    ...common,
+    overrides: settings.endpoints,
+    usesAliases: certificate !== undefined,
+    check,
+  })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
   const verify = createSignatures({ keySet, clientSecret, algorithms })
   const { clientAssertionAudience: audience, random } = settings
@@ -153,6 +164,7 @@ export function createProvider(settings: ProviderSettings): Provider {
     },
     proofs,
     verifyIdToken: idTokens.verify,
+    certificate,
     verifyLogoutToken: createLogoutTokens({
       ...common,
       issuer,

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { OidcOptions } from '../../lib/index.js'
 import { parseOptions } from '../../lib/options/parse-options.js'
+import { createSelfSigned } from '../attacks/self-signed.js'
 
 const good: OidcOptions = {
   issuer: 'https://op.example',
@@ -60,6 +61,13 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
     says: /dpop.algorithm/,
   },
   { name: 'a word where DPoP is switched', options: { dpop: 'ES256' }, says: /dpop must be true, false or an object/ },
+  {
+    name: 'a certificate for the client and none to show',
+    options: { clientSecret: undefined, clientAuthentication: 'tls_client_auth' },
+    says: /tls_client_auth.*mtls/,
+  },
+  { name: 'a certificate without its key', options: { mtls: { cert: 'x' } }, says: /mtls.*PEM/ },
+  { name: 'a word where a certificate belongs', options: { mtls: 'client.pem' }, says: /mtls must be.*cert and key/ },
   { name: 'a word where PKCE is switched', options: { pkce: 'false' }, says: /pkce must be true or false/ },
   { name: 'the PKCE method plain', options: { pkce: 'plain' }, says: /pkce must be true or false/ },
   ...[
@@ -192,6 +200,26 @@ describe('options', () => {
     assert.equal(parseOptions({ ...good, dpop: true, routes: { token: false } }, {}).provider.proofAlgorithm, 'ES256')
     const authorizationParams = { dpop_jkt: 'x' }
     assert.throws(() => parseOptions({ ...good, authorizationParams }, {}), { code: 'ERR_OIDC_OPTIONS' })
+  })
+
+  test('take a certificate, and say what a fetch of the site has to do with it', () => {
+    const lines: string[] = []
+    const mtls = createSelfSigned()
+    const given = {
+      ...good,
+      clientSecret: undefined,
+      clientAuthentication: 'tls_client_auth',
+      log: (line: string) => lines.push(line),
+    } as const
+    assert.ok(parseOptions({ ...given, mtls }, {}).provider.certificate)
+    assert.ok(parseOptions({ ...given, mtls: () => mtls, pkce: false }, {}).provider.certificate)
+    assert.deepEqual(
+      lines.filter(line => line.includes('mtls')),
+      [],
+    )
+    parseOptions({ ...given, mtls, fetch }, {})
+    assert.match(lines.find(line => line.includes('mtls')) ?? '', /fetch has to show the certificate/)
+    assert.equal(parseOptions({ ...given, fetch }, {}).provider.certificate, undefined)
   })
 
   test('take pkce: false for a client that proves itself, and every other client has PKCE', () => {

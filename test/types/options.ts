@@ -22,6 +22,7 @@ openIdConnect({
   session: false,
   pkce: false,
   dpop: { algorithm: 'Ed25519' },
+  mtls: async () => ({ cert: 'pem', key: 'pem', passphrase: undefined }),
   userInfo: { token: 'token-endpoint', algorithm: 'PS256' },
   clientAuthentication: { method: 'private_key_jwt', key: createPrivateKey('pem'), algorithm: 'ES256' },
   authorizationParams: { prompt: 'login', max_age: 0, resource: ['https://a.example'], claims: { id_token: {} } },

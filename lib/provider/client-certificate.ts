@@ -1,0 +1,80 @@
+import { createSecureContext } from 'node:tls'
+import { OidcError } from '../errors.js'
+
+/** The certificate this site shows in TLS, and its key. RFC 8705. */
+export interface ClientCertificate {
+  /** The certificate and those between it and the CA, as PEM. */
+  readonly cert: string | Buffer
+  /** The private key, as PEM. */
+  readonly key: string | Buffer
+  /** Certificates of the CAs that may vouch for the servers, as PEM. Default: those Node trusts. */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+  /** Opens the key. */
+  readonly passphrase?: string | undefined
+}
+
+/** The certificate of today: asked for with every request, so that a renewed one is used without a restart. */
+export type CertificateSource = () => Promise<TlsOptions>
+
+/** As `node:https` takes it. Connections are kept apart by it. */
+export interface TlsOptions {
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+  readonly ca?: (string | Buffer)[]
+  readonly passphrase?: string
+}
+
+/**
+ * A certificate that has been looked at once is taken as it is after that.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS at once for a certificate that cannot be used; for a function, when it has returned one
+ */
+export function createCertificateSource(
+  given: ClientCertificate | (() => ClientCertificate | Promise<ClientCertificate>),
+): CertificateSource {
+  let known: { readonly certificate: ClientCertificate; readonly options: TlsOptions } | undefined
+  const read = (certificate: ClientCertificate): TlsOptions => {
+    const { cert, key } = Object(certificate) as Partial<ClientCertificate>
+    if (known === undefined || known.certificate.cert !== cert || known.certificate.key !== key)
+      known = { certificate: { ...certificate }, options: checkCertificate(certificate) }
+    return known.options
+  }
+  if (typeof given !== 'function') {
+    const options = read(given)
+    return async () => options
+  }
+  return async () => {
+    let certificate: ClientCertificate
+    try {
+      certificate = await given()
+    } catch (cause) {
+      throw new OidcError('ERR_OIDC_OPTIONS', 'the function mtls throws an error', { cause })
+    }
+    return read(certificate)
+  }
+}
+
+function checkCertificate(certificate: ClientCertificate): TlsOptions {
+  try {
+    const { cert, key, ca, passphrase } = certificate
+    const options = {
+      cert,
+      key,
+      ...(ca !== undefined && { ca: [ca].flat() as (string | Buffer)[] }),
+      ...(passphrase !== undefined && { passphrase }),
+    }
+    if (!isPem(cert) || !isPem(key)) throw new TypeError('no PEM')
+    createSecureContext(options)
+    return options
+  } catch (error) {
+    // The message of OpenSSL names the library and the reason, and nothing of the key.
+    const { code } = Object(error) as { code?: unknown }
+    const cause = { reason: typeof code === 'string' ? code : 'unknown' }
+    const message = 'mtls needs cert and key as PEM that belong together, and the passphrase where the key has one'
+    throw new OidcError('ERR_OIDC_OPTIONS', message, { cause })
+  }
+}
+
+function isPem(value: unknown): boolean {
+  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.includes('-----BEGIN ')
+}
