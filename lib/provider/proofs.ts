@@ -64,8 +64,8 @@ export function createProofs({ now, random = randomUUID }: ProofsSettings): Proo
     return signProof(key, privateKeyOf(key), context)
   }
 
-  function note(url: string | URL, headers: ResponseHeaders): void {
-    const nonce = parseNonce(headers.get('dpop-nonce'))
+  function note(url: string | URL, headers: ResponseHeaders, known?: string): void {
+    const nonce = parseNonce(headers.get('dpop-nonce')) ?? known
     if (nonce !== undefined) keepNewest(nonces, originOf(url), nonce, MOST_ORIGINS)
   }
 
@@ -75,12 +75,14 @@ export function createProofs({ now, random = randomUUID }: ProofsSettings): Proo
     challengeOf,
     async send(request, attempt) {
       const response = await attempt(() => sign(request))
-      note(request.url, response.headers)
-      const nonce = challengeOf(response)
-      if (nonce === undefined || request.mayRepeat === false) return response
-      // The nonce of this very response: what others have been given in the meantime is theirs.
+      const nonce = request.mayRepeat === false ? undefined : challengeOf(response)
+      if (nonce === undefined) {
+        note(request.url, response.headers)
+        return response
+      }
+      // The nonce of this very response, which no other request is given before: a server may take each nonce once.
       const second = await attempt(() => sign(request, nonce))
-      note(request.url, second.headers)
+      note(request.url, second.headers, nonce)
       return second
     },
   }
