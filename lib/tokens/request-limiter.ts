@@ -14,6 +14,9 @@ const LONGEST_OPEN = 5
 /** Seconds between two probes, at least. */
 const SHORTEST_OPEN = 0.2
 
+/** Milliseconds for which others wait for the one request that finds out how the provider is. Most answers are there earlier. */
+const LONGEST_WAIT_FOR_PROBE = 2_000
+
 /** Milliseconds after the last failure, or the rest after it, in which another failure makes the next rest longer. */
 const MEMORY = 60_000
 
@@ -25,7 +28,8 @@ export interface RequestLimiter {
   /**
    * Waits for its turn.
    * @returns a function that ends the turn
-   * @throws {OidcError} the last failure, while the provider has its rest; ERR_OIDC_PROVIDER_UNAVAILABLE after `patience` ms
+   * @throws {OidcError} the last failure, while the provider has its rest or does not answer the request that finds out how it is;
+   *   ERR_OIDC_PROVIDER_UNAVAILABLE after `patience` ms
    */
   enter(patience: number): Promise<() => void>
   /** Called when a request is sent. @returns what {@link report} needs to know about it */
@@ -44,6 +48,7 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
   let failures = 0
   let reported = 0
   let failedAt = 0
+  let lastFailure: OidcError | undefined
   let circuit: { readonly until: number; readonly error: OidcError } | undefined
 
   const isOpen = () => circuit !== undefined && elapsed() < circuit.until
@@ -69,10 +74,20 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
 
   function waitForTurn(patience: number): Promise<() => void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      let left = patience
+      let timer: NodeJS.Timeout
+      // Also where the provider came to be probed only after this one began to wait.
+      const look = () => {
+        if (left > 0 && failures === 0) return watchFor()
         queue.delete(start)
-        reject(new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'too many refreshes are waiting for the provider'))
-      }, patience)
+        const full = 'too many refreshes are waiting for the provider'
+        reject(failures > 0 && lastFailure ? lastFailure : new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', full))
+      }
+      const watchFor = () => {
+        const step = Math.min(left, LONGEST_WAIT_FOR_PROBE)
+        left -= step
+        timer = setTimeout(look, step)
+      }
       const start = () => {
         clearTimeout(timer)
         try {
@@ -82,6 +97,7 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
         }
       }
       queue.add(start)
+      watchFor()
     })
   }
 
@@ -99,6 +115,7 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
       if (elapsed() - Math.max(failedAt, circuit?.until ?? 0) > MEMORY)
         failures = Math.min(failures, FAILURES_UNTIL_OPEN - 1)
       failures += 1
+      lastFailure = error
       failedAt = elapsed()
       if (failures < FAILURES_UNTIL_OPEN) return
       circuit = { error, until: elapsed() + openFor(failures - FAILURES_UNTIL_OPEN, error) * 1000 }

@@ -207,6 +207,47 @@ test('the gate opens again with the first success', async () => {
   await Promise.all(Array.from({ length: 50 }, () => limiter.enter(10)))
 })
 
+test('while a probe gets no answer, the others get the last failure after two seconds, and not when it ends', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { gate: limiter } = createGate()
+  const full = await Promise.all(Array.from({ length: 50 }, () => limiter.enter(15_600)))
+  const settled: unknown[] = []
+  const wait = () =>
+    limiter.enter(15_600).then(
+      () => settled.push('its turn'),
+      error => settled.push(error),
+    )
+  const down = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
+  const early = wait()
+  limiter.report(down)
+  for (const leave of full.slice(1)) leave()
+  // The last of the fifty is the request that finds out how the provider is, and gets no answer.
+  const late = wait()
+  t.mock.timers.tick(1_999)
+  await new Promise(setImmediate)
+  assert.deepEqual(settled, [])
+  t.mock.timers.tick(1)
+  await Promise.all([early, late])
+  assert.deepEqual(settled, [down, down])
+  limiter.report(undefined)
+  full[0]?.()
+  await limiter.enter(15_600)
+})
+
+test('requests that wait behind fifty slow ones of a healthy provider keep their patience', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { gate: limiter } = createGate()
+  const full = await Promise.all(Array.from({ length: 50 }, () => limiter.enter(15_600)))
+  const next = limiter.enter(15_600)
+  for (let second = 0; second < 15; second += 1) t.mock.timers.tick(1_000)
+  full[0]?.()
+  const leave = await next
+  const last = assert.rejects(limiter.enter(15_600), { message: 'too many refreshes are waiting for the provider' })
+  for (let second = 0; second < 16; second += 1) t.mock.timers.tick(1_000)
+  await last
+  leave()
+})
+
 test('failures that are about one session give the provider no rest', async () => {
   const { gate: limiter } = createGate()
   for (let at = 0; at < 10; at += 1) {
