@@ -74,22 +74,17 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
 
   function waitForTurn(patience: number): Promise<() => void> {
     return new Promise((resolve, reject) => {
-      let left = patience
-      let timer: NodeJS.Timeout
-      // Also where the provider came to be probed only after this one began to wait.
-      const look = () => {
-        if (left > 0 && failures === 0) return watchFor()
-        queue.delete(start)
-        const full = 'too many refreshes are waiting for the provider'
-        reject(failures > 0 && lastFailure ? lastFailure : new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', full))
-      }
-      const watchFor = () => {
-        const step = Math.min(left, LONGEST_WAIT_FOR_PROBE)
-        left -= step
-        timer = setTimeout(look, step)
-      }
+      const stop = startPatience(
+        patience,
+        () => failures > 0,
+        () => {
+          queue.delete(start)
+          const full = 'too many refreshes are waiting for the provider'
+          reject(failures > 0 && lastFailure ? lastFailure : new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', full))
+        },
+      )
       const start = () => {
-        clearTimeout(timer)
+        stop()
         try {
           resolve(pass())
         } catch (error) {
@@ -97,7 +92,6 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
         }
       }
       queue.add(start)
-      watchFor()
     })
   }
 
@@ -121,6 +115,19 @@ export function createRequestLimiter(now: () => Date): RequestLimiter {
       circuit = { error, until: elapsed() + openFor(failures - FAILURES_UNTIL_OPEN, error) * 1000 }
     },
   }
+}
+
+/** Gives up after `patience` ms, or earlier where the provider is being probed: also if that began after this wait. @returns a function that ends the wait */
+function startPatience(patience: number, isProbed: () => boolean, giveUp: () => void): () => void {
+  let left = patience
+  let timer: NodeJS.Timeout
+  const wait = () => {
+    const step = Math.min(left, LONGEST_WAIT_FOR_PROBE)
+    left -= step
+    timer = setTimeout(() => (left > 0 && !isProbed() ? wait() : giveUp()), step)
+  }
+  wait()
+  return () => clearTimeout(timer)
 }
 
 /** Seconds. All of it is chance, so that many processes do not ask at the same moment; `Retry-After` is heeded up to its bound, and a little longer. */
