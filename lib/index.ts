@@ -19,7 +19,14 @@ export type {
 } from './diagnostics/events.js'
 export { OidcError, type OidcErrorCode, type OidcErrorOptions, oidcErrorCodes, type ProviderError } from './errors.js'
 export type { ClaimValue } from './middleware/guard-rules.js'
-export { type Guards, requiresAuth, requiresClaim, requiresScope, type ScopeRequirement } from './middleware/guards.js'
+export {
+  type Guards,
+  requiresAuth,
+  requiresClaim,
+  requiresSameSession,
+  requiresScope,
+  type ScopeRequirement,
+} from './middleware/guards.js'
 export type { OidcRequest, OidcUser } from './middleware/request.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
 export type { Routes } from './options/config.js'

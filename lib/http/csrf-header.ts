@@ -13,6 +13,9 @@ export const scriptHeader = 'x-csrf'
  */
 export const sessionHeader = 'x-session-handle'
 
+/** The form field in which a page may say the same. */
+export const sessionField = 'sessionHandle'
+
 /** What a script has to show. */
 export interface OwnScriptRules {
   /** Also refuses browsers that do not send the origin of a request. For responses that hold a token. */
@@ -48,6 +51,25 @@ export function checkSessionHandle({ headers }: IncomingMessage, handle: string 
   const expected = headers[sessionHeader]
   if (expected === undefined || expected === handle) return
   throw new OidcError('ERR_OIDC_SESSION_CHANGED', `the session is not the one that ${sessionHeader} names`)
+}
+
+/**
+ * Whether the session of a request is the one its page was made for. The request has to say which one that was, in the header or in a
+ * field of the form; where it says both, both count.
+ *
+ * @param handle - of the session of the request
+ * @throws {OidcError} ERR_OIDC_SESSION_CHANGED
+ */
+export function requireSessionHandle(req: IncomingMessage & { body?: unknown }, handle: string): void {
+  const body = typeof req.body === 'object' && req.body !== null ? req.body : {}
+  const field = Object.hasOwn(body, sessionField) ? (body as Record<string, unknown>)[sessionField] : undefined
+  const named = [req.headers[sessionHeader], field].filter(value => value !== undefined)
+  if (named.length > 0 && named.every(value => value === handle)) return
+  const message =
+    named.length === 0
+      ? `the request names no session: send req.oidc.handle in the form field "${sessionField}", with a body parser before this guard, or in ${sessionHeader}`
+      : 'the session is not the one that the page was made for'
+  throw new OidcError('ERR_OIDC_SESSION_CHANGED', message)
 }
 
 function foreign(why: string): OidcError {

@@ -1,5 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../errors.js'
+import { requireSessionHandle } from '../http/csrf-header.js'
 import { respondWithError } from '../http/error-response.js'
 import { isNavigation } from '../http/fetch-metadata.js'
 import type { RequestContext } from '../http/request-context.js'
@@ -18,7 +19,7 @@ import type { Ticket } from '../store/ticket.js'
 import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-rules.js'
 
 /** Decides about a signed-in request: nothing, or what is lacking. */
-type Check = (ticket: Ticket, config: Config) => Challenge | undefined
+type Check = (ticket: Ticket, context: RequestContext) => Challenge | undefined
 
 /** What happens to a user who lacks a scope. */
 export interface ScopeRequirement {
@@ -56,6 +57,14 @@ export interface Guards {
    * @throws {OidcError} ERR_OIDC_OPTIONS for a scope that is missing or malformed
    */
   requiresScope(scope: string, options?: ScopeRequirement): RequestHandler
+  /**
+   * Lets requests pass whose page was made for the session that the browser has now. A page stays open while another user signs in to the
+   * same browser; its forms and scripts would act as that user. The page gets `req.oidc.handle` and sends it back, in the form field
+   * `sessionHandle` (a body parser has to run before the guard) or in the header `X-Session-Handle`. Another handle, or none: 409.
+   *
+   * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SESSION_CHANGED (409).
+   */
+  requiresSameSession(): RequestHandler
 }
 
 /** @param config - of the instance the guards belong to. Left out: the one instance that a request has passed. */
@@ -63,8 +72,14 @@ export function createGuards(config?: Config): Guards {
   return {
     requiresAuth(given = {}) {
       const requirement = readRequirement(given)
-      const check: Check = (ticket, { now, clockTolerance }) =>
-        findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
+      const check: Check = (
+        ticket,
+        {
+          services: {
+            config: { now, clockTolerance },
+          },
+        },
+      ) => findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
       return guard(config, check, challengeFor(requirement))
     },
     requiresClaim(givenName, givenValue) {
@@ -81,6 +96,16 @@ export function createGuards(config?: Config): Guards {
       const { words, ask } = readScope(scope, options)
       const check: Check = ticket => findMissingScope(ticket, words, ask)
       return guard(config, check, ask ? { scope: words.join(' ') } : {})
+    },
+    requiresSameSession() {
+      return guard(config, (_ticket, context) => {
+        try {
+          requireSessionHandle(context.req, context.handle() ?? '')
+          return undefined
+        } catch (error) {
+          return { error: error as OidcError }
+        }
+      })
     },
   }
 }
@@ -111,6 +136,11 @@ export function requiresScope(scope: string, options?: ScopeRequirement): Reques
   return guards.requiresScope(scope, options)
 }
 
+/** The guard {@link Guards.requiresSameSession} for a site with one instance of the middleware. */
+export function requiresSameSession(): RequestHandler {
+  return guards.requiresSameSession()
+}
+
 /** @param first - what a user who is not signed in at all is asked for */
 function guard(config: Config | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
   return function requireSignIn(req: Request, _res: Response, next: NextFunction) {
@@ -127,7 +157,7 @@ function guard(config: Config | undefined, check: Check, first: LoginOptions = {
       else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in'))
       return
     }
-    const challenge = check(ticket, context.services.config)
+    const challenge = check(ticket, context)
     if (challenge === undefined) next()
     else if (challenge.login !== undefined && isNavigation(req)) reauthenticate(context, challenge.login).catch(fail)
     else fail(challenge.error)

@@ -5,6 +5,8 @@ export const provideUser: RequestHandler = (req, res, next) => {
   const { user } = req.oidc
   const name = [user?.name, user?.email, user?.sub].find(value => typeof value === 'string' && value !== '')
   res.locals.userName = req.oidc.isAuthenticated ? (name ?? 'somebody') : undefined
+  // For forms: what a page of one user sends must not be done as another who has signed in to this browser meanwhile.
+  res.locals.sessionHandle = req.oidc.handle
   res.set('Cache-Control', 'no-store')
   next()
 }

@@ -1,10 +1,10 @@
-import { Router } from 'express'
+import { Router, urlencoded } from 'express'
 import { createApiClient } from './api-client.js'
 import { createCallApi } from './controllers/call-api.js'
 import { refreshAccessToken, showClaims } from './controllers/claims.js'
 import { showHome } from './controllers/home.js'
 import { createSessions } from './controllers/sessions.js'
-import { type OpenIdConnect, requiresAuth } from './oidc.js'
+import { type OpenIdConnect, requiresAuth, requiresSameSession } from './oidc.js'
 import { provideUser } from './provide-user.js'
 
 /** Which address shows what, and which of them are for people who are signed in. */
@@ -13,15 +13,17 @@ export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   const sessions = createSessions(oidc)
   const routes = Router()
   routes.use(provideUser)
+  // A form says for which session its page was made.
+  const form = [urlencoded({ extended: false, limit: 1000 }), requiresSameSession()]
 
   routes.get('/', showHome)
   routes.get('/claims', requiresAuth(), showClaims)
-  routes.post('/claims/refresh', requiresAuth(), refreshAccessToken)
+  routes.post('/claims/refresh', form, refreshAccessToken)
   routes.get('/call-api', requiresAuth(), callApi.showAnswer)
   routes.get('/call-api/script', requiresAuth(), callApi.showScriptPage)
   routes.get('/sessions', requiresAuth(), sessions.show)
-  routes.post('/sessions/end', requiresAuth(), ...sessions.end)
-  routes.post('/sessions/end-others', requiresAuth(), sessions.endOthers)
+  routes.post('/sessions/end', form, sessions.end)
+  routes.post('/sessions/end-others', form, sessions.endOthers)
   // Shows everybody how the last sign-in went, which is for development only.
   if (process.env.NODE_ENV !== 'production') routes.get('/how-you-signed-in', oidc.inspector())
   // /login, /callback, /logout, /me and /me/token belong to the middleware, and everything below /api to its proxy.

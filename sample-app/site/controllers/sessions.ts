@@ -1,10 +1,10 @@
-import { type RequestHandler, urlencoded } from 'express'
+import type { RequestHandler } from 'express'
 import { describeBrowser } from '../describe-browser.js'
 import type { OpenIdConnect } from '../oidc.js'
 
 export interface SessionsController {
   readonly show: RequestHandler
-  readonly end: readonly RequestHandler[]
+  readonly end: RequestHandler
   readonly endOthers: RequestHandler
 }
 
@@ -25,15 +25,12 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
         })),
       })
     },
-    end: [
-      urlencoded({ extended: false, limit: 1000 }),
-      async (req, res) => {
-        const { handle } = req.body as { handle?: unknown }
-        // The handle comes from a form, so it could be anybody's: `sub` makes sure that it is this person's.
-        if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, sub: subjectOf(req) })
-        res.redirect(303, handle === req.oidc.handle ? '/' : '/sessions')
-      },
-    ],
+    async end(req, res) {
+      const { handle } = req.body as { handle?: unknown }
+      // The handle comes from a form, so it could be anybody's: `sub` makes sure that it is this person's.
+      if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, sub: subjectOf(req) })
+      res.redirect(303, handle === req.oidc.handle ? '/' : '/sessions')
+    },
     async endOthers(req, res) {
       await oidc.sessions.revoke({ sub: subjectOf(req), except: req.oidc.handle })
       res.redirect(303, '/sessions')

@@ -1,7 +1,9 @@
 // Two ways to call the API. The header X-CSRF says that a script of this site asks: no other site can send it along.
 const answer = document.getElementById('answer')
 const api = document.currentScript.dataset.api
-const ownScript = { 'X-CSRF': '1', Accept: 'application/json' }
+// X-Session-Handle says for which session this page was made: another user may have signed in to this browser meanwhile.
+const { session } = document.currentScript.dataset
+const ownScript = { 'X-CSRF': '1', 'X-Session-Handle': session, Accept: 'application/json' }
 
 /** The site forwards what comes below /api, with the access token attached. */
 const throughTheSite = () => fetch('/api/identity', { headers: ownScript })
@@ -40,6 +42,7 @@ async function show(call) {
   try {
     const response = await call()
     if (response.status === 401) return [signInAgain()]
+    if (response.status === 409) return [paragraph('This page was made for an earlier sign-in. Please reload it.')]
     return [paragraph(`The API answered with status ${response.status}:`), table(await response.json())]
   } catch {
     return [paragraph('The site, or the API, cannot be reached.')]
