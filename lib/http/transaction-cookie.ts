@@ -132,6 +132,20 @@ export function createTransactionCookie(
   }
 }
 
+/**
+ * Remembers that this browser signs out: a sign-in that is being finished at this moment does not outlast it.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
+ */
+export async function markSignOut(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { transactionCookie, store }: { transactionCookie: TransactionCookie; store: Pick<RecordStore, 'browserSignOuts'> },
+): Promise<void> {
+  const binding = transactionCookie.read(req, res)
+  if (typeof binding === 'object') await store.browserSignOuts.mark(binding.id, attemptsRemembered)
+}
+
 /** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */
 function cookieAttributes(config: Config): CookieAttributes {
   const crossSitePost = config.responseMode === 'form_post'

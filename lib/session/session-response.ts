@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
 import { beforeHeaders } from '../http/before-headers.js'
 import { varyByCookie } from '../http/cookies.js'
-import type { TransactionCookie } from '../http/transaction-cookie.js'
+import { markSignOut, type TransactionCookie } from '../http/transaction-cookie.js'
 import type { RecordStore } from '../store/store.js'
 import { beforeEnd } from './held-response.js'
 import { isStill } from './lazy-session.js'
@@ -25,6 +25,8 @@ interface CookieChange {
   /** A new session, which is anonymous: only a sign-in makes another one. */
   readonly begun?: string | undefined
   readonly ended?: CookieSession | undefined
+  /** The site has ended the session of the user: what this browser began before is over as well. */
+  readonly isSignOut?: boolean
 }
 
 /** Saves before the response ends and sets the cookie before the headers leave. Both as the session was when the response ended. */
@@ -46,8 +48,7 @@ export function watchResponse(
     const change = decided ?? { begun: begun() }
     sentId = change.begun
     if (change.ended !== undefined) cookie.clear(res, change.ended.kind)
-    // The site has destroyed the session of the user: what this browser began before is over as well.
-    if (change.ended?.kind === 'user' && !req.session) transactionCookie.signOut(req, res)
+    if (change.ended !== undefined && change.isSignOut) transactionCookie.signOut(req, res)
     if (sentId !== undefined) cookie.write(res, { id: sentId, kind: 'anonymous' })
   })
 
@@ -64,11 +65,15 @@ export function watchResponse(
     const isGone = cameWith !== undefined && !isStill(req, cameWith.id)
     const id = begun()
     const ended = isGone && !res.headersSent && !(id && cameWith.kind === 'anonymous') ? cameWith : undefined
-    if (!isChanged && ended === undefined) return undefined
+    // Destroyed or regenerated. A sign-in in this request has put a session in its place that is not new to the store.
+    const isSignOut = isGone && cameWith.kind === 'user' && (!req.session || sessions.isNew(req))
+    if (!isChanged && ended === undefined && !isSignOut) return undefined
     const saved = isChanged ? save() : Promise.resolve()
     decided = { begun: id }
-    return Promise.all([saved, ended && isRemovable(store, ended)]).then(([, isRemoved]) => {
-      decided = { begun: id, ended: isRemoved ? ended : undefined }
+    const marked = isSignOut ? markSignOut(req, res, { transactionCookie, store }) : Promise.resolve()
+    const removable = marked.then(() => ended && isRemovable(store, ended))
+    return Promise.all([saved, removable]).then(([, isRemoved]) => {
+      decided = { begun: id, ended: isRemoved ? ended : undefined, isSignOut }
     })
   }
   beforeEnd(req, res, work, error => {

@@ -1,7 +1,5 @@
 import type { Response } from 'express'
 import { publish } from '../diagnostics/publish.js'
-import type { RequestContext } from '../http/request-context.js'
-import { attemptsRemembered } from '../http/transaction-cookie.js'
 import type { Config } from '../options/config.js'
 import type { SignOutReason } from '../options/hooks.js'
 
@@ -34,18 +32,4 @@ export async function announceSignOut(config: Config, reason: SignOutReason, end
       config.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`)
     }
   }
-}
-
-/**
- * Remembers that this browser signs out, before its sessions end: a sign-in that is being finished at this moment does not outlast it.
- *
- * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
- */
-export async function markSignOut({
-  req,
-  res,
-  services,
-}: Pick<RequestContext, 'req' | 'res' | 'services'>): Promise<void> {
-  const binding = services.transactionCookie.read(req, res)
-  if (typeof binding === 'object') await services.store.browserSignOuts.mark(binding.id, attemptsRemembered)
 }

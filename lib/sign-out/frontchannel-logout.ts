@@ -1,10 +1,10 @@
 import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
-import { attemptsRemembered } from '../http/transaction-cookie.js'
+import { attemptsRemembered, markSignOut } from '../http/transaction-cookie.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
 import type { SessionSummary, Ticket } from '../store/ticket.js'
-import { announceSignOut, markSignOut } from './announce-sign-out.js'
+import { announceSignOut } from './announce-sign-out.js'
 import { respondToProvider } from './provider-response.js'
 
 /**
@@ -62,7 +62,7 @@ async function endWhatIsUnderWay(
   const { config, store, transactionCookie } = services
   const remembered = { logout: {}, remember: attemptsRemembered, onEnded }
   for (const sid of sids) await store.endAll({ issuer: config.issuer, sid }, remembered)
-  await markSignOut({ req, res, services })
+  await markSignOut(req, res, services)
   transactionCookie.signOut(req, res)
 }
 

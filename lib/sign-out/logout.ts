@@ -3,10 +3,11 @@ import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
+import { markSignOut } from '../http/transaction-cookie.js'
 import { buildEndSessionUrl, checkEndSessionParams } from '../protocol/end-session.js'
 import type { RequestParams } from '../protocol/request-params.js'
 import type { RecentSignOut } from '../store/recent-sign-outs.js'
-import { announceSignOut, clearSiteData, markSignOut } from './announce-sign-out.js'
+import { announceSignOut, clearSiteData } from './announce-sign-out.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
 import { confirmLogout } from './logout-page.js'
 
@@ -48,7 +49,8 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   checkEndSessionParams(options.params ?? {})
   const ticket = context.ticket()
   const note = options.local ? undefined : await noteSignOut(context)
-  await markSignOut(context)
+  // Before the sessions end: a sign-in writes its session first and looks for the mark after that.
+  await markSignOut(req, res, services)
   const ended = await context.end()
   const binding = transactionCookie.signOut(req, res)
   clearSiteData(res, config)

@@ -245,7 +245,7 @@ export class Browser {
     const sent = { method: 'POST', path: '/callback', headers, body: answer.body } as const
     const gate: Gate | undefined = hold ? this.#site.provider.holdNext() : undefined
     const pending = this.#exchange(sent, crossSiteForm)
-    if (gate !== undefined) await reachedOrDone(gate, pending)
+    const isDone = gate === undefined || (await reachedOrDone(gate, pending))
     let landed: Promise<Received> | undefined
     const land = async () => {
       gate?.open()
@@ -266,7 +266,8 @@ export class Browser {
       landed ??= land()
       return landed
     }
-    if (!hold) await landOnce()
+    // What the site has done without waiting is done now, whenever its response arrives.
+    if (isDone) await landOnce()
     return { kind: 'callback', land: landOnce, answer }
   }
 

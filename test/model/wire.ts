@@ -29,10 +29,11 @@ export function subjectOf(idToken: string): string {
   return (JSON.parse(Buffer.from(payload, 'base64url').toString()) as { sub: string }).sub
 }
 
-/** The site has asked for tokens and waits for them, or it has answered without asking. */
-export async function reachedOrDone(gate: Gate, pending: Promise<unknown>): Promise<void> {
+/** The site has asked for tokens and waits for them, or, `true`, it has answered without asking. */
+export async function reachedOrDone(gate: Gate, pending: Promise<unknown>): Promise<boolean> {
   const isDone = await Promise.race([gate.reached, pending.then(() => true)])
   if (isDone) gate.open()
+  return isDone === true
 }
 
 /** Times are compared in milliseconds: no two requests share one. */

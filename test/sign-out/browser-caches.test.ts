@@ -20,6 +20,10 @@ function routes(app: Express): void {
     res.send(`<a href="/mine">mine</a>
 <script type="speculationrules">{"prefetch":[{"source":"list","urls":["/mine"],"eagerness":"immediate"}]}</script>`)
   })
+  app.get('/rendered-ahead', (_req, res) => {
+    res.send(`<a href="/mine">mine</a>
+<script type="speculationrules">{"prerender":[{"source":"list","urls":["/mine"],"eagerness":"immediate"}]}</script>`)
+  })
   app.get('/leave', (_req, res) => {
     res.send('<form method="post" action="/logout"><button>Sign out</button></form>')
   })
@@ -103,26 +107,48 @@ for (const clears of [true, false]) {
 }
 
 test(
-  'in a real browser, no page that was fetched ahead for one user is shown after another has signed in',
+  'in a real browser, a page that is rendered ahead starts no sign-in; the click on it does',
   { timeout: 120_000 },
   () =>
-    inPlace(true, async place => {
-      const { context, site, provider, tab, asked } = place
-      await signIn(place)
-      const fetched = asked.length
-      await tab.goto(`${site.url}/ahead`)
-      for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
+    inPlace(true, async ({ site, tab, context, provider, asked }) => {
+      await tab.goto(`${site.url}/rendered-ahead`)
+      for (let tries = 0; !asked.includes('/mine') && tries < 200; tries += 1) await wait(50)
       await wait(200)
-      const as = (sub: string) => (claims: object) => ({ ...claims, sub })
-      provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
-      const other = await context.newPage()
-      await other.goto(`${site.url}/login?returnTo=/`)
-      await other.waitForURL(`${site.url}/`)
+      assert.equal(provider.count('authorize'), 0, 'nothing was sent to the provider')
+      assert.deepEqual(await context.cookies(), [])
+      assert.ok(!asked.includes('/callback'), asked.join())
       await tab.click('a')
       await tab.locator('#who').waitFor()
-      assert.equal(await tab.innerText('#who'), 'bob')
+      assert.equal(await tab.innerText('#who'), 'alice-0001')
     }),
 )
+
+for (const [what, page] of [
+  ['fetched', 'ahead'],
+  ['rendered', 'rendered-ahead'],
+] as const)
+  test(
+    `in a real browser, no page that was ${what} ahead for one user is shown after another has signed in`,
+    { timeout: 120_000 },
+    () => inPlace(true, place => clickAfterAnotherSignIn(place, page)),
+  )
+
+async function clickAfterAnotherSignIn(place: Place, page: string): Promise<void> {
+  const { context, site, provider, tab, asked } = place
+  await signIn(place)
+  const fetched = asked.length
+  await tab.goto(`${site.url}/${page}`)
+  for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
+  await wait(200)
+  const as = (sub: string) => (claims: object) => ({ ...claims, sub })
+  provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
+  const other = await context.newPage()
+  await other.goto(`${site.url}/login?returnTo=/`)
+  await other.waitForURL(`${site.url}/`)
+  await tab.click('a')
+  await tab.locator('#who').waitFor()
+  assert.equal(await tab.innerText('#who'), 'bob')
+}
 
 describe('the header Clear-Site-Data', () => {
   const wanted = '"cache", "prefetchCache", "prerenderCache"'

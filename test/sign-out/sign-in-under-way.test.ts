@@ -35,13 +35,26 @@ function optionsFor(name: string): SceneOptions {
   const { oidc, site } = hosts[name] ?? {}
   return {
     oidc: { ...oidc, routes: { logoutCallback: false } },
-    site: { ...site, routes: app => void app.get('/leave', (req, _res, next) => req.oidc.logout().catch(next)) },
+    site: {
+      ...site,
+      routes(app) {
+        app.get('/leave', (req, _res, next) => req.oidc.logout().catch(next))
+        app.get('/destroy', (req, res) => void req.session.destroy(() => res.send('bye')))
+        app.get('/regenerate', (req, res) => void req.session.regenerate(() => res.send('bye')))
+      },
+    },
   }
+}
+
+/** What a site does with its session, in a request of another tab. */
+const ofSite = {
+  'req.session.destroy()': ({ agent, site }: LogoutScene) => agent.tab().open(`${site.url}/destroy`),
+  'req.session.regenerate()': ({ agent, site }: LogoutScene) => agent.tab().open(`${site.url}/regenerate`),
 }
 
 for (const host of Object.keys(hosts)) {
   describe(`a sign-in that is being finished while the user signs out, with ${host}`, () => {
-    for (const [way, signOut] of Object.entries(ways)) {
+    for (const [way, signOut] of Object.entries(host.includes('false') ? ways : { ...ways, ...ofSite })) {
       test(`${way}: it fails, and the user stays signed out`, async () => {
         await inLogoutScene(optionsFor(host), async scene => {
           const { agent, site, provider } = scene
