@@ -8,7 +8,11 @@ import type { RequestContext } from './request-context.js'
  * @throws {OidcError} those of {@link AccessTokens.get}
  */
 export function getAccessToken(context: RequestContext, options: AccessTokenRequest = {}): Promise<AccessToken> {
-  return withChallenge(context, () => context.whileSignedIn(id => context.services.accessTokens.get(id, options)))
+  const { accessTokens } = context.services
+  // The token of a session that began during this request is newer than what the caller wants to have replaced.
+  const get = (id: string, isSuccessor: boolean) =>
+    accessTokens.get(id, isSuccessor ? { ...options, forceRefresh: false } : options)
+  return withChallenge(context, () => context.whileSignedIn(get))
 }
 
 /** Does something for a signed-in user. An error that the site's own handler responds with says where to sign in, too. */

@@ -84,13 +84,13 @@ export class RequestContext {
 
   /**
    * Does what may find out that the session has ended. Where the same user has signed in anew in this browser meanwhile, the request goes
-   * on with that session; otherwise nothing of the ended one is seen by what still runs in this request.
+   * on with that session, and `work` is told so; otherwise nothing of the ended one is seen by what still runs in this request.
    */
-  async whileSignedIn<T>(work: (id: string) => Promise<T>): Promise<T> {
+  async whileSignedIn<T>(work: (id: string, isSuccessor: boolean) => Promise<T>): Promise<T> {
     for (let hops = 0; ; hops += 1) {
       const { id } = this.signedIn()
       try {
-        return await work(id)
+        return await work(id, hops > 0)
       } catch (error) {
         if (!(error instanceof OidcError && OVER.includes(error.code))) throw error
         const { store, sessionBinding } = this.services

@@ -47,15 +47,15 @@ function checkStep(browser: Browser, { event, before, now, used }: Change): void
 
 type Choose = (events: readonly Event[], step: number) => Event | undefined
 
-/** Lets events happen until `choose` finds no more. Resolves with the rules that have decided. */
-async function play(choose: Choose): Promise<ReadonlySet<string>> {
+/** Lets events happen until `choose` finds no more. */
+async function play(choose: Choose): Promise<Browser> {
   count += 1
   const browser = new Browser(site)
   const done: string[] = []
   try {
     for (let step = 0; ; step += 1) {
       const event = choose(possibleEvents(browser, [`alice.${count}`, `bob.${count}`]), step)
-      if (event === undefined) return browser.decided
+      if (event === undefined) return browser
       done.push(event.name)
       const before = await browser.look()
       const { used } = browser
@@ -69,6 +69,17 @@ async function play(choose: Choose): Promise<ReadonlySet<string>> {
   } finally {
     for (const tab of browser.tabs) await browser.lose(tab).catch(() => {})
   }
+}
+
+/** Lets the events happen that these names stand for. */
+function tell(names: readonly string[]): Promise<Browser> {
+  return play((possible, step) => {
+    const wanted = names[step]
+    if (wanted === undefined) return undefined
+    const found = possible.find(({ name }) => name.replace(/\.\d+/, '') === wanted)
+    assert.ok(found, `${wanted} is not possible; what is: ${possible.map(({ name }) => name).join(', ')}`)
+    return found
+  })
 }
 
 describe('one browser, two users, three tabs', () => {
@@ -88,16 +99,25 @@ describe('one browser, two users, three tabs', () => {
 
   for (const { rule, events } of stories) {
     test(`a story in which the rule decides: ${rule}`, async () => {
-      const decided = await play((possible, step) => {
-        const wanted = events[step]
-        if (wanted === undefined) return undefined
-        const found = possible.find(({ name }) => name.replace(/\.\d+/, '') === wanted)
-        assert.ok(found, `${wanted} is not possible; what is: ${possible.map(({ name }) => name).join(', ')}`)
-        return found
-      })
+      const { decided } = await tell(events)
       assert.ok(decided.has(rule), [...decided].join(', '))
     })
   }
+
+  test('the same user signs in again while the provider refuses to refresh the earlier session: the user stays signed in', async () => {
+    const events = [
+      'tab 0: a page is opened',
+      'tab 0: alice signs in at the provider',
+      'tab 0: the answer is posted, and the response arrives',
+      'tab 1: a page is opened',
+      'tab 1: a script finds that the provider refuses a refresh',
+      'tab 0: a link to the sign-in',
+      'tab 0: the answer is posted, and the response arrives',
+      'tab 1: the response arrives',
+    ]
+    const browser = await tell(events)
+    assert.match((await browser.look()).user ?? '', /^alice/)
+  })
 
   test('every rule has a story', () => {
     assert.deepEqual(

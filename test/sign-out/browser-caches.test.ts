@@ -33,10 +33,13 @@ interface Place extends LogoutScene {
   readonly context: BrowserContext
   readonly tab: Page
   readonly asked: string[]
+  /** `Sec-Purpose` of the requests that have one. */
+  readonly purposes: string[]
 }
 
 async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<void>): Promise<void> {
   const asked: string[] = []
+  const purposes: string[] = []
   const scene = await openLogoutScene({
     oidc: { userInfo: false, clearSiteData },
     site: {
@@ -44,6 +47,7 @@ async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<vo
       before: app => {
         app.use((req, _res, next) => {
           asked.push(req.path)
+          purposes.push(...[req.headers['sec-purpose'] ?? []].flat())
           next()
         })
       },
@@ -51,7 +55,7 @@ async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<vo
   })
   const context = await chromium.newProfile()
   try {
-    await run({ ...scene, context, tab: await context.newPage(), asked })
+    await run({ ...scene, context, tab: await context.newPage(), asked, purposes })
   } finally {
     await context.close()
     await scene.close()
@@ -110,12 +114,13 @@ test(
   'in a real browser, a page that is rendered ahead starts no sign-in; the click on it does',
   { timeout: 120_000 },
   () =>
-    inPlace(true, async ({ site, tab, context, provider, asked }) => {
+    inPlace(true, async ({ site, tab, context, provider, asked, purposes }) => {
       await tab.goto(`${site.url}/rendered-ahead`)
       for (let tries = 0; !asked.includes('/mine') && tries < 200; tries += 1) await wait(50)
       await wait(200)
       assert.equal(provider.count('authorize'), 0, 'nothing was sent to the provider')
       assert.deepEqual(await context.cookies(), [])
+      assert.match(purposes[0] ?? '', /prerender/)
       assert.ok(!asked.includes('/callback'), asked.join())
       await tab.click('a')
       await tab.locator('#who').waitFor()
