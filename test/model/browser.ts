@@ -10,7 +10,7 @@ import {
   endSessionEndpoint,
   type Gate,
 } from './provider.js'
-import { decide, type Outcome } from './rules.js'
+import { decide, type Outcome, type Rule, rules } from './rules.js'
 import { baseUrl, type ModelSite, type Seen } from './site.js'
 import {
   cookieIn,
@@ -68,14 +68,16 @@ export class Browser {
   /** The answer of the provider whose response came last. */
   arrived: ModelAnswer | undefined
   readonly #site: ModelSite
+  readonly #rules: readonly Rule[]
   readonly #jar: CookieJar = createCookieJar()
   #accounts = 0
   #typedAt = 0
   readonly #kept = new Set<string>()
   #cookiesOfClick: Readonly<Record<string, string>> = {}
 
-  constructor(site: ModelSite) {
+  constructor(site: ModelSite, table: readonly Rule[] = rules) {
     this.#site = site
+    this.#rules = table
   }
 
   tab(index: number): Tab {
@@ -251,10 +253,12 @@ export class Browser {
       gate?.open()
       const response = await pending
       const { isEndedByProvider, isSignedOutMeanwhile } = facts()
-      const early = decide(before)
+      const early = decide(before, this.#rules)
       // Only a session that is being made can be overtaken.
       const rule =
-        early.outcome === 'signed in' ? decide({ ...before, isEndedByProvider, isSignedOutMeanwhile }) : early
+        early.outcome === 'signed in'
+          ? decide({ ...before, isEndedByProvider, isSignedOutMeanwhile }, this.#rules)
+          : early
       this.decided.add(rule.name)
       this.#follow(response, { answer, attempt, binding })
       const outcome = this.#outcomeOf(response)

@@ -40,7 +40,9 @@ function checkStep(browser: Browser, { event, before, now, used }: Change): void
     const isReplaced =
       (browser.used !== used && browser.used?.user !== before.user) ||
       (event.brings === 'response' && arrived !== undefined && arrived.user !== before.user)
-    const isEnded = isReplaced || ['sign-out', 'end', 'refusal'].includes(event.brings ?? '')
+    // The browser keeps the cookies of the response that comes last: one from before a sign-out, whose session has ended with it.
+    const isOvertaken = event.brings === 'response' && arrived !== undefined && arrived.issuedAt < signedOutAt
+    const isEnded = isReplaced || isOvertaken || ['sign-out', 'end', 'refusal'].includes(event.brings ?? '')
     assert.ok(isEnded, `${before.user} is signed out without having asked`)
   }
 }
@@ -48,9 +50,9 @@ function checkStep(browser: Browser, { event, before, now, used }: Change): void
 type Choose = (events: readonly Event[], step: number) => Event | undefined
 
 /** Lets events happen until `choose` finds no more. */
-async function play(choose: Choose): Promise<Browser> {
+async function play(choose: Choose, table = rules): Promise<Browser> {
   count += 1
-  const browser = new Browser(site)
+  const browser = new Browser(site, table)
   const done: string[] = []
   try {
     for (let step = 0; ; step += 1) {
@@ -72,14 +74,15 @@ async function play(choose: Choose): Promise<Browser> {
 }
 
 /** Lets the events happen that these names stand for. */
-function tell(names: readonly string[]): Promise<Browser> {
-  return play((possible, step) => {
+function tell(names: readonly string[], table = rules): Promise<Browser> {
+  const choose: Choose = (possible, step) => {
     const wanted = names[step]
     if (wanted === undefined) return undefined
     const found = possible.find(({ name }) => name.replace(/\.\d+/, '') === wanted)
     assert.ok(found, `${wanted} is not possible; what is: ${possible.map(({ name }) => name).join(', ')}`)
     return found
-  })
+  }
+  return play(choose, table)
 }
 
 describe('one browser, two users, three tabs', () => {
@@ -117,6 +120,15 @@ describe('one browser, two users, three tabs', () => {
     ]
     const browser = await tell(events)
     assert.match((await browser.look()).user ?? '', /^alice/)
+  })
+
+  test('a rule that is wrong is found: its story fails', async () => {
+    for (const { rule, events } of stories) {
+      const changed = rules.map(one =>
+        one.name === rule ? { ...one, outcome: one.outcome === 'anew' ? 'signed in' : 'anew' } : one,
+      ) as typeof rules
+      await assert.rejects(tell(events, changed), { message: new RegExp(`\\n${rule}: `) }, rule)
+    }
   })
 
   test('every rule has a story', () => {
