@@ -219,6 +219,7 @@ describe('lib', () => {
       'openIdConnect',
       'requiresAuth',
       'requiresClaim',
+      'requiresSameSession',
       'requiresScope',
     ])
     assert.deepEqual(Object.keys(await import('../lib/metrics/index.js')), ['createMetrics'])
