@@ -32,6 +32,11 @@ export function readRequirement(value: unknown): AuthenticationRequirement {
   return requirement.read(value, place)
 }
 
+/** @throws {OidcError} ERR_OIDC_OPTIONS where the function was mounted itself */
+export function checkSameSession(given: unknown): void {
+  placeIn('requiresSameSession', given, '')
+}
+
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
 export function readClaim(name: unknown, value: unknown): { name: string; values: readonly ClaimValue[] } {
   const claim = nonEmptyString.read(name, placeIn('requiresClaim', name, 'name'))

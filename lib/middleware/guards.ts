@@ -16,7 +16,7 @@ import {
   findMissingScope,
 } from '../sign-in/step-up.js'
 import type { Ticket } from '../store/ticket.js'
-import { type ClaimValue, readClaim, readRequirement, readScope } from './guard-rules.js'
+import { type ClaimValue, checkSameSession, readClaim, readRequirement, readScope } from './guard-rules.js'
 
 /** Decides about a signed-in request: nothing, or what is lacking. */
 type Check = (ticket: Ticket, context: RequestContext) => Challenge | undefined
@@ -97,7 +97,8 @@ export function createGuards(config?: Config): Guards {
       const check: Check = ticket => findMissingScope(ticket, words, ask)
       return guard(config, check, ask ? { scope: words.join(' ') } : {})
     },
-    requiresSameSession() {
+    requiresSameSession(...given: readonly unknown[]) {
+      checkSameSession(given[0])
       return guard(config, (_ticket, context) => {
         try {
           requireSessionHandle(context.req, context.handle() ?? '')
@@ -137,8 +138,9 @@ export function requiresScope(scope: string, options?: ScopeRequirement): Reques
 }
 
 /** The guard {@link Guards.requiresSameSession} for a site with one instance of the middleware. */
-export function requiresSameSession(): RequestHandler {
-  return guards.requiresSameSession()
+export function requiresSameSession(): RequestHandler
+export function requiresSameSession(...given: readonly never[]): RequestHandler {
+  return guards.requiresSameSession(...(given as []))
 }
 
 /** @param first - what a user who is not signed in at all is asked for */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { openIdConnect, requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
+import { openIdConnect, requiresAuth, requiresClaim, requiresSameSession, requiresScope } from '../../lib/index.js'
 import { buildClaims, defaultProtocolClaims } from '../../lib/protocol/claims.js'
 import { inScene } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
@@ -87,12 +87,12 @@ for (const express of [4, 5] as const)
       express,
       oidc: { issuer: 'http://127.0.0.1:1', clientId: 'x' },
       routes(app) {
-        for (const [path, guard] of Object.entries({ requiresAuth, requiresClaim, requiresScope }))
+        for (const [path, guard] of Object.entries({ requiresAuth, requiresClaim, requiresSameSession, requiresScope }))
           app.get(`/${path}`, guard as never, (_req, res) => void res.send('protected'))
       },
     })
     try {
-      for (const name of ['requiresAuth', 'requiresClaim', 'requiresScope']) {
+      for (const name of ['requiresAuth', 'requiresClaim', 'requiresSameSession', 'requiresScope']) {
         const answer = await fetch(`${site.url}/${name}`)
         assert.equal(answer.status, 500)
         assert.match(String(site.errors.at(-1)), new RegExp(`write ${name}\\(…\\), with parentheses`))
