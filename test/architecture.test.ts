@@ -212,6 +212,25 @@ describe('lib', () => {
     )
   })
 
+  test('the files that the architecture page names are there', () => {
+    const page = readFileSync(new URL('../docs/architecture.md', import.meta.url), 'utf8')
+    const named = [...page.matchAll(/`lib\/([\w/.-]+\.ts)`/g)].map(([, name]) => name)
+    assert.ok(named.length >= 20, `${named.length} files`)
+    const names = new Set(files.map(file => file.name))
+    assert.deepEqual(
+      named.filter(name => name === undefined || !names.has(name)),
+      [],
+    )
+  })
+
+  test('words that were retired are not used in names', () => {
+    const retired = /\b(?:vault|openVault|giveBack|goOn|hasHappened|createRefreshes)\b/
+    assert.deepEqual(
+      files.filter(({ text }) => retired.test(text)).map(({ name }) => name),
+      [],
+    )
+  })
+
   test('exports these values and no other', async () => {
     assert.deepEqual(Object.keys(await import('../lib/index.js')).sort(), [
       'OidcError',

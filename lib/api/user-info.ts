@@ -29,7 +29,7 @@ export async function fetchUserInfo(context: RequestContext, { refresh = false }
   const userInfo = await ask(context)
   checkUserInfoSubject(userInfo, ticket.subject)
   if (!refresh) return userInfo
-  const tokenStore = store.vault(context.signedIn().id)
+  const tokenStore = store.tokenStore(context.signedIn().id)
   const view = await tokenStore.open()
   if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
   context.renew(await keepClaims(services, tokenStore, view, { idTokenClaims: undefined, userInfo }))

@@ -121,7 +121,7 @@ export class SignedInRequest implements OidcRequest {
 
   async revokeTokens(): Promise<void> {
     const { revocations, store } = this.#context.services
-    await withChallenge(this.#context, () => revocations.revoke(store.vault(this.#context.signedIn().id)))
+    await withChallenge(this.#context, () => revocations.revoke(store.tokenStore(this.#context.signedIn().id)))
   }
 
   async idToken(): Promise<string | undefined> {

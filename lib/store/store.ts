@@ -90,7 +90,7 @@ export interface RecordStore extends Loader, SessionEnder {
   /** Whether a later sign-in of the same browser took the place of `id`, whoever signed in. */
   isReplaced(id: string): Promise<boolean>
   /** The tokens of a session, for whoever renews them. */
-  vault(id: string): TokenStore
+  tokenStore(id: string): TokenStore
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
   clientTokenStore(purpose: string): TokenStore
   /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
@@ -154,7 +154,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     successorOf,
     isReplaced: successors.has,
     adopt: createAdoption({ redisKeys, absolute, load, save, endRecord }),
-    vault: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
+    tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
     replace: (id, { ticket, tokens }) =>
       backend.replace(redisKeys.record(id), {

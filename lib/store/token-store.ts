@@ -6,7 +6,7 @@ import { addFailure, formatFailures, parseFailures, type RefreshFailure, without
 import type { Sealer, SealPurpose } from './seal.js'
 import { type KeptTokens, parseTicket, parseTokens, type Ticket } from './ticket.js'
 
-/** What a vault held at one moment. */
+/** What a token store held at one moment. */
 export interface StoredTokens {
   readonly tokens: KeptTokens | undefined
   readonly ticket: Ticket | undefined

@@ -63,7 +63,7 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
   const flights = createSingleFlight<StoredTokens>()
 
   async function get(id: string, options: AccessTokenRequest = {}): Promise<AccessToken> {
-    const tokenStore = store.vault(id)
+    const tokenStore = store.tokenStore(id)
     const view = await tokenStore.open()
     if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
     const { minValidity = DEFAULT_MIN_VALIDITY } = options

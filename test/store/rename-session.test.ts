@@ -20,14 +20,14 @@ const newName = { issuer, sid: 'op-session-2' }
 const moment = { startedAt: startOfTest * 1e6, grantedAt: startOfTest }
 
 async function open(store: RecordStore, id: string): Promise<StoredTokens> {
-  const view = await store.vault(id).open()
+  const view = await store.tokenStore(id).open()
   assert.ok(view, 'the session has ended')
   return view
 }
 
 async function rename(store: RecordStore, id: string): Promise<string> {
   const view = await open(store, id)
-  return store.vault(id).commit('', view, { ticket: ticket({ sid: newName.sid }), tokens: tokens() })
+  return store.tokenStore(id).commit('', view, { ticket: ticket({ sid: newName.sid }), tokens: tokens() })
 }
 
 for (const kind of storeKinds) {
@@ -109,7 +109,7 @@ function contract(create: () => RecordStore): void {
     const stale = await open(store, id)
     await store.replace(id, { tokens: tokens() })
     const change = { ticket: ticket({ sid: newName.sid }), tokens: tokens() }
-    assert.equal(await store.vault(id).commit('', stale, change), 'changed')
+    assert.equal(await store.tokenStore(id).commit('', stale, change), 'changed')
     assert.equal((await store.load(id))?.ticket()?.sid, oldName.sid)
     assert.deepEqual(
       (await store.list(oldName)).map(({ sid }) => sid),
@@ -123,7 +123,7 @@ function contract(create: () => RecordStore): void {
     const view = await open(store, id)
     await store.end(id)
     const change = { ticket: ticket({ sid: newName.sid }), tokens: tokens() }
-    assert.equal(await store.vault(id).commit('', view, change), 'absent')
+    assert.equal(await store.tokenStore(id).commit('', view, change), 'absent')
     assert.equal(await store.load(id), undefined)
     assert.deepEqual(await store.list(newName), [])
   })

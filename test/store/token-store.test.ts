@@ -16,7 +16,7 @@ before(async () => {
 afterEach(() => bench.close())
 after(() => server.stop())
 
-async function openVault(tokenStore: TokenStore): Promise<StoredTokens> {
+async function openTokenStore(tokenStore: TokenStore): Promise<StoredTokens> {
   const view = await tokenStore.open()
   assert.ok(view, 'no view')
   return view
@@ -55,13 +55,13 @@ test('claims work behind a Sentinel', async () => {
 })
 
 async function renewOnce(store: RecordStore): Promise<void> {
-  const tokenStore = store.vault(await signIn(store))
-  const view = await openVault(tokenStore)
+  const tokenStore = store.tokenStore(await signIn(store))
+  const view = await openTokenStore(tokenStore)
   assert.equal(await tokenStore.acquire('a', view, 5_000), 'claimed')
   assert.equal(await tokenStore.acquire('b', view, 5_000), 'held')
   const next = tokens()
   assert.equal(await tokenStore.commit('a', view, { tokens: next }), 'done')
-  assert.deepEqual((await openVault(tokenStore)).tokens, next)
+  assert.deepEqual((await openTokenStore(tokenStore)).tokens, next)
   assert.equal(await tokenStore.acquire('b', view, 5_000), 'changed')
 }
 
@@ -70,8 +70,8 @@ function contract(create: () => RecordStore): void {
 
   test('a claim is given back by its owner only', async () => {
     const store = create()
-    const tokenStore = store.vault(await signIn(store))
-    const view = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(await signIn(store))
+    const view = await openTokenStore(tokenStore)
     await tokenStore.acquire('a', view, 5_000)
     await tokenStore.commit('b', view, {})
     assert.equal(await tokenStore.acquire('c', view, 5_000), 'held')
@@ -81,8 +81,8 @@ function contract(create: () => RecordStore): void {
 
   test('a claim is void after its life', async () => {
     const store = create()
-    const tokenStore = store.vault(await signIn(store))
-    const view = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(await signIn(store))
+    const view = await openTokenStore(tokenStore)
     await tokenStore.acquire('a', view, 1)
     bench.clock.seconds += 1
     await new Promise(resolve => setTimeout(resolve, 10))
@@ -91,37 +91,37 @@ function contract(create: () => RecordStore): void {
 
   test('a note of a failure is kept, seen by the next claim, and forgotten with the next success', async () => {
     const store = create()
-    const tokenStore = store.vault(await signIn(store))
-    const before = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(await signIn(store))
+    const before = await openTokenStore(tokenStore)
     const failure = { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', count: 3, retryAt: 1_735_689_612.5, pause: 2.25 }
     await tokenStore.acquire('a', before, 5_000)
     assert.equal(await tokenStore.commit('a', before, { failure }), 'done')
-    const after = await openVault(tokenStore)
+    const after = await openTokenStore(tokenStore)
     assert.deepEqual([after.failure, after.leasedUntil, after.tokens], [failure, 0, before.tokens])
     assert.equal(await tokenStore.acquire('b', before, 5_000), 'changed')
     assert.equal(await tokenStore.acquire('b', after, 5_000), 'claimed')
     await tokenStore.commit('b', after, { tokens: tokens() })
-    assert.equal((await openVault(tokenStore)).failure, undefined)
+    assert.equal((await openTokenStore(tokenStore)).failure, undefined)
   })
 
   test('tokens and ticket are written only over what was seen', async () => {
     const store = create()
-    const tokenStore = store.vault(await signIn(store))
-    const view = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(await signIn(store))
+    const view = await openTokenStore(tokenStore)
     await tokenStore.commit('', view, { tokens: tokens() })
     const late = tokens()
     assert.equal(await tokenStore.commit('', view, { tokens: late }), 'changed')
-    assert.notDeepEqual((await openVault(tokenStore)).tokens, late)
+    assert.notDeepEqual((await openTokenStore(tokenStore)).tokens, late)
     await tokenStore.commit('', view, { ticket: ticket({ scope: 'openid a' }) })
     assert.equal(await tokenStore.commit('', view, { ticket: ticket({ scope: 'openid b' }) }), 'changed')
-    assert.equal((await openVault(tokenStore)).ticket?.scope, 'openid a')
+    assert.equal((await openTokenStore(tokenStore)).ticket?.scope, 'openid a')
   })
 
   test('a session that has ended is neither claimed nor written nor made anew', async () => {
     const store = create()
     const id = await signIn(store)
-    const tokenStore = store.vault(id)
-    const view = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(id)
+    const view = await openTokenStore(tokenStore)
     await store.end(id)
     assert.equal(await tokenStore.acquire('a', view, 5_000), 'absent')
     assert.equal(await tokenStore.commit('a', view, { tokens: tokens() }), 'absent')
@@ -132,7 +132,7 @@ function contract(create: () => RecordStore): void {
 
   test('a session past its absolute end has no tokens', async () => {
     const store = create()
-    const tokenStore = store.vault(await signIn(store))
+    const tokenStore = store.tokenStore(await signIn(store))
     bench.clock.seconds += 9 * 3600
     assert.equal(await tokenStore.open(), undefined)
     bench.clock.seconds -= 9 * 3600
@@ -141,12 +141,12 @@ function contract(create: () => RecordStore): void {
   test('a session is ended only while its tokens are those seen, and leaves the index', async () => {
     const store = create()
     const subject = `somebody ${Math.trunc(performance.now() * 1000)}`
-    const tokenStore = store.vault(await signIn(store, { ticket: ticket({ subject }) }))
-    const first = await openVault(tokenStore)
+    const tokenStore = store.tokenStore(await signIn(store, { ticket: ticket({ subject }) }))
+    const first = await openTokenStore(tokenStore)
     await tokenStore.commit('', first, { tokens: tokens() })
     assert.equal(await tokenStore.endIf(first), false)
     assert.ok(await tokenStore.open(), 'the session has ended')
-    assert.equal(await tokenStore.endIf(await openVault(tokenStore)), true)
+    assert.equal(await tokenStore.endIf(await openTokenStore(tokenStore)), true)
     assert.equal(await tokenStore.open(), undefined)
     assert.deepEqual(await store.list({ issuer: ticket().issuer, subject }), [])
   })
@@ -155,13 +155,13 @@ function contract(create: () => RecordStore): void {
     const store = create()
     const purpose = `client ${Math.trunc(performance.now() * 1000)}`
     const tokenStore = store.clientTokenStore(purpose)
-    const view = await openVault(tokenStore)
+    const view = await openTokenStore(tokenStore)
     assert.deepEqual([view.tokens, view.ticket, view.leasedUntil], [undefined, undefined, 0])
     assert.equal(await tokenStore.acquire('a', view, 5_000), 'claimed')
     assert.equal(await tokenStore.acquire('b', view, 5_000), 'held')
     const own = tokens({ expiresAt: bench.clock.seconds + 600 })
     assert.equal(await tokenStore.commit('a', view, { tokens: own }), 'done')
-    assert.deepEqual((await openVault(tokenStore)).tokens, own)
-    assert.equal((await openVault(store.clientTokenStore(`${purpose} other`))).tokens, undefined)
+    assert.deepEqual((await openTokenStore(tokenStore)).tokens, own)
+    assert.equal((await openTokenStore(store.clientTokenStore(`${purpose} other`))).tokens, undefined)
   })
 }

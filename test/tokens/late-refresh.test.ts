@@ -77,7 +77,7 @@ test('close waits for a late answer and keeps it', async () => {
 /** Epoch s. */
 const START = 1_780_272_000
 
-async function openVault(
+async function openTokenStore(
   url: string | undefined,
 ): Promise<{ tokenStore: TokenStore; view: StoredTokens; close(): Promise<void> }> {
   const now = () => new Date(START * 1000)
@@ -90,7 +90,7 @@ async function openVault(
   const times = { signedInAt: START, expiresAt: START + 36_000 }
   const ticket = { issuer: 'https://op.example.com', subject: 'alice', claims: {}, scope: 'openid', ...times }
   const tokens = { scope: 'openid', accessToken: 'first', refreshToken: 'first' }
-  const tokenStore = store.vault(await store.signIn({ ticket, tokens, previous: [], keep: [] }))
+  const tokenStore = store.tokenStore(await store.signIn({ ticket, tokens, previous: [], keep: [] }))
   const view = await tokenStore.open()
   assert.ok(view)
   return { tokenStore, view, close: () => store.close() }
@@ -100,7 +100,7 @@ for (const store of ['the memory', 'Redis']) {
   for (const lost of [1, 2]) {
     test(`the answer to taking the lease is lost ${lost} times, with ${store}: nothing waits for the lease to expire`, async () => {
       redis = store === 'Redis' ? await startRedis() : undefined
-      const { tokenStore, view, close } = await openVault(redis?.url)
+      const { tokenStore, view, close } = await openTokenStore(redis?.url)
       const now = () => new Date(START * 1000)
       const leases = createLeases(
         { timeouts: { provider: 1_000, redis: 100 }, now, log() {} },
@@ -138,7 +138,7 @@ for (const store of ['the memory', 'Redis']) {
 
   test(`a lease that ends in an hour, written by a clock that was wrong, does not bind, with ${store}`, async () => {
     redis = store === 'Redis' ? await startRedis() : undefined
-    const { tokenStore, view, close } = await openVault(redis?.url)
+    const { tokenStore, view, close } = await openTokenStore(redis?.url)
     assert.equal(await tokenStore.acquire('a clock ahead', view, 3_600_000), 'claimed')
     assert.equal(await tokenStore.acquire('another', view, 15_600), 'claimed')
     assert.equal(await tokenStore.acquire('a third', view, 15_600), 'held')

@@ -42,14 +42,14 @@ async function signIn(store: RecordStore): Promise<TokenStore> {
     expiresAt: START + 36_000,
   }
   const id = await store.signIn({ ticket, tokens: named('first'), previous: [], keep: [] })
-  return store.vault(id)
+  return store.tokenStore(id)
 }
 
 function named(name: string): Tokens {
   return { scope: 'openid', accessToken: `access ${name}`, refreshToken: `refresh ${name}` }
 }
 
-async function openVault(tokenStore: TokenStore): Promise<StoredTokens> {
+async function openTokenStore(tokenStore: TokenStore): Promise<StoredTokens> {
   const view = await tokenStore.open()
   assert.ok(view, 'no view')
   return view
@@ -82,7 +82,7 @@ function failsWith(code: OidcErrorCode) {
 test('two processes that renew at once: one asks, the other gets its result', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   let asked = 0
   const request = async () => {
     asked += 1
@@ -100,7 +100,7 @@ test('two processes that renew at once: one asks, the other gets its result', as
 test('who comes with an old view finds what was renewed meanwhile, and does not ask', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   await refreshUnder(create(), renewalOf(tokenStore, view, brings('second')))
   const late = await refreshUnder(create(), renewalOf(tokenStore, view, failsWith('ERR_OIDC_PROVIDER_UNAVAILABLE')))
   assert.deepEqual(late.tokens, named('second'))
@@ -109,7 +109,7 @@ test('who comes with an old view finds what was renewed meanwhile, and does not 
 test('invalid_grant for a token that another process has replaced meanwhile ends nothing', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   const kept = await refreshUnder(
     create(),
     renewalOf(tokenStore, view, async () => {
@@ -124,7 +124,7 @@ test('invalid_grant for a token that another process has replaced meanwhile ends
 test('invalid_grant for the newest token ends the session', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_REFRESH_REJECTED'))
   await assert.rejects(refreshUnder(create(), renewal), { code: 'ERR_OIDC_REFRESH_REJECTED' })
   assert.equal(await tokenStore.open(), undefined)
@@ -134,7 +134,7 @@ test('invalid_grant for the newest token ends the session', async () => {
 test('a failure is published: who waits gets it, and does not try again', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   let asked = 0
   const request = async () => {
     asked += 1
@@ -154,12 +154,12 @@ test('a failure is published: who waits gets it, and does not try again', async 
 test('an error that is not of the provider is not published, and the lease is released', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   const renewal = renewalOf(tokenStore, view, async () => {
     throw new TypeError('a mistake')
   })
   await assert.rejects(refreshUnder(create(), renewal), TypeError)
-  const after = await openVault(tokenStore)
+  const after = await openTokenStore(tokenStore)
   assert.deepEqual([after.failure, after.leasedUntil], [undefined, 0])
 })
 
@@ -167,15 +167,15 @@ test('the pause after failures doubles, with chance in it, and a success forgets
   const { store, create, advance } = createBench()
   const tokenStore = await signIn(store)
   for (const longest of [1, 2, 4, 8]) {
-    const view = await openVault(tokenStore)
+    const view = await openTokenStore(tokenStore)
     await assert.rejects(refreshUnder(create(), renewalOf(tokenStore, view, failsWith('ERR_OIDC_TOKEN_RESPONSE'))))
-    const { failure } = await openVault(tokenStore)
+    const { failure } = await openTokenStore(tokenStore)
     const pause = (failure?.retryAt ?? 0) - START
     assert.ok(pause >= longest / 2 && pause <= longest, `${pause} is not a pause of ${longest}`)
   }
   advance(10)
-  await refreshUnder(create(), renewalOf(tokenStore, await openVault(tokenStore), brings('second')))
-  assert.equal((await openVault(tokenStore)).failure, undefined)
+  await refreshUnder(create(), renewalOf(tokenStore, await openTokenStore(tokenStore), brings('second')))
+  assert.equal((await openTokenStore(tokenStore)).failure, undefined)
 })
 
 test('a success forgets an earlier failure that was about the same token only', async () => {
@@ -183,7 +183,7 @@ test('a success forgets an earlier failure that was about the same token only', 
   const tokenStore = await signIn(store)
   const of = async (token: string, request: TestRequest) => {
     const judge = (error: OidcError) => ({ error, endsSession: false, pauses: 'token', isLogged: false }) as const
-    return refreshUnder(create(), { ...renewalOf(tokenStore, await openVault(tokenStore), request), token, judge })
+    return refreshUnder(create(), { ...renewalOf(tokenStore, await openTokenStore(tokenStore), request), token, judge })
   }
   const [one, other] = ['a'.repeat(16), 'b'.repeat(16)]
   await assert.rejects(of(one, failsWith('ERR_OIDC_TOKEN_DENIED')))
@@ -191,7 +191,7 @@ test('a success forgets an earlier failure that was about the same token only', 
   advance(60)
   await of(one, brings('second'))
   assert.deepEqual(
-    (await openVault(tokenStore)).failures?.map(({ token }) => token),
+    (await openTokenStore(tokenStore)).failures?.map(({ token }) => token),
     [other],
   )
 })
@@ -199,7 +199,7 @@ test('a success forgets an earlier failure that was about the same token only', 
 test('what a session that ended meanwhile would have got is discarded', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   let discarded = 0
   const request = async () => {
     await tokenStore.endIf(view)
@@ -217,7 +217,7 @@ test('what a session that ended meanwhile would have got is discarded', async ()
 test('a claim whose owner has died is taken over when it runs out, not earlier', async () => {
   const { store, create, advance } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   assert.equal(await tokenStore.acquire('a dead process', view, 60_000), 'claimed')
   let asked = 0
   let claims = 0
@@ -231,7 +231,7 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
   // Seen with the claim in it, so that there is no reason to ask for it while it lasts.
   const renewing = refreshUnder(
     create(),
-    renewalOf(watched, await openVault(tokenStore), async () => {
+    renewalOf(watched, await openTokenStore(tokenStore), async () => {
       asked += 1
       return brings('second')()
     }),
@@ -245,7 +245,7 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
 test('a ticket that changed while the provider was asked keeps its change', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   const { ticket } = view
   assert.ok(ticket, 'no ticket')
   await refreshUnder(
@@ -258,14 +258,14 @@ test('a ticket that changed while the provider was asked keeps its change', asyn
       }
     }),
   )
-  const after = await openVault(tokenStore)
+  const after = await openTokenStore(tokenStore)
   assert.deepEqual([after.ticket?.claims, after.ticket?.scope], [{ name: 'new' }, 'openid more'])
 })
 
 test('a save that Redis refuses is tried again in the background until it works', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   let failures = 3
   const flaky: TokenStore = {
     ...tokenStore,
@@ -282,13 +282,13 @@ test('a save that Redis refuses is tried again in the background until it works'
     code: 'ERR_OIDC_STORE_UNAVAILABLE',
   })
   await leases.settled()
-  assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
+  assert.deepEqual((await openTokenStore(tokenStore)).tokens, named('second'))
 })
 
 test('a save whose answer was lost is recognised as done', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
-  const view = await openVault(tokenStore)
+  const view = await openTokenStore(tokenStore)
   let isFirst = true
   let discarded = 0
   const deaf: TokenStore = {
@@ -310,7 +310,7 @@ test('a save whose answer was lost is recognised as done', async () => {
   )
   await assert.rejects(refreshUnder(leases, renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
   await leases.settled()
-  assert.deepEqual((await openVault(tokenStore)).tokens, named('second'))
+  assert.deepEqual((await openTokenStore(tokenStore)).tokens, named('second'))
   assert.equal(discarded, 0)
 })
 
@@ -321,7 +321,7 @@ for (const [description, theirs, discards] of [
   test(`${description}, found when it comes to writing, is not written over`, async () => {
     const { store, create } = createBench()
     const tokenStore = await signIn(store)
-    const view = await openVault(tokenStore)
+    const view = await openTokenStore(tokenStore)
     let discarded = 0
     const request = async () => {
       await tokenStore.commit('', view, { tokens: theirs })
@@ -330,7 +330,7 @@ for (const [description, theirs, discards] of [
       })()
     }
     await refreshUnder(create(), renewalOf(tokenStore, view, request))
-    assert.deepEqual((await openVault(tokenStore)).tokens, theirs)
+    assert.deepEqual((await openTokenStore(tokenStore)).tokens, theirs)
     assert.equal(discarded, discards)
   })
 }

@@ -56,8 +56,8 @@ test('requests of one process ask the store for the right to refresh once, not e
   let claims = 0
   const watched = {
     ...store,
-    vault(of: string) {
-      const tokenStore = store.vault(of)
+    tokenStore(of: string) {
+      const tokenStore = store.tokenStore(of)
       return {
         ...tokenStore,
         acquire(...args: Parameters<typeof tokenStore.acquire>) {
