@@ -47,12 +47,12 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
     for (const start of starts) start()
   }
 
-  function goOn(): void {
+  function resume(): void {
     commands.reconnected()
     retryWaiting()
   }
 
-  client.on('ready', goOn)
+  client.on('ready', resume)
   client.on('end', retryWaiting)
 
   function observed(isRead: boolean): Connection['run'] {
@@ -68,7 +68,7 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
     read: observed(true),
     close() {
       revival.stop()
-      client.off('ready', goOn)
+      client.off('ready', resume)
       client.off('end', retryWaiting)
     },
   }
