@@ -48,8 +48,8 @@ export type FoundBinding = BrowserBinding | 'unreadable' | undefined
 export interface TransactionCookie {
   /** The cookies of the browser, as this request sent them and its response changed them. */
   read(req: IncomingMessage, res: ServerResponse): FoundBinding
-  /** The same, and a new one where there is none that can be read. */
-  ensure(req: IncomingMessage, res: ServerResponse): BrowserBinding
+  /** The same, and a new one where there is none that can be read. The browser gets it when the caller calls `keep`. */
+  prepare(req: IncomingMessage, res: ServerResponse): { readonly binding: BrowserBinding; keep(): void }
   /** Records which session the browser gets with this response. */
   remember(
     res: ServerResponse,
@@ -101,14 +101,17 @@ export function createTransactionCookie(
 
   return {
     read,
-    ensure(req, res) {
+    prepare(req, res) {
       const now = epochSeconds(config)
       const found = read(req, res)
-      if (found === undefined || found === 'unreadable') {
-        return write(res, { id: randomId(), createdAt: now, setAt: now })
-      }
-      const isGood = found.setAt + REISSUED_AFTER >= now && found.sameSite === attributes.sameSite
-      return isGood ? found : write(res, { ...found, setAt: now })
+      const isKnown = typeof found === 'object'
+      const { sameSite } = attributes
+      if (isKnown && found.setAt + REISSUED_AFTER >= now && found.sameSite === sameSite)
+        return { binding: found, keep: () => undefined }
+      const binding = isKnown
+        ? { ...found, setAt: now, sameSite }
+        : { id: randomId(), createdAt: now, setAt: now, sameSite }
+      return { binding, keep: () => void write(res, binding) }
     },
     remember(res, { id, createdAt, signedOutAt }, session) {
       const now = epochSeconds(config)

@@ -2,9 +2,11 @@ import { isByCertificate } from '../protocol/client-authentication.js'
 import type { ClientCredentials } from '../provider/client-credentials.js'
 import { refuse } from '../validation/place.js'
 import type { ReadOptions } from './option-descriptions.js'
+import { profileAlgorithms } from './profile.js'
 
 /** What this site proves with that it is the client it says it is. */
-export function parseCredentials({ clientSecret, clientAuthentication }: ReadOptions): ClientCredentials {
+export function parseCredentials(options: ReadOptions): ClientCredentials {
+  const { clientSecret, clientAuthentication } = options
   if (typeof clientAuthentication !== 'object') return { clientSecret, clientAuthentication }
   const { method, algorithm, audience, header } = clientAuthentication
   return {
@@ -13,6 +15,7 @@ export function parseCredentials({ clientSecret, clientAuthentication }: ReadOpt
     clientAssertionAlgorithm: algorithm,
     clientAssertionAudience: audience,
     clientAssertionHeader: header,
+    clientAssertionAlgorithms: profileAlgorithms(options),
     ...(method === 'private_key_jwt' && { clientKey: clientAuthentication.key }),
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
+import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
 import type { RecordStore } from '../store/store.js'
@@ -56,6 +57,10 @@ export interface Config {
   readonly responseMode: ResponseMode
   /** Whether codes are protected by PKCE besides the nonce. */
   readonly pkce: boolean
+  /** Whether an authorization response has to name its issuer, whatever the metadata say. */
+  readonly requiresResponseIssuer: boolean
+  /** Whether authorization requests are handed over before the browser leaves. */
+  readonly pushedAuthorization: PushedAuthorization
   /** What binds tokens to a key of their session. `undefined`: they are bearer tokens. */
   readonly proofAlgorithm: ProofAlgorithm | undefined
   readonly scope: string

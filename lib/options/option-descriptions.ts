@@ -22,6 +22,10 @@ export const optionsRule = object({
     variable: 'OIDC_ISSUER',
     required: true,
   }),
+  profile: describe(rules.profile, {
+    text: 'holds the site to the FAPI 2.0 Security Profile: see [High-assurance profiles](high-assurance.md)',
+    default: 'none',
+  }),
   clientId: describe(nonEmptyString, {
     text: 'the name under which the provider knows this site',
     variable: 'OIDC_CLIENT_ID',
@@ -59,6 +63,10 @@ export const optionsRule = object({
   mtls: describe(clientCertificate, {
     text: 'the certificate that this site shows in TLS, `{ cert, key, ca?, passphrase? }`, or a function that returns it (RFC 8705)',
     default: 'none',
+  }),
+  pushedAuthorization: describe(rules.pushedAuthorization, {
+    text: '`true` sends authorization requests to the provider before the browser leaves (PAR, RFC 9126); `auto`: where the provider requires it',
+    default: '`auto`',
   }),
   scope: describe(rules.scope, {
     text: 'words separated by spaces; `openid` is added',

@@ -1,4 +1,5 @@
 import { ENDPOINTS, LISTS } from '../protocol/metadata.js'
+import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
@@ -22,6 +23,13 @@ export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(
   'HS256',
   'HS384',
   'HS512',
+)
+
+export const profile: Rule<'fapi2'> = rule('"fapi2"', value => value === 'fapi2')
+
+export const pushedAuthorization: Rule<PushedAuthorization> = rule(
+  '"auto", true or false',
+  value => value === 'auto' || typeof value === 'boolean',
 )
 
 /** Origin and path, without a slash at the end. */

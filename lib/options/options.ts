@@ -59,6 +59,11 @@ export interface PrivateKeyAuthentication extends ClientAssertionOptions {
 export interface OidcOptions {
   /** Issuer identifier, byte for byte as the provider spells it; a trailing slash counts. `OIDC_ISSUER`. */
   readonly issuer?: string | undefined
+  /**
+   * Holds the site to a whole profile: `fapi2` is the FAPI 2.0 Security Profile. It sets the options that the profile decides, and refuses at the
+   * start what the site has set against it. Default: none.
+   */
+  readonly profile?: 'fapi2' | undefined
   /** The name the provider knows this site by. `OIDC_CLIENT_ID`. */
   readonly clientId?: string | undefined
   /** Left out for a public client, or with a private key. `OIDC_CLIENT_SECRET`. */
@@ -90,6 +95,12 @@ export interface OidcOptions {
    * asked for at the provider's `mtls_endpoint_aliases`, and a provider that binds them binds them to it. Default: none.
    */
   readonly mtls?: ClientCertificate | (() => ClientCertificate | Promise<ClientCertificate>) | undefined
+  /**
+   * Whether authorization requests are sent to the provider before the browser leaves, so that they cannot be read or changed on the way: PAR,
+   * RFC 9126. `auto`: where the provider requires it (`require_pushed_authorization_requests`); many offer it to every client, and it costs a
+   * request per sign-in. `false`: never, and a provider that requires it is refused. Default `auto`.
+   */
+  readonly pushedAuthorization?: 'auto' | boolean | undefined
   /** The scopes to request, space-separated; `openid` is always added. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */

@@ -12,6 +12,7 @@ import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
 import type { OidcOptions } from './options.js'
+import { applyProfile } from './profile.js'
 
 /** The options, complete, each part for the layer that needs it. */
 export interface Configuration {
@@ -47,7 +48,7 @@ const defaultRoutes: Routes = {
  * @throws {OidcError} ERR_OIDC_OPTIONS with a sentence that says what to do
  */
 export function parseOptions(options: OidcOptions, environment: Environment): Configuration {
-  const given = optionsRule.read(options, { path: '', environment })
+  const given = applyProfile(optionsRule.read(options, { path: '', environment }))
   checkConflicts(given)
   checkRedisIsThere(given.redis, isProduction(environment))
   const config = buildConfig(given)
@@ -78,6 +79,8 @@ function buildConfig(given: ReadOptions): Config {
     responseType: given.responseType ?? 'code id_token',
     responseMode: given.responseMode ?? 'form_post',
     pkce: given.pkce ?? true,
+    requiresResponseIssuer: given.profile !== undefined,
+    pushedAuthorization: given.pushedAuthorization ?? 'auto',
     proofAlgorithm: proofAlgorithm(given.dpop),
     scope: given.scope ?? scope.read('openid profile email', { path: 'scope' }),
     authorizationParams: given.authorizationParams ?? {},
@@ -129,6 +132,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     responseType: config.responseType,
     responseMode: config.responseMode,
     proofAlgorithm: config.proofAlgorithm,
+    pushedAuthorization: config.pushedAuthorization,
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     certificate: given.mtls && createCertificateSource(given.mtls),

@@ -56,14 +56,26 @@ export function checkAuthorizationParams(params: AuthorizationParams): void {
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS for a parameter that would replace one of the protocol
  */
-export function buildAuthorizationUrl(request: AuthorizationRequest): string {
-  const url = new URL(request.endpoint)
-  for (const [name, value] of Object.entries(protocolParams(request))) url.searchParams.set(name, value)
-  setParams(url.searchParams, request.params ?? {}, RESERVED)
+export function buildAuthorizationUrl({ endpoint, ...request }: AuthorizationRequest): string {
+  return addToEndpoint(endpoint, buildAuthorizationParams(request))
+}
+
+/** All parameters of a request, whichever way it takes. @throws {OidcError} ERR_OIDC_OPTIONS as {@link buildAuthorizationUrl} */
+export function buildAuthorizationParams(request: Omit<AuthorizationRequest, 'endpoint'>): URLSearchParams {
+  const query = new URLSearchParams(protocolParams(request))
+  setParams(query, request.params ?? {}, RESERVED)
+  return query
+}
+
+/** The endpoint with these parameters. A query of its own is kept, but for parameters of the same name. */
+export function addToEndpoint(endpoint: string, params: URLSearchParams): string {
+  const url = new URL(endpoint)
+  for (const name of params.keys()) url.searchParams.delete(name)
+  for (const [name, value] of params) url.searchParams.append(name, value)
   return url.href
 }
 
-function protocolParams(request: AuthorizationRequest): Record<string, string> {
+function protocolParams(request: Omit<AuthorizationRequest, 'endpoint'>): Record<string, string> {
   return {
     client_id: request.clientId,
     redirect_uri: request.redirectUri,
@@ -77,13 +89,19 @@ function protocolParams(request: AuthorizationRequest): Record<string, string> {
   }
 }
 
-function challengeParams({ responseType, codeChallenge }: AuthorizationRequest): Record<string, string> {
+function challengeParams({
+  responseType,
+  codeChallenge,
+}: Pick<AuthorizationRequest, 'responseType' | 'codeChallenge'>): Record<string, string> {
   if (codeChallenge === undefined || !returnsCode(responseType)) return {}
   return { code_challenge: codeChallenge, code_challenge_method: 'S256' }
 }
 
 /** OAuth 2.0 Multiple Response Types 1.0 section 2.1: naming the default mode is not recommended. */
-function isDefaultMode({ responseType, responseMode }: AuthorizationRequest): boolean {
+function isDefaultMode({
+  responseType,
+  responseMode,
+}: Pick<AuthorizationRequest, 'responseType' | 'responseMode'>): boolean {
   return responseType === 'code' && responseMode === 'query'
 }
 

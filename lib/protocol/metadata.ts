@@ -2,6 +2,7 @@ import { OidcError } from '../errors.js'
 import { isJsonObject, isRecord } from './json.js'
 import { chooseListed, type Warn } from './listed.js'
 import { printable, sanitize } from './printable.js'
+import { isPushed, type PushedAuthorization } from './pushed-request.js'
 import { hasResponseType, returnsCode } from './response-type.js'
 import { ASYMMETRIC } from './signing-algorithms.js'
 import { isSecureUrl } from './url.js'
@@ -16,6 +17,7 @@ export const ENDPOINTS = [
   'end_session_endpoint',
   'revocation_endpoint',
   'check_session_iframe',
+  'pushed_authorization_request_endpoint',
 ] as const
 
 /** Lists it looks at. */
@@ -34,7 +36,7 @@ const FLAGS = [
   'require_signed_request_object',
 ] as const
 
-/** What a provider may require of every authorization request, and this package does not do. RFC 9126 section 5, RFC 9101 section 10.5. */
+/** What a provider may require of every authorization request, and the option it takes here. RFC 9126 section 5, RFC 9101 section 10.5. */
 const REQUIREMENTS = {
   require_pushed_authorization_requests: 'pushed authorization requests (PAR, RFC 9126)',
   require_signed_request_object: 'signed request objects (JAR, RFC 9101)',
@@ -45,6 +47,8 @@ export interface ProviderNeeds {
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
   readonly signingAlgorithm: SigningAlgorithm
+  /** Whether authorization requests are pushed. Default `auto`. */
+  readonly pushedAuthorization?: PushedAuthorization | undefined
   /** Which of these an option of the site has named. The others are defaults. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
 }
@@ -112,7 +116,7 @@ function isOneOf(names: readonly string[], name: string): boolean {
  * @throws {OidcError} ERR_OIDC_UNSUPPORTED
  */
 export function checkProviderSupports(metadata: ProviderMetadata, needs: ProviderNeeds, warn?: Warn): void {
-  for (const [name, what] of Object.entries(REQUIREMENTS)) if (metadata[name] === true) throw required(name, what)
+  checkRequirements(metadata, needs)
   const wish = (what: string, value: string, option: ExplicitNeed, advice = `set ${option} to one that it has`) => ({
     what,
     candidates: [value],
@@ -135,7 +139,22 @@ export function checkProviderSupports(metadata: ProviderMetadata, needs: Provide
   if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) throw missing('jwks_uri')
 }
 
-/** Whether metadata was refused because the provider requires what this package does not do. */
+function checkRequirements(metadata: ProviderMetadata, { pushedAuthorization }: ProviderNeeds): void {
+  if (metadata.require_signed_request_object === true) throw required('require_signed_request_object')
+  if (isPushed(metadata, pushedAuthorization)) {
+    const { require_pushed_authorization_requests: isRequired, pushed_authorization_request_endpoint: endpoint } =
+      metadata
+    if (endpoint === undefined)
+      throw missing(
+        'pushed_authorization_request_endpoint',
+        isRequired === true ? { require_pushed_authorization_requests: true } : undefined,
+      )
+  } else if (metadata.require_pushed_authorization_requests === true) {
+    throw required('require_pushed_authorization_requests', 'set pushedAuthorization: true, or ')
+  }
+}
+
+/** Whether metadata was refused because the provider requires what this site does not do. */
 export function isUnmetRequirement(error: unknown): boolean {
   const cause = error instanceof OidcError ? error.cause : undefined
   return isRecord(cause) && Object.keys(REQUIREMENTS).some(name => cause[name] === true)
@@ -180,13 +199,14 @@ function wrongMember(name: string, value: unknown): OidcError {
   return new OidcError('ERR_OIDC_METADATA', `the provider metadata has no usable ${name}`, { cause })
 }
 
-function missing(endpoint: string): OidcError {
+function missing(endpoint: string, cause?: object): OidcError {
   const message = `the provider does not offer the endpoint "${endpoint}": set endpoints.${endpoint} to one that it has`
-  return new OidcError('ERR_OIDC_UNSUPPORTED', message)
+  return new OidcError('ERR_OIDC_UNSUPPORTED', message, { cause })
 }
 
-function required(name: string, what: string): OidcError {
-  const message = `the provider requires ${what}, which this package does not send: switch ${name} off there, for this client at least`
+function required(name: keyof typeof REQUIREMENTS, advice = ''): OidcError {
+  const what = REQUIREMENTS[name]
+  const message = `the provider requires ${what}, which this site does not send: ${advice}switch ${name} off there, for this client at least`
   return new OidcError('ERR_OIDC_UNSUPPORTED', message, { cause: { [name]: true } })
 }
 

@@ -116,7 +116,7 @@ function codeOf(error: string | undefined, invalidGrant: OidcErrorCode): OidcErr
 }
 
 /** Seconds only; a date would need a clock, and providers do not send one here. RFC 9110 section 10.2.3. */
-function parseRetryAfter(header: string | null | undefined): number | undefined {
+export function parseRetryAfter(header: string | null | undefined): number | undefined {
   return header !== undefined && header !== null && /^\d{1,5}$/.test(header) ? Number(header) : undefined
 }
 

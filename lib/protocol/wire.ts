@@ -19,6 +19,8 @@ export interface ProviderMetadata {
   readonly end_session_endpoint?: string
   /** Where tokens are given back. RFC 7009. */
   readonly revocation_endpoint?: string
+  /** Where authorization requests are sent before the browser leaves. RFC 9126 section 5. */
+  readonly pushed_authorization_request_endpoint?: string
   /** A page to embed that knows the session there. OpenID Connect Session Management 1.0. */
   readonly check_session_iframe?: string
   /** Scopes it offers; not all have to be named. */
@@ -37,6 +39,8 @@ export interface ProviderMetadata {
   readonly dpop_signing_alg_values_supported?: readonly string[]
   /** Whether every authorization response has `iss`. RFC 9207. */
   readonly authorization_response_iss_parameter_supported?: boolean
+  /** Whether authorization requests have to be pushed. RFC 9126 section 5. */
+  readonly require_pushed_authorization_requests?: boolean
   readonly [member: string]: unknown
 }
 

@@ -22,6 +22,8 @@ export interface ClientCredentials {
   /** Default `issuer`. */
   readonly clientAssertionAudience?: AssertionAudience | undefined
   readonly clientAssertionHeader?: AssertionHeader | undefined
+  /** Those that a default is chosen of. Default: all that fit the key. */
+  readonly clientAssertionAlgorithms?: readonly SigningAlgorithm[] | undefined
 }
 
 /**
@@ -50,7 +52,9 @@ export function selectClientAuthentication(
       return { method }
     case 'private_key_jwt': {
       const key = required(clientKey, method)
-      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, algorithmsOf(key), metadata, warn)
+      const { clientAssertionAlgorithm, clientAssertionAlgorithms: allowed } = credentials
+      const fitting = listFittingAlgorithms(key).filter(candidate => allowed?.includes(candidate) ?? true)
+      const algorithm = selectAlgorithm(clientAssertionAlgorithm, fitting, metadata, warn)
       const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
       return { method, key, algorithm, header: { ...kid, ...header } }
     }
@@ -122,7 +126,8 @@ function macAlgorithms(clientSecret: string): readonly SigningAlgorithm[] {
   return ['HS256', ...(length >= 48 ? (['HS384'] as const) : []), ...(length >= 64 ? (['HS512'] as const) : [])]
 }
 
-function algorithmsOf(key: ClientPrivateKey): readonly SigningAlgorithm[] {
+/** What a key can sign with, the most common first. */
+export function listFittingAlgorithms(key: ClientPrivateKey): readonly SigningAlgorithm[] {
   return isJwk(key) ? fittingJwk(key) : (ALGORITHMS[kindOf(key)] ?? [])
 }
 

@@ -16,7 +16,8 @@ export type EndpointOverrides = Readonly<
       | 'userinfo_endpoint'
       | 'jwks_uri'
       | 'end_session_endpoint'
-      | 'revocation_endpoint',
+      | 'revocation_endpoint'
+      | 'pushed_authorization_request_endpoint',
       string
     >
   >

@@ -23,13 +23,16 @@ export interface HttpSettings {
   readonly userAgent?: string
 }
 
+/** Fields of a form by their names; those with several values are repeated. */
+export type FormFields = Readonly<Record<string, string | readonly string[]>>
+
 /** The way to the provider. No redirect is followed. A POST is sent once; a GET whose response was cut off is sent once more. */
 export interface Http {
   /** @param options - `dpop` makes a proof for one attempt: the token is one that is bound to a key then */
   getJson(url: string, options?: { accept?: string; bearer?: string; dpop?: () => string }): Promise<HttpResponse>
   postForm(
     url: string,
-    body: Readonly<Record<string, string>>,
+    body: FormFields,
     headers: Readonly<Record<string, string>>,
     /** Milliseconds. Default: the timeout of all requests. */
     timeout?: number,
@@ -116,12 +119,19 @@ export function createHttp(settings: HttpSettings): Http {
       const init = {
         method: 'POST',
         headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
-        body: new URLSearchParams(body).toString(),
+        body: encodeForm(body),
       } as const
       return observeCall('POST', url, body, () => exchange(url, init, patience))
     },
     stream: async (url, init) => (await streamFetch())(url, { ...init, redirect: 'manual' }),
   }
+}
+
+function encodeForm(fields: FormFields): string {
+  const pairs = Object.entries(fields).flatMap(([name, value]) =>
+    [value].flat().map((text): [string, string] => [name, text]),
+  )
+  return new URLSearchParams(pairs).toString()
 }
 
 const SECRET_FIELDS = [
@@ -146,7 +156,7 @@ function secretsIn({ headers, body }: Exchange): readonly string[] {
 function observeCall(
   method: 'GET' | 'POST',
   url: string,
-  body: Readonly<Record<string, string>>,
+  body: FormFields,
   call: () => Promise<HttpResponse>,
 ): Promise<HttpResponse> {
   return observe(call, (timing, _error, response) => {

@@ -5,6 +5,7 @@ import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
+import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import type { OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { returnsCode } from '../protocol/response-type.js'
 import type {
@@ -27,11 +28,12 @@ import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
 import { createLogoutTokens, type IsLiving } from './logout-tokens.js'
 import type { Proofs } from './proofs.js'
+import type { PushRequest } from './pushed-request-endpoint.js'
 import { watchReachability } from './reachability.js'
 import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
 import { createSignatures, isAsymmetric } from './signatures.js'
-import { createTokenEndpoint } from './token-endpoint.js'
+import { createTokenEndpoint, type TokenEndpointSettings } from './token-endpoint.js'
 import { createUserInfoEndpoint } from './user-info-endpoint.js'
 
 export interface ProviderSettings extends ClientCredentials {
@@ -53,6 +55,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly responseMode: ResponseMode
   /** What binds tokens to a key. Left out: they are bearer tokens. */
   readonly proofAlgorithm?: ProofAlgorithm | undefined
+  /** Whether authorization requests are pushed. Default `auto`. */
+  readonly pushedAuthorization?: PushedAuthorization | undefined
   /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
   readonly fetch?: typeof globalThis.fetch | undefined
@@ -77,6 +81,11 @@ export interface Provider extends Grants {
   fetchUserInfo(accessToken: string, proofKey?: ProofKey): Promise<UserInfo>
   /** The certificate for requests to APIs, where the site has one. */
   readonly certificate?: CertificateSource | undefined
+  /**
+   * Hands an authorization request over before the browser leaves, and returns its `request_uri`. RFC 9126.
+   * @throws {OidcError} ERR_OIDC_CLIENT_REJECTED; ERR_OIDC_AUTHORIZATION_FAILED with what the provider said about the request
+   */
+  pushRequest(params: URLSearchParams, proofKey?: ProofKey): Promise<string>
   /** For requests to APIs with a token that is bound to a key. */
   proofs(): Promise<Proofs>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
@@ -162,6 +171,7 @@ export function createProvider(settings: ProviderSettings): Provider {
     async fetchUserInfo(accessToken, proofKey) {
       return requestUserInfo(await discovery.get(), accessToken, proofKey)
     },
+    pushRequest: createLazyPush(discovery.get, { ...clientRequests, proofs }),
     proofs,
     verifyIdToken: idTokens.verify,
     certificate,
@@ -193,9 +203,22 @@ function createLazyProofs(settings: Parameters<typeof import('./proofs.js').crea
   }
 }
 
+/** As with proofs: loaded at the first request that is pushed. */
+function createLazyPush(
+  metadata: () => Promise<ProviderMetadata>,
+  settings: TokenEndpointSettings,
+): Provider['pushRequest'] {
+  let loaded: Promise<PushRequest> | undefined
+  return async (params, proofKey) => {
+    loaded ??= import('./pushed-request-endpoint.js').then(module => module.createPushedRequestEndpoint(settings))
+    const push = await loaded
+    return push(await metadata(), params, proofKey)
+  }
+}
+
 /** What the site needs of the provider is asked once per metadata, not once per sign-in. */
 function createMetadataCheck(
-  { responseType, responseMode, proofAlgorithm, explicit, log = () => {} }: ProviderSettings,
+  { responseType, responseMode, proofAlgorithm, explicit, pushedAuthorization, log = () => {} }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
   authentication: (metadata: ProviderMetadata, warn: Warn) => ClientAuthentication,
 ): (metadata: ProviderMetadata) => void {
@@ -203,7 +226,8 @@ function createMetadataCheck(
   return function checkUsable(metadata) {
     const doubts: string[] = []
     const warn: Warn = doubt => doubts.push(doubt)
-    checkProviderSupports(metadata, { responseType, responseMode, signingAlgorithm, explicit }, warn)
+    const needs = { responseType, responseMode, signingAlgorithm, explicit, pushedAuthorization }
+    checkProviderSupports(metadata, needs, warn)
     if (returnsCode(responseType)) authentication(metadata, warn)
     if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
     const doubt = findDoubt(metadata, { responseMode })

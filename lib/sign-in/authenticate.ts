@@ -90,7 +90,7 @@ export async function checkedResponse(
 ): Promise<CheckedAuthorizationResponse> {
   const metadata = await provider.metadata()
   // RFC 9207 section 2.4 lets a provider that sends an ID Token along say `iss` there and nowhere else.
-  const promised = metadata.authorization_response_iss_parameter_supported === true
+  const promised = config.requiresResponseIssuer || metadata.authorization_response_iss_parameter_supported === true
   const issRequired = promised && !returnsIdToken(config.responseType)
   if (response.kind === 'success') {
     return checkAuthorizationResponse(response, {

@@ -8,7 +8,11 @@ import { returnToOf } from '../http/return-to.js'
 import { callbackMethods, wrongMethod } from '../http/route-methods.js'
 import { type BrowserBinding, type FoundBinding, transactionLifetime } from '../http/transaction-cookie.js'
 import { epochSeconds } from '../options/config.js'
-import { type AuthorizationResponse, parseAuthorizationResponse } from '../protocol/authorization-response.js'
+import {
+  type AuthorizationResponse,
+  checkResponseIssuer,
+  parseAuthorizationResponse,
+} from '../protocol/authorization-response.js'
 import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
 import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
@@ -55,6 +59,11 @@ async function finish(
   const active = services.transactions.activate(transaction, answer.state, binding)
   // Checked again when used, although it was sealed: the rules may have changed since.
   const returnTo = returnToOf(services.config, active.returnTo)
+  if (isExpiredReference(answer, transaction)) {
+    checkResponseIssuer(answer, { issuer: services.config.issuer, issRequired: false })
+    await beginAnew(context, transaction, binding)
+    return undefined
+  }
   const response = await step('response', () => checkedResponse(services, answer, active)) // 3
   const pending: PendingSignIn = { transaction: active, response, binding, returnTo }
   const issued = fingerprintedOf(response)
@@ -73,6 +82,11 @@ async function finish(
     await releaseResponse(context, active, issued, error)
     throw error
   }
+}
+
+/** The browser came to the provider too late with a request that had been pushed: it is pushed again, once. RFC 9101 section 7. */
+function isExpiredReference(response: AuthorizationResponse, { restarts = 0 }: Transaction): boolean {
+  return response.kind === 'error' && response.providerError.error === 'invalid_request_uri' && restarts === 0
 }
 
 /** Nothing begins anew for a user who has signed out since, and whose browser does not know it: the response may have been lost. */

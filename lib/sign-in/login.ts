@@ -5,14 +5,10 @@ import { isNavigation } from '../http/fetch-metadata.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
-import { proofKeyOf, type TransactionInput } from '../http/transaction-state.js'
-import {
-  type AuthorizationParams,
-  buildAuthorizationUrl,
-  checkAuthorizationParams,
-} from '../protocol/authorization-request.js'
-import { buildCodeChallenge } from '../protocol/pkce.js'
+import type { TransactionInput } from '../http/transaction-state.js'
+import { type AuthorizationParams, checkAuthorizationParams } from '../protocol/authorization-request.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
+import { requestAuthorization } from './authorization-address.js'
 import { withHint } from './login-hint.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
 import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
@@ -93,29 +89,17 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
   const endpoint = metadata.authorization_endpoint
   // First: a sign-in that cannot be asked for leaves no cookie.
   checkAuthorizationParams(params)
-  const binding = transactionCookie.ensure(req, res)
+  const { binding, keep } = transactionCookie.prepare(req, res)
   const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
-  const proofKey = await proofKeyOf(transaction)
-  const location = buildAuthorizationUrl({
-    endpoint,
-    clientId: config.clientId,
-    redirectUri: transaction.redirectUri,
-    responseType: config.responseType,
-    responseMode: config.responseMode,
-    scope: transaction.scope,
-    state: transaction.state,
-    nonce: transaction.nonce,
-    ...(config.pkce && { codeChallenge: buildCodeChallenge(transaction.codeVerifier) }),
-    ...(proofKey && { proofKeyThumbprint: (await import('../protocol/dpop.js')).proofKeyThumbprint(proofKey) }),
-    params,
-  })
+  const { location, asked } = await requestAuthorization(services, metadata, transaction, params)
+  keep()
   publish(() => ({
     type: 'sign-in-started',
     site: config.baseUrl,
     attempt: attemptOf(transaction.state),
     path: req.path,
     endpoint: redactAddress(location),
-    params: redactFields(new URL(location).searchParams),
+    params: redactFields(asked),
   }))
   sendToProvider(res, { location, endpoint, title: 'Signing in', button: 'Sign in' })
 }

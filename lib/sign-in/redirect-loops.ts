@@ -76,7 +76,7 @@ export function checkCookiesAreKept(context: RequestContext, returnTo: string): 
     error.returnTo = returnTo
     throw error
   }
-  services.transactionCookie.ensure(req, res)
+  services.transactionCookie.prepare(req, res).keep()
   redirect(
     res,
     `${publicPath(services.config, req.path)}?${new URLSearchParams({ returnTo: returnToInHead(services.config, returnTo), retry: '2' })}`,

@@ -12,9 +12,18 @@ export function refusedSignIn(
   providerError: ProviderError,
   transaction: Pick<ActiveTransaction, 'scope'>,
 ): OidcError {
-  const { error } = providerError
   if (!isSilentRefusal(providerError))
     config.log(`the provider refused a sign-in: ${formatProviderError(providerError)}`)
+  return describeRefusal(config, providerError, transaction)
+}
+
+/** The same where the log has it already. */
+export function describeRefusal(
+  config: Pick<Config, 'scope' | 'responseType'>,
+  providerError: ProviderError,
+  transaction: Pick<ActiveTransaction, 'scope'>,
+): OidcError {
+  const { error } = providerError
   const options = { cause: { error }, providerError }
   if (error === 'access_denied') {
     return new OidcError('ERR_OIDC_ACCESS_DENIED', 'the provider responded that access was denied', options)

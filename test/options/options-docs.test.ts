@@ -53,6 +53,7 @@ const defaults: Readonly<Record<string, unknown>> = {
   responseType: site.responseType,
   responseMode: site.responseMode,
   pkce: site.pkce,
+  pushedAuthorization: site.pushedAuthorization,
   dpop: site.proofAlgorithm !== undefined,
   scope: site.scope,
   redisPrefix: state.prefix,

@@ -80,6 +80,7 @@ const endpoints = [
   'end_session_endpoint',
   'revocation_endpoint',
   'check_session_iframe',
+  'pushed_authorization_request_endpoint',
 ]
 
 const badEndpoints = [
@@ -278,7 +279,8 @@ for (const [name, says] of [
 ] as const) {
   test(`a provider with ${name} is refused, and one that says false is not`, () => {
     const code = 'ERR_OIDC_UNSUPPORTED'
-    assert.throws(() => checkProviderSupports({ ...valid, [name]: true }, needs), { code, message: says })
+    const unwilling = { ...needs, pushedAuthorization: false }
+    assert.throws(() => checkProviderSupports({ ...valid, [name]: true }, unwilling), { code, message: says })
     checkProviderSupports({ ...valid, [name]: false }, needs)
     assert.equal(parseProviderMetadata({ ...valid, [name]: 'true' }, issuer)[name], true)
     for (const value of ['yes', 1, '', []]) {
@@ -286,6 +288,29 @@ for (const [name, says] of [
     }
   })
 }
+
+test('a provider that requires or is sent pushed requests has to have the endpoint for them', () => {
+  const {
+    require_pushed_authorization_requests: _,
+    pushed_authorization_request_endpoint: __,
+    ...without
+  } = {
+    require_pushed_authorization_requests: undefined,
+    pushed_authorization_request_endpoint: undefined,
+    ...valid,
+  }
+  const endpoint = { pushed_authorization_request_endpoint: `${issuer}par` }
+  const required = { require_pushed_authorization_requests: true }
+  const message = /pushed_authorization_request_endpoint/
+  const check = (metadata: object, pushedAuthorization?: 'auto' | boolean) =>
+    checkProviderSupports({ ...without, ...metadata }, { ...needs, pushedAuthorization })
+  assert.throws(() => check(required), { code: 'ERR_OIDC_UNSUPPORTED', message })
+  assert.throws(() => check({}, true), { code: 'ERR_OIDC_UNSUPPORTED', message })
+  for (const setting of ['auto', true, undefined] as const) check({ ...required, ...endpoint }, setting)
+  check(endpoint, true)
+  check({})
+  check({}, false)
+})
 
 for (const [actual, expected, says] of [
   [

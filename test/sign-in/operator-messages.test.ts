@@ -18,15 +18,18 @@ describe('the log says what an operator can do', () => {
   for (const name of ['require_pushed_authorization_requests', 'require_signed_request_object']) {
     test(
       `about ${name}: nobody is sent to the provider, and ready() fails`,
-      inScene({ ...bare, provider: { metadata: { [name]: true } } }, async scene => {
-        const { site, provider, agent } = scene
-        await assert.rejects(site.oidc.ready(), { code: 'ERR_OIDC_UNSUPPORTED' })
-        const page = await agent.open(`${site.url}/claims`)
-        assert.equal(page.status, 502)
-        assert.doesNotMatch(page.text, /pushed|request object|require_/)
-        assert.equal(provider.count('authorize'), 0)
-        assert.match(lastLine(scene), new RegExp(`ERR_OIDC_UNSUPPORTED.*switch ${name} off`))
-      }),
+      inScene(
+        { ...bare, oidc: { pushedAuthorization: false }, provider: { metadata: { [name]: true } } },
+        async scene => {
+          const { site, provider, agent } = scene
+          await assert.rejects(site.oidc.ready(), { code: 'ERR_OIDC_UNSUPPORTED' })
+          const page = await agent.open(`${site.url}/claims`)
+          assert.equal(page.status, 502)
+          assert.doesNotMatch(page.text, /pushed|request object|require_/)
+          assert.equal(provider.count('authorize'), 0)
+          assert.match(lastLine(scene), new RegExp(`ERR_OIDC_UNSUPPORTED.*switch ${name} off`))
+        },
+      ),
     )
   }
 

@@ -53,6 +53,8 @@ export interface ConfigurationSettings {
   readonly takesPost: boolean
   /** Whether proofs need a nonce of the provider. */
   readonly proofNonces: boolean
+  readonly features: Readonly<Record<string, object>>
+  readonly enabledJWA: Readonly<Record<string, readonly string[]>>
 }
 
 /** How `oidc-provider` is set up for the tests: everything this package can use is switched on. */
@@ -78,6 +80,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
       idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
       userinfoSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'HS256'],
       clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'HS256', 'HS384', 'HS512'],
+      ...settings.enabledJWA,
     },
     pkce: { required: () => settings.pkceRequired },
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
@@ -105,6 +108,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
       dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 'nonce'), requireNonce: () => settings.proofNonces },
       jwtUserinfo: { enabled: true },
       claimsParameter: { enabled: true },
+      ...settings.features,
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource: confirmLogout, postLogoutSuccessSource: sayGoodbye },
       resourceIndicators: {

@@ -41,6 +41,12 @@ export interface ProviderOptions {
   readonly accessTokenLife?: number
   /** Whether DPoP proofs need a nonce of the provider. Default false. */
   readonly proofNonces?: boolean
+  /** More features of `oidc-provider`, or others. */
+  readonly features?: Readonly<Record<string, object>>
+  /** More algorithms. */
+  readonly enabledJWA?: Readonly<Record<string, readonly string[]>>
+  /** More keys of the provider: algorithms. Default none. */
+  readonly moreKeys?: readonly string[]
   /** Groups of every user, for an ID Token as large as they are. Default: none, and an ID Token without the claims of userinfo. */
   readonly groups?: readonly string[]
   /**
@@ -99,7 +105,9 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
   const requests: ProviderRequest[] = []
   const errors: string[] = []
   const delays = new Map<string, number>()
-  const signingKeys = await Promise.all(['RS256', 'ES256', 'EdDSA'].map(alg => createSigningKey(alg)))
+  const signingKeys = await Promise.all(
+    ['RS256', 'ES256', 'EdDSA', ...(options.moreKeys ?? [])].map(alg => createSigningKey(alg)),
+  )
   const settings: Omit<ConfigurationSettings, 'client'> = {
     adapter: createAdapterFactory(),
     jwks: signingKeys.map(key => ({ ...exportPrivateJwk(key), use: 'sig' })),
@@ -112,6 +120,8 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     groups: options.groups,
     takesPost: options.takesPost ?? false,
     proofNonces: options.proofNonces ?? false,
+    features: options.features ?? {},
+    enabledJWA: options.enabledJWA ?? {},
   }
   let provider: OidcProvider
   let receive: (request: IncomingMessage, response: ServerResponse) => void

@@ -1,0 +1,78 @@
+import type { SigningAlgorithm } from '../protocol/wire.js'
+import { listFittingAlgorithms } from '../provider/client-credentials.js'
+import { refuse } from '../validation/place.js'
+import type { ReadOptions } from './option-descriptions.js'
+
+/** FAPI 2.0 Security Profile section 5.4.1. `Ed25519` is the other name of `EdDSA`: RFC 9864. */
+const ALGORITHMS: readonly SigningAlgorithm[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519']
+
+/** Seconds. FAPI 2.0 Security Profile section 5.3.2.1: times more than 60 seconds ahead are refused. */
+const MOST_TOLERANCE = 60
+
+/** What the profile sets where the site has said nothing. FAPI 2.0 Security Profile section 5.3.3. */
+const DEFAULTS = {
+  responseType: 'code',
+  responseMode: 'query',
+  pkce: true,
+  pushedAuthorization: true,
+  dpop: true,
+  idTokenAlgorithm: 'PS256',
+} as const satisfies Partial<ReadOptions>
+
+/**
+ * The options as a profile completes them. What the site has set against the profile is refused: a profile is all of it or nothing.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS with a sentence about the first conflict
+ */
+export function applyProfile(given: ReadOptions): ReadOptions {
+  if (given.profile === undefined) return given
+  const options = { ...DEFAULTS, ...given }
+  const conflict = findConflict(options)
+  if (conflict === undefined) return options
+  return refuse(`profile "${given.profile}" ${conflict}`)
+}
+
+/** The algorithms that assertions may be signed with. `undefined`: any. */
+export function profileAlgorithms({ profile }: Pick<ReadOptions, 'profile'>): readonly SigningAlgorithm[] | undefined {
+  return profile === undefined ? undefined : ALGORITHMS
+}
+
+type Completed = ReadOptions & { readonly [K in keyof typeof DEFAULTS]-?: Exclude<ReadOptions[K], undefined> }
+
+function findConflict(options: Completed): string | undefined {
+  return findFlowConflict(options) ?? findClientConflict(options) ?? findTokenConflict(options)
+}
+
+function findFlowConflict({ responseType, pkce, pushedAuthorization, clockTolerance = 0 }: Completed) {
+  if (responseType !== 'code')
+    return `allows responseType "code" only, because tokens must not pass through the browser: leave responseType out`
+  if (!pkce) return 'needs PKCE: leave pkce out'
+  if (pushedAuthorization !== true) return 'needs pushed authorization requests: leave pushedAuthorization out'
+  if (clockTolerance > MOST_TOLERANCE) return `allows a clockTolerance of at most ${MOST_TOLERANCE} seconds`
+  return undefined
+}
+
+function findClientConflict({ clientAuthentication, issuer }: Completed): string | undefined {
+  if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
+    return `needs a client that proves itself with a key: set clientAuthentication to { method: 'private_key_jwt', key }`
+  const { algorithm, audience, key } = clientAuthentication
+  if (audience !== undefined && audience !== 'issuer' && audience !== issuer)
+    return 'needs assertions that are made for the issuer alone: leave clientAuthentication.audience out'
+  if (algorithm !== undefined && !ALGORITHMS.includes(algorithm))
+    return wrongAlgorithm('clientAuthentication.algorithm', algorithm)
+  if (algorithm === undefined && !listFittingAlgorithms(key).some(fitting => ALGORITHMS.includes(fitting)))
+    return `allows keys for ${ALGORITHMS.join(', ')}, and clientAuthentication.key is another one`
+  return undefined
+}
+
+function findTokenConflict({ dpop, idTokenAlgorithm, userInfo }: Completed): string | undefined {
+  if (dpop === false) return 'needs tokens that are bound to a key: leave dpop out'
+  if (!ALGORITHMS.includes(idTokenAlgorithm)) return wrongAlgorithm('idTokenAlgorithm', idTokenAlgorithm)
+  const algorithm = typeof userInfo === 'object' ? userInfo.algorithm : undefined
+  if (algorithm !== undefined && !ALGORITHMS.includes(algorithm)) return wrongAlgorithm('userInfo.algorithm', algorithm)
+  return undefined
+}
+
+function wrongAlgorithm(option: string, algorithm: string): string {
+  return `allows the algorithms ${ALGORITHMS.join(', ')}, but ${option} is "${algorithm}"`
+}
