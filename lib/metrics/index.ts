@@ -1,2 +1,2 @@
 export { createMetrics, type Metrics, type MetricsOptions } from './metrics.js'
-export type { MetricsMeter, MetricsSpan, MetricsTracer } from './open-telemetry.js'
+export type { MetricsCounter, MetricsHistogram, MetricsMeter, MetricsSpan, MetricsTracer } from './open-telemetry.js'

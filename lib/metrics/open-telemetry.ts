@@ -2,27 +2,41 @@ import type { OidcEvent } from '../diagnostics/events.js'
 import { INSTRUMENTS, type Instrument, type InstrumentName } from './instruments.js'
 import type { Labels, Measurement } from './measurements.js'
 
+/** A counter of a {@link MetricsMeter}. */
+export interface MetricsCounter {
+  /** Adds to the sum of these attributes. */
+  add(value: number, attributes: Readonly<Record<string, string>>): void
+}
+
+/** A histogram of a {@link MetricsMeter}. */
+export interface MetricsHistogram {
+  /** Records one duration, in seconds. */
+  record(value: number, attributes: Readonly<Record<string, string>>): void
+}
+
 /** The part of a `Meter` of `@opentelemetry/api` that is used. */
 export interface MetricsMeter {
-  createCounter(
-    name: string,
-    options: { readonly description: string },
-  ): { add(value: number, attributes: Labels): void }
-  createHistogram(
-    name: string,
-    options: { readonly description: string; readonly unit: string },
-  ): { record(value: number, attributes: Labels): void }
+  /** Makes a counter. */
+  createCounter(name: string, options: { readonly description: string }): MetricsCounter
+  /** Makes a histogram. */
+  createHistogram(name: string, options: { readonly description: string; readonly unit: string }): MetricsHistogram
 }
 
 /** The part of a `Span` of `@opentelemetry/api` that is used. */
 export interface MetricsSpan {
+  /** Says that the span failed. */
   setStatus(status: { readonly code: number; readonly message?: string }): unknown
+  /** Ends the span at a time, in milliseconds since the epoch. */
   end(time: number): void
 }
 
 /** The part of a `Tracer` of `@opentelemetry/api` that is used. */
 export interface MetricsTracer {
-  startSpan(name: string, options: { readonly startTime: number; readonly attributes: Labels }): MetricsSpan
+  /** Begins a span at a time, in milliseconds since the epoch. */
+  startSpan(
+    name: string,
+    options: { readonly startTime: number; readonly attributes: Readonly<Record<string, string>> },
+  ): MetricsSpan
 }
 
 /** `SpanStatusCode.ERROR` of `@opentelemetry/api`. */

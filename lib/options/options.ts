@@ -89,7 +89,13 @@ export interface OidcOptions {
    * Binds the tokens of each session to a key of its own, so that a stolen token opens nothing: DPoP, RFC 9449. The provider has to offer it.
    * The algorithm is `ES256` by default; `EdDSA` and `Ed25519` are two names of another one. Default `false`.
    */
-  readonly dpop?: boolean | { readonly algorithm?: ProofAlgorithm | undefined } | undefined
+  readonly dpop?:
+    | boolean
+    | {
+        /** What proofs are signed with. Default `ES256`. */
+        readonly algorithm?: ProofAlgorithm | undefined
+      }
+    | undefined
   /**
    * The certificate that this site shows to the provider and to APIs, RFC 8705, or a function that returns the one of today. Tokens are then
    * asked for at the provider's `mtls_endpoint_aliases`, and a provider that binds them binds them to it. Default: none.
