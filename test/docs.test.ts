@@ -113,9 +113,9 @@ test('every picture says in words what it shows', () => {
 
 test('docs/architecture.md names every folder and file right in lib/, and every field of a record', () => {
   const { text } = readPage('docs/architecture.md')
-  const layers = sectionOf({ name: 'docs/architecture.md', text }, '## Layers')
+  const rooms = sectionOf({ name: 'docs/architecture.md', text }, '## Rooms')
   for (const name of readdirSync(join(root, 'lib'))) {
-    if (name !== 'tsconfig.json') assert.match(layers, new RegExp(`[\`/]${name.replace('.', '\\.')}[\`/]`), name)
+    if (name !== 'tsconfig.json') assert.match(rooms, new RegExp(`[\`/]${name.replace('.', '\\.')}[\`/]`), name)
   }
   for (const field of Object.values(FIELD)) assert.ok(text.includes(`\n| \`${field}\` |`), field)
 })

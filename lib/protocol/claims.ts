@@ -41,7 +41,8 @@ const ID_TOKEN_ONLY: readonly string[] = [
  * The claims a site sees as its user: those of the ID Token, and over them those of userinfo, without the protocol's own.
  *
  * The result is made anew, shares nothing with what came in, and can be written as JSON. A claim with several values (`role`)
- * has each value once. `null` is absent, and `"true"` and `"false"` are booleans where the claim is one.
+ * has each value once. `null` is absent, and `"true"` and `"false"` are booleans where the claim is
+ * one in the ID Token. Elsewhere text stays text: an e-mail address is not verified by a word.
  *
  * @param protocolClaims - names left out wherever they come from; see {@link defaultProtocolClaims}
  */
@@ -58,7 +59,7 @@ export function buildClaims(
   return Object.fromEntries(
     Object.entries(claims).map(([name, value]) => [
       name,
-      BOOLEANS.includes(name) || typeof idTokenClaims[name] === 'boolean' ? toBoolean(value) : value,
+      typeof idTokenClaims[name] === 'boolean' ? toBoolean(value) : value,
     ]),
   )
 }
@@ -78,9 +79,6 @@ export function keepAuthentication(
   for (const name of AUTHENTICATION_CLAIMS) if (Object.hasOwn(stored, name)) stored[name] = authentication[name]
   return JSON.parse(JSON.stringify(stored))
 }
-
-/** Standard claims that are booleans, and that some providers send as text. OpenID Connect Core 1.0 section 5.1. */
-const BOOLEANS: readonly string[] = ['email_verified', 'phone_number_verified']
 
 function toBoolean(value: unknown): unknown {
   const text = typeof value === 'string' ? value.toLowerCase() : ''

@@ -74,14 +74,14 @@ test('userinfo brings no session id where the ID Token has none', () => {
   assert.equal('sid' in buildClaims(without, { sub: 'user', sid: 'other' }, defaultProtocolClaims), false)
 })
 
-test('a boolean that userinfo of Cognito writes as text is a boolean', () => {
+test('a boolean of the ID Token that userinfo of Cognito writes as text stays a boolean, and no other text becomes one', () => {
   const verified = { ...idTokenClaims, email_verified: true, custom: false }
   const claims = (userInfo: object) => buildClaims(verified, { sub: 'user', ...userInfo }, defaultProtocolClaims)
   assert.equal(claims({ email_verified: 'true' }).email_verified, true)
   assert.equal(claims({ email_verified: 'False' }).email_verified, false)
   assert.equal(claims({ custom: 'true' }).custom, true)
   assert.equal(claims({ custom: 'yes' }).custom, 'yes')
-  assert.equal(claims({ phone_number_verified: 'false' }).phone_number_verified, false)
+  assert.equal(claims({ phone_number_verified: 'true' }).phone_number_verified, 'true')
   assert.equal(claims({ newsletter: 'true' }).newsletter, 'true')
 })
 
