@@ -91,7 +91,7 @@ async function runModule(module: Module, variant: Variant): Promise<void> {
       responseType,
       responseMode,
       // In the suite a call of userinfo ends the module, so that it has to be the last one, with the newest token.
-      userInfo: { token: 'token-endpoint' },
+      ...(responseType !== 'id_token' && { userInfo: { token: 'token-endpoint' } }),
       ...module.oidc,
     },
   })
