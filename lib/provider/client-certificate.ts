@@ -34,9 +34,9 @@ export function createCertificateSource(
 ): CertificateSource {
   let known: { readonly certificate: ClientCertificate; readonly options: TlsOptions } | undefined
   const read = (certificate: ClientCertificate): TlsOptions => {
-    const { cert, key } = Object(certificate) as Partial<ClientCertificate>
-    if (known === undefined || known.certificate.cert !== cert || known.certificate.key !== key)
-      known = { certificate: { ...certificate }, options: checkCertificate(certificate) }
+    const copy = copyCertificate(certificate)
+    const isKnown = known !== undefined && PARTS.every(part => known?.certificate[part] === copy[part])
+    if (known === undefined || !isKnown) known = { certificate: copy, options: checkCertificate(copy) }
     return known.options
   }
   if (typeof given !== 'function') {
@@ -54,9 +54,20 @@ export function createCertificateSource(
   }
 }
 
-function checkCertificate(certificate: ClientCertificate): TlsOptions {
+const PARTS = ['cert', 'key', 'ca', 'passphrase'] as const
+
+/** Each part is read once: a getter of the site may throw, or say something else the next time. */
+function copyCertificate(certificate: ClientCertificate): ClientCertificate {
   try {
     const { cert, key, ca, passphrase } = certificate
+    return { cert, key, ...(ca !== undefined && { ca }), ...(passphrase !== undefined && { passphrase }) }
+  } catch {
+    throw unusable('unknown')
+  }
+}
+
+function checkCertificate({ cert, key, ca, passphrase }: ClientCertificate): TlsOptions {
+  try {
     const options = {
       cert,
       key,
@@ -69,10 +80,13 @@ function checkCertificate(certificate: ClientCertificate): TlsOptions {
   } catch (error) {
     // The message of OpenSSL names the library and the reason, and nothing of the key.
     const { code } = Object(error) as { code?: unknown }
-    const cause = { reason: typeof code === 'string' ? code : 'unknown' }
-    const message = 'mtls needs cert and key as PEM that belong together, and the passphrase where the key has one'
-    throw new OidcError('ERR_OIDC_OPTIONS', message, { cause })
+    throw unusable(typeof code === 'string' ? code : 'unknown')
   }
+}
+
+function unusable(reason: string): OidcError {
+  const message = 'mtls needs cert and key as PEM that belong together, and the passphrase where the key has one'
+  return new OidcError('ERR_OIDC_OPTIONS', message, { cause: { reason } })
 }
 
 function isPem(value: unknown): boolean {
