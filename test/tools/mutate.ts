@@ -29,6 +29,10 @@ const timeout = 1000 * Number(process.env.MUTANT_TIMEOUT ?? 60)
 const workers = Number(process.env.TEST_CONCURRENCY ?? 2)
 const seed = 20_260_817
 
+/** Tests with a browser, a second provider, several processes or many trials: too slow to be run hundreds of times. */
+const SLOW =
+  /browser|cluster|processes|races|real-provider|sentinel|storm|restored-tabs|after-a-night|lost-response|logout-token-kinds|pauses/
+
 /** Milliseconds of tests for one change. */
 const patience = 1000 * Number(process.env.MUTANT_PATIENCE ?? 60)
 
@@ -114,14 +118,12 @@ function exists(file: string): boolean {
   return existsSync(join(repository, file))
 }
 
-/** Without those that need a browser, a second provider or several processes: too slow to be run hundreds of times. */
+/** Those that are quick enough. */
 function testsIn(folder: string): string[] {
   const path = join(repository, 'test', folder)
   if (!existsSync(path)) return []
   return readdirSync(path)
-    .filter(
-      name => name.endsWith('.test.ts') && !/browser|cluster|processes|races|real-provider|sentinel|storm/.test(name),
-    )
+    .filter(name => name.endsWith('.test.ts') && !SLOW.test(name))
     .map(name => `test/${folder}/${name}`)
 }
 
