@@ -85,6 +85,13 @@ test('a boolean of the ID Token that userinfo of Cognito writes as text stays a 
   assert.equal(claims({ newsletter: 'true' }).newsletter, 'true')
 })
 
+test('userinfo says nothing that only an ID Token can say, even where the site keeps all claims', () => {
+  const forged = { jti: 'x', cnf: { jkt: 'x' }, acr: 'mfa', amr: ['mfa'], auth_time: 2, sid: 'x', iss: 'x', nonce: 'x' }
+  const { sub, iss } = idTokenClaims
+  const claims = buildClaims({ sub, iss } as IdTokenClaims, { sub, ...forged }, [])
+  assert.deepEqual(claims, { sub, iss })
+})
+
 test('a claim that is null is absent, and does not replace one that has a value', () => {
   const claims = buildClaims({ ...idTokenClaims, nickname: null }, { sub: 'user', name: null }, defaultProtocolClaims)
   assert.equal(claims.name, 'Jane of the ID Token')
