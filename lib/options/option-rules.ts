@@ -1,6 +1,7 @@
 import { ENDPOINTS, LISTS } from '../protocol/metadata.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
+import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import { type JsonObject, jsonObject } from '../validation/json-rule.js'
@@ -8,22 +9,7 @@ import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from '../va
 import { anyString, list, nonEmptyString, oneOf, type Rule, rule, secret, string } from '../validation/rules.js'
 import { secureUrl, secureUrlText } from '../validation/url-rule.js'
 
-export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-  'HS256',
-  'HS384',
-  'HS512',
-)
+export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512')
 
 export const profile: Rule<'fapi2'> = rule('"fapi2"', value => value === 'fapi2')
 

@@ -3,7 +3,7 @@ import type { Ticket } from '../store/ticket.js'
 
 /**
  * How and when the user signed in. It is kept from the ID Token of the sign-in: the one at hand may have come with refreshed tokens, where
- * nobody has signed in. OpenID Connect Core 1.0 section 12.2.
+ * no user has signed in. OpenID Connect Core 1.0 section 12.2.
  */
 export function authenticationOf({ acr, amr, authTime, claims }: Ticket): AuthenticationClaims {
   // A session of an earlier version has its `amr` among the claims alone.
