@@ -55,6 +55,26 @@ test('an ID Token of another asymmetric algorithm that the provider lists is bel
   assert.equal((await provider.verifyIdToken(await curve.sign(claims()), expected)).alg, 'ES256')
 })
 
+test('a sid that cannot be one is left out with a line in the log, and refused where logout tokens name sessions', async t => {
+  const lines: string[] = []
+  const { provider, claims } = await setUp(t, { log: line => lines.push(line) })
+  const token = await one.sign(claims({ sid: 42 }))
+  for (let count = 0; count < 9; count += 1) {
+    const verified = await provider.verifyIdToken(token, expected)
+    assert.equal('sid' in verified.claims, false)
+  }
+  assert.equal(
+    lines.filter(line => /the sid of the ID Token is not a string/.test(line)).length,
+    3,
+    'three lines, however often',
+  )
+
+  const strict = await setUp(t)
+  strict.publishMetadata({ backchannel_logout_session_supported: true })
+  const refused = await one.sign(strict.claims({ sid: 42 }))
+  await rejected(strict.provider.verifyIdToken(refused, expected), 'ERR_OIDC_ID_TOKEN_MALFORMED')
+})
+
 test('an algorithm that is not accepted is named, with the option', async t => {
   const { provider, publish, claims } = await setUp(t, { idTokenAlgorithm: 'PS256' })
   publish(one, curve)

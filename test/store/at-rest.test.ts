@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { deriveProofKey } from '../../lib/protocol/dpop.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { Bench, dataOf, issuer, save, savedSession, sealingSecret, signIn, ticket, tokens, visit } from './fixtures.js'
@@ -22,7 +24,8 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
     sid: secret('provider session'),
     claims: { sub: email, email, name: 'Carol Private' },
   }
-  const held = tokens({ idToken: secret('id token') })
+  const proofKey = deriveProofKey('ES256', randomBytes(64))
+  const held = { ...tokens({ idToken: secret('id token') }), proofKey }
   const earlier = await savedSession(store, { cart: 'secret shoes' })
   const id = await signIn(store, {
     ticket: ticket(identity),
@@ -47,7 +50,7 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
   assert.equal(contents.length > 1000, true)
   assert.ok(contents.includes('oidc:'), 'the copy is readable')
   const needles = [
-    ...[earlier, id, anonymous, ...used, sealingSecret, identity.sid, email, issuer],
+    ...[proofKey.d, proofKey.x, earlier, id, anonymous, ...used, sealingSecret, identity.sid, email, issuer],
     ...['carol', 'Carol', 'Private', 'private@', 'shoes', 'secret', 'cart', 'agent', 'openid', 'Bearer', 'subject'],
     ...[held, renewed].flatMap(({ idToken, accessToken, refreshToken }) => [idToken, accessToken, refreshToken]),
   ].filter(needle => needle !== undefined)

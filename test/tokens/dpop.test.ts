@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import type { Services } from '../../lib/options/config.js'
+import type { ProofKey } from '../../lib/protocol/dpop.js'
+import { createRecordStore } from '../../lib/store/store.js'
+import { createAccessTokens } from '../../lib/tokens/access-tokens.js'
+import { createLeases } from '../../lib/tokens/refresh-lease.js'
+import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { demandNonce } from '../support/hostile-proofs.js'
+import { secret } from '../support/secrets.js'
 import { answering, LIFE, startTokenSite, type TokenSite } from './token-site.js'
 
 let bench: TokenSite
@@ -109,4 +116,40 @@ test('another sign-in of the same user has a key of its own, which goes on with 
   assert.equal((await bench.agent.fetch(`${bench.site.url}/info`)).status, 200)
   assert.equal(bench.provider.proofs.at(-1)?.jkt, latest)
   assert.equal(keys().size, 2)
+})
+
+test('a session from before the option gets a key at its next refresh, and keeps it', async t => {
+  const now = () => new Date()
+  const config = { timeouts: { provider: 1_000, redis: 100 }, hooks: {}, proofAlgorithm: 'ES256', now, log: () => {} }
+  const settings = { idle: 3_600, absolute: 36_000, timeout: 500, now, log: () => {} }
+  const store = createRecordStore({ ...settings, secrets: [secret('session secret')] })
+  t.after(() => store.close())
+  const seen: (ProofKey | undefined)[] = []
+  const provider = {
+    metadata: async () => ({}),
+    async refreshTokens({ proofKey }: { readonly proofKey?: ProofKey }) {
+      seen.push(proofKey)
+      return { access_token: `access ${seen.length}`, token_type: 'DPoP', expires_in: 300 }
+    },
+  }
+  const services = { config, provider, store } as unknown as Services
+  const revocations = { inBackground() {}, async revoke() {}, async settled() {} }
+  const leases = createLeases(config, createRequestLimiter(now))
+  const accessTokens = createAccessTokens({ ...services, leases, revocations })
+  const signedInAt = Math.floor(Date.now() / 1000) - 1_000
+  const ticket = {
+    issuer: 'https://op.example.com',
+    subject: 'alice',
+    claims: {},
+    scope: 'openid',
+    signedInAt,
+    expiresAt: signedInAt + 36_000,
+  }
+  const tokens = { scope: 'openid', accessToken: 'bearer', refreshToken: 'refresh', expiresAt: signedInAt + 60 }
+  const id = await store.signIn({ ticket, tokens, previous: [], keep: [] })
+  await accessTokens.get(id)
+  await accessTokens.get(id, { forceRefresh: true })
+  assert.equal(seen.length, 2)
+  assert.ok(seen[0] !== undefined)
+  assert.deepEqual(seen[1], seen[0])
 })
