@@ -17,6 +17,12 @@ export interface SignInContext {
   readonly returnTo: string
   /** What `req.oidc.login({ data })` was given. `undefined`: another sign-in, or nothing. */
   readonly data: Readonly<Record<string, unknown>> | undefined
+  /**
+   * Parameters of the provider's response that are none of the protocol, by their names; empty where there are none. Apple posts the name of a
+   * user as `user` once. **No signature covers them, and the user can write anything there**: nothing may be decided by them. At most 16, of at most 4,096
+   * characters each; one that came twice is left out.
+   */
+  readonly unverifiedParams: Readonly<Record<string, string>>
   /** The callback request. For `form_post` it carries no session. */
   readonly req: Request
 }

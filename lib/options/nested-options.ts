@@ -74,7 +74,7 @@ export const hooks = object({
     text: '`(req)`: more parameters for one authorization request',
   }),
   signIn: describe(hook<Hook<'signIn'>>(), {
-    text: '`({ claims, idTokenClaims, userInfo, tokens, returnTo, data, req })`: decides what is kept, or refuses',
+    text: '`({ claims, idTokenClaims, userInfo, tokens, returnTo, data, unverifiedParams, req })`: decides what is kept, or refuses',
   }),
   signOut: describe(hook<Hook<'signOut'>>(), {
     text: '`({ reason, issuer, sub, sid, signedInAt })`: a session has ended',

@@ -1,5 +1,6 @@
 import { isByCertificate } from '../protocol/client-authentication.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
+import { fixedSecret } from '../provider/client-secret.js'
 import { refuse } from '../validation/place.js'
 import { checkPkce } from './client-options.js'
 import type { Routes } from './config.js'
@@ -46,7 +47,9 @@ function checkCredentials(options: ReadOptions): void {
   const algorithms = { idTokenAlgorithm, 'userInfo.algorithm': userInfoAlgorithm }
   for (const [name, algorithm = ''] of Object.entries(algorithms)) {
     const needed = SECRET_BYTES[algorithm] ?? 0
-    const found = Buffer.byteLength(clientSecret ?? '')
+    if (needed > 0 && typeof clientSecret === 'function')
+      refuse(`${name} "${algorithm}" needs a clientSecret that does not change: give a string instead of a function`)
+    const found = Buffer.byteLength(fixedSecret(clientSecret) ?? '')
     if (found < needed)
       refuse(`${name} "${algorithm}" needs a clientSecret of at least ${needed} bytes, but there are ${found}`)
   }
@@ -71,7 +74,7 @@ function checkCertificate({ clientAuthentication, mtls, fetch }: ReadOptions): v
 
 function checkAssertion(
   { method, algorithm }: Exclude<ReadOptions['clientAuthentication'], string | undefined>,
-  clientSecret: string | undefined,
+  clientSecret: ReadOptions['clientSecret'],
 ): void {
   const needed = SECRET_BYTES[algorithm ?? '']
   if (method === 'private_key_jwt' && needed !== undefined)
@@ -79,7 +82,7 @@ function checkAssertion(
   if (method === 'private_key_jwt') return
   if (clientSecret === undefined)
     refuse('clientAuthentication.method "client_secret_jwt" needs clientSecret or OIDC_CLIENT_SECRET')
-  if (Buffer.byteLength(clientSecret) < (needed ?? 0))
+  if (typeof clientSecret === 'string' && Buffer.byteLength(clientSecret) < (needed ?? 0))
     refuse(`clientAuthentication.algorithm "${algorithm}" needs a clientSecret of at least ${needed} bytes`)
 }
 

@@ -32,7 +32,7 @@ export const optionsRule = object({
     required: true,
   }),
   clientSecret: describe(rules.clientSecret, {
-    text: 'left out for a public client, or with a private key',
+    text: 'left out for a public client, or with a private key; a function for a secret that expires',
     variable: 'OIDC_CLIENT_SECRET',
   }),
   clientAuthentication: describe(clientAuthentication, {

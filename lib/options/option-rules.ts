@@ -3,10 +3,21 @@ import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
+import { type ClientSecret, SECRET_CHARACTERS } from '../provider/client-secret.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import { type JsonObject, jsonObject } from '../validation/json-rule.js'
 import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from '../validation/place.js'
-import { anyString, list, nonEmptyString, oneOf, type Rule, rule, secret, string } from '../validation/rules.js'
+import {
+  anyString,
+  callback,
+  list,
+  nonEmptyString,
+  oneOf,
+  type Rule,
+  rule,
+  secret,
+  string,
+} from '../validation/rules.js'
 import { secureUrl, secureUrlText } from '../validation/url-rule.js'
 
 export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512')
@@ -46,9 +57,17 @@ export const scope: Rule<string> = {
 }
 
 /** RFC 6749 appendix A.2, and any other printable character. */
-export const clientSecret: Rule<string> = secret(
-  string('a string that is not empty, without line breaks and without spaces at its ends', /^\P{Cc}+$/u),
+const clientSecretText = string(
+  'a string that is not empty, without line breaks and without spaces at its ends',
+  SECRET_CHARACTERS,
 )
+const clientSecretSource = callback<() => string | Promise<string>>('a function that returns the client secret')
+
+export const clientSecret: Rule<ClientSecret> = secret({
+  expected: `${clientSecretText.expected}, or a function that returns one`,
+  read: (value, place) =>
+    typeof value === 'function' ? clientSecretSource.read(value, place) : clientSecretText.read(value, place),
+})
 
 export const secretAdvice = `make one with: node -e "console.log(require('crypto').randomBytes(32).toString('base64url'))"`
 

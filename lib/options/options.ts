@@ -66,8 +66,11 @@ export interface OidcOptions {
   readonly profile?: 'fapi2' | undefined
   /** The name the provider knows this site by. `OIDC_CLIENT_ID`. */
   readonly clientId?: string | undefined
-  /** Left out for a public client, or with a private key. `OIDC_CLIENT_SECRET`. */
-  readonly clientSecret?: string | undefined
+  /**
+   * Left out for a public client, or with a private key. A function is called for every request to the provider that needs the secret: for one
+   * that expires, such as the JWT that Apple takes. `OIDC_CLIENT_SECRET`.
+   */
+  readonly clientSecret?: string | (() => string | Promise<string>) | undefined
   /** How this site proves itself at the token endpoint. Default: chosen from the metadata, `client_secret_basic` first. */
   readonly clientAuthentication?:
     | ClientAuthenticationMethod

@@ -3,13 +3,16 @@ import { returnsCode } from './response-type.js'
 import type { ResponseMode, ResponseType } from './wire.js'
 
 /**
- * Parameters a site adds to an authorization request, by their names on the wire. An object (`claims`) is sent as JSON; an array is
- * repeated for `resource` (RFC 8707 section 2) and joined by blanks for every other name; `undefined` is left out.
+ * Parameters a site adds to an authorization request, by their names on the wire. An object (`claims`) and a list of objects
+ * (`authorization_details`, RFC 9396 section 2) are sent as JSON; a list of strings is repeated for `resource` (RFC 8707 section 2) and joined
+ * by blanks for every other name; `undefined` is left out.
  *
  * Parameters of the protocol cannot be replaced (ERR_OIDC_OPTIONS): client_id, redirect_uri, response_type, response_mode, scope, state,
  * nonce, code_challenge, code_challenge_method, dpop_jkt, request, request_uri.
  */
-export type AuthorizationParams = Readonly<Record<string, string | number | readonly string[] | object | undefined>>
+export type AuthorizationParams = Readonly<
+  Record<string, string | number | readonly string[] | readonly object[] | object | undefined>
+>
 
 /** OpenID Connect Core 1.0 sections 3.1.2.1 and 3.3.2.1, RFC 7636 section 4.3. */
 export interface AuthorizationRequest {

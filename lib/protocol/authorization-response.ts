@@ -18,6 +18,8 @@ export interface AuthorizationSuccess {
   readonly session_state?: string
   /** What was granted, where the provider says so here. The browser carries it: it may narrow what else is known, and never widen it. */
   readonly scope?: string
+  /** Parameters that are none of the protocol. Nothing vouches for them: the browser carries them, and no signature covers them. */
+  readonly unverified?: Readonly<Record<string, string>>
 }
 
 /** OpenID Connect Core 1.0 section 3.1.2.6. */
@@ -40,6 +42,7 @@ export interface CheckedAuthorizationResponse {
   readonly expires_in?: string
   readonly session_state?: string
   readonly scope?: string
+  readonly unverified?: Readonly<Record<string, string>>
 }
 
 export interface ResponseIssuerExpectations {
@@ -64,6 +67,12 @@ const MAX_LENGTHS: Readonly<Record<string, number>> = { state: 2048, iss: 2048 }
 /** Characters. */
 const MAX_SCOPE_LENGTH = 4096
 
+/** Parameters that are none of the protocol, and characters of each: more is left out. */
+const MAX_UNKNOWN = 16
+const MAX_UNKNOWN_LENGTH = 4096
+/** Without what JavaScript knows an object by. */
+const UNKNOWN_NAME = /^(?!constructor$|prototype$)[a-z][\w.-]{0,63}$/i
+
 const GRANTED = ['code', 'id_token', 'access_token'] as const
 
 /**
@@ -73,7 +82,8 @@ const GRANTED = ['code', 'id_token', 'access_token'] as const
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
  */
 export function parseAuthorizationResponse(fields: Iterable<readonly [string, string]>): AuthorizationResponse {
-  const found = collectKnown(fields)
+  const all = [...fields]
+  const found = collectKnown(all)
   // It is kept with the session, and only a page that watches the provider's session needs it. OpenID Connect Session Management 1.0 section 2.
   if (!/^[\x20-\x7e]{1,1024}$/.test(found.get('session_state') ?? '')) found.delete('session_state')
   for (const name of USED) checkValue(name, found.get(name))
@@ -85,7 +95,15 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
     const picked = pick(found, ['iss', ...GRANTED, 'token_type', 'session_state'])
     const life = found.get('expires_in') ?? ''
     const expiry = /^\d{1,10}$/.test(life) ? { expires_in: life } : {}
-    return { kind: 'success', state, ...picked, ...expiry, ...(scope !== undefined && { scope }) }
+    const unverified = collectUnknown(all)
+    return {
+      kind: 'success',
+      state,
+      ...picked,
+      ...expiry,
+      ...(scope !== undefined && { scope }),
+      ...(unverified && { unverified }),
+    }
   }
   const providerError = parseProviderError(Object.fromEntries(found))
   if (providerError === undefined) throw malformed('error is not a valid code')
@@ -117,7 +135,7 @@ export function checkAuthorizationResponse(
 ): CheckedAuthorizationResponse {
   checkResponseIssuer(response, expected)
   const { responseType } = expected
-  const { state, session_state, scope, expires_in } = response
+  const { state, session_state, scope, expires_in, unverified } = response
   return {
     state,
     ...(returnsCode(responseType) && { code: promised(response, 'code') }),
@@ -126,6 +144,7 @@ export function checkAuthorizationResponse(
     ...(returnsAccessToken(responseType) && expires_in !== undefined && { expires_in }),
     ...(session_state !== undefined && { session_state }),
     ...(scope !== undefined && { scope }),
+    ...(unverified !== undefined && { unverified }),
   }
 }
 
@@ -138,6 +157,21 @@ function collectKnown(fields: Iterable<readonly [string, string]>): Map<string, 
     found.set(name, value)
   }
   return new Map([...found].filter(([, value]) => value !== ''))
+}
+
+/** What a site may find useful all the same, such as the name that Apple posts once. What came twice could be read in two ways. */
+function collectUnknown(fields: readonly (readonly [string, string])[]): Readonly<Record<string, string>> | undefined {
+  const unknown = fields.filter(
+    ([name, value]) =>
+      UNKNOWN_NAME.test(name) &&
+      !USED.includes(name) &&
+      !UNTRUSTED.has(name) &&
+      value !== '' &&
+      value.length <= MAX_UNKNOWN_LENGTH,
+  )
+  const names = fields.map(([name]) => name)
+  const single = unknown.filter(([name]) => names.indexOf(name) === names.lastIndexOf(name))
+  return single.length === 0 ? undefined : Object.freeze(Object.fromEntries(single.slice(0, MAX_UNKNOWN)))
 }
 
 function checkValue(name: string, value = ' '): void {

@@ -6,10 +6,13 @@ import {
   type ClientAuthenticationParts,
 } from '../protocol/client-authentication.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
+import { type ClientSecret, readSecret } from './client-secret.js'
 
 export interface ClientAuthenticationSettings {
   readonly clientId: string
   readonly authentication: (metadata: ProviderMetadata) => ClientAuthentication
+  /** Where it is a function, it is asked for the secret of each request. */
+  readonly clientSecret?: ClientSecret | undefined
   /** For whom assertions are made. Default `issuer`. */
   readonly audience?: AssertionAudience | undefined
   readonly now: () => Date
@@ -20,11 +23,20 @@ export interface ClientAuthenticationSettings {
 export type AuthenticateClient = (metadata: ProviderMetadata, endpoint: string) => Promise<ClientAuthenticationParts>
 
 export function createClientAuthentication(settings: ClientAuthenticationSettings): AuthenticateClient {
-  const { clientId, authentication, now, random = randomUUID } = settings
-  return (metadata, endpoint) => {
+  const { clientId, authentication, clientSecret, now, random = randomUUID } = settings
+  return async (metadata, endpoint) => {
     const addresses = { issuer: metadata.issuer, token_endpoint: metadata.token_endpoint ?? endpoint, endpoint }
     const audience = resolveAudience(settings.audience ?? 'issuer', addresses)
     const context = { clientId, audience, now: Math.floor(now().getTime() / 1000), jti: random() }
-    return buildClientAuthentication(authentication(metadata), context)
+    return buildClientAuthentication(await withSecret(authentication(metadata), clientSecret), context)
   }
+}
+
+/** The method is chosen before the secret is known. */
+async function withSecret(
+  chosen: ClientAuthentication,
+  clientSecret: ClientSecret | undefined,
+): Promise<ClientAuthentication> {
+  if (typeof clientSecret !== 'function' || !('clientSecret' in chosen)) return chosen
+  return { ...chosen, clientSecret: await readSecret(clientSecret) }
 }

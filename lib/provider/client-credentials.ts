@@ -9,10 +9,11 @@ import {
 } from '../protocol/client-authentication.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { ClientAuthenticationMethod, ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
+import { type ClientSecret, secretInAdvance } from './client-secret.js'
 
 /** What the site has to prove with that it is the client it says it is. */
 export interface ClientCredentials {
-  readonly clientSecret?: string | undefined
+  readonly clientSecret?: ClientSecret | undefined
   /** Private key for `private_key_jwt`. */
   readonly clientKey?: ClientPrivateKey | undefined
   /** Default: what the provider's metadata and the credentials at hand allow, in that order. */
@@ -35,7 +36,8 @@ export function selectClientAuthentication(
   metadata: ProviderMetadata,
   warn?: Warn,
 ): ClientAuthentication {
-  const { clientSecret, clientKey, clientAuthentication, clientAssertionHeader: header = {} } = credentials
+  const { clientKey, clientAuthentication, clientAssertionHeader: header = {} } = credentials
+  const clientSecret = secretInAdvance(credentials.clientSecret)
   const atHand = {
     hasSecret: clientSecret !== undefined,
     hasKey: clientKey !== undefined,

@@ -19,6 +19,7 @@ import type {
 import type { CachedStatus } from './cached.js'
 import type { CertificateSource } from './client-certificate.js'
 import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
+import { fixedSecret } from './client-secret.js'
 import { watchClock } from './clock-watch.js'
 import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
 import { createGrants, type Grants } from './grants.js'
@@ -135,9 +136,9 @@ export function createProvider(settings: ProviderSettings): Provider {
     check,
   })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
-  const verify = createSignatures({ keySet, clientSecret, algorithms })
+  const verify = createSignatures({ keySet, clientSecret: fixedSecret(clientSecret), algorithms })
   const { clientAssertionAudience: audience, random } = settings
-  const clientRequests = { ...common, authentication, audience, random }
+  const clientRequests = { ...common, authentication, clientSecret, audience, random }
   const proofs = createLazyProofs({ now, random })
   const revoke = createRevocationEndpoint(clientRequests)
   const named = settings.idTokenAlgorithm

@@ -62,9 +62,9 @@ function readProviderError(
 
 function parseJson(contentType: string, text: string): unknown {
   if (!/^application\/(?:[\w.-]+\+)?json$/.test(contentType)) {
-    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', 'the provider responded with something that is not JSON', {
-      cause: { contentType: printable(contentType) },
-    })
+    const type = printable(contentType)
+    const message = `the provider responded with something that is not JSON: its Content-Type is "${type}"; if it is JSON all the same, correct it at the provider, or give a fetch that does (docs/providers.md)`
+    throw new OidcError('ERR_OIDC_PROVIDER_RESPONSE', message, { cause: { contentType: type } })
   }
   try {
     return parseExactly(text)

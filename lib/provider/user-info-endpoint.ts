@@ -30,6 +30,14 @@ export type FetchUserInfo = (
 const ENCRYPTED =
   'the userinfo response is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
 
+/** AD FS and Microsoft Graph refuse every token that is for another API. */
+const REFUSED =
+  'the userinfo, but refused the access token; if it does so at every sign-in, the token is for another API: set userInfo: false, so that the claims of the ID Token are used'
+
+function isRefused({ status }: HttpResponse): boolean {
+  return status === 400 || status === 401 || status === 403
+}
+
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
   const { clientId, signedWith, verifySigned, clockTolerance, http, proofs, now } = settings
@@ -54,7 +62,7 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
     checkSendable(accessToken)
     const response = await request(endpoint, accessToken, proofKey)
     // The status goes along: 401 is about the token, and another token may do better.
-    checkStatus(response, 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
+    checkStatus(response, isRefused(response) ? REFUSED : 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
     if (response.contentType === 'application/jwt') return readSigned(response, metadata.issuer)
     if (signedWith === undefined) return parseUserInfo(response.json())
     throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo response is not signed')
@@ -70,7 +78,9 @@ function checkSendable(accessToken: string): void {
 /** Only what is wrong with the token is about userinfo; keys that cannot be fetched stay what they are. */
 function refuseSignature(error: unknown): never {
   if (!(error instanceof OidcError) || !error.code.startsWith('ERR_OIDC_ID_TOKEN_')) throw error
-  throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the signed userinfo answer cannot be verified', { cause: error })
+  throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the signed userinfo response cannot be verified', {
+    cause: error,
+  })
 }
 
 /** Whether the provider does not take the access token any more, rather than having trouble of its own. */

@@ -91,7 +91,7 @@ async function beginSession(
   const { idTokenClaims, userInfo } = result
   const tokens = buildTokens(config, result, transaction)
   const claims = buildClaims(idTokenClaims, userInfo, config.protocolClaims)
-  const place = { returnTo: pending.returnTo, data: transaction.data }
+  const place = { returnTo: pending.returnTo, data: transaction.data, unverifiedParams: response.unverified ?? {} }
   const forHook = { claims, idTokenClaims, userInfo, tokens: withoutProofKey(tokens), ...place, req }
   const decide = async () => (await config.hooks.signIn?.(forHook)) ?? claims
   const kept = await step('claims', decide)

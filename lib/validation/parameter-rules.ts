@@ -1,4 +1,5 @@
 import { type AuthorizationParams, RESERVED } from '../protocol/authorization-request.js'
+import { isRecord } from '../protocol/json.js'
 import { type Json, jsonObject } from './json-rule.js'
 import { nameOf, type Place, placeOf, refuse, refuseValue } from './place.js'
 import { anyString, list, type Rule, rule, wholeNumber } from './rules.js'
@@ -28,11 +29,14 @@ export const word: Rule<string> = rule(
 /** Seconds since a user authenticated. */
 export const maxAge: Rule<number> = wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER)
 
+const strings = list('strings', anyString)
+const objects = list('plain objects', jsonObject)
+
 function checkParam(name: string, value: Json, place: Place): void {
   if (RESERVED.includes(name)) refuse(`${nameOf(place)} belongs to the protocol and cannot be replaced`)
   if (typeof value === 'boolean' || value === null)
-    refuseValue(value, 'a string, a number, a list of strings or a plain object', place)
-  if (Array.isArray(value)) list('strings', anyString).read(value, place)
+    refuseValue(value, 'a string, a number, a list of strings, a plain object or a list of plain objects', place)
+  if (Array.isArray(value)) (isRecord(value[0]) ? objects : strings).read(value, place)
   if (name === 'max_age') maxAge.read(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value, place)
   if (name === 'claims' && typeof value !== 'object' && !isJsonText(value))
     refuseValue(value, 'a plain object, or a string of JSON', place)

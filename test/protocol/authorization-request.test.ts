@@ -89,6 +89,7 @@ test('parameters of the site go along in the form their names ask for', () => {
       acr_values: [],
       resource: ['https://a.example/', 'https://b.example/'],
       claims: { id_token: { acr: { essential: true } } },
+      authorization_details: [{ type: 'payment', list: ['a'] }, { type: 'account' }],
       login_hint: undefined,
     },
   })
@@ -98,6 +99,7 @@ test('parameters of the site go along in the form their names ask for', () => {
   assert.equal(params.has('acr_values'), false)
   assert.deepEqual(params.getAll('resource'), ['https://a.example/', 'https://b.example/'])
   assert.equal(params.get('claims'), '{"id_token":{"acr":{"essential":true}}}')
+  assert.equal(params.get('authorization_details'), '[{"type":"payment","list":["a"]},{"type":"account"}]')
   assert.equal(params.has('login_hint'), false)
 })
 

@@ -44,12 +44,12 @@ test('the fields of a parsed query can be handed over as they are', () => {
   })
 })
 
-test('parameters nobody knows, and those nobody trusts, are ignored', () => {
+test('parameters nobody knows are kept apart, and those nobody trusts are ignored', () => {
   const answer = parse({ ...fields, expires_in: '', scope: 'é', response_type: 'token', constructor: 'x' }, [
     '__proto__',
     'x',
   ])
-  assert.deepEqual(answer, success)
+  assert.deepEqual(answer, { ...success, unverified: { response_type: 'token' } })
 })
 
 test('parameters nobody knows may repeat', () => {
@@ -159,12 +159,21 @@ test('whatever the fields, they are read one to one or refused', () => {
       if (answer === undefined) return
       successes += 1
       for (const [member, text] of Object.entries(answer)) {
-        if (member === 'kind' || member === 'providerError') continue
+        if (['kind', 'providerError', 'unverified'].includes(member)) continue
         assert.deepEqual(
           pairs.filter(([field]) => field === member),
           [[member, text]],
         )
         assert.match(text, /^[\x20-\x7e]+$/)
+      }
+      if (answer.kind === 'success') {
+        for (const [unknown, text] of Object.entries(answer.unverified ?? {})) {
+          assert.deepEqual(
+            pairs.filter(([field]) => field === unknown),
+            [[unknown, text]],
+          )
+          assert.ok(!known.includes(unknown), 'none of the protocol')
+        }
       }
       if (answer.kind === 'error') assert.match(answer.providerError.error, /^[\x20-;=?-\x7e]{1,100}$/)
     }),

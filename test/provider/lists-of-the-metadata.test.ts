@@ -22,7 +22,7 @@ const rsaJwk = { ...publicKey.export({ format: 'jwk' }), kid: 'ours', use: 'sig'
 
 /** What the site asks for, and a list that does not have it at a provider that takes it all the same. */
 const rows: Readonly<Record<string, Row>> = {
-  'the response mode query': {
+  'the response mode query, as at Slack,': {
     option: { responseType: 'code', responseMode: 'query' },
     list: { response_modes_supported: ['form_post'] },
   },
@@ -34,7 +34,7 @@ const rows: Readonly<Record<string, Row>> = {
     option: { responseType: 'code token' },
     list: { response_types_supported: ['code', 'code id_token'] },
   },
-  'ID Tokens by HS256': {
+  'an ID Token by HS256, as at LINE,': {
     option: { idTokenAlgorithm: 'HS256' },
     list: { id_token_signing_alg_values_supported: ['ES256'] },
     provider: { alg: 'HS256', clientSecret: secret },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createLocalJWKSet, type JWK, jwtVerify } from 'jose'
+import { PATHS, trimSlash } from './hostile-endpoints.js'
 import type { AuthorizationRequest, Claims, Faults, RecordedRequest } from './hostile-faults.js'
 import { type HostileKeys, type IdTokenKind, leftHalf } from './hostile-keys.js'
 import type { ProofChecks } from './hostile-proofs.js'
@@ -229,7 +230,12 @@ function decodeForm(text: string): string {
 }
 
 async function isGoodAssertion(assertion: string, { issuer, clientId, clientSecret, clientJwks }: GrantSettings) {
-  const options = { issuer: clientId, subject: clientId, audience: issuer(), requiredClaims: ['exp', 'jti'] }
+  const options = {
+    issuer: clientId,
+    subject: clientId,
+    audience: [issuer(), `${trimSlash(issuer())}${PATHS.token}`],
+    requiredClaims: ['exp', 'jti'],
+  }
   const header = JSON.parse(Buffer.from(assertion.split('.')[0] ?? '', 'base64url').toString()) as { alg: string }
   const check = header.alg.startsWith('HS')
     ? jwtVerify(assertion, new TextEncoder().encode(clientSecret), options)

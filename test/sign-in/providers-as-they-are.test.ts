@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { decodeProtectedHeader, type JWK } from 'jose'
+import type { OidcOptions, SignInContext } from '../../lib/index.js'
+import { createAgent } from '../support/agent.js'
+import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Claims, extra, type Faults, replace } from '../support/hostile-provider.js'
+import { secret } from '../support/secrets.js'
+import { startSite } from '../support/site.js'
+
+// A provider that bends one thing at a time, named after the provider that does it, and beside it what protects and stays strict.
+
+type Page = Awaited<ReturnType<Scene['agent']['visit']>>
+
+const open = ({ agent, site }: Scene): Promise<Page> => agent.visit(`${site.url}/claims`)
+
+async function signsIn(scene: Scene): Promise<Claims> {
+  const page = await open(scene)
+  assert.equal(page.status, 200, `${page.text}\n${scene.site.log.join('\n')}`)
+  return page.json()
+}
+
+async function isRefused(scene: Scene, code: string): Promise<string> {
+  const page = await open(scene)
+  assert.equal(scene.site.lastCode(), code, page.text)
+  return String(scene.site.errors.at(-1))
+}
+
+function works(name: string, faults: Faults, options: SceneOptions = {}, check?: (user: Claims, scene: Scene) => void) {
+  test(
+    name,
+    inScene(options, async scene => {
+      scene.provider.break(faults)
+      const user = await signsIn(scene)
+      assert.equal(user.sub, 'alice-0001')
+      check?.(user, scene)
+    }),
+  )
+}
+
+function refused(name: string, faults: Faults, code: string, options: SceneOptions = {}) {
+  test(
+    name,
+    inScene(options, async scene => {
+      scene.provider.break(faults)
+      await isRefused(scene, code)
+    }),
+  )
+}
+
+const add = (claims: Claims): Faults => ({
+  frontIdToken: found => ({ ...found, ...claims }),
+  backIdToken: found => ({ ...found, ...claims }),
+})
+const inResponse = (members: Claims): Faults => ({ tokenResponse: body => ({ ...body, ...members }) })
+
+describe('Twitch: members of the token response that are not needed', () => {
+  works('a list is a scope, and an empty refresh token is none', inResponse({ scope: ['openid'], refresh_token: '' }))
+  refused('an empty ID Token is none', inResponse({ id_token: '' }), 'ERR_OIDC_TOKEN_RESPONSE')
+  refused('an empty access token is none', inResponse({ access_token: '' }), 'ERR_OIDC_TOKEN_RESPONSE')
+})
+
+describe('a provider that writes null where it has nothing to say', () => {
+  const nothing = { acr: null, sid: null, azp: null, nbf: null, auth_time: null }
+  works('claims without a value are absent', add(nothing), { provider: { sid: null } })
+  works('so are members of the metadata', {}, { provider: { metadata: { end_session_endpoint: null } } })
+  for (const [claim, code] of [
+    ['nonce', 'NONCE'],
+    ['exp', 'EXPIRED'],
+    ['iss', 'ISSUER'],
+    ['aud', 'AUDIENCE'],
+    ['sub', 'SUBJECT'],
+    ['iat', 'ISSUED_AT'],
+  ] as const)
+    refused(`${claim} is missing then`, add({ [claim]: null }), `ERR_OIDC_ID_TOKEN_${code}`)
+})
+
+test(
+  'Azure AD B2C: a code of 5,000 characters goes to the token endpoint as it is',
+  inScene({ oidc: { responseType: 'code' } }, async scene => {
+    const code = secret('code of B2C').padEnd(5000, 'x')
+    scene.provider.break({ response: replace('code', code) })
+    await isRefused(scene, 'ERR_OIDC_CODE_REJECTED')
+    assert.equal(scene.provider.requestsTo('token')[0]?.form.code, code)
+  }),
+)
+
+describe('Entra ID, Okta, login.gov: an assertion with an audience and a header of their own', () => {
+  const { privateKey: key, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const thumbprint = 'dGh1bWJwcmludCBvZiBhIGNlcnRpZmljYXRl'
+  const clientAuthentication: OidcOptions['clientAuthentication'] = {
+    method: 'private_key_jwt',
+    key,
+    algorithm: 'PS256',
+    audience: 'token_endpoint',
+    header: { typ: 'JWT', 'x5t#S256': thumbprint },
+  }
+  const jwk = { ...publicKey.export({ format: 'jwk' }), alg: 'PS256', use: 'sig' } as JWK
+  works(
+    'the token endpoint, and the thumbprint of the certificate',
+    {},
+    { oidc: { clientSecret: undefined, clientAuthentication }, provider: { clientJwks: [jwk] } },
+    (_user, { provider }) => {
+      const assertion = provider.requestsTo('token')[0]?.form.client_assertion ?? ''
+      assert.deepEqual(decodeProtectedHeader(assertion), { alg: 'PS256', typ: 'JWT', 'x5t#S256': thumbprint })
+    },
+  )
+})
+
+for (const [name, status] of [
+  ['AD FS: userinfo answers 401 to the token of another API', 401],
+  ['Microsoft Graph: userinfo answers 400 to the token of another API', 400],
+] as const) {
+  const bent: Faults = { userinfo: { status, body: {} } }
+  test(
+    `${name}; the error names userInfo: false`,
+    inScene({}, async scene => {
+      scene.provider.break(bent)
+      assert.match(await isRefused(scene, 'ERR_OIDC_USER_INFO_RESPONSE'), /set userInfo: false/)
+    }),
+  )
+  works(`${name}; with userInfo: false the claims are those of the ID Token`, bent, { oidc: { userInfo: false } })
+}
+
+describe('Cognito: userinfo writes email_verified as text', () => {
+  const text = (value: string): Faults => ({
+    ...add({ email_verified: true }),
+    userInfoClaims: claims => ({ ...claims, email_verified: value }),
+  })
+  works('"true" stays the boolean of the ID Token', text('true'), {}, user => assert.equal(user.email_verified, true))
+  for (const value of ['yes', '1'])
+    works(`"${value}" is no boolean`, text(value), {}, user => assert.equal(user.email_verified, value))
+})
+
+describe('Apple: a client secret that expires', () => {
+  test(
+    'the function is asked for the secret of each request',
+    inScene({}, async scene => {
+      const secrets = ['a.secret.of-yesterday', scene.provider.clientSecret, scene.provider.clientSecret]
+      const { provider } = scene
+      const asked: string[] = []
+      const clientSecret = async () => asked[asked.push(secrets[asked.length] ?? 'none') - 1] ?? ''
+      await inScene({}, async other => {
+        const { issuer, clientId } = provider
+        const site = await startSite({ oidc: { issuer, clientId, clientSecret, responseType: 'code id_token token' } })
+        try {
+          await other.agent.visit(`${site.url}/claims`)
+          assert.equal(site.lastCode(), 'ERR_OIDC_CLIENT_REJECTED')
+          assert.equal((await other.agent.visit(`${site.url}/claims`)).status, 200, site.log.join('\n'))
+          assert.deepEqual(asked, secrets.slice(0, asked.length))
+          assert.ok(asked.length >= 2)
+        } finally {
+          await site.close()
+        }
+      })()
+    }),
+  )
+
+  const wrong: Readonly<Record<string, () => unknown>> = {
+    'throws an error': () => {
+      throw new Error('the key is missing')
+    },
+    'returns nothing': () => undefined,
+    'returns an empty string': () => '',
+    'returns a line break': () => 'a\nb',
+    'returns an object': () => ({ clientSecret: 'x' }),
+  }
+  for (const [what, clientSecret] of Object.entries(wrong)) {
+    test(
+      `a function that ${what} sends nothing to the token endpoint`,
+      inScene({ oidc: { clientSecret: clientSecret as () => string } }, async scene => {
+        assert.match(await isRefused(scene, 'ERR_OIDC_OPTIONS'), /the function clientSecret/)
+        assert.equal(scene.provider.count('token'), 0)
+      }),
+    )
+  }
+})
+
+describe('Apple: the name comes once, in a field beside the response', () => {
+  let seen: SignInContext | undefined
+  const hooks: OidcOptions['hooks'] = {
+    signIn(context) {
+      seen = context
+      return undefined
+    },
+  }
+  const posted = JSON.stringify({ name: { firstName: 'Zoë', lastName: 'Adams' }, email: 'mallory@example.org' })
+
+  works(
+    'the signIn hook gets it as it was posted, and the claims do not have it',
+    { response: extra('user', posted) },
+    { oidc: { hooks } },
+    user => {
+      assert.deepEqual(seen?.unverifiedParams, { user: posted })
+      assert.equal(user.user, undefined)
+      assert.equal(user.email, 'alice@example.com')
+    },
+  )
+  works(
+    'fields that are named like claims, or like what JavaScript knows an object by, change nothing',
+    { response: fields => [...fields, ['sub', 'bob'], ['role', 'admin'], ['__proto__', 'x'], ['aud', 'y']] },
+    { oidc: { hooks } },
+    user => {
+      assert.deepEqual(seen?.unverifiedParams, { sub: 'bob', role: 'admin', aud: 'y' })
+      assert.deepEqual([user.sub, user.role], ['alice-0001', ['editor', 'admin']])
+      assert.equal(seen?.idTokenClaims.sub, 'alice-0001')
+    },
+  )
+  works(
+    'what came twice, is long or has no value is left out, and so is the response itself',
+    {
+      response: fields => [
+        ...fields,
+        ['twice', '1'],
+        ['twice', '2'],
+        ['long', 'x'.repeat(4097)],
+        ['empty', ''],
+        ['a b', 'c'],
+      ],
+    },
+    { oidc: { hooks } },
+    () => assert.deepEqual(seen?.unverifiedParams, {}),
+  )
+})
+
+describe('Authlete: authorization_details is a list of objects (RFC 9396)', () => {
+  const details = [
+    { type: 'payment_initiation', instructedAmount: { currency: 'EUR', amount: '12.50' } },
+    { type: 'x' },
+  ]
+  const params = { authorization_details: details }
+  const asked = ({ provider }: Scene) => provider.requestsTo('authorize')[0]?.query.authorization_details ?? ''
+  const sent = (_user: Claims, scene: Scene) => assert.deepEqual(JSON.parse(asked(scene)), details)
+  works('the hook sends it as JSON', {}, { oidc: { hooks: { authorizationParams: () => params } } }, sent)
+  works('so does the option', {}, { oidc: { authorizationParams: params } }, sent)
+  for (const [what, value] of Object.entries({
+    'strings and objects together': ['payment', { type: 'payment' }],
+    'nothing that can be sent': [null],
+    'a list in a list': [['payment']],
+    'a number too large for JSON': [{ amount: 10n }],
+  })) {
+    test(
+      `a list of ${what} is refused before the browser leaves`,
+      inScene({ oidc: { hooks: { authorizationParams: () => ({ list: value as never }) } } }, async scene => {
+        assert.match(await isRefused(scene, 'ERR_OIDC_OPTIONS'), /the parameter "list"/)
+        assert.equal(scene.provider.count('authorize'), 0)
+      }),
+    )
+  }
+})
+
+test(
+  'Keycloak in a cluster: a fetch of the site reaches it under an internal name, and the browser under the public one',
+  inScene({}, async scene => {
+    const { issuer, clientId, clientSecret, port } = scene.provider
+    const inside = `http://localhost:${port}`
+    const site = await startSite({
+      oidc: {
+        issuer,
+        clientId,
+        clientSecret,
+        fetch: (input, init) => fetch(String(input).replace(issuer, inside), init),
+      },
+    })
+    try {
+      assert.equal((await scene.agent.visit(`${site.url}/claims`)).status, 200, site.log.join('\n'))
+      for (const endpoint of ['discovery', 'jwks', 'token', 'userinfo'] as const)
+        assert.equal(scene.provider.requestsTo(endpoint).at(-1)?.headers.host, `localhost:${port}`, endpoint)
+      assert.equal(scene.provider.requestsTo('authorize')[0]?.headers.host, `127.0.0.1:${port}`)
+    } finally {
+      await site.close()
+    }
+  }),
+)
+
+describe('a file server in front of the keys and the metadata: JSON that is called something else', () => {
+  const bent = (contentType: string): SceneOptions => ({
+    oidc: {
+      async fetch(input, init) {
+        const response = await fetch(input, init)
+        if (!/jwks|openid-configuration/.test(String(input))) return response
+        return new Response(await response.text(), {
+          status: response.status,
+          headers: { 'content-type': 'application/json' },
+        })
+      },
+    },
+    provider: { alg: contentType === '' ? 'ES256' : 'RS256' },
+  })
+  for (const [endpoint, contentType] of [
+    ['discovery', 'text/plain'],
+    ['jwks', 'text/html'],
+  ] as const) {
+    test(
+      `${endpoint} as ${contentType}: the error names the type and the page that helps`,
+      inScene({}, async scene => {
+        scene.provider.break({ [endpoint]: { contentType } })
+        const said = await isRefused(scene, 'ERR_OIDC_PROVIDER_RESPONSE')
+        assert.match(said, new RegExp(`its Content-Type is "${contentType}".*docs/providers.md`))
+      }),
+    )
+    works(
+      `${endpoint} as ${contentType}: a fetch of the site names the right one`,
+      { [endpoint]: { contentType } },
+      bent(contentType),
+    )
+  }
+})
+
+test(
+  'Auth0, when somebody presses "rotate" again and again: each new key is found, in a process that runs on',
+  inScene({ provider: { alg: 'ES256' } }, async scene => {
+    await signsIn(scene)
+    const before = scene.provider.count('jwks')
+    scene.provider.break({ rotateBefore: 'both' })
+    const rounds = 8
+    for (let round = 0; round < rounds; round += 1) {
+      const page = await createAgent().visit(`${scene.site.url}/claims`)
+      assert.equal(page.status, 200, `round ${round}: ${page.text}`)
+    }
+    assert.equal(scene.provider.count('jwks') - before, 2 * rounds, 'one request for each key')
+  }),
+)
+
+describe('OneLogin, years ago: the answer is in the fragment, whatever was asked', () => {
+  test(
+    'the error of the callback names the two options',
+    inScene({}, async scene => {
+      scene.provider.break({ responseMode: 'fragment' })
+      assert.match(await isRefused(scene, 'ERR_OIDC_REQUEST_METHOD'), /responseType: 'code' and responseMode: 'query'/)
+    }),
+  )
+  works(
+    'a code is in the query by default, so that a provider which knows no response mode at all signs users in',
+    {},
+    { oidc: { responseType: 'code', responseMode: 'query' } },
+    (_user, { provider }) => assert.equal(provider.requestsTo('authorize')[0]?.query.response_mode, undefined),
+  )
+})
+
+describe('Facebook and others with numbers: integers beyond 2^53', () => {
+  const big = '"id":9007199254740993,"list":[12345678901234567890]'
+  const asText = { id: '9007199254740993', list: ['12345678901234567890'] }
+  test(
+    'in userinfo they are text with every digit',
+    inScene({ oidc: { responseType: 'code' } }, async scene => {
+      scene.provider.break({ userinfo: { body: `{"sub":"alice-0001",${big}}`, contentType: 'application/json' } })
+      const { id, list } = await signsIn(scene)
+      assert.deepEqual({ id, list }, asText)
+    }),
+  )
+  test(
+    'a numeric sub is refused, however many digits it has',
+    inScene({ oidc: { responseType: 'code' } }, async scene => {
+      scene.provider.break({ userinfo: { body: '{"sub":9007199254740993}', contentType: 'application/json' } })
+      await isRefused(scene, 'ERR_OIDC_USER_INFO_RESPONSE')
+    }),
+  )
+})
