@@ -31,7 +31,10 @@ export interface FakeProviderOptions {
 
 /** How one test signs in. */
 export interface SignInOptions {
-  /** A page of the site that starts a sign-in. Default `/login`. */
+  /**
+   * A page of the site that starts a sign-in, with the path that the site is mounted below: `/shop/login`. Default: `/login`, below the path of the
+   * address where `site` is one.
+   */
   readonly path?: string
   /** The `Cookie` header to begin with: a user who has something in the cart, or who is already signed in. */
   readonly cookie?: string
@@ -65,7 +68,8 @@ export interface FakeProvider {
   /**
    * Signs a user in to a site, by the redirects, posts and cookies of a real sign-in, and with all checks of the middleware.
    *
-   * @param site - its address, or its Express application, which need not listen anywhere
+   * @param site - its address, or its Express application, which need not listen anywhere. An application that is mounted below a router can be
+   *   given by itself, or with the one around it and `path`
    * @returns the `Cookie` header of a browser that has signed in
    * @throws {Error} the response of the site if the sign-in failed
    */
@@ -108,9 +112,10 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, audience, signer, book }))
 
   const walk = (site: TestedSite, pending: Arrival, signInOptions: SignInOptions = {}) =>
-    withSite(site, send =>
-      walkThroughSignIn(send, { issuer, ...signInOptions, arrives: state => book.expect(state, pending) }),
-    )
+    withSite(site, (send, below) => {
+      const path = signInOptions.path ?? `${below}/login`
+      return walkThroughSignIn(send, { issuer, ...signInOptions, path, arrives: state => book.expect(state, pending) })
+    })
 
   return {
     issuer,

@@ -21,15 +21,22 @@ export interface SiteAnswer {
   readonly text: string
 }
 
-/** An application that listens nowhere does so for as long as `work` takes. */
-export async function withSite<T>(site: TestedSite, work: (send: Send) => Promise<T>): Promise<T> {
-  if (typeof site !== 'function') return work(senderTo(new URL(site)))
+/**
+ * An application that listens nowhere does so for as long as `work` takes.
+ *
+ * @param work - `below` is the path of the site's address, without a slash at its end
+ */
+export async function withSite<T>(site: TestedSite, work: (send: Send, below: string) => Promise<T>): Promise<T> {
+  if (typeof site !== 'function') {
+    const address = new URL(site)
+    return work(senderTo(address), address.pathname.replace(/\/+$/, ''))
+  }
   const server = createServer(site)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve)
   })
   try {
-    return await work(senderTo(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)))
+    return await work(senderTo(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)), '')
   } finally {
     server.close()
     server.closeAllConnections()

@@ -3,8 +3,8 @@ import type { Send, SiteAnswer } from './tested-site.js'
 
 export interface WalkOptions {
   readonly issuer: string
-  /** The route that redirects to the provider. Default `/login`. */
-  readonly path?: string
+  /** The route that redirects to the provider. */
+  readonly path: string
   readonly cookie?: string
   /** Called with the `state` of the authorization request before the provider gets it. */
   readonly arrives: (state: string) => void
@@ -21,7 +21,7 @@ export interface WalkEnd {
 
 /** A whole sign-in, as a browser walks through it, up to the response of the callback. */
 export async function walkThroughSignIn(send: Send, options: WalkOptions): Promise<WalkEnd> {
-  const { issuer, path = '/login', arrives } = options
+  const { issuer, path, arrives } = options
   const cookies = new Map<string, string>()
   keepCookies(cookies, options.cookie?.split('; ') ?? [])
 
@@ -31,11 +31,23 @@ export async function walkThroughSignIn(send: Send, options: WalkOptions): Promi
     return answer
   }
 
+  /** An application that a test did not mount where `baseUrl` says knows its routes without the path above them. */
+  async function follow(address: string, form?: string): Promise<SiteAnswer> {
+    const answer = await visit(address, form)
+    if (answer.status !== 404) return answer
+    for (let below = withoutFirst(address); below !== undefined; below = withoutFirst(below)) {
+      const found = await visit(below, form)
+      if (found.status !== 404) return found
+    }
+    return answer
+  }
+
   async function leave(): Promise<URL> {
     for (let detours = 0, address = path; detours <= mostDetours; detours += 1) {
-      const answer = await visit(address)
+      const answer = await (detours === 0 ? visit : follow)(address)
       const location = answer.headers.location
-      if (location === undefined) throw refused('the site did not send the browser to the provider', answer)
+      if (location === undefined)
+        throw refused(`the site did not send the browser to the provider${adviceFor(answer)}`, answer)
       if (location.startsWith(`${issuer}/`)) return new URL(location)
       address = pathOf(new URL(location, `http://site.invalid${address}`))
     }
@@ -45,7 +57,7 @@ export async function walkThroughSignIn(send: Send, options: WalkOptions): Promi
   const request = await leave()
   arrives(request.searchParams.get('state') ?? '')
   const { address, form } = await askProvider(request)
-  const end = await visit(pathOf(new URL(address)), form)
+  const end = await follow(pathOf(new URL(address)), form)
   return { answer: end, cookie: headerOf(cookies) }
 }
 
@@ -64,6 +76,18 @@ async function askProvider(request: URL): Promise<{ readonly address: string; re
   if (answer.status !== 200) throw new Error(`the fake provider refused the site's request: ${text}`)
   const { action, body } = readFormPost(text)
   return { address: action, form: body }
+}
+
+/** Where the middleware is mounted is not known here. */
+function adviceFor({ status }: SiteAnswer): string {
+  return status === 404
+    ? '; if it is mounted below a path, name a page of it: signIn(app, user, { path: "/shop/login" })'
+    : ''
+}
+
+/** The path without its first part, with the query; `undefined` where it has one part only. */
+function withoutFirst(address: string): string | undefined {
+  return /^\/[^/?]+(\/[^/?].*)$/s.exec(address)?.[1]
 }
 
 function pathOf({ pathname, search }: URL): string {
