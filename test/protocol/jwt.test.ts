@@ -94,6 +94,17 @@ test('a kid and a typ that are null are absent', async () => {
   assert.deepEqual(header, { alg: 'RS256' })
 })
 
+test('whole numbers beyond 2^53 are text with every digit, in claims however deep; a numeric sub stays a number', async () => {
+  const text =
+    '{"sub":9007199254740993,"id":9007199254740993,"org":{"ids":[-9007199254740993,1]},"ratio":9007199254740993.5}'
+  const { claims: read } = await verifyJwt(forge({ alg: 'RS256', kid: 'k1' }, text), keysFor, rs256)
+  assert.equal(typeof read.sub, 'number')
+  assert.deepEqual(
+    [read.id, read.org, typeof read.ratio],
+    ['9007199254740993', { ids: ['-9007199254740993', 1] }, 'number'],
+  )
+})
+
 const publicJwk = stranger.publicKey.export({ format: 'jwk' })
 const deep = `{"a":${'['.repeat(40)}${']'.repeat(40)}}`
 
