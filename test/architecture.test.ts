@@ -54,6 +54,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   surface: SURFACE,
   // Counts what the diagnostics say.
   metrics: ['surface', 'diagnostics'],
+  // Looks at a set-up from outside, with the parts that the middleware is made of.
+  doctor: OPTIONS.concat('options'),
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }

@@ -37,7 +37,7 @@ export function watchClock(http: Http, { now, clockTolerance, log }: ClockWatchS
 }
 
 /** Milliseconds since the epoch. What a cache kept says for how many seconds it did. RFC 9111 section 5.1. */
-function dateOf(headers: ResponseHeaders): number | undefined {
+export function dateOf(headers: ResponseHeaders): number | undefined {
   const date = Date.parse(headers.get('date') ?? '')
   const age = Number(headers.get('age') ?? 0)
   return Number.isFinite(date) && Number.isFinite(age) ? date + age * 1000 : undefined

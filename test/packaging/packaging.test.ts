@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -123,6 +124,16 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
       assert.ok(Number(await redis.command('DBSIZE')) > 0, 'Redis is empty')
     })
   }
+
+  test('brings the command as a program', () => {
+    const project = linkProject(packed, { express: 5, ioredis: 6 })
+    const program = join(project.folder, 'node_modules/express-hybrid-oidc', manifest.bin['express-hybrid-oidc'] ?? '')
+    assert.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    assert.match(
+      execFileSync(process.execPath, [program, '--help'], { encoding: 'utf8' }),
+      /^Usage: express-hybrid-oidc/,
+    )
+  })
 
   for (const [module, files] of resolutions) {
     test(`compiles with the module resolution ${module}`, async () => {

@@ -6,8 +6,11 @@ import { build } from 'esbuild'
  * Puts what is in dist into one file for each entry point, and what they share into others: to find and read a hundred small files takes
  * a site that imports the package longer than all the rest of it. The declarations stay as they are, and nothing is made shorter.
  */
-const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
-const entryPoints = Object.values(exports).flatMap(entry => (typeof entry === 'string' ? [] : [entry.default]))
+const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
+const entryPoints = [
+  ...Object.values(exports).flatMap(entry => (typeof entry === 'string' ? [] : [entry.default])),
+  ...Object.values(bin),
+]
 const { outputFiles } = await build({
   entryPoints,
   outdir: 'dist',

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import { OidcError } from '../errors.js'
+import { type Config, redirectUri } from '../options/config.js'
+import { addToEndpoint, buildAuthorizationParams } from '../protocol/authorization-request.js'
+import { buildCodeChallenge } from '../protocol/pkce.js'
+import { buildReference, isPushed } from '../protocol/pushed-request.js'
+import { networkErrorCode, openAsBrowser, openByFetch } from './browser-request.js'
+import { createProofKey } from './check-client.js'
+import { describeCause, type KnownProvider } from './check-provider.js'
+import { type Finding, failure, good, note, warning } from './finding.js'
+import { type PageResponse, readAuthorizationResponse, readPage } from './page-response.js'
+import type { Setup } from './setup.js'
+
+/** Errors by which a provider says that all is well but the user, whom `prompt=none` forbids it to ask. Core 1.0 section 3.1.2.6. */
+const EXPECTED = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  invalid_scope: 'Correct the option scope, or allow these scopes for this client at the provider.',
+  unsupported_response_type: 'Set responseType to one that the provider offers for this client: docs/which-flow.md.',
+  unauthorized_client: 'Allow the response type of this site for this client at the provider (its grant or flow type).',
+  unsupported_response_mode: "Set responseType: 'code' and responseMode: 'query'.",
+  invalid_target: 'Correct resource in authorizationParams, or register the API at the provider.',
+}
+
+/** The addresses that the provider has to know: asked with requests that no user would have to answer. */
+export async function checkRedirects(setup: Setup, known: KnownProvider): Promise<readonly Finding[]> {
+  const uri = redirectUri(setup.config)
+  return [await checkRedirectUri(setup, known, uri), ...(await checkLogout(setup, known))]
+}
+
+async function checkRedirectUri(setup: Setup, known: KnownProvider, uri: string): Promise<Finding> {
+  const remedy = `Register exactly this redirect URI for the client "${setup.config.clientId}": ${uri}`
+  try {
+    const page = await ask(setup, known, uri)
+    const response = readAuthorizationResponse(page, uri)
+    if (response !== undefined) return describeResponse(response, uri)
+    // A provider that ignores prompt=none: how does it receive an address that it cannot know?
+    const control = await ask(setup, known, `${uri}-${randomBytes(6).toString('hex')}`).catch(() => undefined)
+    return comparePages(page, control, { uri, remedy })
+  } catch (error) {
+    if (error instanceof OidcError)
+      return failure('redirect-uri.refused', `${error.message}.`, { cause: describeCause(error), remedy })
+    return warning('redirect-uri.unclear', 'The authorization endpoint did not respond.', {
+      cause: networkErrorCode(error),
+    })
+  }
+}
+
+/** Sends the authorization request of a sign-in, with `prompt=none`. */
+async function ask(setup: Setup, { provider, metadata }: KnownProvider, uri: string): Promise<PageResponse> {
+  const { config } = setup
+  const proofKey = await createProofKey(setup)
+  const random = () => randomBytes(32).toString('base64url')
+  const params = buildAuthorizationParams({
+    clientId: config.clientId,
+    redirectUri: uri,
+    responseType: config.responseType,
+    responseMode: config.responseMode,
+    scope: config.scope,
+    state: random(),
+    nonce: random(),
+    ...(config.pkce && { codeChallenge: buildCodeChallenge(random()) }),
+    ...(proofKey && { proofKeyThumbprint: (await import('../protocol/dpop.js')).proofKeyThumbprint(proofKey) }),
+    params: { ...config.authorizationParams, prompt: 'none' },
+  })
+  const sent = isPushed(metadata, config.pushedAuthorization)
+    ? buildReference(config.clientId, await provider.pushRequest(params, proofKey))
+    : params
+  return visit(addToEndpoint(metadata.authorization_endpoint, sent), setup)
+}
+
+function describeResponse(fields: ReadonlyMap<string, string>, uri: string): Finding {
+  const error = fields.get('error')
+  if (error === undefined || EXPECTED.includes(error))
+    return good('redirect-uri', `The provider knows the redirect URI ${uri} and accepts the authorization request.`)
+  const description = fields.get('error_description') ?? ''
+  const cause = `The provider said ${[error, description].filter(Boolean).join(': ')}.`
+  return failure(
+    'authorization.refused',
+    'The provider knows the redirect URI and refuses the authorization request.',
+    {
+      cause,
+      remedy: remedyFor(error, description),
+    },
+  )
+}
+
+/** Providers say `invalid_request` for much that has a code of its own; the description then names the parameter. */
+function remedyFor(error: string, description: string): string {
+  const named = /response_type|response_mode|scope/.exec(description)?.[0]
+  return (
+    REMEDIES[error] ??
+    REMEDIES[named === 'scope' ? 'invalid_scope' : `unsupported_${named}`] ??
+    'Change the option that the provider names, or the registration of this client.'
+  )
+}
+
+/** @param control - the response to an address that cannot be registered */
+function comparePages(
+  page: PageResponse,
+  control: PageResponse | undefined,
+  { uri, remedy }: { readonly uri: string; readonly remedy: string },
+): Finding {
+  const isSame = control !== undefined && page.status === control.status && page.path === control.path
+  const cause = `It responded with ${describePage(page)}${isSame ? ', and to an address that is not registered in the same way' : ''}.`
+  if (page.status >= 400 || (isSame && page.looksLikeError))
+    return failure(
+      'redirect-uri.refused',
+      'The provider refuses the authorization request before it looks at the user.',
+      {
+        cause,
+        remedy: `${remedy}. If it is registered, compare the client id.`,
+      },
+    )
+  if (isSame)
+    return note('redirect-uri.unclear', `Whether the redirect URI ${uri} is registered shows at the first sign-in.`, {
+      cause,
+      remedy,
+    })
+  return good('redirect-uri', `The provider accepts the redirect URI ${uri}.`)
+}
+
+async function checkLogout(setup: Setup, { metadata }: KnownProvider): Promise<readonly Finding[]> {
+  const { config } = setup
+  if (config.routes.logout === false || config.routes.logoutCallback === false) return []
+  const { end_session_endpoint: endpoint } = metadata
+  if (endpoint === undefined) {
+    const cause = 'Its metadata have no end_session_endpoint.'
+    return [
+      note('logout.local', 'A sign-out ends the session of this site only: the provider offers no sign-out.', {
+        cause,
+      }),
+    ]
+  }
+  const uri = config.baseUrl + config.routes.logoutCallback
+  const page = await visit(addToEndpoint(endpoint, logoutParams(config, uri)), setup).catch(() => undefined)
+  if (page === undefined) return [warning('logout.unclear', 'The end_session_endpoint did not respond.')]
+  if (page.status < 400 && !page.looksLikeError)
+    return [good('logout', `The provider does not refuse the post-logout redirect URI ${uri}.`)]
+  return [
+    warning('logout.refused', 'The provider refuses to send users back after a sign-out.', {
+      cause: `It responded with ${describePage(page)}.`,
+      remedy: `Register this post-logout redirect URI for the client: ${uri}`,
+    }),
+  ]
+}
+
+function logoutParams({ clientId }: Config, uri: string): URLSearchParams {
+  return new URLSearchParams({ client_id: clientId, post_logout_redirect_uri: uri })
+}
+
+function describePage({ status, text }: PageResponse): string {
+  return text === '' ? `status ${status}` : `status ${status}, "${text}"`
+}
+
+async function visit(url: string, { provider: { fetch }, config }: Setup): Promise<PageResponse> {
+  const timeout = config.timeouts.provider
+  const response = fetch === undefined ? await openAsBrowser(url, {}, timeout) : await openByFetch(fetch, url, timeout)
+  return readPage(response, url)
+}

@@ -1,0 +1,65 @@
+import type { OidcOptions } from '../options/options.js'
+import type { Environment } from '../validation/place.js'
+import { checkClient } from './check-client.js'
+import { checkCookies, checkProcess } from './check-process.js'
+import { checkProvider } from './check-provider.js'
+import { checkRedirects } from './check-redirects.js'
+import { checkRedis } from './check-redis.js'
+import { checkSite } from './check-site.js'
+import { type Finding, warning } from './finding.js'
+import { describeRegistration, type RegistrationField } from './registration.js'
+import { readSetup } from './setup.js'
+
+/** What the doctor is given. */
+export interface Examination {
+  readonly options: OidcOptions
+  /** What options that are left out are read from. */
+  readonly environment: Environment
+  /** Version of Node: `22.11.0`. */
+  readonly nodeVersion: string
+  /** Whether the running site is opened. */
+  readonly opensSite: boolean
+}
+
+/** Everything that was found. Nothing in it is secret. */
+export interface Report {
+  /** Whether there is no finding of the level `error`. */
+  readonly ok: boolean
+  readonly findings: readonly Finding[]
+  /** What has to be registered at the provider. Empty while the options cannot be read. */
+  readonly registration: readonly RegistrationField[]
+}
+
+/** Looks at a set-up from outside, as a sign-in would meet it, and changes nothing. */
+export async function examine({ options, environment, nodeVersion, opensSite }: Examination): Promise<Report> {
+  const processFindings = checkProcess(nodeVersion, environment)
+  const { setup, findings } = readSetup(options, environment)
+  if (setup === undefined) return buildReport([...processFindings, ...findings], [])
+  const [redis, provider] = await Promise.all([
+    finish('redis', checkRedis(setup)),
+    finish(
+      'provider',
+      checkProvider(setup, async known => [
+        ...(await checkClient(setup, known)),
+        ...(await checkRedirects(setup, known)),
+        ...(opensSite ? await checkSite(setup, known.metadata) : []),
+      ]),
+    ),
+  ])
+  const all = [...processFindings, ...findings, ...checkCookies(setup.config), ...redis, ...provider]
+  return buildReport(all, describeRegistration(setup.config))
+}
+
+function buildReport(findings: readonly Finding[], registration: Report['registration']): Report {
+  return { ok: findings.every(({ level }) => level !== 'error'), findings, registration }
+}
+
+/** A check that fails in a way nobody thought of says so, and the others go on. */
+async function finish(area: string, check: Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  try {
+    return await check
+  } catch (error) {
+    const cause = error instanceof Error ? error.name : 'unknown'
+    return [warning(`${area}.unfinished`, `The checks of the area "${area}" did not finish.`, { cause })]
+  }
+}

@@ -1,0 +1,30 @@
+import { type Config, redirectUri } from '../options/config.js'
+import { returnsCode } from '../protocol/response-type.js'
+
+/** One line of the form that a provider has for a client, with the name of OpenID Connect Dynamic Client Registration 1.0. */
+export interface RegistrationField {
+  readonly name: string
+  readonly value: string
+}
+
+/** What the provider has to know about this site. */
+export function describeRegistration(config: Config): readonly RegistrationField[] {
+  const { baseUrl, routes, clientId, responseType, scope } = config
+  const address = (name: string, route: string | false) => (route === false ? [] : [{ name, value: baseUrl + route }])
+  const hasRefresh = returnsCode(responseType) && scope.split(' ').includes('offline_access')
+  const grants = [
+    ...(returnsCode(responseType) ? ['authorization_code'] : []),
+    ...(responseType === 'code' ? [] : ['implicit']),
+    ...(hasRefresh ? ['refresh_token'] : []),
+  ]
+  return [
+    { name: 'client_id', value: clientId },
+    { name: 'redirect_uris', value: redirectUri(config) },
+    ...(routes.logout === false ? [] : address('post_logout_redirect_uris', routes.logoutCallback)),
+    ...address('backchannel_logout_uri', routes.logoutBackchannel),
+    ...address('frontchannel_logout_uri', routes.logoutFrontchannel),
+    { name: 'response_types', value: responseType },
+    { name: 'grant_types', value: grants.join(' ') },
+    { name: 'scope', value: [...new Set(['openid', ...scope.split(' ')])].join(' ') },
+  ]
+}
