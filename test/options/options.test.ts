@@ -242,3 +242,39 @@ describe('options', () => {
     assert.equal(site.scope, 'openid email')
   })
 })
+
+describe('a client secret by a function', () => {
+  const clientSecret = () => 'a secret of now'
+  const parse = (options: OidcOptions) => parseOptions({ ...good, clientSecret, ...options }, {})
+
+  for (const clientAuthentication of [
+    undefined,
+    'client_secret_basic',
+    'client_secret_post',
+    'client_secret_jwt',
+    { method: 'client_secret_jwt', algorithm: 'HS512' },
+  ] as const)
+    test(`is taken with clientAuthentication ${JSON.stringify(clientAuthentication) ?? 'left out'}, and is not called at the start`, () => {
+      let calls = 0
+      const counted = () => {
+        calls += 1
+        return 'x'
+      }
+      parse({ clientSecret: counted, clientAuthentication })
+      assert.equal(calls, 0)
+    })
+
+  for (const [what, options] of Object.entries({
+    'what the provider signs with the secret': { idTokenAlgorithm: 'HS256' },
+    'userinfo that the provider signs with the secret': { userInfo: { algorithm: 'HS256' } },
+    'a public client': { clientAuthentication: 'none' },
+    'a class': { clientSecret: class {} as never },
+  } as Record<string, OidcOptions>))
+    test(`is refused for ${what}`, () => {
+      assert.throws(() => parse(options), { code: 'ERR_OIDC_OPTIONS', message: /clientSecret/ })
+    })
+
+  test('makes a confidential client, which may do without PKCE', () => {
+    parse({ pkce: false })
+  })
+})

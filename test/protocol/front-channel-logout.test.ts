@@ -35,7 +35,14 @@ test('a sid that was not encoded ends where another parameter begins', () => {
 
 test('a request that can be read in two ways is refused', () => {
   const long = 'x'.repeat(5000)
-  const queries = [`iss=${iss}`, `iss=${iss}&iss=${iss}&sid=a`, `iss=${iss}&sid=a&sid=b`]
+  const queries = [
+    `iss=${iss}`,
+    `iss=${iss}&amp;sid=a&sid=b`,
+    `iss=${iss}&amp;iss=${iss}&sid=a`,
+    `sid=a&amp;sid=b`,
+    `iss=${iss}&iss=${iss}&sid=a`,
+    `iss=${iss}&sid=a&sid=b`,
+  ]
   for (const query of [...queries, `iss=${iss}&sid=`, 'iss=&sid=a', `iss=${iss}&sid=${long}`]) {
     assert.throws(() => parseFrontChannelLogout(`?${query}`), { code: 'ERR_OIDC_REQUEST_MALFORMED' }, query)
   }

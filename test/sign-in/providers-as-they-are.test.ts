@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { decodeProtectedHeader, type JWK } from 'jose'
+import { decodeProtectedHeader, type JWK, jwtVerify } from 'jose'
 import type { OidcOptions, SignInContext } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
 import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
@@ -108,6 +108,42 @@ describe('Entra ID, Okta, login.gov: an assertion with an audience and a header 
   )
 })
 
+test(
+  'Okta: a sign-out without id_token_hint is an error there; a user who is signed in brings the hint',
+  inScene({}, async scene => {
+    const { agent, provider, site } = scene
+    provider.break({
+      endSession: {
+        answer: (answer, { query, form }) =>
+          (query.id_token_hint ?? form.id_token_hint) ? answer : { ...answer, status: 400 },
+      },
+    })
+    await signsIn(scene)
+    const page = await agent.click(`${site.url}/logout`)
+    assert.deepEqual([page.status, page.url], [200, `${site.url}/`])
+  }),
+)
+
+test(
+  'Ory Hydra: a logout token has no exp, and ends the session where its iat is recent',
+  inScene({}, async scene => {
+    const { provider, site, agent } = scene
+    await signsIn(scene)
+    const post = async (claims: Claims) => {
+      const body = new URLSearchParams({
+        logout_token: await provider.createLogoutToken({ exp: undefined, ...claims }),
+      })
+      return (await fetch(`${site.url}/logout/backchannel`, { method: 'POST', body })).status
+    }
+    const isSignedIn = async () =>
+      (await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })).json<{ isAuthenticated: boolean }>()
+        .isAuthenticated
+    const long = Math.floor(Date.now() / 1000) - 3600
+    assert.deepEqual([await post({ iat: long }), await isSignedIn()], [400, true])
+    assert.deepEqual([await post({}), await isSignedIn()], [200, false])
+  }),
+)
+
 for (const [name, status] of [
   ['AD FS: userinfo answers 401 to the token of another API', 401],
   ['Microsoft Graph: userinfo answers 400 to the token of another API', 400],
@@ -134,6 +170,8 @@ describe('Cognito: userinfo writes email_verified as text', () => {
 })
 
 describe('Apple: a client secret that expires', () => {
+  const current = secret('client secret of now that is long enough')
+
   test(
     'the function is asked for the secret of each request',
     inScene({}, async scene => {
@@ -156,6 +194,28 @@ describe('Apple: a client secret that expires', () => {
       })()
     }),
   )
+
+  for (const clientAuthentication of ['client_secret_basic', 'client_secret_post', 'client_secret_jwt'] as const) {
+    test(
+      `by ${clientAuthentication}, at every endpoint that asks for it`,
+      inScene(
+        { provider: { clientSecret: current }, oidc: { clientSecret: () => current, clientAuthentication } },
+        async scene => {
+          await signsIn(scene)
+          await scene.agent.click(`${scene.site.url}/logout`)
+          await scene.site.oidc.close()
+          const requests = [...scene.provider.requestsTo('token'), ...scene.provider.requestsTo('revocation')]
+          assert.equal(requests.length, 2)
+          for (const { headers, form } of requests) {
+            const basic = Buffer.from((headers.authorization ?? '').slice('Basic '.length), 'base64').toString()
+            if (clientAuthentication === 'client_secret_jwt')
+              await jwtVerify(form.client_assertion ?? '', Buffer.from(current), { subject: 'client' })
+            else assert.equal(form.client_secret ?? basic.split(':')[1], current)
+          }
+        },
+      ),
+    )
+  }
 
   const wrong: Readonly<Record<string, () => unknown>> = {
     'throws an error': () => {
