@@ -10,7 +10,7 @@ import {
   primariesOf,
   type RedisClient,
 } from '../store/backend/redis-client.js'
-import { reasonOf } from '../store/backend/unavailable.js'
+import { reasonOf, withDeadline } from '../store/backend/unavailable.js'
 import { type Finding, failure, good, note, warning } from './finding.js'
 import { describeServer } from './redis-info.js'
 import type { Setup } from './setup.js'
@@ -112,7 +112,8 @@ function clusterNode(): Finding {
 /** All sections of all primaries. Hosted services answer INFO too; without it the checks that need it say nothing. */
 async function readInfo(client: RedisClient): Promise<string> {
   const ask = (node: RedisClient) => (node as { info?(): Promise<string> }).info?.() ?? ''
-  const texts = await Promise.all(primariesOf(client).map(node => ask(node))).catch(() => [])
+  const asked = async () => Promise.all(primariesOf(client).map(node => ask(node)))
+  const texts = await withDeadline('info', CONNECT_TIMEOUT, asked).catch(() => [])
   return texts.join('\n').replaceAll('\r', '')
 }
 

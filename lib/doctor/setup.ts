@@ -21,8 +21,9 @@ export function readSetup(
     lines = []
     return taken
   }
+  const read = (filled: OidcOptions) => parseOptions({ ...filled, log: line => void lines.push(line) }, environment)
   try {
-    const configuration = parseOptions({ ...options, log: line => void lines.push(line) }, environment)
+    const configuration = read(options)
     const findings = takeLines().map(line => warning('options.doubt', line))
     return {
       findings: [good('options', 'The options are complete and consistent.'), ...findings],
@@ -30,7 +31,37 @@ export function readSetup(
     }
   } catch (error) {
     if (!(error instanceof OidcError)) throw error
-    const remedy = 'Set this option. docs/options.md says what it takes; the rest is checked after that.'
-    return { findings: [failure('options.refused', `${error.message}.`, { remedy })] }
+    return { findings: findRefusals(read, options, error).map(describeRefusal) }
   }
+}
+
+/** Stands in for options that every site has to set, so that the rest can be read. */
+const PLACEHOLDERS = {
+  issuer: 'https://issuer.invalid',
+  clientId: 'placeholder',
+  baseUrl: 'https://site.invalid',
+  secret: 'a placeholder for the session secret',
+} as const satisfies OidcOptions
+
+/** The options that are missing, and the first one that is wrong: what comes after it cannot be read. */
+function findRefusals(
+  read: (options: OidcOptions) => unknown,
+  options: OidcOptions,
+  first: OidcError,
+): readonly OidcError[] {
+  const name = Object.keys(PLACEHOLDERS).find(each => first.message.startsWith(`${each} is missing`))
+  if (name === undefined) return [first]
+  const filled = { ...options, [name]: PLACEHOLDERS[name as keyof typeof PLACEHOLDERS] }
+  try {
+    read(filled)
+    return [first]
+  } catch (error) {
+    if (!(error instanceof OidcError)) throw error
+    return [first, ...findRefusals(read, filled, error)]
+  }
+}
+
+function describeRefusal({ message }: OidcError): Finding {
+  const remedy = 'docs/options.md says what each option takes. Everything else is checked after that.'
+  return failure('options.refused', `${message}.`, { remedy })
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { Redis } from 'ioredis'
 import { examine, type Report } from '../../lib/doctor/doctor.js'
 import type { OidcOptions } from '../../lib/index.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
@@ -257,6 +258,25 @@ describe('more that can be wrong', () => {
     }
   })
 
+  test('a Redis that hangs, by URL and as a client, ends the check in time', async () => {
+    const hanging = await startRedis()
+    const client = new Redis(hanging.url)
+    try {
+      await client.ping()
+      hanging.pause()
+      const [byUrl, asClient] = await Promise.all([
+        examined({ redis: hanging.url }),
+        examined({ redis: client, timeouts: { redis: 200 } }),
+      ])
+      assertNamed(byUrl, 'redis.unavailable', /Start Redis/)
+      assert.equal(find(asClient, 'redis.command').level, 'error')
+    } finally {
+      hanging.resume()
+      client.disconnect()
+      await hanging.stop()
+    }
+  })
+
   test('a response type that is not allowed for the client', async () => {
     provider.register(site.url, { response_types: ['code'] })
     try {
@@ -276,7 +296,16 @@ describe('more that can be wrong', () => {
 
   test('every option that is missing, without a provider', async () => {
     const report = await examine({ options: {}, environment: {}, nodeVersion: '18.0.0', opensSite: true })
-    assert.deepEqual(complaints(report), ['node.old', 'options.refused'])
+    assert.deepEqual(complaints(report), ['node.old', ...Array(4).fill('options.refused')])
+    const text = report.findings.map(({ sentence }) => sentence).join('\n')
+    for (const name of ['OIDC_ISSUER', 'OIDC_CLIENT_ID', 'OIDC_BASE_URL', 'SESSION_SECRET'])
+      assert.ok(text.includes(name), `${name} in ${text}`)
+    assert.ok(!text.includes('placeholder'))
     assert.deepEqual(report.registration, [])
+    const { baseUrl: _, ...rest } = sound
+    const wrong = await examined({ ...rest, baseUrl: undefined, scope: 7, secret: undefined } as unknown as OidcOptions)
+    // What comes after the first option that is wrong cannot be read.
+    const refusals = wrong.findings.filter(({ id }) => id === 'options.refused').map(({ sentence }) => sentence)
+    assert.match(refusals.join('\n'), /^baseUrl is missing.*\nscope must be/)
   })
 })
