@@ -33,6 +33,7 @@ export type { Routes } from './options/config.js'
 export type { Hooks, RefreshContext, SignedOut, SignInContext, SignOutReason } from './options/hooks.js'
 export type {
   ClientAssertionOptions,
+  ClientKeyFunction,
   OidcOptions,
   PrivateKeyAuthentication,
   SecretAssertionAuthentication,
@@ -50,6 +51,7 @@ export type {
   UserInfo,
 } from './protocol/wire.js'
 export type { ClientCertificate } from './provider/client-certificate.js'
+export type { NamedClientKey } from './provider/client-key.js'
 export type { LoginOptions } from './sign-in/login-options.js'
 export type { AuthenticationRequirement } from './sign-in/step-up.js'
 export type { LogoutOptions } from './sign-out/logout.js'

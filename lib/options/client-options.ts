@@ -1,7 +1,10 @@
 import { isByCertificate } from '../protocol/client-authentication.js'
 import type { ClientCredentials } from '../provider/client-credentials.js'
+import { askSite, type ClientKeySource, type NamedClientKey, shareCalls } from '../provider/client-key.js'
 import { refuse } from '../validation/place.js'
+import { readClientKey } from './credential-rules.js'
 import type { ReadOptions } from './option-descriptions.js'
+import type { ClientKeyFunction } from './options.js'
 import { profileAlgorithms } from './profile.js'
 
 /** What this site proves with that it is the client it says it is. */
@@ -16,8 +19,19 @@ export function parseCredentials(options: ReadOptions): ClientCredentials {
     clientAssertionAudience: audience,
     clientAssertionHeader: header,
     clientAssertionAlgorithms: profileAlgorithms(options),
-    ...(method === 'private_key_jwt' && { clientKey: clientAuthentication.key }),
+    ...(method === 'private_key_jwt' && { clientKey: sourceOf(clientAuthentication.key) }),
   }
+}
+
+/** What the function returns is checked each time; the same object is copied once. */
+function sourceOf<K extends object>(key: K | ClientKeyFunction): K | ClientKeySource {
+  if (typeof key !== 'function') return key
+  let known: { readonly returned: unknown; readonly read: NamedClientKey } | undefined
+  return shareCalls(async () => {
+    const returned: unknown = await askSite('clientAuthentication.key', key as ClientKeyFunction)
+    if (known === undefined || known.returned !== returned) known = { returned, read: readClientKey(returned) }
+    return known.read
+  })
 }
 
 /**

@@ -6,12 +6,13 @@ import {
   type ClientPrivateKey,
 } from '../protocol/client-assertion.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
+import type { NamedClientKey } from '../provider/client-key.js'
 import { jsonObject } from '../validation/json-rule.js'
 import { describe, isPlain, type ObjectRule, object, objectOr, type RulesFor } from '../validation/object-rule.js'
 import { guarded, refuseValue } from '../validation/place.js'
-import { list, oneOf, type Rule, rule, secret } from '../validation/rules.js'
+import { callback, list, oneOf, type Rule, rule, secret, string } from '../validation/rules.js'
 import { signingAlgorithm } from './option-rules.js'
-import type { PrivateKeyAuthentication, SecretAssertionAuthentication } from './options.js'
+import type { ClientKeyFunction, PrivateKeyAuthentication, SecretAssertionAuthentication } from './options.js'
 
 type Jwk = Exclude<ClientPrivateKey, { readonly type: unknown }>
 
@@ -33,6 +34,25 @@ const privateKey: Rule<ClientPrivateKey> = secret({
     }),
 })
 
+/** A key, or a function; what it returns is read by {@link readClientKey}. */
+const privateKeyOrSource: Rule<ClientPrivateKey | ClientKeyFunction> = secret({
+  expected: `${KEY}, or a function that returns one`,
+  read: (value, place) =>
+    guarded(place, () =>
+      typeof value === 'function' ? keyFunction.read(value, place) : privateKey.read(value, place),
+    ),
+})
+
+const keyFunction = callback<ClientKeyFunction>(privateKeyOrSource.expected)
+
+const RETURNED = { path: 'what clientAuthentication.key returns' }
+
+/** What a function has returned: a key, or a key with members of the header. @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readClientKey(returned: unknown): NamedClientKey {
+  const isNamed = isPlain(returned) && 'key' in returned
+  return isNamed ? namedKey.read(returned, RETURNED) : { key: privateKey.read(returned, RETURNED) }
+}
+
 const audience: Rule<AssertionAudience> = {
   expected: `${audienceNames.join(', ')}, a URL, or a list of these`,
   read: (value, place) =>
@@ -51,6 +71,8 @@ const isHeaderText = (value: unknown): value is string =>
   typeof value === 'string' && /^[\x20-\x7e]{1,512}$/.test(value)
 const headerText = rule(HEADER_TEXT, isHeaderText)
 
+const base64Text = string('base64 of a certificate', /^[A-Za-z0-9+/]{1,16384}={0,2}$/)
+
 const header = object({
   typ: describe(
     rule(
@@ -62,7 +84,15 @@ const header = object({
   kid: describe(headerText, { text: 'names the key', default: 'the `kid` of a JWK' }),
   x5t: describe(headerText, { text: 'names the certificate by its SHA-1' }),
   'x5t#S256': describe(headerText, { text: 'names the certificate by its SHA-256' }),
+  x5c: describe(list('certificates in base64', base64Text, { least: 1 }), {
+    text: 'the certificate, and those between it and the CA',
+  }),
 } satisfies RulesFor<AssertionHeader>)
+
+const namedKey = object({
+  key: describe(privateKey, { text: 'the private key', required: `give ${KEY}` }),
+  header: describe(header, { text: 'members of the JOSE header' }),
+} satisfies RulesFor<NamedClientKey>)
 
 const assertion = {
   audience: describe(audience, { text: 'for whom assertions are made', default: '`issuer`' }),
@@ -81,7 +111,7 @@ const withKey = object({
     text: '`private_key_jwt`, or `client_secret_jwt` without a key',
     required: 'it is "private_key_jwt" or "client_secret_jwt"',
   }),
-  key: describe(privateKey, { text: 'for `private_key_jwt`', required: `give ${KEY}` }),
+  key: describe(privateKeyOrSource, { text: 'for `private_key_jwt`', required: `give ${KEY}` }),
   algorithm: describe(signingAlgorithm, {
     text: 'what assertions are signed with',
     default: 'one that fits the key or the secret, and that the provider lists',

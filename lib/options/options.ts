@@ -4,6 +4,7 @@ import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../pr
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
+import type { NamedClientKey } from '../provider/client-key.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
@@ -43,12 +44,19 @@ export interface SecretAssertionAuthentication extends ClientAssertionOptions {
   readonly algorithm?: 'HS256' | 'HS384' | 'HS512' | undefined
 }
 
+/** Returns the private key of now, or that key with the members of the header that change with it. */
+export type ClientKeyFunction = () => ClientPrivateKey | NamedClientKey | Promise<ClientPrivateKey | NamedClientKey>
+
 /** Sign-in with a key instead of a secret: `private_key_jwt`, RFC 7523. */
 export interface PrivateKeyAuthentication extends ClientAssertionOptions {
   /** The one method that goes with a key. OpenID Connect Core 1.0 section 9. */
   readonly method: 'private_key_jwt'
-  /** The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. */
-  readonly key: ClientPrivateKey
+  /**
+   * The private key: a `CryptoKey`, a `KeyObject` or a JWK. The `kid` of a JWK goes into the assertion's header. A function is asked
+   * for the key of each assertion, once for all that are made at the same time: a new key is used without a restart. It returns the key, or
+   * `{ key, header }` where members of the header change with it.
+   */
+  readonly key: ClientPrivateKey | ClientKeyFunction
   /** What assertions are signed with. Default: one that fits the key, and that the provider lists. */
   readonly algorithm?: SigningAlgorithm | undefined
 }

@@ -60,6 +60,8 @@ function findClientConflict({ clientAuthentication, issuer }: Completed): string
     return 'needs assertions that are made for the issuer alone: leave clientAuthentication.audience out'
   if (algorithm !== undefined && !ALGORITHMS.includes(algorithm))
     return wrongAlgorithm('clientAuthentication.algorithm', algorithm)
+  // A key that a function returns is held to the algorithms when it is used.
+  if (typeof key === 'function') return undefined
   if (algorithm === undefined && !listFittingAlgorithms(key).some(fitting => ALGORITHMS.includes(fitting)))
     return `allows keys for ${ALGORITHMS.join(', ')}, and clientAuthentication.key is another one`
   return undefined

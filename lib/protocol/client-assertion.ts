@@ -16,6 +16,8 @@ export interface AssertionHeader {
   readonly x5t?: string | undefined
   /** The SHA-256 thumbprint of the certificate, base64url. */
   readonly 'x5t#S256'?: string | undefined
+  /** The certificate and those between it and the CA: base64 (not base64url) of DER, the certificate of the key first. */
+  readonly x5c?: readonly string[] | undefined
 }
 
 /** Names of the provider that an assertion can be made for: its issuer, its token endpoint, or the endpoint that is called. */

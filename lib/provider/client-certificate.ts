@@ -1,5 +1,6 @@
 import { createSecureContext } from 'node:tls'
 import { OidcError } from '../errors.js'
+import { askSite, shareCalls } from './client-key.js'
 
 /** The certificate this site shows in TLS, and its key. RFC 8705. */
 export interface ClientCertificate {
@@ -43,15 +44,7 @@ export function createCertificateSource(
     const options = read(given)
     return async () => options
   }
-  return async () => {
-    let certificate: ClientCertificate
-    try {
-      certificate = await given()
-    } catch (cause) {
-      throw new OidcError('ERR_OIDC_OPTIONS', 'the function mtls throws an error', { cause })
-    }
-    return read(certificate)
-  }
+  return shareCalls(async () => read(await askSite('mtls', given)))
 }
 
 const PARTS = ['cert', 'key', 'ca', 'passphrase'] as const

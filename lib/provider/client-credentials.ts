@@ -9,13 +9,14 @@ import {
 } from '../protocol/client-authentication.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { ClientAuthenticationMethod, ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
+import type { ClientKeySource, NamedClientKey } from './client-key.js'
 import { type ClientSecret, secretInAdvance } from './client-secret.js'
 
 /** What the site has to prove with that it is the client it says it is. */
 export interface ClientCredentials {
   readonly clientSecret?: ClientSecret | undefined
-  /** Private key for `private_key_jwt`. */
-  readonly clientKey?: ClientPrivateKey | undefined
+  /** Private key for `private_key_jwt`. Where it is a function, it is asked for the key of each request. */
+  readonly clientKey?: ClientPrivateKey | ClientKeySource | undefined
   /** Default: what the provider's metadata and the credentials at hand allow, in that order. */
   readonly clientAuthentication?: ClientAuthenticationMethod | undefined
   /** Default: one that fits the key or the secret, and that the provider lists. */
@@ -27,6 +28,16 @@ export interface ClientCredentials {
   readonly clientAssertionAlgorithms?: readonly SigningAlgorithm[] | undefined
 }
 
+/** A way to prove who this client is. With a key that a function returns, the rest is chosen when the key is known. */
+export type ChosenAuthentication =
+  | ClientAuthentication
+  | {
+      readonly method: 'private_key_jwt'
+      readonly readKey: ClientKeySource
+      /** @throws {OidcError} ERR_OIDC_OPTIONS, ERR_OIDC_UNSUPPORTED for a key that fits nothing */
+      readonly choose: (named: NamedClientKey) => ClientAuthentication
+    }
+
 /**
  * @param warn - told where what the site has configured is not listed; it is used all the same
  * @throws {OidcError} ERR_OIDC_UNSUPPORTED where no method or algorithm fits, ERR_OIDC_OPTIONS where a credential is missing or does not fit
@@ -35,7 +46,7 @@ export function selectClientAuthentication(
   credentials: ClientCredentials & { readonly clientId?: string },
   metadata: ProviderMetadata,
   warn?: Warn,
-): ClientAuthentication {
+): ChosenAuthentication {
   const { clientKey, clientAuthentication, clientAssertionHeader: header = {} } = credentials
   const clientSecret = secretInAdvance(credentials.clientSecret)
   const atHand = {
@@ -54,11 +65,9 @@ export function selectClientAuthentication(
       return { method }
     case 'private_key_jwt': {
       const key = required(clientKey, method)
-      const { clientAssertionAlgorithm, clientAssertionAlgorithms: allowed } = credentials
-      const fitting = listFittingAlgorithms(key).filter(candidate => allowed?.includes(candidate) ?? true)
-      const algorithm = selectAlgorithm(clientAssertionAlgorithm, fitting, metadata, warn)
-      const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
-      return { method, key, algorithm, header: { ...kid, ...header } }
+      const choose = (named: NamedClientKey, tell?: Warn) => signWith(named, credentials, metadata, tell)
+      if (typeof key === 'function') return { method, readKey: key, choose }
+      return choose({ key }, warn)
     }
     case 'client_secret_jwt': {
       const secret = required(clientSecret, method)
@@ -68,6 +77,18 @@ export function selectClientAuthentication(
     default:
       return { method, clientSecret: required(clientSecret, method) }
   }
+}
+
+function signWith(
+  { key, header }: NamedClientKey,
+  { clientAssertionAlgorithm, clientAssertionAlgorithms: allowed, clientAssertionHeader }: ClientCredentials,
+  metadata: ProviderMetadata,
+  warn: Warn | undefined,
+): ClientAuthentication {
+  const fitting = listFittingAlgorithms(key).filter(candidate => allowed?.includes(candidate) ?? true)
+  const algorithm = selectAlgorithm(clientAssertionAlgorithm, fitting, metadata, warn)
+  const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
+  return { method: 'private_key_jwt', key, algorithm, header: { ...kid, ...clientAssertionHeader, ...header } }
 }
 
 function required<T>(credential: T | undefined, method: ClientAuthenticationMethod): T {

@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { askSite } from './client-key.js'
 
 /** A client secret, or a function that returns the one of now: some providers take a JWT that expires after a while. */
 export type ClientSecret = string | (() => string | Promise<string>)
@@ -26,12 +27,7 @@ export function fixedSecret(given: ClientSecret | undefined): string | undefined
  */
 export async function readSecret(given: ClientSecret): Promise<string> {
   if (typeof given === 'string') return given
-  let secret: unknown
-  try {
-    secret = await given()
-  } catch (cause) {
-    throw new OidcError('ERR_OIDC_OPTIONS', 'the function clientSecret throws an error', { cause })
-  }
+  const secret: unknown = await askSite('clientSecret', given)
   if (typeof secret === 'string' && secret.trim() === secret && SECRET_CHARACTERS.test(secret)) return secret
   const message =
     'the function clientSecret must return a string that is not empty, without line breaks and without spaces at its ends'

@@ -1,5 +1,4 @@
 import { OidcError } from '../errors.js'
-import type { ClientAuthentication } from '../protocol/client-authentication.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
@@ -221,7 +220,7 @@ function createLazyPush(
 function createMetadataCheck(
   { responseType, responseMode, proofAlgorithm, explicit, pushedAuthorization, log = () => {} }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
-  authentication: (metadata: ProviderMetadata, warn: Warn) => ClientAuthentication,
+  authentication: (metadata: ProviderMetadata, warn: Warn) => unknown,
 ): (metadata: ProviderMetadata) => void {
   let said: readonly string[] = []
   return function checkUsable(metadata) {
