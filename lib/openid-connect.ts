@@ -1,8 +1,9 @@
-import type { IncomingMessage } from 'node:http'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RequestHandler } from 'express'
 import { createProxy } from './api/proxy.js'
 import type { ProxyOptions } from './api/proxy-options.js'
 import { startReadableLog } from './diagnostics/readable-log.js'
+import type { Next } from './http/node-http.js'
 import { createInspector } from './inspector/inspector.js'
 import { readClientCredentials } from './middleware/argument-rules.js'
 import { createGuards, type Guards } from './middleware/guards.js'
@@ -37,7 +38,11 @@ export interface Health {
 
 /** The Express handler, and what can be asked of it. */
 export interface OpenIdConnect extends Guards {
-  (req: Request, res: Response, next: NextFunction): void
+  /**
+   * Gives the request `req.session` and `req.oidc`, and answers the sign-in routes. Needs nothing of Express: a plain server of `node:http`,
+   * Connect and the handshake of a WebSocket will do. Where the response cannot be used, as in a handshake, errors go to `next`.
+   */
+  (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void
   /**
    * Resolves when the store responds and the provider's metadata and keys are known.
    * @throws {OidcError} what is missing now; the middleware goes on trying in the background
@@ -48,7 +53,8 @@ export interface OpenIdConnect extends Guards {
   /** Waits for refreshes that are under way, ends background work, and the Redis connection where this package opened it. */
   close(): Promise<void>
   /**
-   * The signed-in user of a raw request, such as a WebSocket upgrade. With `session: false`, run the site's session middleware on it first.
+   * The signed-in user of a raw request, such as a WebSocket upgrade, which gets `req.session` and `req.oidc` by it. With
+   * `session: false`, run the site's session middleware on it first.
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS for what is no request of Node
    */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
@@ -70,6 +76,12 @@ export interface OpenIdConnect extends Guards {
    * @throws {OidcError} ERR_OIDC_OPTIONS where NODE_ENV is `production`
    */
   inspector(): RequestHandler
+  /**
+   * An error handler for the end of the app: `app.use(oidc.errorHandler())`. It shows the page of this package (JSON for programs) for errors
+   * of this package, those that a route got from `req.oidc` included, and hands on all others. Without it that page is shown where the
+   * app has no error handler at all; mount it behind handlers that only report errors, such as those of Sentry.
+   */
+  errorHandler(): (error: unknown, req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void
   /** The sessions of this site's users: to list them, and to end them. */
   readonly sessions: OidcSessions
 }
@@ -91,7 +103,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
   const inspector = createInspector(config.baseUrl, () => process.env.NODE_ENV === 'production')
   provider.warm().catch((error: Error) => config.log(`the provider is not ready yet: ${error.message}`))
 
-  return Object.assign(middleware.receive, {
+  return Object.assign(middleware.receive as (req: IncomingMessage, res: ServerResponse, next: Next) => void, {
     async ready() {
       await Promise.all([store.ping(), provider.warm()])
     },
@@ -119,6 +131,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
       tokens.clientTokens.get(readClientCredentials(given)),
     proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(config, path, proxyOptions),
     inspector: inspector.handler,
+    errorHandler: middleware.errorHandler,
     sessions: createSessions({ config, store }),
   })
 }

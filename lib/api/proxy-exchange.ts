@@ -1,14 +1,14 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream'
-import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
+import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 import { cachingHeaders } from './proxy-caching.js'
 import { responseHeaders } from './proxy-headers.js'
 
 /** One request to the API, and where its response goes. */
 export interface Exchange {
-  readonly req: Request
-  readonly res: Response
+  readonly req: HttpRequest
+  readonly res: HttpResponse
   /** Begins the request; `alone` on a connection of its own. */
   readonly open: (alone: boolean) => ClientRequest
   readonly hasBody: boolean
@@ -78,7 +78,7 @@ export function exchange({ req, res, open, hasBody, body, judge }: Exchange, alo
   })
 }
 
-function sendBody(req: Request, outgoing: ClientRequest): void {
+function sendBody(req: HttpRequest, outgoing: ClientRequest): void {
   // A browser that breaks off has not sent what it announced; nor have we then.
   const breakOff = () => {
     if (!req.complete) outgoing.destroy()
@@ -95,7 +95,7 @@ function sendBody(req: Request, outgoing: ClientRequest): void {
 }
 
 /** @throws what is wrong with the head; nothing of it is left then */
-function passOn(incoming: IncomingMessage, res: Response, done: () => void): void {
+function passOn(incoming: IncomingMessage, res: HttpResponse, done: () => void): void {
   const { statusCode = 0, headers } = incoming
   if (statusCode < 200 || statusCode > 599) throw Object.assign(new Error('status'), { code: 'STATUS' })
   const head = Object.entries({ ...responseHeaders(headers), ...cachingHeaders(headers, res.getHeaders()) })

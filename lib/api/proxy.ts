@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
 import { getAccessToken } from '../http/access-token.js'
 import { checkOwnScript, checkSessionHandle } from '../http/csrf-header.js'
 import { respondWithError } from '../http/error-response.js'
+import { type HttpRequest, type HttpResponse, type Next, pathOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
 import type { Config } from '../options/config.js'
@@ -29,8 +30,8 @@ interface Proxy {
 
 /** A request that may be forwarded. */
 interface Call {
-  readonly req: Request
-  readonly res: Response
+  readonly req: HttpRequest
+  readonly res: HttpResponse
   readonly fields: RequestFields
   readonly framing: Framing
   readonly path: string
@@ -46,8 +47,9 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
   const settings = parseProxyOptions(path, options)
   const { prefix, target, limits } = settings
   const proxy = { config, settings, connections: createApiConnections(target), slots: createProxySlots(limits) }
-  return function forward(req: Request, res: Response, next: NextFunction) {
-    if (req.path !== prefix && !req.path.startsWith(`${prefix}/`)) return next()
+  return function forward(req: HttpRequest, res: HttpResponse, next: Next) {
+    const path = pathOf(req)
+    if (path !== prefix && !path.startsWith(`${prefix}/`)) return next()
     let context: RequestContext
     try {
       context = contextOf(req, config)
@@ -61,7 +63,7 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
   }
 }
 
-async function answer(proxy: Proxy, context: RequestContext, req: Request, res: Response): Promise<void> {
+async function answer(proxy: Proxy, context: RequestContext, req: HttpRequest, res: HttpResponse): Promise<void> {
   const call = checkCall(proxy, req, res)
   const user = checkUser(context, req)
   const { wanted } = proxy.settings
@@ -87,7 +89,7 @@ async function readSmallBody({ req, framing }: Call): Promise<Buffer | undefined
 }
 
 /** @throws {OidcError} what is wrong with the request */
-function checkCall({ config, settings }: Proxy, req: Request, res: Response): Call {
+function checkCall({ config, settings }: Proxy, req: HttpRequest, res: HttpResponse): Call {
   const { methods, forwarded } = settings
   try {
     const fields = readFields(req)
@@ -112,7 +114,7 @@ function checkCall({ config, settings }: Proxy, req: Request, res: Response): Ca
 }
 
 /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED, ERR_OIDC_SESSION_CHANGED */
-function checkUser(context: RequestContext, req: Request): string {
+function checkUser(context: RequestContext, req: HttpRequest): string {
   const ticket = context.ticket()
   if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in')
   checkSessionHandle(req, context.handle())

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
-import type { Response } from 'express'
 import { beforeHeaders } from './before-headers.js'
+import { addVary, type HttpResponse } from './node-http.js'
 
 /** Cookies of a request. Names are compared as they were sent, never decoded, so that `__%48ost-` is not `__Host-`. */
 export type Cookies = Readonly<Record<string, string | undefined>>
@@ -59,10 +59,10 @@ export function hostCookieName(name: string, secure: boolean): string {
 }
 
 /** Tells caches that the response depends on the cookie of the request. */
-export function varyByCookie(res: Response): void {
+export function varyByCookie(res: HttpResponse): void {
   if (res.headersSent) return
   const vary = res.getHeader('Vary')
   // Mostly there is no such header yet, or ours, and nothing to be merged.
   if (vary === undefined) res.setHeader('Vary', 'Cookie')
-  else if (vary !== 'Cookie') res.vary('Cookie')
+  else if (vary !== 'Cookie') addVary(res, 'Cookie')
 }

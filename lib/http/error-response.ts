@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { NextFunction } from 'express'
 import { OidcError } from '../errors.js'
 import { publicPath } from '../options/config.js'
 import { isSilentRefusal } from '../protocol/provider-error.js'
 import { isFrame, prefersHtml } from './fetch-metadata.js'
+import { type HttpResponse, isAnswerable, type Next, pathOf } from './node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import type { RequestContext } from './request-context.js'
 import { setPrivateHeaders } from './response.js'
@@ -21,14 +21,18 @@ const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'E
 /**
  * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
  * programs) that repeats nothing from the request. The log has a line in both cases; that of our page carries the same correlation id.
+ *
+ * What looks like an error handler may only report errors and pass them on. Where Express would show its default page then, with a stack,
+ * ours takes its place. With `oidc.errorHandler()` nothing is guessed.
  */
-export function respondWithError(context: RequestContext, error: unknown, next: NextFunction = context.next): void {
-  const { req, res } = context
+export function respondWithError(context: RequestContext, error: unknown, next: Next = context.next): void {
+  const { res, services } = context
   try {
-    const isOurs = error instanceof OidcError && !res.headersSent
-    const hasHandler = isOurs && hasErrorHandler(req.app)
+    const isOurs = error instanceof OidcError && !res.headersSent && isAnswerable(res)
+    const hasHandler = isOurs && (services.errorHandling.isMade || hasErrorHandler(context))
     if (isOurs) announceFailure(context, error)
     if (hasHandler) logBesideHandler(context, error)
+    if (hasHandler) replaceDefaultPage(context, error)
     if (isOurs && !hasHandler) renderError(context, error)
     else next(error)
   } catch (thrown) {
@@ -41,7 +45,9 @@ export function respondWithError(context: RequestContext, error: unknown, next: 
  * and the process would end, so it is logged and the browser gets an empty response.
  */
 export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
-  config.log(`${req.method} ${req.path}: the request was aborted, because an error was thrown${describeCause(error)}`)
+  config.log(
+    `${req.method} ${pathOf(req)}: the request was aborted, because an error was thrown${describeCause(error)}`,
+  )
   if (res.headersSent) {
     if (!res.writableEnded) res.destroy()
     return
@@ -81,7 +87,7 @@ function isUnexpected({ status }: OidcError): boolean {
 }
 
 function describeFailure({ req }: RequestContext, { code, message, cause }: OidcError): string {
-  return `${code} ${req.method} ${req.path}: ${message}${describeCause(cause)}`
+  return `${code} ${req.method} ${pathOf(req)}: ${message}${describeCause(cause)}`
 }
 
 /** Handlers show `sentence`, which does not name the cause. Bounded, because the handler may write a line of its own for each request. */
@@ -154,13 +160,57 @@ interface Layer {
   readonly handle: { readonly length: number; readonly stack?: readonly Layer[] }
 }
 
-/** Whether the site mounted an error handler: a function of four parameters, anywhere in its routers. Express 4 and 5 keep them in different places. */
-function hasErrorHandler(app: unknown): boolean {
-  const { _router } = app as { _router?: { stack: readonly Layer[] } }
-  const router = _router ?? (app as { router?: { stack: readonly Layer[] } }).router
+interface App {
+  readonly parent?: App
+  readonly _router?: { readonly stack: readonly Layer[] }
+  readonly router?: { readonly stack: readonly Layer[] }
+}
+
+/**
+ * Whether the site mounted an error handler: a function of four parameters, in the app the request is in now, in the one the middleware is
+ * mounted on, or in one that these are mounted on. Express 4 and 5 keep them in different places.
+ */
+function hasErrorHandler({ req, app }: RequestContext): boolean {
   const includesOne = (stack: readonly Layer[]): boolean =>
     stack.some(({ handle }) => handle.length === 4 || (handle.stack !== undefined && includesOne(handle.stack)))
-  return includesOne(router?.stack ?? [])
+  const isHandling = (given: unknown): boolean => {
+    for (let current = given as App | undefined; current !== undefined; current = current.parent) {
+      if (includesOne((current._router ?? current.router)?.stack ?? [])) return true
+    }
+    return false
+  }
+  return isHandling(req.app) || isHandling(app)
+}
+
+/** How the page of the package `finalhandler` begins, which answers where no handler of an app did. */
+const DEFAULT_PAGE = /^<!doctype html>\s*<html lang="en">\s*<head>\s*<meta charset="utf-8">\s*<title>Error<\/title>/i
+
+function replaceDefaultPage(context: RequestContext, error: OidcError): void {
+  const { res } = context
+  const end = res.end as (...args: unknown[]) => HttpResponse
+  res.end = ((...args: unknown[]) => {
+    res.end = end as HttpResponse['end']
+    const [body] = args
+    const isDefault = typeof body === 'string' && DEFAULT_PAGE.test(body) && res.statusCode === error.status
+    if (!isDefault || res.headersSent) return end.apply(res, args)
+    announceFailure(context, error)
+    renderError(context, error)
+    return res
+  }) as HttpResponse['end']
+}
+
+/** An error handler for the end of an app: answers errors of this package, and hands on all others. */
+export function handleError(context: RequestContext | undefined, error: unknown, next: Next): void {
+  if (context === undefined || !(error instanceof OidcError) || context.res.headersSent) {
+    next(error)
+    return
+  }
+  try {
+    announceFailure(context, error)
+    renderError(context, error)
+  } catch (thrown) {
+    abandon(context, thrown)
+  }
 }
 
 /** Details for the log: only what this package wrote, or the code of a foreign error, whose text could hold anything. */

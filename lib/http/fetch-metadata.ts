@@ -15,7 +15,7 @@ export function isNavigation(req: IncomingMessage & { originalMethod?: unknown }
 
 /**
  * The same by the headers alone. Fetch Metadata says it plainly; without it (old browsers, plain http on a foreign host)
- * `X-Requested-With` and `Accept` have to do.
+ * `X-Requested-With: XMLHttpRequest` and `Accept` have to do.
  *
  * A frame counts as a script: providers show their sign-in page in no frame, and a page of thirty frames would start thirty sign-ins.
  */
@@ -23,15 +23,38 @@ export function asksForPage(req: IncomingMessage): boolean {
   const { headers } = req
   if (isFetchedAhead(req)) return false
   const mode = headers['sec-fetch-mode']
-  if (mode !== undefined) {
-    return mode === 'navigate' && isPage(req)
-  }
-  if (headers['x-requested-with'] !== undefined) return false
+  if (mode !== undefined) return mode === 'navigate' && isPage(req)
+  return !isByScript(req) && acceptsHtml(req)
+}
+
+function isPage(req: IncomingMessage): boolean {
+  const destination = req.headers['sec-fetch-dest']
+  if (destination === undefined || destination === 'document') return true
+  // A service worker that hands on the navigation of a page, `fetch(event.request)`, makes its destination empty. The mode stays, and no
+  // script can ask for it otherwise (Fetch, section 5.4).
+  return destination === 'empty' && acceptsHtml(req)
+}
+
+function acceptsHtml({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/html') ?? false
 }
 
-function isPage({ headers }: IncomingMessage): boolean {
-  return headers['sec-fetch-dest'] === undefined || headers['sec-fetch-dest'] === 'document'
+/** jQuery and others say `XMLHttpRequest`. An Android WebView says the name of its app in the same header, for pages too. */
+function isByScript({ headers }: IncomingMessage): boolean {
+  return String(headers['x-requested-with']).toLowerCase() === 'xmlhttprequest'
+}
+
+/**
+ * Whether a program without a page asks, such as `curl` or a test: it accepts anything, and says nothing that a browser says about where a
+ * request comes from. Scripts and images of a page, also in browsers without Fetch Metadata, have a `Referer` or accept less.
+ */
+export function isPlainClient(req: IncomingMessage): boolean {
+  const { method, headers } = req
+  const told = ['sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site', 'x-requested-with', 'origin', 'referer']
+  const accepts = headers.accept ?? '*/*'
+  return (
+    method === 'GET' && accepts === '*/*' && !isFetchedAhead(req) && told.every(name => headers[name] === undefined)
+  )
 }
 
 const frames: ReadonlySet<string> = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe'])

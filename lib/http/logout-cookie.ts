@@ -4,6 +4,7 @@ import type { Config } from '../options/config.js'
 import { isSameSecret } from '../protocol/constant-time.js'
 import type { Sealer } from '../store/seal.js'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookies, setCookie } from './cookies.js'
+import { onlyParameter, queryOf } from './node-http.js'
 import { readReturnTo, returnToInHead } from './return-to.js'
 
 /** Seconds a user may take to confirm at the provider. */
@@ -16,7 +17,7 @@ export interface LogoutCookie {
   /** Keeps where to go, and the `state` that has to come back. */
   save(res: ServerResponse, content: { readonly state: string; readonly returnTo: string }): void
   /** Where to go, if the state of this request is the one that was sent. Another one takes nothing away. */
-  take(req: IncomingMessage & { readonly query: Record<string, unknown> }, res: ServerResponse): string | undefined
+  take(req: IncomingMessage, res: ServerResponse): string | undefined
 }
 
 export function createLogoutCookie(config: Config, sealer: Sealer): LogoutCookie {
@@ -40,7 +41,8 @@ export function createLogoutCookie(config: Config, sealer: Sealer): LogoutCookie
       const opened = sealed && sealer.open('logout', name, Buffer.from(sealed, 'base64url'))
       if (!opened) return undefined
       const { state, returnTo } = JSON.parse(opened.toString()) as { state: string; returnTo: string }
-      if (typeof req.query.state !== 'string' || !isSameSecret(state, req.query.state)) return undefined
+      const returned = onlyParameter(queryOf(req), 'state')
+      if (returned === undefined || !isSameSecret(state, returned)) return undefined
       clearCookie(res, name, attributes)
       return readReturnTo(config, returnTo)
     },

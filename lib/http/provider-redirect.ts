@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Response } from 'express'
+import type { HttpResponse } from './node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import { redirect, setPrivateHeaders } from './response.js'
 
@@ -33,7 +33,7 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
  * a form that posts itself. The authorization endpoint and the end-session endpoint both take POST: OpenID Connect Core 1.0 section
  * 3.1.2.1, OpenID Connect RP-Initiated Logout 1.0 section 2.
  */
-export function sendToProvider(res: Response, destination: ProviderRedirect): void {
+export function sendToProvider(res: HttpResponse, destination: ProviderRedirect): void {
   const { location } = destination
   const isShort = location.length <= longestLocation && headLength(res) + location.length <= largestHead
   if (isShort) redirect(res, location)
@@ -41,7 +41,7 @@ export function sendToProvider(res: Response, destination: ProviderRedirect): vo
 }
 
 /** What the response has gathered so far, as it will be written. */
-function headLength(res: Response): number {
+function headLength(res: HttpResponse): number {
   let length = 0
   for (const [name, value] of Object.entries(res.getHeaders())) {
     for (const text of Array.isArray(value) ? value : [String(value)]) length += name.length + text.length + 4
@@ -49,7 +49,7 @@ function headLength(res: Response): number {
   return length
 }
 
-function postToProvider(res: Response, { location, endpoint, title, button }: ProviderRedirect): void {
+function postToProvider(res: HttpResponse, { location, endpoint, title, button }: ProviderRedirect): void {
   const { action, fields } = splitAddress(location, endpoint)
   const inputs = fields.map(
     ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`,

@@ -1,4 +1,3 @@
-import type { NextFunction, Request, Response } from 'express'
 import type { RareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
 import type { Services } from '../options/config.js'
@@ -9,6 +8,7 @@ import type { AccessTokens } from '../tokens/access-tokens.js'
 import type { Revocations } from '../tokens/revocation.js'
 import type { TokenExchanges } from '../tokens/token-exchange.js'
 import type { LogoutCookie } from './logout-cookie.js'
+import type { HttpRequest, HttpResponse, Next } from './node-http.js'
 import type { SessionBinding } from './session-binding.js'
 import type { TransactionCookie } from './transaction-cookie.js'
 import type { Transactions } from './transaction-state.js'
@@ -20,6 +20,8 @@ export interface MiddlewareServices extends Services {
   readonly transactionCookie: TransactionCookie
   readonly logoutCookie: LogoutCookie
   readonly rareLog: RareLog
+  /** Whether the site has made `oidc.errorHandler()`: every error goes to `next` then. */
+  readonly errorHandling: { isMade: boolean }
   readonly accessTokens: AccessTokens
   readonly exchanges: TokenExchanges
   readonly revocations: Revocations
@@ -33,10 +35,14 @@ const MOST_SUCCESSORS = 8
 /** One request on its way through this package: what it came with, and how to go on. */
 export class RequestContext {
   readonly services: MiddlewareServices
-  readonly req: Request
-  readonly res: Response
-  readonly next: NextFunction
+  readonly req: HttpRequest
+  readonly res: HttpResponse
+  readonly next: Next
   readonly record: SessionRecord | undefined
+  /** Why it is not known whether a user is signed in: the session could not be loaded. */
+  readonly failure: unknown
+  /** The app that the middleware is mounted on; the request may be in another one by now. */
+  readonly app: unknown
   readonly #arrivedAt = monotonic()
   #ended = false
   /** The session this request goes on with, where its own one has ended. */
@@ -45,16 +51,18 @@ export class RequestContext {
 
   constructor(
     services: MiddlewareServices,
-    req: Request,
-    res: Response,
-    next: NextFunction,
-    record: SessionRecord | undefined,
+    req: HttpRequest,
+    res: HttpResponse,
+    next: Next,
+    { record, failure }: { readonly record?: SessionRecord | undefined; readonly failure?: unknown } = {},
   ) {
     this.services = services
     this.req = req
     this.res = res
     this.next = next
     this.record = record
+    this.failure = failure
+    this.app = req.app
   }
 
   /** The sign-in this request belongs to. */
@@ -75,9 +83,10 @@ export class RequestContext {
     this.#renewed = ticket
   }
 
-  /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED */
+  /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED; ERR_OIDC_STORE_UNAVAILABLE where that is not known */
   signedIn(): { readonly id: string; readonly ticket: Ticket } {
     const signIn = this.#signIn()
+    if (this.failure !== undefined) throw this.failure
     if (signIn === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in')
     return signIn
   }

@@ -1,7 +1,7 @@
-import type { Request } from 'express'
 import { OidcError } from '../errors.js'
 import type { Config } from '../options/config.js'
 import { varyByCookie } from './cookies.js'
+import type { HttpRequest } from './node-http.js'
 import type { RequestContext } from './request-context.js'
 
 /**
@@ -16,8 +16,8 @@ export class RequestState {
   oidc: unknown
   /** Creates `req.session` on first access. */
   attachSession: (() => void) | undefined
-  sessionID: Request['sessionID'] | undefined
-  sessionStore: Request['sessionStore'] | undefined
+  sessionID: HttpRequest['sessionID'] | undefined
+  sessionStore: HttpRequest['sessionStore'] | undefined
 }
 
 const key = Symbol('express-hybrid-oidc')
@@ -39,9 +39,9 @@ export function findRequestState(req: RequestWithState): RequestState | undefine
  * The context of a request, for guards and proxies. What they decide depends on the cookie.
  *
  * @param config - of the instance that is meant. Left out: the one instance the request has passed
- * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES
+ * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES; ERR_OIDC_STORE_UNAVAILABLE where the session could not be loaded
  */
-export function contextOf(req: Request, config?: Config): RequestContext {
+export function contextOf(req: HttpRequest, config?: Config): RequestContext {
   const state = findRequestState(req)
   if (config === undefined && state?.others !== undefined) {
     throw new OidcError(
@@ -58,6 +58,7 @@ export function contextOf(req: Request, config?: Config): RequestContext {
         : 'mount the instance a guard belongs to before the routes it protects'
     throw new OidcError('ERR_OIDC_NOT_MOUNTED', message)
   }
+  if (context.failure !== undefined) throw context.failure
   varyByCookie(context.res)
   return context
 }

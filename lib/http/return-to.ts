@@ -1,7 +1,7 @@
-import type { Request } from 'express'
 import { type Config, publicPath } from '../options/config.js'
 import { parseReturnTo } from '../protocol/return-to.js'
 import { isFrame, isNavigation } from './fetch-metadata.js'
+import { addressOf, type HttpRequest } from './node-http.js'
 
 /**
  * Checks where a user may return to after a sign-in or a sign-out: a page of this site, but not one of our own routes, which are steps of the
@@ -36,7 +36,7 @@ function isOurs(config: Config, path: string): boolean {
 }
 
 /** The page a user who is not signed in wanted. A script's call and a posted form have no page of their own: the one they came from has to do. */
-export function pageAskedFor(req: Request, config: Config): string {
+export function pageAskedFor(req: HttpRequest, config: Config): string {
   const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
-  return returnToOf(config, isPage ? req.originalUrl : req.headers.referer)
+  return returnToOf(config, isPage ? addressOf(req) : req.headers.referer)
 }

@@ -1,6 +1,6 @@
-import type { Request, Response } from 'express'
 import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
 import type { KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
+import type { HttpRequest, HttpResponse } from './node-http.js'
 
 /** A sign-in that passed every check, ready to be kept. */
 export interface SignIn {
@@ -23,21 +23,21 @@ export interface SignIn {
  */
 export interface SessionBinding {
   /** The session id a request came with, that of a signed-in user first. */
-  idOf(req: Request): string | undefined
+  idOf(req: HttpRequest): string | undefined
   /** All session ids a request came with. */
-  idsOf(req: Request): readonly string[]
+  idsOf(req: HttpRequest): readonly string[]
   /** Loads the session of a request. `undefined`, at once: it came with none. */
-  find(req: Request, options: { readonly extend: boolean }): Promise<SessionRecord | undefined> | undefined
+  find(req: HttpRequest, options: { readonly extend: boolean }): Promise<SessionRecord | undefined> | undefined
   /** Whether the site has left the session with this id as it is: it was neither destroyed nor regenerated in this request. */
-  holds(req: Request, id: string): boolean
+  holds(req: HttpRequest, id: string): boolean
   /** Makes `req.session` available. Called once per request, after the record was loaded. */
-  open(req: Request, res: Response, record: SessionRecord | undefined, fail: (error: unknown) => void): void
+  open(req: HttpRequest, res: HttpResponse, record: SessionRecord | undefined, fail: (error: unknown) => void): void
   /** Begins a signed-in session under a new id and gives the browser its cookie. Resolves when everything is saved. */
-  signIn(req: Request, res: Response, signIn: SignIn): Promise<string>
+  signIn(req: HttpRequest, res: HttpResponse, signIn: SignIn): Promise<string>
   /** Gives the browser the cookie of a signed-in session that it got before and may have lost. */
-  resume(req: Request, res: Response, id: string): Promise<void>
+  resume(req: HttpRequest, res: HttpResponse, id: string): Promise<void>
   /** Ends sessions, everywhere. The cookie stays: without its session it does no harm. @returns what those had that were there */
-  end(req: Request, ids: readonly string[]): Promise<readonly EndedSession[]>
+  end(req: HttpRequest, ids: readonly string[]): Promise<readonly EndedSession[]>
   /** Takes the cookie of ended sessions away when the response leaves, unless a newer sign-in of this browser has set its own. */
-  forget(req: Request, res: Response): void
+  forget(req: HttpRequest, res: HttpResponse): void
 }

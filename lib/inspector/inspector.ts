@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
+import { onlyParameter, queryOf } from '../http/node-http.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { buildInspectorPage } from './page.js'
 import { createRecorder, type Recorder } from './recorder.js'
@@ -28,7 +29,7 @@ export function createInspector(site: string, isProduction: () => boolean): Insp
       const { records } = recorder
       return (req, res) => {
         const known = records()
-        const wanted = req.query.attempt
+        const wanted = onlyParameter(queryOf(req), 'attempt')
         const shown = known.find(({ attempt }) => attempt === wanted) ?? known[0]
         setPrivateHeaders(res)
         res.setHeader('Content-Security-Policy', policy)

@@ -1,8 +1,9 @@
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
 import { requireSessionHandle } from '../http/csrf-header.js'
 import { respondWithError } from '../http/error-response.js'
 import { isNavigation } from '../http/fetch-metadata.js'
+import type { HttpRequest, HttpResponse, Next } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
 import { type Config, epochSeconds } from '../options/config.js'
@@ -145,7 +146,7 @@ export function requiresSameSession(...given: readonly never[]): RequestHandler 
 
 /** @param first - what a user who is not signed in at all is asked for */
 function guard(config: Config | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
-  return function requireSignIn(req: Request, _res: Response, next: NextFunction) {
+  return function requireSignIn(req: HttpRequest, _res: HttpResponse, next: Next) {
     let context: RequestContext
     try {
       context = contextOf(req, config)

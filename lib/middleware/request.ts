@@ -1,9 +1,10 @@
-import type { Request } from 'express'
 import { type ApiFetchOptions, fetchApi } from '../api/api-fetch.js'
 import { fetchUserInfo, type UserInfoOptions } from '../api/user-info.js'
 import { OidcError } from '../errors.js'
 import { getAccessToken, withChallenge } from '../http/access-token.js'
 import { varyByCookie } from '../http/cookies.js'
+import { respondWithError } from '../http/error-response.js'
+import type { HttpRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { createRequestProperties } from '../http/request-properties.js'
 import { findRequestState, requestState } from '../http/request-state.js'
@@ -68,9 +69,9 @@ export interface OidcRequest {
    */
   userInfo(options?: UserInfoOptions): Promise<UserInfo>
   /**
-   * Starts a sign-in: responds to this request with a redirect to the provider.
-   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for options that are not understood,
-   *   and for parameters of the protocol
+   * Starts a sign-in: responds to this request with a redirect to the provider. Where that fails, because the provider cannot be reached
+   * for instance, the error goes to the site's error handler, and the promise is fulfilled all the same.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood, and for parameters of the protocol
    */
   login(options?: LoginOptions): Promise<void>
   /**
@@ -133,11 +134,13 @@ export class SignedInRequest implements OidcRequest {
   }
 
   async login(options?: LoginOptions): Promise<void> {
-    return startLogin(this.#context, readLogin(options))
+    const wishes = readLogin(options)
+    await startLogin(this.#context, wishes).catch(error => respondWithError(this.#context, error))
   }
 
   async logout(options?: LogoutOptions): Promise<void> {
-    return endSignIn(this.#context, readLogout(options))
+    const wishes = readLogout(options)
+    await endSignIn(this.#context, wishes).catch(error => respondWithError(this.#context, error))
   }
 
   async #tokens(): Promise<Tokens> {
@@ -150,7 +153,7 @@ export class SignedInRequest implements OidcRequest {
 
 const defineAccessor = createRequestProperties({
   oidc: {
-    get(this: Request) {
+    get(this: HttpRequest) {
       const state = findRequestState(this)
       if (state?.context === undefined) return undefined
       state.oidc ??= new SignedInRequest(state.context)
@@ -160,7 +163,7 @@ const defineAccessor = createRequestProperties({
 })
 
 /** Defines `req.oidc`, to be made on first access. */
-export function defineContext(req: Request, context: RequestContext): void {
+export function defineContext(req: HttpRequest, context: RequestContext): void {
   defineAccessor(req)
   const state = requestState(req)
   const { context: earlier, others = [] } = state

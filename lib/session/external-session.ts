@@ -1,6 +1,6 @@
-import type { Request } from 'express'
 import type { SessionData, Store } from 'express-session'
 import { OidcError } from '../errors.js'
+import { asExpressRequest, type HttpRequest } from '../http/node-http.js'
 import type { SessionBinding, SignIn } from '../http/session-binding.js'
 import { diffSessions, formatSession, mergeSession } from '../store/session-changes.js'
 import type { RecordStore } from '../store/store.js'
@@ -48,7 +48,7 @@ export function createExternalSession(store: RecordStore): SessionBinding {
       if (!data) return
       // express-session sends the cookie of the session that the request has at its end.
       req.sessionID = id
-      sessionStore.createSession(req, data)
+      sessionStore.createSession(asExpressRequest(req), data)
     },
     async end(req, ids) {
       const ended = await Promise.all(ids.map(id => store.end(id)))
@@ -62,7 +62,7 @@ export function createExternalSession(store: RecordStore): SessionBinding {
 }
 
 /** What this request, a hook of the site say, has written to `req.session`. */
-async function findWritten({ session, sessionID, sessionStore }: Request): Promise<object> {
+async function findWritten({ session, sessionID, sessionStore }: HttpRequest): Promise<object> {
   if (!session) return {}
   const stored = await getData(sessionStore, sessionID)
   const changes = diffSessions(formatSession(stored ?? {}), formatSession(session))
@@ -90,7 +90,7 @@ async function findData(sessionStore: Store, store: RecordStore, { previous, tic
 }
 
 /** @throws {OidcError} ERR_OIDC_NOT_MOUNTED */
-function mounted(req: Request): Request {
+function mounted(req: HttpRequest): HttpRequest {
   if (req.sessionStore !== undefined) return req
   throw new OidcError('ERR_OIDC_NOT_MOUNTED', 'with session: false, mount express-session before openIdConnect')
 }

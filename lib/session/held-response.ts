@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import type { Request, Response } from 'express'
+import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 
-type End = (...args: unknown[]) => Response
+type End = (...args: unknown[]) => HttpResponse
 
 /** What has to be done before a response leaves. `undefined`: nothing, and the response leaves at once. */
 export type BeforeEnd = () => Promise<void> | undefined
@@ -13,12 +13,12 @@ export type BeforeEnd = () => Promise<void> | undefined
  *
  * When the work fails, the response is as it was before `end()`, and `fail` responds instead.
  */
-export function beforeEnd(req: Request, res: Response, work: BeforeEnd, fail: (error: unknown) => void): void {
+export function beforeEnd(req: HttpRequest, res: HttpResponse, work: BeforeEnd, fail: (error: unknown) => void): void {
   const end = res.end.bind(res) as End
-  const ignore = ((...args: unknown[]) => ignoreEnd(res, args)) as Response['end']
+  const ignore = ((...args: unknown[]) => ignoreEnd(res, args)) as HttpResponse['end']
   // Nothing catches what is thrown here after the work, and the process would end.
   const replaceBy = (error: unknown) => {
-    res.end = end as Response['end']
+    res.end = end as HttpResponse['end']
     try {
       fail(error)
     } catch {
@@ -55,10 +55,10 @@ export function beforeEnd(req: Request, res: Response, work: BeforeEnd, fail: (e
       },
     )
     return res
-  }) as Response['end']
+  }) as HttpResponse['end']
 }
 
-function ignoreEnd(res: Response, args: readonly unknown[]): Response {
+function ignoreEnd(res: HttpResponse, args: readonly unknown[]): HttpResponse {
   const callback = args.find(arg => typeof arg === 'function') as (() => void) | undefined
   if (callback !== undefined && res.writableFinished) process.nextTick(callback)
   else if (callback !== undefined) res.once('finish', callback)
@@ -75,7 +75,7 @@ function isBytes(chunk: unknown): boolean {
 }
 
 /** Makes a response look ended. @returns what makes it as it was */
-function hold(req: Request, res: Response): () => void {
+function hold(req: HttpRequest, res: HttpResponse): () => void {
   const { statusCode, statusMessage } = res
   const properties = endedProperties(res)
   const earlier = Object.keys(properties).map(name => [name, Object.getOwnPropertyDescriptor(res, name)] as const)
@@ -92,7 +92,7 @@ function hold(req: Request, res: Response): () => void {
   }
 }
 
-function endedProperties(res: Response): PropertyDescriptorMap {
+function endedProperties(res: HttpResponse): PropertyDescriptorMap {
   const isTrue = { get: () => true, set: () => {}, configurable: true }
   const refuse = method(() => {
     throw nodeError('ERR_HTTP_HEADERS_SENT', 'Cannot set headers after they are sent to the client')
@@ -130,7 +130,7 @@ const heldSockets = new WeakMap<Socket, HeldSocket>()
  * Express closes the connection when an error comes after the response: by then an ordinary response has been handed to the
  * connection. One that is held has not, so the connection is closed after it.
  */
-function holdSocket(socket: Socket, res: Response): () => void {
+function holdSocket(socket: Socket, res: HttpResponse): () => void {
   const held = heldSockets.get(socket) ?? { responses: 0, isUnwanted: false }
   heldSockets.set(socket, held)
   held.responses += 1

@@ -1,14 +1,14 @@
-import type { Request } from 'express'
+import type { HttpRequest } from '../http/node-http.js'
 import { createRequestProperties, defineOwn } from '../http/request-properties.js'
 import { findRequestState, requestState } from '../http/request-state.js'
 
 const defineAccessors = createRequestProperties({
   // What was attached is an ordinary property: express-session deletes it when the session is destroyed.
   session: {
-    get(this: Request) {
+    get(this: HttpRequest) {
       return settle(this) ? this.session : undefined
     },
-    set(this: Request, value: unknown) {
+    set(this: HttpRequest, value: unknown) {
       settle(this)
       defineOwn(this, 'session', value)
     },
@@ -19,11 +19,11 @@ const defineAccessors = createRequestProperties({
 
 function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
   return {
-    get(this: Request) {
+    get(this: HttpRequest) {
       settle(this)
       return findRequestState(this)?.[name]
     },
-    set(this: Request, value: never) {
+    set(this: HttpRequest, value: never) {
       const notes = findRequestState(this)
       if (notes === undefined) defineOwn(this, name, value)
       else notes[name] = value
@@ -32,13 +32,13 @@ function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
 }
 
 /** Defers `attach` to the first access of any of express-session's three properties. */
-export function defineLazySession(req: Request, attach: () => void): void {
+export function defineLazySession(req: HttpRequest, attach: () => void): void {
   defineAccessors(req)
   requestState(req).attachSession = attach
 }
 
 /** Whether there was something to attach, and nothing of it yet. */
-function settle(req: Request): boolean {
+function settle(req: HttpRequest): boolean {
   const notes = findRequestState(req)
   const attach = notes?.attachSession
   if (notes === undefined || attach === undefined) return false
@@ -48,13 +48,13 @@ function settle(req: Request): boolean {
 }
 
 /** Whether `req.session` was looked at, so that there is a session object. */
-export function isAttached(req: Request): boolean {
+export function isAttached(req: HttpRequest): boolean {
   const notes = findRequestState(req)
   return notes !== undefined && notes.attachSession === undefined
 }
 
 /** Whether the site has left the session as it is. One that was destroyed is gone, and one that was regenerated has another id. */
-export function isStill(req: Request, id: string): boolean {
+export function isStill(req: HttpRequest, id: string): boolean {
   if (!Object.hasOwn(req, 'session')) return false
   return !req.session || req.session.id === id
 }

@@ -1,4 +1,4 @@
-import type { Request } from 'express'
+import type { HttpRequest } from '../http/node-http.js'
 import type { SessionBinding } from '../http/session-binding.js'
 import type { TransactionCookie } from '../http/transaction-cookie.js'
 import type { Config, SessionPolicy } from '../options/config.js'
@@ -20,9 +20,9 @@ export function createOwnSession(
 ): SessionBinding {
   const cookie = createSessionCookie(config, policy, store.sealer)
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
-  const adopted = new WeakSet<Request>()
+  const adopted = new WeakSet<HttpRequest>()
 
-  async function findRecord(req: Request, shown: readonly CookieSession[], extend: boolean) {
+  async function findRecord(req: HttpRequest, shown: readonly CookieSession[], extend: boolean) {
     for (const { id, kind } of shown) {
       const record = await store.load(id, { extend })
       if (record === undefined) continue
@@ -32,7 +32,7 @@ export function createOwnSession(
   }
 
   /** What was kept in an anonymous session while the user signed in goes into the session of the user. */
-  async function adoptAnonymous(req: Request, record: SessionRecord, shown: readonly CookieSession[]) {
+  async function adoptAnonymous(req: HttpRequest, record: SessionRecord, shown: readonly CookieSession[]) {
     const anonymous = shown.filter(({ id, kind }) => kind === 'anonymous' && id !== record.id)
     if (anonymous.length === 0 || record.ticket() === undefined) return record
     adopted.add(req)

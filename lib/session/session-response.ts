@@ -1,7 +1,7 @@
-import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
 import { beforeHeaders } from '../http/before-headers.js'
 import { varyByCookie } from '../http/cookies.js'
+import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 import { markSignOut, type TransactionCookie } from '../http/transaction-cookie.js'
 import type { RecordStore } from '../store/store.js'
 import { beforeEnd } from './held-response.js'
@@ -31,8 +31,8 @@ interface CookieChange {
 
 /** Saves before the response ends and sets the cookie before the headers leave. Both as the session was when the response ended. */
 export function watchResponse(
-  req: Request,
-  res: Response,
+  req: HttpRequest,
+  res: HttpResponse,
   { store, cookie, transactionCookie, cameWith, fail }: Watch,
 ): void {
   const { sessions } = store
@@ -84,8 +84,8 @@ export function watchResponse(
 
 /** Takes the cookies of these sessions away when the response leaves. */
 export function takeCookiesAway(
-  req: Request,
-  res: Response,
+  req: HttpRequest,
+  res: HttpResponse,
   sessions: readonly CookieSession[],
   { store, cookie }: Context,
 ): void {

@@ -2,6 +2,7 @@ import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/
 import { redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
+import { pathOf, queryOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { returnToOf } from '../http/return-to.js'
@@ -133,7 +134,7 @@ function readResponse(
   publish(() => ({
     type: 'answer-received',
     method: context.req.method === 'POST' ? 'POST' : 'GET',
-    path: context.req.path,
+    path: pathOf(context.req),
     fields: { ...redactFields(fields), ...(response.kind === 'error' && response.providerError) },
   }))
   return response
@@ -143,9 +144,9 @@ function readResponse(
 async function readFields(context: RequestContext): Promise<FormField[]> {
   const { req, services } = context
   const isPost = req.method === 'POST'
-  if (!isPost && services.config.responseMode === 'form_post' && !/[?&]state=/.test(req.originalUrl))
+  if (!isPost && services.config.responseMode === 'form_post' && !queryOf(req).has('state'))
     throw wrongMethod(callbackMethods(context.services.config.responseMode))
-  return isPost ? readFormFields(req) : [...new URLSearchParams(req.originalUrl.replace(/^[^?]*/, ''))]
+  return isPost ? readFormFields(req) : [...queryOf(req)]
 }
 
 function checkMethod(context: RequestContext, transaction: Transaction | undefined): void {

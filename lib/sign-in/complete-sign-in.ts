@@ -1,5 +1,6 @@
 import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
+import { asExpressRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { type BrowserBinding, transactionLifetime } from '../http/transaction-cookie.js'
 import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
@@ -92,7 +93,14 @@ async function beginSession(
   const tokens = buildTokens(config, result, transaction)
   const claims = buildClaims(idTokenClaims, userInfo, config.protocolClaims)
   const place = { returnTo: pending.returnTo, data: transaction.data, unverifiedParams: response.unverified ?? {} }
-  const forHook = { claims, idTokenClaims, userInfo, tokens: withoutProofKey(tokens), ...place, req }
+  const forHook = {
+    claims,
+    idTokenClaims,
+    userInfo,
+    tokens: withoutProofKey(tokens),
+    ...place,
+    req: asExpressRequest(req),
+  }
   const decide = async () => (await config.hooks.signIn?.(forHook)) ?? claims
   const kept = await step('claims', decide)
   const ticket = buildTicket(config, idTokenClaims, kept, tokens, {

@@ -1,7 +1,8 @@
 import { attemptOf, publish } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
-import { isNavigation } from '../http/fetch-metadata.js'
+import { isNavigation, isPlainClient } from '../http/fetch-metadata.js'
+import { asExpressRequest, onlyParameter, pathOf, queryOf } from '../http/node-http.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
@@ -16,12 +17,12 @@ import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
 /** `GET` or `POST /login`: takes nothing from the request but `returnTo`. */
 export async function login(context: RequestContext): Promise<void> {
   const { req, services } = context
-  if (!isNavigation(req))
+  if (!isNavigation(req) && !isPlainClient(req))
     throw new OidcError(
       'ERR_OIDC_LOGIN_REQUIRED',
       'only a page navigation can start a sign-in (a browser that opens the address, or a request with Accept: text/html)',
     )
-  const returnTo = returnToOf(services.config, req.query.returnTo)
+  const returnTo = returnToOf(services.config, onlyParameter(queryOf(req), 'returnTo'))
   if (checkCookiesAreKept(context, returnTo)) await startLogin(context, { returnTo })
 }
 
@@ -34,7 +35,10 @@ export async function login(context: RequestContext): Promise<void> {
 export async function startLogin(context: RequestContext, options: LoginOptions): Promise<void> {
   const { services, req } = context
   const { config } = services
-  const params: AuthorizationParams = { ...(await config.hooks.authorizationParams?.(req)), ...wireParams(options) }
+  const params: AuthorizationParams = {
+    ...(await config.hooks.authorizationParams?.(asExpressRequest(req))),
+    ...wireParams(options),
+  }
   const rounds = await countRounds(context)
   const sessionId = context.record?.id ?? services.sessionBinding.idOf(req)
   const subject = context.ticket()?.subject
@@ -97,7 +101,7 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
     type: 'sign-in-started',
     site: config.baseUrl,
     attempt: attemptOf(transaction.state),
-    path: req.path,
+    path: pathOf(req),
     endpoint: redactAddress(location),
     params: redactFields(asked),
   }))

@@ -1,5 +1,6 @@
 import { OidcError } from '../errors.js'
 import { hostCookieName } from '../http/cookies.js'
+import { pathOf, queryOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { returnToInHead } from '../http/return-to.js'
@@ -66,7 +67,7 @@ function adviceFor({ session }: Config): string {
  */
 export function checkCookiesAreKept(context: RequestContext, returnTo: string): boolean {
   const { req, res, services } = context
-  const { retry } = req.query
+  const retry = queryOf(req).get('retry') ?? undefined
   if (retry === undefined || typeof services.transactionCookie.read(req, res) === 'object') return true
   if (retry === '2') {
     const error = new OidcError(
@@ -79,7 +80,7 @@ export function checkCookiesAreKept(context: RequestContext, returnTo: string): 
   services.transactionCookie.prepare(req, res).keep()
   redirect(
     res,
-    `${publicPath(services.config, req.path)}?${new URLSearchParams({ returnTo: returnToInHead(services.config, returnTo), retry: '2' })}`,
+    `${publicPath(services.config, pathOf(req))}?${new URLSearchParams({ returnTo: returnToInHead(services.config, returnTo), retry: '2' })}`,
   )
   return false
 }

@@ -1,5 +1,5 @@
-import type { Response } from 'express'
 import { publish } from '../diagnostics/publish.js'
+import type { HttpResponse } from '../http/node-http.js'
 import type { Config } from '../options/config.js'
 import type { SignOutReason } from '../options/hooks.js'
 
@@ -17,7 +17,7 @@ interface Ended {
  *
  * @see https://www.w3.org/TR/clear-site-data/
  */
-export function clearSiteData(res: Response, config: Config): void {
+export function clearSiteData(res: HttpResponse, config: Config): void {
   if (config.clearsSiteData) res.appendHeader('Clear-Site-Data', '"cache", "prefetchCache", "prerenderCache"')
 }
 

@@ -1,5 +1,5 @@
-import type { Request, Response } from 'express'
 import { OidcError } from '../errors.js'
+import { type HttpRequest, type HttpResponse, queryTextOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { attemptsRemembered, markSignOut } from '../http/transaction-cookie.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
@@ -19,7 +19,7 @@ export async function logoutFrontchannel(context: RequestContext): Promise<void>
 }
 
 /** By pages of the provider only, whatever the site says about its own pages. */
-function allowFraming(res: Response, issuer: string): void {
+function allowFraming(res: HttpResponse, issuer: string): void {
   res.removeHeader('X-Frame-Options')
   res.setHeader('Content-Security-Policy', `default-src 'none'; frame-ancestors ${new URL(issuer).origin}`)
 }
@@ -30,7 +30,7 @@ function allowFraming(res: Response, issuer: string): void {
  *
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED
  */
-function checkFrame({ headers }: Request): void {
+function checkFrame({ headers }: HttpRequest): void {
   const destination = headers['sec-fetch-dest']
   if (destination === undefined || destination === 'iframe' || destination === 'frame') return
   throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: the request does not come from a frame')
@@ -40,7 +40,7 @@ async function endNamedSession(context: RequestContext): Promise<void> {
   const { req, services } = context
   const { config, store } = services
   checkFrame(req)
-  const request = parseFrontChannelLogout(req.originalUrl.replace(/^[^?]*/, ''))
+  const request = parseFrontChannelLogout(queryTextOf(req))
   checkFrontChannelIssuer(request, config.issuer)
   const ended: (SessionSummary | Ticket)[] = []
   const onEnded = (summary: SessionSummary) => void ended.push(summary)
@@ -72,7 +72,7 @@ async function endWhatIsUnderWay(
  */
 async function endNamelessSession(
   { services: { sessionBinding, store } }: RequestContext,
-  req: Request,
+  req: HttpRequest,
 ): Promise<readonly Ticket[]> {
   const id = sessionBinding.idOf(req)
   const ticket = id === undefined ? undefined : (await store.load(id, { extend: false }))?.ticket()

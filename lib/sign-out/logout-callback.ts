@@ -1,3 +1,4 @@
+import { queryOf } from '../http/node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect, setPrivateHeaders } from '../http/response.js'
@@ -14,7 +15,7 @@ export async function logoutCallback(context: RequestContext): Promise<void> {
   if (returnTo !== undefined) return redirect(res, returnTo)
   rareLog(
     'return from a sign-out',
-    `the return from a sign-out has ${req.query.state === undefined ? 'no state' : 'another state than its start'}`,
+    `the return from a sign-out has ${queryOf(req).has('state') ? 'another state than its start' : 'no state'}`,
   )
   // A user who is still signed in must not see "signed out": another page led here.
   if (context.ticket() !== undefined) redirect(res, publicPath(config, '/'))

@@ -1,4 +1,5 @@
 import { isOwnRequest } from '../http/fetch-metadata.js'
+import { onlyParameter, queryOf } from '../http/node-http.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
@@ -104,13 +105,16 @@ function providerAddress(
 const languageTags = /^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*( [a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*)*$/
 
 /** `?returnTo=/bye`, `?local=1` and `?ui_locales=de%20en`; what makes no sense counts for nothing. */
-function readOptions({ req: { query }, services: { config } }: RequestContext): LogoutOptions {
-  const returnTo = readReturnTo(config, query.returnTo)
-  const locales = typeof query.ui_locales === 'string' && languageTags.test(query.ui_locales) ? query.ui_locales : ''
+function readOptions({ req, services: { config } }: RequestContext): LogoutOptions {
+  const query = queryOf(req)
+  const returnTo = readReturnTo(config, onlyParameter(query, 'returnTo'))
+  const wanted = onlyParameter(query, 'ui_locales') ?? ''
+  const locales = languageTags.test(wanted) ? wanted : ''
+  const local = query.get('local')
   return {
     ...(returnTo !== undefined && { returnTo }),
     ...(locales !== '' && { uiLocales: locales.split(' ') }),
-    local: query.local !== undefined && query.local !== '0' && query.local !== 'false',
+    local: local !== null && local !== '0' && local !== 'false',
   }
 }
 

@@ -1,5 +1,5 @@
-import type { Response } from 'express'
 import { OidcError } from '../errors.js'
+import { type HttpResponse, pathOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 
 /** Seconds until the provider may send the same again, when a service of ours or the provider's keys were away. */
@@ -9,7 +9,7 @@ const retryAfter = 5
  * Responds to the provider, which only reads the status. It does not use the error handler of the site, which is made for users and may
  * make a page, or a success, of it.
  */
-export function respondToProvider(res: Response, status: number, body?: object): void {
+export function respondToProvider(res: HttpResponse, status: number, body?: object): void {
   res.statusCode = status
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-Content-Type-Options', 'nosniff')
@@ -25,7 +25,7 @@ export function respondToProvider(res: Response, status: number, body?: object):
 export function refuseProvider({ req, res, services: { rareLog } }: RequestContext, error: unknown): void {
   if (!(error instanceof OidcError)) throw error
   if (error.headers.Allow !== undefined) res.setHeader('Allow', error.headers.Allow)
-  rareLog(`${error.code} ${req.method} ${req.path}`, `${error.code} ${req.method} ${req.path}: ${error.message}`)
+  rareLog(`${error.code} ${req.method} ${pathOf(req)}`, `${error.code} ${req.method} ${pathOf(req)}: ${error.message}`)
   const body = { error: error.status >= 500 ? 'server_error' : 'invalid_request', error_description: error.code }
   respondToProvider(res, statusFor(error), body)
 }

@@ -48,13 +48,13 @@ export class SessionStore extends RedisStore {
    * Gives `req` its `session`, `sessionID` and `sessionStore`, synchronously: the session of `record`, or a new and empty one that
    * exists nowhere until it is saved.
    */
-  attach(req: Request, record: SessionRecord | undefined): Session {
+  attach(req: Express.Request, record: SessionRecord | undefined): Session {
     req.sessionStore = this
     if (record === undefined) return this.generate(req)
     const text = record.sessionText() ?? '{}'
     const data = this.#dataOf(text)
     req.sessionID = record.id
-    const session = super.createSession(req, data)
+    const session = super.createSession(req as Request, data)
     // A Session drops what has the name of one of its methods. Mostly there is no such thing, and the text need not be made again.
     const isComplete = Object.keys(session).length === Object.keys(data).length
     this.#tracked.set(session, {
@@ -82,14 +82,14 @@ export class SessionStore extends RedisStore {
     // A reload: the browser knows the id no better than before.
     const earlier = this.#tracked.get(req.session)
     const generated = earlier !== undefined && earlier.id === req.sessionID && earlier.generated
-    const session = super.createSession(req, data)
+    const session = super.createSession(req as Request, data)
     const seen = formatSession(session)
     this.#tracked.set(session, { id: req.sessionID, generated, exists: true, seen, stored: undefined })
     return session
   }
 
   /** Whether `req.session` differs from what was loaded or last saved. */
-  isChanged(req: Request): boolean {
+  isChanged(req: Express.Request): boolean {
     const tracked = this.#tracked.get(req.session)
     if (tracked === undefined) return false
     // As with express-session, one that was made in place of another is kept even when nothing is in it.
@@ -103,7 +103,7 @@ export class SessionStore extends RedisStore {
   }
 
   /** What this request changed in `req.session` and has not saved. */
-  changesOf(req: Request): SessionChanges {
+  changesOf(req: Express.Request): SessionChanges {
     const { session } = req
     return diffSessions(this.#tracked.get(session)?.generated ? '{}' : this.#seenOf(session), formatSession(session))
   }
@@ -113,17 +113,17 @@ export class SessionStore extends RedisStore {
   }
 
   /** Whether this request made up the session id, so that the browser does not know it yet. */
-  isNew(req: Request): boolean {
+  isNew(req: Express.Request): boolean {
     return this.#tracked.get(req.session)?.generated ?? false
   }
 
   /** Whether the store holds a record for `req.session`. */
-  isSaved(req: Request): boolean {
+  isSaved(req: Express.Request): boolean {
     return this.#tracked.get(req.session)?.exists ?? false
   }
 
   /** Saves `req.session` as it is now. */
-  save(req: Request): Promise<void> {
+  save(req: Express.Request): Promise<void> {
     const { session } = req
     return this.#save(this.#tracked.get(session) ?? untracked(req.sessionID), session)
   }
@@ -172,7 +172,7 @@ function untracked(id: string): TrackedSession {
 
 /** A new session that was destroyed or replaced before it was ever saved must not be created by a late save. */
 function isAbandoned(tracked: TrackedSession, session: object): boolean {
-  const { req } = session as { readonly req?: Partial<Pick<Request, 'session'>> }
+  const { req } = session as { readonly req?: Partial<Pick<Express.Request, 'session'>> }
   return !tracked.exists && req?.session !== session
 }
 
