@@ -1,6 +1,7 @@
 import type { RareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
 import type { Services } from '../options/config.js'
+import type { BrowserName } from '../store/browser-sessions.js'
 import type { EndedSession, SessionRecord } from '../store/store.js'
 import type { Ticket, Tokens } from '../store/ticket.js'
 import { monotonic } from '../time.js'
@@ -134,7 +135,7 @@ export class RequestContext {
   async end(): Promise<EndedSession | undefined> {
     const { sessionBinding, transactionCookie, config, revocations } = this.services
     const binding = transactionCookie.read(this.req, this.res)
-    const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding.id))] : []
+    const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding))] : []
     const mine = [this.#successor, this.record?.id, ...sessionBinding.idsOf(this.req), ...known]
     const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
@@ -145,7 +146,7 @@ export class RequestContext {
   }
 
   /** What the browser had when this request came: a user who has signed in since then stays signed in. */
-  #browserSessions(browser: string): Promise<readonly string[]> {
+  #browserSessions(browser: BrowserName): Promise<readonly string[]> {
     const { store } = this.services
     const arrivedAt = store.startTime() - (monotonic() - this.#arrivedAt) * 1000
     return store.browserSessions.of(browser, arrivedAt)

@@ -28,10 +28,16 @@ const LONGEST_SESSION_ID = 128
 export interface BrowserBinding extends BoundBrowser {
   /** When the cookie was set, in seconds since the epoch. */
   readonly setAt: number
+  /** The id of the first binding. It stays the same through sign-outs, for as long as the browser keeps the cookie. */
+  readonly browser: string
+  /** When the sign-out that made this binding left its mark in the store, in microseconds on the clock of the store. */
+  readonly markedAt?: number
   /** The session the last sign-in of this browser has brought. */
   readonly sessionId?: string
   /** When that was, in seconds since the epoch. */
   readonly signedInAt?: number
+  /** Who signed in last, as a digest that only this browser's binding gives. See {@link digestOfUser}. */
+  readonly user?: string
   /** How many sign-ins in a row ended without a session in the next request. */
   readonly rounds?: number
   /** How the cookie was set. It has to be set anew where the response mode has changed since. */
@@ -54,13 +60,20 @@ export interface TransactionCookie {
   remember(
     res: ServerResponse,
     binding: BrowserBinding,
-    session: { readonly id: string; readonly rounds: number },
+    session: { readonly id: string; readonly rounds: number; readonly user: string },
   ): void
   /**
    * Call this where the user of a browser signs out, whatever the way. A sign-in that started before cannot be finished after it, and a response to
-   * it says so. Without the cookie there is nothing to be finished. Returns the binding that the browser has from now on.
+   * it says so. Returns the binding that the browser has from now on.
+   *
+   * @param markedAt - what {@link markSignOut} has returned
+   * @param isForced - also for a browser that has no binding: a sign-in that it began before it lost the cookie must not begin anew. Default: false
    */
-  signOut(req: IncomingMessage, res: ServerResponse): BrowserBinding | undefined
+  signOut(
+    req: IncomingMessage,
+    res: ServerResponse,
+    options: { readonly markedAt: number | undefined; readonly isForced?: boolean },
+  ): BrowserBinding | undefined
 }
 
 export function createTransactionCookie(
@@ -110,33 +123,31 @@ export function createTransactionCookie(
         return { binding: found, keep: () => undefined }
       const binding = isKnown
         ? { ...found, setAt: now, sameSite }
-        : { id: randomId(), createdAt: now, setAt: now, sameSite }
+        : { ...newIds(), createdAt: now, setAt: now, sameSite }
       return { binding, keep: () => void write(res, binding) }
     },
-    remember(res, { id, createdAt, signedOutAt }, session) {
-      const now = epochSeconds(config)
-      write(res, {
-        id,
-        createdAt,
-        setAt: now,
-        ...(signedOutAt !== undefined && { signedOutAt }),
-        ...(session.id.length <= LONGEST_SESSION_ID && {
-          sessionId: session.id,
-          signedInAt: config.now().getTime() / 1000,
-        }),
-        ...(session.rounds > 0 && { rounds: session.rounds }),
-      })
+    remember(res, binding, session) {
+      write(res, afterSignIn(binding, session, config))
     },
-    signOut(req, res) {
-      if (res.headersSent || typeof read(req, res) !== 'object') return undefined
+    signOut(req, res, { markedAt, isForced = false }) {
+      const found = read(req, res)
+      if (res.headersSent || (typeof found !== 'object' && !isForced)) return undefined
       const now = epochSeconds(config)
-      return write(res, { id: randomId(), createdAt: now, setAt: now, signedOutAt: startTime() + DOUBT })
+      return write(res, {
+        ...newIds(),
+        ...(typeof found === 'object' && { browser: found.browser, ...(found.user && { user: found.user }) }),
+        createdAt: now,
+        setAt: now,
+        signedOutAt: (markedAt ?? startTime()) + DOUBT,
+        ...(markedAt !== undefined && { markedAt }),
+      })
     },
   }
 }
 
 /**
- * Remembers that this browser signs out: a sign-in that is being finished at this moment does not outlast it.
+ * Remembers that this browser signs out: a sign-in that is being finished at this moment does not outlast it. Returns when that was, in
+ * microseconds on the clock of the store; `undefined` without a binding.
  *
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
  */
@@ -144,15 +155,46 @@ export async function markSignOut(
   req: IncomingMessage,
   res: ServerResponse,
   { transactionCookie, store }: { transactionCookie: TransactionCookie; store: Pick<RecordStore, 'browserSignOuts'> },
-): Promise<void> {
+): Promise<number | undefined> {
   const binding = transactionCookie.read(req, res)
-  if (typeof binding === 'object') await store.browserSignOuts.mark(binding.id, attemptsRemembered)
+  return typeof binding === 'object' ? store.browserSignOuts.mark(binding, attemptsRemembered) : undefined
 }
 
 /** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */
 function cookieAttributes(config: Config): CookieAttributes {
   const crossSitePost = config.responseMode === 'form_post'
   return { secure: config.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: LIFETIME }
+}
+
+/** The binding of a browser that gets a session. */
+function afterSignIn(
+  { id, browser, createdAt, signedOutAt, markedAt }: BrowserBinding,
+  session: Parameters<TransactionCookie['remember']>[2],
+  config: Config,
+): Omit<BrowserBinding, 'sameSite'> {
+  const { id: sessionId, rounds, user } = session
+  return {
+    id,
+    browser,
+    createdAt,
+    setAt: epochSeconds(config),
+    user,
+    ...(signedOutAt !== undefined && { signedOutAt }),
+    ...(markedAt !== undefined && { markedAt }),
+    ...(sessionId.length <= LONGEST_SESSION_ID && { sessionId, signedInAt: config.now().getTime() / 1000 }),
+    ...(rounds > 0 && { rounds }),
+  }
+}
+
+/** Tells users apart without saying who they are: the same user has another digest in another browser. */
+export function digestOfUser({ browser }: Pick<BrowserBinding, 'browser'>, subject: string): string {
+  return fingerprint(JSON.stringify([browser, subject]))
+}
+
+/** The ids of a browser's first binding. */
+function newIds(): Pick<BrowserBinding, 'id' | 'browser'> {
+  const id = randomId()
+  return { id, browser: id }
 }
 
 /** 128 bits. */
@@ -163,22 +205,29 @@ function randomId(): string {
 /** A list, because names would make the cookie longer. */
 function formatBinding(binding: BrowserBinding): string {
   const { id, createdAt, setAt, signedOutAt = 0, sessionId = '', signedInAt = 0, rounds = 0, sameSite } = binding
-  return JSON.stringify([id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite])
+  const { browser, markedAt = 0, user = '' } = binding
+  const list = [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite]
+  return JSON.stringify([...list, browser === id ? '' : browser, markedAt, user])
 }
 
 function parseBinding(text: string): BrowserBinding | undefined {
   const value: unknown = JSON.parse(text)
   if (!Array.isArray(value)) return undefined
   const [id, createdAt, setAt, signedOutAt, sessionId, signedInAt, rounds, sameSite] = value as readonly unknown[]
+  const [browser = '', markedAt = 0, user = ''] = (value as readonly unknown[]).slice(8)
   const numbers = [createdAt, setAt, signedInAt, rounds]
   if (typeof id !== 'string' || typeof sessionId !== 'string' || !numbers.every(isNumericDate)) return undefined
-  if (!Number.isSafeInteger(signedOutAt)) return undefined
+  if (![signedOutAt, markedAt].every(Number.isSafeInteger) || ![browser, user].every(text => typeof text === 'string'))
+    return undefined
   return {
     id,
+    browser: browser === '' ? id : String(browser),
+    ...(user !== '' && { user: String(user) }),
     createdAt: Number(createdAt),
     setAt: Number(setAt),
     sameSite: sameSite === 'none' ? 'none' : 'lax',
     ...(signedOutAt !== 0 && { signedOutAt: Number(signedOutAt) }),
+    ...(markedAt !== 0 && { markedAt: Number(markedAt) }),
     ...(sessionId !== '' && { sessionId, signedInAt: Number(signedInAt) }),
     ...(rounds !== 0 && { rounds: Number(rounds) }),
   }

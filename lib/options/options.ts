@@ -151,7 +151,7 @@ export interface OidcOptions {
   /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */
   readonly rememberUserAgent?: boolean | undefined
   /**
-   * Sends `Clear-Site-Data` at a sign-out and where another user signs in, so that no page of the earlier user is shown from a cache of the
+   * Sends `Clear-Site-Data` at a sign-out and where another user signs in than the last one of this browser, so that no page of the earlier user is shown from a cache of the
    * browser. Default `true`.
    */
   readonly clearSiteData?: boolean | undefined

@@ -27,6 +27,7 @@ interface CookieChange {
   readonly ended?: CookieSession | undefined
   /** The site has ended the session of the user: what this browser began before is over as well. */
   readonly isSignOut?: boolean
+  readonly markedAt?: number | undefined
 }
 
 /** Saves before the response ends and sets the cookie before the headers leave. Both as the session was when the response ended. */
@@ -48,7 +49,8 @@ export function watchResponse(
     const change = decided ?? { begun: begun() }
     sentId = change.begun
     if (change.ended !== undefined) cookie.clear(res, change.ended.kind)
-    if (change.ended !== undefined && change.isSignOut) transactionCookie.signOut(req, res)
+    if (change.ended !== undefined && change.isSignOut)
+      transactionCookie.signOut(req, res, { markedAt: change.markedAt })
     if (sentId !== undefined) cookie.write(res, { id: sentId, kind: 'anonymous' })
   })
 
@@ -70,10 +72,10 @@ export function watchResponse(
     if (!isChanged && ended === undefined && !isSignOut) return undefined
     const saved = isChanged ? save() : Promise.resolve()
     decided = { begun: id }
-    const marked = isSignOut ? markSignOut(req, res, { transactionCookie, store }) : Promise.resolve()
+    const marked = isSignOut ? markSignOut(req, res, { transactionCookie, store }) : Promise.resolve(undefined)
     const removable = marked.then(() => ended && isRemovable(store, ended))
-    return Promise.all([saved, removable]).then(([, isRemoved]) => {
-      decided = { begun: id, ended: isRemoved ? ended : undefined, isSignOut }
+    return Promise.all([saved, removable, marked]).then(([, isRemoved, markedAt]) => {
+      decided = { begun: id, ended: isRemoved ? ended : undefined, isSignOut, markedAt }
     })
   }
   beforeEnd(req, res, work, error => {

@@ -7,7 +7,12 @@ import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { returnToOf } from '../http/return-to.js'
 import { callbackMethods, wrongMethod } from '../http/route-methods.js'
-import { type BrowserBinding, type FoundBinding, transactionLifetime } from '../http/transaction-cookie.js'
+import {
+  type BrowserBinding,
+  digestOfUser,
+  type FoundBinding,
+  transactionLifetime,
+} from '../http/transaction-cookie.js'
 import { epochSeconds } from '../options/config.js'
 import {
   type AuthorizationResponse,
@@ -93,7 +98,7 @@ function isExpiredReference(response: AuthorizationResponse, { restarts = 0 }: T
 /** Nothing begins anew for a user who has signed out since, and whose browser does not know it: the response may have been lost. */
 async function beginAnew(context: RequestContext, transaction: Transaction, binding: BrowserBinding): Promise<void> {
   const { browserSignOuts } = context.services.store
-  if (await browserSignOuts.isSignedOutSince(binding.id, transaction.startedAt)) throw signedOutSince()
+  if (await browserSignOuts.isSignedOutSince(binding, transaction.startedAt)) throw signedOutSince()
   await restartLogin(context, transaction)
 }
 
@@ -109,13 +114,17 @@ function startAnother(context: RequestContext, transaction: Transaction, binding
  */
 async function resumeSession(context: RequestContext, { binding }: PendingSignIn, id: string): Promise<void> {
   const { services, req, res } = context
-  const isAlive = async (sessionId: string) =>
-    (await services.store.load(sessionId, { extend: false }))?.ticket() !== undefined
-  if (!(await isAlive(id))) return
+  const ticketOf = async (sessionId: string) => (await services.store.load(sessionId, { extend: false }))?.ticket()
+  const ticket = await ticketOf(id)
+  if (ticket === undefined) return
   const { sessionId: latest } = binding
-  if (latest !== undefined && latest !== id && (await isAlive(latest))) return
+  if (latest !== undefined && latest !== id && (await ticketOf(latest)) !== undefined) return
   await services.sessionBinding.resume(req, res, id)
-  services.transactionCookie.remember(res, binding, { id, rounds: binding.rounds ?? 0 })
+  services.transactionCookie.remember(res, binding, {
+    id,
+    rounds: binding.rounds ?? 0,
+    user: digestOfUser(binding, ticket.subject),
+  })
 }
 
 async function openState({ services }: RequestContext, fields: readonly FormField[]): Promise<Transaction | undefined> {

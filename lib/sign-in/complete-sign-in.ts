@@ -2,7 +2,7 @@ import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import { asExpressRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
-import { type BrowserBinding, transactionLifetime } from '../http/transaction-cookie.js'
+import { type BrowserBinding, digestOfUser, transactionLifetime } from '../http/transaction-cookie.js'
 import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
 import { describeBrowser } from '../http/user-agent.js'
 import { publicPath } from '../options/config.js'
@@ -15,6 +15,9 @@ import { type SessionSummary, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
 import { fingerprintedOf } from './response-use.js'
+
+/** Microseconds that a response takes to the browser at most. */
+const ON_THE_WIRE = 60_000_000
 
 /** A response of the provider on its way to a session. */
 export interface PendingSignIn {
@@ -120,23 +123,46 @@ async function beginSession(
     onCreated: async (id: string) => {
       await Promise.all([
         store.usedResponses.finish(transaction.id, fingerprintedOf(response), id, transactionLifetime),
-        store.browserSessions.add(binding.id, id),
+        store.browserSessions.add(binding, id),
       ])
       // The last thing: a sign-out that this does not see finds the session.
-      if (await store.browserSignOuts.isSignedOutSince(binding.id, transaction.startedAt)) throw signedOutSince()
+      if (await store.browserSignOuts.isSignedOutSince(binding, transaction.startedAt)) throw signedOutSince()
     },
     onEnded: (summary: SessionSummary) => {
       if (summary.subject !== ticket.subject) replaced.push(summary)
     },
   }
   const id = await step('session', () => sessionBinding.signIn(req, res, signIn))
-  transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0 })
+  const user = digestOfUser(binding, ticket.subject)
+  transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0, user })
+  await endLostSessions(context, pending)
+  // Also where the session of the other user has expired: the browser still keeps the pages.
+  if (replaced.length > 0 || (binding.user !== undefined && binding.user !== user)) clearSiteData(res, config)
   if (replaced.length > 0) {
-    clearSiteData(res, config)
     config.log('a sign-in has replaced the session of another user in the same browser')
     await announceSignOut(config, 'replaced', replaced)
   }
   return returnToFor(context, pending, ticket.subject)
+}
+
+/**
+ * Ends the sessions that this browser has lost to the late response of a sign-out, which removed their cookie. A response that is still on its way
+ * can bring a session that is younger than this, so that one stays.
+ */
+async function endLostSessions(
+  { req, services }: RequestContext,
+  { binding, transaction }: PendingSignIn,
+): Promise<void> {
+  const { config, store, sessionBinding, revocations } = services
+  // Only a browser that has signed out.
+  if (binding.browser === binding.id) return
+  try {
+    const lost = await store.browserSessions.ofOtherBindings(binding, transaction.startedAt - ON_THE_WIRE)
+    const ended = await sessionBinding.end(req, lost)
+    if (config.revokesTokens) for (const { tokens } of ended) revocations.inBackground(tokens)
+  } catch {
+    // They end by themselves, and with the next sign-out.
+  }
 }
 
 /** The page that one user asked for is no place for another, unless changing the user was what the site asked for. */

@@ -62,8 +62,8 @@ async function endWhatIsUnderWay(
   const { config, store, transactionCookie } = services
   const remembered = { logout: {}, remember: attemptsRemembered, onEnded }
   for (const sid of sids) await store.endAll({ issuer: config.issuer, sid }, remembered)
-  await markSignOut(req, res, services)
-  transactionCookie.signOut(req, res)
+  const markedAt = await markSignOut(req, res, services)
+  transactionCookie.signOut(req, res, { markedAt })
 }
 
 /**

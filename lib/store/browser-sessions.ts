@@ -8,13 +8,32 @@ import type { Sealer } from './seal.js'
  * them; a sign-out ends the others as well.
  */
 export interface BrowserSessions {
-  /** @param browser the id of the browser's binding, which nobody but that browser has */
-  add(browser: string, id: string): Promise<void>
+  add(browser: BrowserName, id: string): Promise<void>
   /**
    * The newest, 32 at most, some of which may have ended.
    * @param until microseconds on the clock of the store: what the browser got after a request was sent is not meant by that request
    */
-  of(browser: string, until: number): Promise<readonly string[]>
+  of(browser: Pick<BrowserName, 'browser'>, until: number): Promise<readonly string[]>
+  /**
+   * Those of them that came with another binding than the browser has now. The browser has signed out in between and does not show them: the
+   * response of the sign-out arrived after theirs and removed the cookie.
+   */
+  ofOtherBindings(browser: BrowserName, until: number): Promise<readonly string[]>
+}
+
+/** What the binding cookie calls a browser. Only that browser has it. */
+export interface BrowserName {
+  /** The same for as long as the browser keeps the cookie. */
+  readonly browser: string
+  /** Another one after each sign-out. */
+  readonly id: string
+}
+
+interface Entry {
+  /** Microseconds on the clock of the store. */
+  readonly time: number
+  readonly sessionId: string
+  readonly binding: string | undefined
 }
 
 interface BrowserSessionsSettings {
@@ -33,25 +52,31 @@ const MOST_SESSIONS = 32
 export function createBrowserSessions(settings: BrowserSessionsSettings): BrowserSessions {
   const { backend, redisKeys, sealer, clock, idle, now } = settings
 
-  function open(browser: string, member: string): readonly [time: string, id: string] | undefined {
+  function open(browser: string, member: string): Entry | undefined {
     const text = sealer.open('browser', browser, Buffer.from(member, 'base64url'))?.toString()
-    const end = text?.indexOf(' ') ?? -1
-    return text === undefined || end < 0 ? undefined : [text.slice(0, end), text.slice(end + 1)]
+    const [time, sessionId, binding] = text?.split(' ') ?? []
+    return sessionId === undefined ? undefined : { time: Number(time), sessionId, binding }
+  }
+
+  async function entries(browser: string, until: number): Promise<readonly Entry[]> {
+    const members = await backend.members(redisKeys.browser(browser), now())
+    return members
+      .slice(-MOST_SESSIONS)
+      .map(member => open(browser, member))
+      .filter(entry => entry !== undefined)
+      .filter(({ time }) => time <= until)
   }
 
   return {
-    add(browser, id) {
-      const member = sealer.seal('browser', browser, `${clock.earliest()} ${id}`).toString('base64url')
+    add({ browser, id: binding }, id) {
+      const member = sealer.seal('browser', browser, `${clock.earliest()} ${id} ${binding}`).toString('base64url')
       return backend.addMember(redisKeys.browser(browser), member, now() + idle, now())
     },
-    async of(browser, until) {
-      const members = await backend.members(redisKeys.browser(browser), now())
-      return members
-        .slice(-MOST_SESSIONS)
-        .map(member => open(browser, member))
-        .filter(entry => entry !== undefined)
-        .filter(([time]) => Number(time) <= until)
-        .map(([, id]) => id)
+    async of({ browser }, until) {
+      return (await entries(browser, until)).map(({ sessionId }) => sessionId)
+    },
+    async ofOtherBindings({ browser, id }, until) {
+      return (await entries(browser, until)).filter(({ binding }) => binding !== id).map(({ sessionId }) => sessionId)
     },
   }
 }

@@ -158,7 +158,8 @@ export class Browser {
     const session = this.#session()
     const binding = this.#binding(headers)
     const received = await this.#request({ method: 'POST', path, headers, body: '' }, ownForm, 'sign-out')
-    if (binding !== undefined) this.history.signOuts.set(binding.generation, this.history.now)
+    for (const name of binding === undefined ? [] : [binding.generation, binding.browser])
+      this.history.signOuts.set(name, this.history.now)
     assert.ok(received.response.status < 400, `a sign-out is never refused: ${received.response.text}`)
     if (session !== undefined) session.isAlive = false
     this.signedOutAt = this.history.now
@@ -311,9 +312,10 @@ export class Browser {
     }
     const bound = cookieIn(response.setCookies, isBindingCookie)
     if (bound !== undefined && binding !== undefined && session !== undefined) {
-      const { generation, signedOutAt } = binding
+      const { generation, browser, signedOutAt } = binding
       history.bindings.set(bound, {
         generation,
+        browser,
         session,
         signedInAt: now,
         ...(signedOutAt !== undefined && { signedOutAt }),
@@ -402,9 +404,11 @@ export class Browser {
     const now = history.tick()
     const bound = cookieIn(response.setCookies, isBindingCookie)
     if (bound !== undefined && purpose === 'sign-out') {
-      history.bindings.set(bound, { generation: history.newGeneration(), signedOutAt: now })
+      const generation = history.newGeneration()
+      history.bindings.set(bound, { generation, browser: binding?.browser ?? generation, signedOutAt: now })
     } else if (bound !== undefined) {
-      history.bindings.set(bound, binding ?? { generation: history.newGeneration() })
+      const generation = history.newGeneration()
+      history.bindings.set(bound, binding ?? { generation, browser: generation })
     }
     const from = { asksForMore: session?.isAlive ?? false, session }
     const known = bound === undefined ? binding : history.bindings.get(bound)

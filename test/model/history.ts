@@ -12,6 +12,8 @@ export interface ModelSession {
 export interface ModelBinding {
   /** The name of this binding: it stays the same from the start of a sign-in to the next sign-out. */
   readonly generation: number
+  /** The first generation of this browser. */
+  readonly browser: number
   readonly signedOutAt?: number
   readonly session?: ModelSession
   readonly signedInAt?: number
@@ -50,7 +52,7 @@ export class History {
   readonly attempts = new Map<string, ModelAttempt>()
   /** When the provider has ended the sessions of a user. */
   readonly endedByProvider = new Map<string, number>()
-  /** When the user has signed out with a binding. */
+  /** When the user has signed out with a binding, by its generation and by that of the first one. */
   readonly signOuts = new Map<number, number>()
   #generations = 0
 
@@ -72,7 +74,7 @@ export class History {
       isBound: binding !== undefined,
       isSameBinding: binding?.generation === attempt.generation,
       isSignedOutSince: attempt.startedAt <= (binding?.signedOutAt ?? 0),
-      isSignedOutMeanwhile: attempt.startedAt <= (this.signOuts.get(binding?.generation ?? 0) ?? 0),
+      isSignedOutMeanwhile: binding !== undefined && this.#isSignedOutSince(binding, attempt.startedAt),
       isEndedByProvider: (this.endedByProvider.get(answer.user) ?? 0) > answer.issuedAt,
       used: used === undefined ? 'none' : used.body === answer.body ? 'the same' : 'another',
       usedSessionLives: used?.session.isAlive ?? false,
@@ -80,6 +82,12 @@ export class History {
       isSignedInByAnotherTab: isSameUser && !attempt.asksForMore && !attempt.isCircle,
       restarts: attempt.restarts,
     }
+  }
+
+  /** A sign-out that the binding is of is earlier than whatever began with it. */
+  #isSignedOutSince({ generation, browser, signedOutAt = 0 }: ModelBinding, startedAt: number): boolean {
+    const any = this.signOuts.get(browser) ?? 0
+    return startedAt <= (this.signOuts.get(generation) ?? 0) || (startedAt <= any && any > signedOutAt)
   }
 
   /**

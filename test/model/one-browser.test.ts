@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { scale } from '../faults/scale.js'
 import { Browser } from './browser.js'
 import { type Event, possibleEvents } from './events.js'
 import type { ModelAnswer, ModelAttempt } from './history.js'
@@ -95,9 +96,9 @@ describe('one browser, two users, three tabs', () => {
       })
     }
     // The same sequences in every short run, and others in every long one.
-    const seed = Number(process.env.OIDC_MODEL_SEED ?? 1)
-    const scale = Number(process.env.OIDC_MODEL_SCALE ?? 1)
-    await fc.assert(fc.asyncProperty(sequences, run), { numRuns: 150 * scale, seed, includeErrorInReport: true })
+    const seed = Number(process.env.OIDC_MODEL_SEED ?? (scale > 1 ? Date.now() % 2 ** 31 : 1))
+    const times = Number(process.env.OIDC_MODEL_SCALE ?? scale)
+    await fc.assert(fc.asyncProperty(sequences, run), { numRuns: 150 * times, seed, includeErrorInReport: true })
   })
 
   for (const { rule, events } of stories) {
@@ -121,6 +122,51 @@ describe('one browser, two users, three tabs', () => {
     const browser = await tell(events)
     assert.match((await browser.look()).user ?? '', /^alice/)
   })
+
+  /** What long runs have found: orders in which a sign-out did not end all that the browser had. */
+  const found: Readonly<Record<string, readonly string[]>> = {
+    'a late response brings the binding from before a sign-out back: the next sign-out ends the session that came in between':
+      [
+        'tab 1: a page is opened',
+        'tab 1: alice signs in at the provider',
+        'tab 2: a page is opened',
+        'tab 2: the answer is posted',
+        'tab 1: the answer is posted, and the response arrives',
+        'tab 1: sign out here only',
+        'tab 1: a page is opened',
+        'tab 1: the answer is posted, and the response arrives',
+        'tab 2: the response arrives',
+        'tab 1: sign out',
+      ],
+    'a sign-in with the binding from before a sign-out is late: a sign-out with the new one ends it': [
+      'tab 1: a page is opened',
+      'tab 1: alice signs in at the provider',
+      'tab 1: the answer is posted, and the response arrives',
+      'tab 1: sign out, and the response is late',
+      'tab 0: a page is opened',
+      'tab 0: the answer is posted',
+      'tab 1: the response arrives',
+      'tab 1: the same answer is posted again',
+      'tab 1: sign out',
+      'tab 0: the response arrives',
+    ],
+    'a sign-out without any cookie: what began before it does not begin anew': [
+      'tab 0: two tabs are restored',
+      'the browser forgets its cookies',
+      'tab 0: alice signs in at the provider',
+      'tab 0: the answer is posted, and the response arrives',
+      'tab 1: alice signs in at the provider',
+      'tab 0: sign out',
+      'tab 2: a page is opened',
+      'tab 1: the answer is posted, and the response arrives',
+    ],
+  }
+  for (const [name, events] of Object.entries(found)) {
+    test(name, async () => {
+      const browser = await tell(events)
+      assert.equal((await browser.look()).user, null)
+    })
+  }
 
   test('a rule that is wrong is found: its story fails', async () => {
     for (const { rule, events } of stories) {

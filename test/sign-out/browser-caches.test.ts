@@ -111,6 +111,25 @@ for (const clears of [true, false]) {
 }
 
 test(
+  'in a real browser, after the session of a user has expired and another has signed in, Back shows no page of the earlier one',
+  { timeout: 120_000 },
+  () =>
+    inPlace(true, async place => {
+      const { context, site, provider, tab } = place
+      await signIn(place)
+      await tab.goto(`${site.url}/`)
+      await site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      const as = (sub: string) => (claims: object) => ({ ...claims, sub })
+      provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
+      const other = await context.newPage()
+      await other.goto(`${site.url}/login?returnTo=/`)
+      await other.waitForURL(`${site.url}/`)
+      assert.equal(await isShownAgain(place, 1), false)
+      assert.equal(await tab.innerText('#who'), 'bob')
+    }),
+)
+
+test(
   'in a real browser, a page that is rendered ahead starts no sign-in; the click on it does',
   { timeout: 120_000 },
   () =>
@@ -168,6 +187,26 @@ describe('the header Clear-Site-Data', () => {
         const page = await agent.post(site.url + path, {}, { redirect: 'manual', from: `${site.url}/` })
         assert.equal(page.headers['clear-site-data'], wanted, path)
       }
+    }),
+  )
+
+  test(
+    'is sent where the session of the earlier user has expired before another user signs in, and not for the same user',
+    inLogoutScene({}, async ({ agent, site, provider }) => {
+      const signIn = async () => {
+        const { hops } = await agent.visit(`${site.url}/login?returnTo=/user`)
+        return hops.find(({ url }) => url.endsWith('/callback'))?.headers['clear-site-data']
+      }
+      const expire = () => agent.jar.remove('sid')
+      assert.equal(await signIn(), undefined, 'the first user of this browser')
+      await site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      assert.equal(await signIn(), undefined, 'the same user')
+      await site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      expire()
+      const as = (claims: object) => ({ ...claims, sub: 'bob' })
+      provider.break({ frontIdToken: as, backIdToken: as, userInfoClaims: as })
+      assert.equal(await signIn(), wanted, 'another user')
+      assert.equal(await signIn(), undefined, 'that user again')
     }),
   )
 
