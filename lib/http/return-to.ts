@@ -1,3 +1,4 @@
+import type { RareLog } from '../diagnostics/rare-log.js'
 import { type Config, publicPath } from '../options/config.js'
 import { parseReturnTo } from '../protocol/return-to.js'
 import { isFrame, isNavigation } from './fetch-metadata.js'
@@ -15,6 +16,19 @@ export function returnToOf(config: Config, wanted: unknown): string {
 export function readReturnTo(config: Config, wanted: unknown): string | undefined {
   const path = parseReturnTo(wanted, config.baseUrl)
   return path === undefined || isOurs(config, path) ? undefined : path
+}
+
+/** Says in the log that a call of the site named a place that users are never sent to: they land elsewhere, and nothing else shows it. */
+export function noteForeignReturnTo(
+  { config, rareLog }: { readonly config: Config; readonly rareLog: RareLog },
+  call: string,
+  wanted: string | undefined,
+): void {
+  if (wanted === undefined || parseReturnTo(wanted, config.baseUrl) !== undefined) return
+  rareLog(
+    call,
+    `${call}: returnTo is no page of this site, so the user lands somewhere else; see "To another host" in docs/recipes.md`,
+  )
 }
 
 /** Characters of a page, as it is written in a query, that fit into the head of a response beside cookies and headers of the site. */

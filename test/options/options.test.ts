@@ -274,6 +274,12 @@ describe('a client secret by a function', () => {
       assert.throws(() => parse(options), { code: 'ERR_OIDC_OPTIONS', message: /clientSecret/ })
     })
 
+  test('says where a string is needed', () => {
+    const message =
+      'idTokenAlgorithm "HS256" needs a clientSecret that does not change: give a string instead of a function'
+    assert.throws(() => parse({ idTokenAlgorithm: 'HS256' }), { message })
+  })
+
   test('makes a confidential client, which may do without PKCE', () => {
     parse({ pkce: false })
   })

@@ -28,6 +28,10 @@ export async function openScene({
   const site = await startSite({
     ...siteOptions,
     oidc: { issuer, clientId, clientSecret, responseType: 'code id_token token', ...oidc },
+  }).catch(async (error: unknown) => {
+    // A provider that goes on listening would keep the test file from ending.
+    await provider.close()
+    throw error
   })
   return {
     provider,

@@ -46,6 +46,7 @@ describe('a fake provider, and a site that is mounted below a router', () => {
       requiresAuth(),
       (req, res) => void res.json({ sub: req.oidc.user?.sub, seen: (req.session as { seen?: true }).seen }),
     )
+    inner.get('/start', (_req, res) => res.redirect(`${path}/login`))
     inner.get('/see', (req, res) => {
       Object.assign(req.session, { seen: true })
       res.end()
@@ -101,7 +102,7 @@ describe('a fake provider, and a site that is mounted below a router', () => {
     test(`Express ${version}: the inner application by itself signs in, wherever baseUrl says it is mounted`, async () => {
       for (const path of ['', '/shop', '/x/y/shop']) {
         const app = fill(express(), path)
-        for (const start of ['/login', '/me']) {
+        for (const start of ['/login', '/me', '/start']) {
           const bob = await provider.signIn(app, { sub: 'bob' }, { path: start })
           assert.deepEqual(JSON.parse((await ask(app, '/me', bob)).text), { sub: 'bob' })
         }
