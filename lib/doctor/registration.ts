@@ -23,6 +23,7 @@ export function describeRegistration(config: Config): readonly RegistrationField
     ...(routes.logout === false ? [] : address('post_logout_redirect_uris', routes.logoutCallback)),
     ...address('backchannel_logout_uri', routes.logoutBackchannel),
     ...address('frontchannel_logout_uri', routes.logoutFrontchannel),
+    ...address('initiate_login_uri', routes.initiateLogin),
     { name: 'response_types', value: responseType },
     { name: 'grant_types', value: grants.join(' ') },
     { name: 'scope', value: [...new Set(['openid', ...scope.split(' ')])].join(' ') },

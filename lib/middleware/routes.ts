@@ -7,6 +7,7 @@ import { setPrivateHeaders } from '../http/response.js'
 import { callbackMethods, type RouteMethods, wrongMethod } from '../http/route-methods.js'
 import type { Config, Routes } from '../options/config.js'
 import { callback } from '../sign-in/callback.js'
+import { initiateLogin } from '../sign-in/initiate-login.js'
 import { login } from '../sign-in/login.js'
 import { logoutBackchannel } from '../sign-out/backchannel-logout.js'
 import { logoutFrontchannel } from '../sign-out/frontchannel-logout.js'
@@ -46,6 +47,7 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
     // Keycloak keeps connections in a pool and does not try again: it lost logouts to those that ended when this site started anew.
     logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
     checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
+    initiateLogin: { ...forBrowser, methods: ['GET', 'POST'], handle: initiateLogin, refusesAhead: false },
     user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false },
     token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
   }

@@ -24,6 +24,8 @@ export interface Routes {
   readonly logoutBackchannel: string | false
   /** A page to embed that watches the session at the provider. Off by default. OpenID Connect Session Management 1.0. */
   readonly checkSession: string | false
+  /** Where the provider or a portal sends browsers to sign in: the `initiate_login_uri` to register. Off by default. OpenID Connect Core 1.0 section 4. */
+  readonly initiateLogin: string | false
   /** Says to scripts of this site who is signed in. Off by default. */
   readonly user: string | false
   /** Hands the access token to scripts of this site. Off by default. */

@@ -59,6 +59,10 @@ export const routes = object({
     text: 'a page that watches the session at the provider',
     default: '`false`',
   }),
+  initiateLogin: describe(rules.optionalPath, {
+    text: 'where the provider or a portal sends browsers to sign in (`initiate_login_uri`)',
+    default: '`false`',
+  }),
   user: describe(rules.optionalPath, { text: 'tells scripts of this site who is signed in', default: '`false`' }),
   token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
 } satisfies RulesFor<Routes>)

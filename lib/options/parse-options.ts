@@ -37,6 +37,7 @@ const defaultRoutes: Routes = {
   logoutFrontchannel: '/logout/frontchannel',
   logoutBackchannel: '/logout/backchannel',
   checkSession: false,
+  initiateLogin: false,
   user: false,
   token: false,
 }
