@@ -39,7 +39,7 @@ export interface Health {
 /** The Express handler, and what can be asked of it. */
 export interface OpenIdConnect extends Guards {
   /**
-   * Gives the request `req.session` and `req.oidc`, and answers the sign-in routes. Needs nothing of Express: a plain server of `node:http`,
+   * Gives the request `req.session` and `req.oidc`, and responds to the sign-in routes. Needs nothing of Express: a plain server of `node:http`,
    * Connect and the handshake of a WebSocket will do. Where the response cannot be used, as in a handshake, errors go to `next`.
    */
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void
@@ -121,7 +121,7 @@ export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
     },
     async close() {
       inspector.stop()
-      await tokens.settled()
+      await tokens.whenIdle()
       provider.close()
       await store.close()
     },

@@ -7,7 +7,7 @@
  * - An **order** of events in different processes comes from the clock of the store: see `store/backend/store-clock.ts`.
  */
 
-/** Milliseconds since an arbitrary moment. A later call never gives less than an earlier one. */
+/** Milliseconds since an arbitrary time. A later call never gives less than an earlier one. */
 export type Elapsed = () => number
 
 /** Milliseconds since the process started, from the monotonic clock of the machine. */
@@ -42,8 +42,8 @@ export function toEpochSeconds(date: Date): number {
 const SHORTEST_PART = 0.1
 
 /**
- * A pause of chance, up to `longest`. Processes that failed at the same moment, because the same server was away, do not try again at the same
- * moment.
+ * A random pause, up to `longest`. Processes that failed at the same time, because the same server was away, do not try again at the same
+ * time.
  */
 export function jitter(longest: number, random: () => number = Math.random): number {
   return longest * (SHORTEST_PART + (1 - SHORTEST_PART) * random())

@@ -139,6 +139,48 @@ function defaultExports({ name, tree }: SourceFile): string[] {
   return found.map(() => `${name} has a default export`)
 }
 
+/** Words that say something else in the field, or nothing. Each has a standard term: response, refresh, lease, return URL, expiry. */
+const RETIRED_NAMES =
+  /^(?:evidence|answer(?:s|ed|ing)?|arriv(?:al|es?|ed)|journey|vault|landing|visit(?:s|ors?|ed)?|edge|life|moment|settle(?:s|d|ment)?|seen|renew(?:s|ed|als?)?|note[sd]?|gate|spell(?:s|ed|ing)?|show(?:s|n|ed)?|trip|lack(?:s|ing)?|(?:some|any|every)body|nobody)$/
+const RETIRED_COMPOUNDS = /^(?:setOut|giveBack|goOn|hasHappened)/
+/** `allSettled` is the platform's; `lastSeenAt` is public, in the lists of sessions. */
+const ALLOWED_NAMES = new Set(['allSettled', 'lastSeenAt'])
+
+const RETIRED_PROSE =
+  /\b(?:evidence|answer(?:s|ed|ing)?|renew(?:s|ed|als?|ing)?|(?:some|any|every)body|nobody|someone|whoever|vaults?|journeys?|moments?|the edge|claimed)\b/gi
+/** A certificate is renewed: that is its term. */
+const ALLOWED_PROSE: Readonly<Record<string, string>> = {
+  'provider/client-certificate.ts': 'renewed',
+  'options/options.ts': 'renewed',
+}
+
+/** The doctor prints notes: it is its word for a finding that is no fault. */
+const isHeld = ({ name }: SourceFile) => !name.startsWith('doctor/')
+
+function wordsOf(name: string): string[] {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .split(/[ _#-]+/)
+    .map(word => word.toLowerCase())
+}
+
+function retiredNames({ name, tree }: SourceFile): string[] {
+  const names = nodesOf(tree).filter(node => ts.isIdentifier(node) || ts.isPrivateIdentifier(node))
+  const all = [...new Set(names.map(({ text }) => text)), (name.split('/').at(-1) ?? '').slice(0, -3)]
+  return all
+    .filter(text => !ALLOWED_NAMES.has(text))
+    .filter(text => RETIRED_COMPOUNDS.test(text) || wordsOf(text).some(word => RETIRED_NAMES.test(word)))
+    .map(text => `${name} has ${text}`)
+}
+
+function retiredProse({ name, text }: SourceFile): string[] {
+  const comments = text.match(/\/\*\*?[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm) ?? []
+  return comments
+    .flatMap(comment => comment.match(RETIRED_PROSE) ?? [])
+    .filter(word => word !== ALLOWED_PROSE[name])
+    .map(word => `${name} says ${word}`)
+}
+
 describe('lib', () => {
   test('every file lies in a layer of the table', () => {
     assert.ok(files.length > 10, `${files.length} files`)
@@ -225,12 +267,12 @@ describe('lib', () => {
     )
   })
 
-  test('words that were retired are not used in names', () => {
-    const retired = /\b(?:vault|openVault|giveBack|goOn|hasHappened|createRefreshes)\b/
-    assert.deepEqual(
-      files.filter(({ text }) => retired.test(text)).map(({ name }) => name),
-      [],
-    )
+  test('names use the terms of the field', () => {
+    assert.deepEqual(files.filter(isHeld).flatMap(retiredNames), [])
+  })
+
+  test('comments use the terms of the field', () => {
+    assert.deepEqual(files.filter(isHeld).flatMap(retiredProse), [])
   })
 
   test('exports these values and no other', async () => {
@@ -306,6 +348,21 @@ describe('these rules would notice', () => {
       assert.equal(untyped(parse(text)).length, 1, text)
     }
     assert.deepEqual(untyped(parse('// any\nconst any = 1')), [])
+  })
+
+  test('a retired word, as a name or in a comment', () => {
+    for (const text of [
+      'const answer = 1',
+      'f({ isSettled: 1 })',
+      'class A { #renewed = 1 }',
+      'const LONGEST_LIFE = 1',
+    ])
+      assert.equal(retiredNames(parse(text)).length, 1, text)
+    assert.equal(retiredNames(parse('', 'protocol/own-answer.ts')).length, 1)
+    assert.deepEqual(retiredNames(parse('// answer\nPromise.allSettled([lifetime, showcase])')), [])
+    assert.equal(retiredProse(parse('/** Nobody waits. */')).length, 1)
+    assert.equal(retiredProse(parse('f() // the answer')).length, 1)
+    assert.deepEqual(retiredProse(parse("const a = 'https://answer'")), [])
   })
 
   test('a default export', () => {

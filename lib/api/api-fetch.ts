@@ -27,10 +27,10 @@ export async function fetchApi(
   const token = await context.whileSignedIn(id => accessTokens.get(id, options))
   const response = await follow(context, url, init, token)
   if (!isInvalidToken(response) || !canBeSentAgain(init.body)) return response
-  const renewed = await renew(context, { ...options, forceRefresh: true, refused: token.value })
-  if (renewed === undefined) return response
+  const refreshed = await refresh(context, { ...options, forceRefresh: true, refused: token.value })
+  if (refreshed === undefined) return response
   await response.body?.cancel()
-  return follow(context, url, init, renewed)
+  return follow(context, url, init, refreshed)
 }
 
 function allowedUrl({ services: { config } }: RequestContext, input: string | URL): URL {
@@ -108,7 +108,7 @@ function canBeSentAgain(body: RequestInit['body']): boolean {
 }
 
 /** If that fails, the API's own response is returned, unless the session has ended with it. */
-async function renew(context: RequestContext, options: AccessTokenRequest): Promise<AccessToken | undefined> {
+async function refresh(context: RequestContext, options: AccessTokenRequest): Promise<AccessToken | undefined> {
   try {
     return await context.whileSignedIn(id => context.services.accessTokens.get(id, options))
   } catch (error) {

@@ -13,7 +13,7 @@ const DIRECTIVE = /^([!#$%&'*+\-.^_`|~\w]+)(?:=([!#$%&'*+\-.^_`|~\w]+|"(?:[^"\\]
 /** Directives that are for shared caches, or say that there may be one. */
 const SHARED = ['public', 's-maxage', 'private', 'proxy-revalidate']
 
-/** Fields for caches between the browser and this site, or a life that is told without saying whose cache is meant. */
+/** Fields for caches between the browser and this site, or a lifetime that is told without saying whose cache is meant. */
 const FOR_OTHER_CACHES =
   /^(?:expires|age|surrogate-.*|edge-.*|.*-?cdn-cache-control|cache-tags?|x-cache-tags?|cache-status)$/
 

@@ -6,7 +6,7 @@ import { keyOfToken } from '../tokens/bound-token.js'
 /** How the requests of one call show the token. */
 export interface TokenPresentation {
   readonly authorization: string
-  /** The proof of one attempt, where the token is bound to a key: a fresh one every time. */
+  /** The proof of one request, where the token is bound to a key: a fresh one every time. */
   proof(): { readonly dpop?: string }
   /** Whether a response asks for another nonce. It is followed once: what the API says then is its response. */
   asksForNonce(response: IncomingMessage): boolean
@@ -32,7 +32,7 @@ export async function presentToken(
         const value = fields[name]
         if (typeof value === 'string') headers.set(name, value)
       }
-      proofs.note(proven.url, headers)
+      proofs.rememberNonce(proven.url, headers)
       const asked = nonce === undefined ? proofs.challengeOf({ status, headers }) : undefined
       nonce ??= asked
       return asked !== undefined

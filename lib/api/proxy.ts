@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
 import { getAccessToken } from '../http/access-token.js'
-import { checkOwnScript, checkSessionHandle } from '../http/csrf-header.js'
+import { checkCsrfHeader, checkSessionHandle } from '../http/csrf-header.js'
 import { respondWithError } from '../http/error-response.js'
 import { type HttpRequest, type HttpResponse, type Next, pathOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
@@ -56,14 +56,14 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
     } catch (error) {
       return next(error)
     }
-    answer(proxy, context, req, res).catch(error => {
+    handle(proxy, context, req, res).catch(error => {
       // The site has responded itself, or the browser has disconnected: no response can be sent.
       if (!res.headersSent && !res.destroyed) respondWithError(context, error, next)
     })
   }
 }
 
-async function answer(proxy: Proxy, context: RequestContext, req: HttpRequest, res: HttpResponse): Promise<void> {
+async function handle(proxy: Proxy, context: RequestContext, req: HttpRequest, res: HttpResponse): Promise<void> {
   const call = checkCall(proxy, req, res)
   const user = checkUser(context, req)
   const { wanted } = proxy.settings
@@ -73,8 +73,8 @@ async function answer(proxy: Proxy, context: RequestContext, req: HttpRequest, r
   const sending = { user, body, mayRepeat }
   const outcome = await send(proxy, context, call, { ...sending, token, keepsRefusal: mayRepeat })
   if (outcome !== 'refused') return
-  const renewed = await renew(context, wanted, token)
-  await send(proxy, context, call, { ...sending, token: renewed, keepsRefusal: false })
+  const refreshed = await refresh(context, wanted, token)
+  await send(proxy, context, call, { ...sending, token: refreshed, keepsRefusal: false })
 }
 
 /** Bytes of a body that is kept, so that it can be sent again. */
@@ -95,7 +95,7 @@ function checkCall({ config, settings }: Proxy, req: HttpRequest, res: HttpRespo
     const fields = readFields(req)
     const framing = readFraming(fields, req)
     checkConnection(fields, forwarded)
-    checkOwnScript(req, { strict: false, baseUrl: config.baseUrl })
+    checkCsrfHeader(req, { strict: false, baseUrl: config.baseUrl })
     if (!methods.has(req.method)) {
       const cause = { allow: [...methods].join(', ') }
       throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'the proxy does not forward this method', { cause })
@@ -181,7 +181,7 @@ function refusesToken({ statusCode = 0, headers }: IncomingMessage): boolean {
 }
 
 /** The token that was refused, where there is no better one: the API may then say what it has to say. */
-async function renew(context: RequestContext, wanted: AccessTokenOptions, token: AccessToken): Promise<AccessToken> {
+async function refresh(context: RequestContext, wanted: AccessTokenOptions, token: AccessToken): Promise<AccessToken> {
   try {
     return await getAccessToken(context, { ...wanted, forceRefresh: true, refused: token.value })
   } catch (error) {

@@ -1,4 +1,4 @@
-import { checkOwnScript, checkSessionHandle } from '../http/csrf-header.js'
+import { checkCsrfHeader, checkSessionHandle } from '../http/csrf-header.js'
 import type { RequestContext } from '../http/request-context.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { epochSeconds } from '../options/config.js'
@@ -10,7 +10,7 @@ export async function user(context: RequestContext): Promise<void> {
   const { id, ticket } = context.signedIn()
   checkSessionHandle(context.req, store.handleOf(id))
   const { claims, sid, scope, expiresAt, accessTokenExpiresAt } = ticket
-  answer(context, {
+  respond(context, {
     user: claims,
     handle: store.handleOf(id),
     ...(sid !== undefined && { sid }),
@@ -28,14 +28,14 @@ export async function token(context: RequestContext): Promise<void> {
   checkSessionHandle(context.req, store.handleOf(id))
   const { value, type, scope, expiresAt } = await context.whileSignedIn(id => accessTokens.get(id))
   const expiry = expiresAt !== undefined && { expiresAt, expiresIn: expiresAt - epochSeconds(config) }
-  answer(context, { accessToken: value, tokenType: type, scope, ...expiry })
+  respond(context, { accessToken: value, tokenType: type, scope, ...expiry })
 }
 
 function checkRequest({ req, services: { config } }: RequestContext, { strict }: { readonly strict: boolean }): void {
-  checkOwnScript(req, { strict, baseUrl: config.baseUrl })
+  checkCsrfHeader(req, { strict, baseUrl: config.baseUrl })
 }
 
-function answer({ res }: RequestContext, body: object): void {
+function respond({ res }: RequestContext, body: object): void {
   setPrivateHeaders(res)
   res.setHeader('Content-Type', 'application/json')
   res.end(JSON.stringify(body))

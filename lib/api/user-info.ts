@@ -32,7 +32,7 @@ export async function fetchUserInfo(context: RequestContext, { refresh = false }
   const tokenStore = store.tokenStore(context.signedIn().id)
   const view = await tokenStore.open()
   if (view === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')
-  context.renew(await keepClaims(services, tokenStore, view, { idTokenClaims: undefined, userInfo }))
+  context.replaceTicket(await keepClaims(services, tokenStore, view, { idTokenClaims: undefined, userInfo }))
   return userInfo
 }
 
@@ -45,12 +45,12 @@ async function ask(context: RequestContext): Promise<UserInfo> {
   } catch (error) {
     if (!isTokenRefused(error)) throw error
     const again = { forceRefresh: true, refused: value }
-    const renewed = await context
+    const refreshed = await context
       .whileSignedIn(id => accessTokens.get(id, again))
       .catch(failure => {
         throw isWithoutRefreshToken(failure) ? error : failure
       })
-    return provider.fetchUserInfo(renewed.value, keyOfToken(renewed))
+    return provider.fetchUserInfo(refreshed.value, keyOfToken(refreshed))
   }
 }
 

@@ -7,7 +7,7 @@ interface EventBase {
   /** `baseUrl` of the site whose sign-in this belongs to. */
   readonly site?: string
   /** Names one attempt to sign in, the same in all its events. It says nothing about the `state`. */
-  readonly attempt?: string
+  readonly transaction?: string
 }
 
 /** Something that took time and may have failed. */
@@ -38,7 +38,7 @@ export interface SignInStarted extends EventBase {
 /** The provider's response arrived from the browser. It has not been checked yet. */
 export interface ResponseReceived extends EventBase {
   /** Tells this event from the others. */
-  readonly type: 'answer-received'
+  readonly type: 'response-received'
   /** `POST` for `form_post`. */
   readonly method: 'GET' | 'POST'
   /** Path of the callback. */
@@ -62,7 +62,7 @@ export interface StepDone extends EventBase, Timed {
   /** The error's message, for developers. */
   readonly reason?: string
   /** Details of the error: expected and actual values that are not secret. */
-  readonly evidence?: unknown
+  readonly details?: unknown
 }
 
 /** The callback is over. */

@@ -18,20 +18,20 @@ const events = channel(channelName)
 /** The callback that is under way, for whatever happens on its behalf. */
 interface Callback {
   readonly site: string
-  attempt?: string
+  transaction?: string
   hasSession?: boolean
 }
 
 const callbacks = new AsyncLocalStorage<Callback>()
 
 type Unplaced<T> = T extends OidcEvent
-  ? Omit<T, 'at' | 'site' | 'attempt'> & Partial<Pick<T, 'site' | 'attempt'>>
+  ? Omit<T, 'at' | 'site' | 'transaction'> & Partial<Pick<T, 'site' | 'transaction'>>
   : never
 
 /** Publishes an event that is made only if there is a subscriber. One that cannot be made is left out: what it tells of goes on. */
 export function publish(make: () => Unplaced<OidcEvent>): void {
   if (!events.hasSubscribers) return
-  const { site, attempt } = callbacks.getStore() ?? {}
+  const { site, transaction } = callbacks.getStore() ?? {}
   let event: Unplaced<OidcEvent>
   try {
     event = make()
@@ -41,20 +41,20 @@ export function publish(make: () => Unplaced<OidcEvent>): void {
   events.publish({
     at: monotonicDate(),
     ...(site !== undefined && { site }),
-    ...(attempt !== undefined && { attempt }),
+    ...(transaction !== undefined && { transaction }),
     ...event,
   })
 }
 
-/** The name of an attempt in events: not the `state`, and no way back to it. */
-export function attemptOf(state: string): string {
+/** The name of a sign-in attempt in events: not the `state`, and no way back to it. */
+export function transactionNameOf(state: string): string {
   return createHash('sha256').update(`attempt ${state}`).digest('base64url').slice(0, 12)
 }
 
 /** Says to which attempt everything belongs that happens from now on in this callback. */
-export function identifyAttempt(state: string): void {
+export function identifyTransaction(state: string): void {
   const callback = callbacks.getStore()
-  if (callback !== undefined) callback.attempt = attemptOf(state)
+  if (callback !== undefined) callback.transaction = transactionNameOf(state)
 }
 
 export interface Timing {
@@ -111,8 +111,8 @@ export function step<T>(key: SignInStepKey, work: () => T): T {
 }
 
 /** What this package wrote down itself; an error of others could say anything. */
-function detailsOf({ cause }: OidcError): { readonly evidence?: unknown } {
-  return cause === undefined || cause instanceof Error ? {} : { evidence: cause }
+function detailsOf({ cause }: OidcError): { readonly details?: unknown } {
+  return cause === undefined || cause instanceof Error ? {} : { details: cause }
 }
 
 /** A whole callback. Everything that happens within it is published with its attempt. */

@@ -24,16 +24,16 @@ export function startReadableLog(): void {
 
 /** One readable line. It holds no secret, because the event holds none. */
 export function formatEvent(event: OidcEvent): string {
-  const attempt = event.attempt === undefined ? '' : `[${event.attempt}] `
+  const transaction = event.transaction === undefined ? '' : `[${event.transaction}] `
   const outcome = 'passed' in event ? formatOutcome(event) : ''
-  return attempt + formatSubject(event) + outcome
+  return transaction + formatSubject(event) + outcome
 }
 
 function formatSubject(event: OidcEvent): string {
   switch (event.type) {
     case 'sign-in-started':
       return `${event.path} sends the browser to ${event.endpoint}${formatFields(event.params)}`
-    case 'answer-received':
+    case 'response-received':
       return `${event.method} ${event.path} receives a response${formatFields(event.fields)}`
     case 'step':
       return `step ${event.step}: ${event.name}`
@@ -61,7 +61,7 @@ function formatFields(fields: RedactedFields): string {
 function formatOutcome(event: Extract<OidcEvent, { readonly passed: boolean }>): string {
   const took = `, ${event.duration.toFixed(1)} ms`
   if (event.passed) return took
-  const { reason, evidence } = event.type === 'step' ? event : {}
-  const words = [event.code, reason, evidence === undefined ? undefined : JSON.stringify(evidence)]
+  const { reason, details } = event.type === 'step' ? event : {}
+  const words = [event.code, reason, details === undefined ? undefined : JSON.stringify(details)]
   return `${took}, FAILED ${words.filter(word => word !== undefined).join(': ')}`.trimEnd()
 }

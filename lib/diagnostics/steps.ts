@@ -5,13 +5,13 @@ export const signInSteps = {
     'The response can be read, and no field occurs twice',
     'OAuth 2.0 Form Post Response Mode section 2, RFC 6749 section 3.1',
   ],
-  attempt: [2, 'It belongs to an attempt of this browser', 'RFC 6749 section 10.12, RFC 9700 section 4.7'],
+  transaction: [2, 'It belongs to an attempt of this browser', 'RFC 6749 section 10.12, RFC 9700 section 4.7'],
   binding: [
     2,
     'The attempt started with the current settings and has not expired',
     'OpenID Connect Core section 3.1.2.7, RFC 9700 section 4.4',
   ],
-  once: [3, 'It is used for the first time', 'RFC 9700 section 4.5'],
+  consume: [3, 'It is used for the first time', 'RFC 9700 section 4.5'],
   response: [
     4,
     'It is not an error, comes from the provider and is complete',

@@ -40,11 +40,11 @@ const mostCharacters = 200
 
 /** Fields as they can be shown to a developer and written to a log. What is not known by name is not shown at all. */
 export function redactFields(fields: Iterable<readonly [string, unknown]>): RedactedFields {
-  const shown: Record<string, string> = {}
+  const redacted: Record<string, string> = {}
   for (const [name, value] of [...fields].slice(0, mostFields)) {
-    if (value !== undefined && value !== null) shown[printable(name, 40)] = redactValue(name, value)
+    if (value !== undefined && value !== null) redacted[printable(name, 40)] = redactValue(name, value)
   }
-  return shown
+  return redacted
 }
 
 function redactValue(name: string, value: unknown): string {

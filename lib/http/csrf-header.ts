@@ -16,8 +16,8 @@ export const sessionHeader = 'x-session-handle'
 /** The form field in which a page may say the same. */
 export const sessionField = 'sessionHandle'
 
-/** What a script has to show. */
-export interface OwnScriptRules {
+/** What a script has to send. */
+export interface CsrfRules {
   /** Also refuses browsers that do not send the origin of a request. For responses that hold a token. */
   readonly strict: boolean
   /** Of this site. */
@@ -30,7 +30,7 @@ export interface OwnScriptRules {
  * @throws {OidcError} ERR_OIDC_FOREIGN_REQUEST
  * @see https://www.w3.org/TR/fetch-metadata/
  */
-export function checkOwnScript({ headers }: IncomingMessage, { strict, baseUrl }: OwnScriptRules): void {
+export function checkCsrfHeader({ headers }: IncomingMessage, { strict, baseUrl }: CsrfRules): void {
   if (headers[scriptHeader] === undefined) throw foreign(`the header ${scriptHeader} is missing`)
   const { origin } = headers
   if (origin !== undefined && origin !== new URL(baseUrl).origin) throw foreign('it comes from another origin')

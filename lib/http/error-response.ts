@@ -182,7 +182,7 @@ function hasErrorHandler({ req, app }: RequestContext): boolean {
   return isHandling(req.app) || isHandling(app)
 }
 
-/** How the page of the package `finalhandler` begins, which answers where no handler of an app did. */
+/** How the page of the package `finalhandler` begins, which responds where no handler of an app did. */
 const DEFAULT_PAGE = /^<!doctype html>\s*<html lang="en">\s*<head>\s*<meta charset="utf-8">\s*<title>Error<\/title>/i
 
 function replaceDefaultPage(context: RequestContext, error: OidcError): void {
@@ -199,7 +199,7 @@ function replaceDefaultPage(context: RequestContext, error: OidcError): void {
   }) as HttpResponse['end']
 }
 
-/** An error handler for the end of an app: answers errors of this package, and hands on all others. */
+/** An error handler for the end of an app: responds to errors of this package, and hands on all others. */
 export function handleError(context: RequestContext | undefined, error: unknown, next: Next): void {
   if (context === undefined || !(error instanceof OidcError) || context.res.headersSent) {
     next(error)

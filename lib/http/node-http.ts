@@ -73,7 +73,7 @@ export function addVary(res: Pick<ServerResponse, 'getHeader' | 'setHeader'>, na
   res.setHeader('Vary', value === '' ? name : `${value}, ${name}`)
 }
 
-/** The response of a request that is answered elsewhere, such as a WebSocket's. Whatever is written to it is lost. */
+/** The response of a request that gets its response elsewhere, such as a WebSocket's. Whatever is written to it is lost. */
 class DetachedResponse extends ServerResponse {}
 
 const methods = ['setHeader', 'getHeader', 'removeHeader', 'writeHead', 'end'] as const
@@ -88,7 +88,7 @@ export function responseFor(req: IncomingMessage, res: unknown): HttpResponse {
   return isUsable ? (res as HttpResponse) : new DetachedResponse(req)
 }
 
-/** Whether a response reaches the caller. That of a WebSocket's handshake does not: the library answers it. */
+/** Whether a response reaches the caller. That of a WebSocket's handshake does not: the library responds. */
 export function isAnswerable(res: object): boolean {
   return 'headersSent' in res && !(res instanceof DetachedResponse)
 }

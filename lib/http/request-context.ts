@@ -14,7 +14,7 @@ import type { SessionBinding } from './session-binding.js'
 import type { TransactionCookie } from './transaction-cookie.js'
 import type { Transactions } from './transaction-state.js'
 
-/** What the edge is made of; the same for every request. */
+/** What the middleware is made of; the same for every request. */
 export interface MiddlewareServices extends Services {
   readonly sessionBinding: SessionBinding
   readonly transactions: Transactions
@@ -44,11 +44,11 @@ export class RequestContext {
   readonly failure: unknown
   /** The app that the middleware is mounted on; the request may be in another one by now. */
   readonly app: unknown
-  readonly #arrivedAt = monotonic()
+  readonly #receivedAt = monotonic()
   #ended = false
   /** The session this request goes on with, where its own one has ended. */
   #successor: string | undefined
-  #renewed: Ticket | undefined
+  #refreshedTicket: Ticket | undefined
 
   constructor(
     services: MiddlewareServices,
@@ -75,13 +75,13 @@ export class RequestContext {
     const { record } = this
     if (this.#ended || record === undefined || !this.services.sessionBinding.holds(this.req, record.id))
       return undefined
-    const ticket = this.#renewed ?? record.ticket()
+    const ticket = this.#refreshedTicket ?? record.ticket()
     return ticket && { id: this.#successor ?? record.id, ticket }
   }
 
   /** What this request sees of the sign-in from now on. */
-  renew(ticket: Ticket): void {
-    this.#renewed = ticket
+  replaceTicket(ticket: Ticket): void {
+    this.#refreshedTicket = ticket
   }
 
   /** @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED; ERR_OIDC_STORE_UNAVAILABLE where that is not known */
@@ -148,7 +148,7 @@ export class RequestContext {
   /** What the browser had when this request came: a user who has signed in since then stays signed in. */
   #browserSessions(browser: BrowserName): Promise<readonly string[]> {
     const { store } = this.services
-    const arrivedAt = store.startTime() - (monotonic() - this.#arrivedAt) * 1000
-    return store.browserSessions.of(browser, arrivedAt)
+    const receivedAt = store.startTime() - (monotonic() - this.#receivedAt) * 1000
+    return store.browserSessions.of(browser, receivedAt)
   }
 }

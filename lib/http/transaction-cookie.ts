@@ -9,8 +9,8 @@ import { type CookieAttributes, hostCookieName, readCookies, setCookie } from '.
 /** Seconds an attempt to sign in may take. */
 export const transactionLifetime = 15 * 60
 
-/** Seconds after which no attempt is left that began before: clocks differ a little, and the last steps of a sign-in take a moment. */
-export const attemptsRemembered = transactionLifetime + 2 * 60
+/** Seconds after which no attempt is left that began before: clocks differ a little, and the last steps of a sign-in take some time. */
+export const longestSignIn = transactionLifetime + 2 * 60
 
 /** Seconds the browser keeps the cookie. */
 const LIFETIME = 24 * 60 * 60
@@ -146,7 +146,7 @@ export function createTransactionCookie(
 }
 
 /**
- * Remembers that this browser signs out: a sign-in that is being finished at this moment does not outlast it. Returns when that was, in
+ * Remembers that this browser signs out: a sign-in that is being finished now does not outlast it. Returns when that was, in
  * microseconds on the clock of the store; `undefined` without a binding.
  *
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
@@ -157,7 +157,7 @@ export async function markSignOut(
   { transactionCookie, store }: { transactionCookie: TransactionCookie; store: Pick<RecordStore, 'browserSignOuts'> },
 ): Promise<number | undefined> {
   const binding = transactionCookie.read(req, res)
-  return typeof binding === 'object' ? store.browserSignOuts.mark(binding, attemptsRemembered) : undefined
+  return typeof binding === 'object' ? store.browserSignOuts.mark(binding, longestSignIn) : undefined
 }
 
 /** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */

@@ -61,25 +61,25 @@ export interface CheckResult {
 /**
  * What was looked at in an ID Token, and how it went, read from the code it was refused with.
  *
- * @param answer - the fields of the provider's response, which the first ID Token must match
+ * @param response - the fields of the provider's response, which the first ID Token must match
  */
 export function listIdTokenChecks(
   which: 'first' | 'second',
-  answer: RedactedFields,
+  response: RedactedFields,
   { passed, code }: { readonly passed: boolean; readonly code?: OidcErrorCode },
 ): CheckResult[] {
   const checks =
     which === 'first'
       ? [
           ...common,
-          ...('code' in answer ? [codeHash] : []),
-          ...('access_token' in answer ? [accessTokenHash('OpenID Connect Core section 3.3.2.9')] : []),
+          ...('code' in response ? [codeHash] : []),
+          ...('access_token' in response ? [accessTokenHash('OpenID Connect Core section 3.3.2.9')] : []),
           stateHash,
         ]
       : [
           ...common,
           accessTokenHash('OpenID Connect Core section 3.1.3.8'),
-          ...('id_token' in answer ? [sameIdentity] : []),
+          ...('id_token' in response ? [sameIdentity] : []),
         ]
   const failed = checks.findIndex(check => check[0] === code)
   return checks.map(([, name, section], index) => ({ name, section, passed: resultOf(index) }))

@@ -29,12 +29,12 @@ export function createInspector(site: string, isProduction: () => boolean): Insp
       const { records } = recorder
       return (req, res) => {
         const known = records()
-        const wanted = onlyParameter(queryOf(req), 'attempt')
-        const shown = known.find(({ attempt }) => attempt === wanted) ?? known[0]
+        const wanted = onlyParameter(queryOf(req), 'transaction')
+        const selected = known.find(({ transaction }) => transaction === wanted) ?? known[0]
         setPrivateHeaders(res)
         res.setHeader('Content-Security-Policy', policy)
         res.setHeader('Content-Type', 'text/html; charset=utf-8')
-        res.end(buildInspectorPage({ records: known, shown, home: new URL(`${site}/`).pathname }))
+        res.end(buildInspectorPage({ records: known, selected, home: new URL(`${site}/`).pathname }))
       }
     },
     stop: () => recorder?.stop(),

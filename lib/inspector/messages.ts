@@ -38,7 +38,7 @@ function describe(event: OidcEvent): Placed[] {
         { at, from: 'Site', to: 'Browser', text: '303 to the provider', fields: event.params },
         { at, from: 'Browser', to: 'Provider', text: `GET ${pathOf(event.endpoint)}`, isInferred: true },
       ]
-    case 'answer-received': {
+    case 'response-received': {
       const text = event.method === 'POST' ? 'a page that posts a form' : 'a redirect'
       return [
         { at, from: 'Provider', to: 'Browser', text, isInferred: true },
@@ -51,11 +51,11 @@ function describe(event: OidcEvent): Placed[] {
     }
     case 'provider-call': {
       const { method, endpoint, fields, duration, status, members, passed, code } = event
-      const answer = status === undefined ? (code ?? 'no response') : String(status)
-      const shown = members && { members: members.join(' ') }
+      const response = status === undefined ? (code ?? 'no response') : String(status)
+      const known = members && { members: members.join(' ') }
       return [
         { at: at - duration, from: 'Site', to: 'Provider', text: `${method} ${pathOf(endpoint)}`, fields },
-        { at, from: 'Provider', to: 'Site', text: answer, duration, passed, ...(shown && { fields: shown }) },
+        { at, from: 'Provider', to: 'Site', text: response, duration, passed, ...(known && { fields: known }) },
       ]
     }
     case 'store-command': {

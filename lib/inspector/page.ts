@@ -11,12 +11,12 @@ export interface InspectorPage {
   /** Newest first. */
   readonly records: readonly SignInRecord[]
   /** The one that is shown; left out, there is none. */
-  readonly shown: SignInRecord | undefined
+  readonly selected: SignInRecord | undefined
   /** Address of the site's start page. */
   readonly home: string
 }
 
-export function buildInspectorPage({ records, shown, home }: InspectorPage): string {
+export function buildInspectorPage({ records, selected, home }: InspectorPage): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -29,8 +29,8 @@ export function buildInspectorPage({ records, shown, home }: InspectorPage): str
 <main>
 <a href="${escapeHtml(home)}">Back to the site</a>
 <h1>How you signed in</h1>
-${shown === undefined ? '<p>No user has signed in since this process started. Sign in, then open this page again.</p>' : buildRecord(shown)}
-${records.length > 1 ? buildHistory(records, shown) : ''}
+${selected === undefined ? '<p>No user has signed in since this process started. Sign in, then open this page again.</p>' : buildRecord(selected)}
+${records.length > 1 ? buildHistory(records, selected) : ''}
 <p class="quiet">For development: this page shows what one process remembers, and does not exist in production. Long random values are
 shortened. Secrets and personal data are not shown.</p>
 </main>
@@ -71,34 +71,34 @@ function buildOutcome(events: readonly OidcEvent[]): string {
   const where = step === undefined ? '' : ` in step ${step.step}`
   const why = step?.reason ?? 'the reason is in the log of the site'
   return `<p class="outcome failed"><strong>The sign-in failed${where}:</strong> ${escapeHtml(why)}.
-${finished.code === undefined ? '' : `<code>${finished.code}</code>`} ${buildDetails(step?.evidence)}</p>`
+${finished.code === undefined ? '' : `<code>${finished.code}</code>`} ${buildDetails(step?.details)}</p>`
 }
 
 /** Values the error carries for developers: what was there, and what should have been. */
-function buildDetails(evidence: unknown): string {
-  if (typeof evidence !== 'object' || evidence === null) return ''
-  const words = Object.entries(evidence)
+function buildDetails(details: unknown): string {
+  if (typeof details !== 'object' || details === null) return ''
+  const words = Object.entries(details)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
   return words.length === 0 ? '' : `<br><code>${escapeHtml(words.join(', ').slice(0, 400))}</code>`
 }
 
 function buildSteps(events: readonly OidcEvent[]): string {
-  const answer = events.find(event => event.type === 'answer-received')?.fields ?? {}
+  const response = events.find(event => event.type === 'response-received')?.fields ?? {}
   const done = new Map(events.flatMap(event => (event.type === 'step' ? [[event.key, event] as const] : [])))
   const last = events.some(({ type }) => type === 'sign-in-finished')
   const steps = Object.entries(signInSteps).map(([key, [number, name, section]]) => {
     const event = done.get(key)
     const took = event === undefined ? '' : ` <span class="quiet">${formatDuration(event.duration)}</span>`
-    const checks = event === undefined ? '' : buildChecks(event, answer)
+    const checks = event === undefined ? '' : buildChecks(event, response)
     return `<li>${mark(event?.passed)}${number} ${escapeHtml(name)}${took}<span class="section">${section}</span>${checks}</li>`
   })
   return steps.join('\n') + (last ? '' : '\n<li class="quiet">…</li>')
 }
 
-function buildChecks(event: StepDone, answer: RedactedFields): string {
+function buildChecks(event: StepDone, response: RedactedFields): string {
   if (event.key !== 'frontIdToken' && event.key !== 'idToken') return ''
-  const checks = listIdTokenChecks(event.key === 'frontIdToken' ? 'first' : 'second', answer, event)
+  const checks = listIdTokenChecks(event.key === 'frontIdToken' ? 'first' : 'second', response, event)
   const items = checks.map(
     ({ name, section, passed }) =>
       `<li>${mark(passed)}${escapeHtml(name)}<span class="section">${escapeHtml(section)}</span></li>`,
@@ -125,14 +125,14 @@ function buildMessage({ time, from, to, text, duration, fields = {} }: Message):
   return `<details><summary>${head}</summary>${values.length === 0 ? '<p class="quiet">Nothing more to show.</p>' : `<dl>${values.join('')}</dl>`}</details>`
 }
 
-function buildHistory(records: readonly SignInRecord[], shown: SignInRecord | undefined): string {
-  const items = records.map(({ attempt, events }) => {
+function buildHistory(records: readonly SignInRecord[], selected: SignInRecord | undefined): string {
+  const items = records.map(({ transaction, events }) => {
     const finished = events.find(event => event.type === 'sign-in-finished')
     const time = new Date(events[0]?.at ?? 0).toISOString().slice(11, 19)
     const text = `${time} ${finished?.outcome ?? 'in progress'}`
-    return attempt === shown?.attempt
+    return transaction === selected?.transaction
       ? `<li aria-current="page">${text}</li>`
-      : `<li><a href="?attempt=${encodeURIComponent(attempt)}">${text}</a></li>`
+      : `<li><a href="?transaction=${encodeURIComponent(transaction)}">${text}</a></li>`
   })
   return `<h2>The last sign-ins</h2>\n<nav aria-label="The last sign-ins"><ul>${items.join('')}</ul></nav>`
 }

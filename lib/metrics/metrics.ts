@@ -63,10 +63,10 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
 async function formatHealth(oidc: Pick<OpenIdConnect, 'health'>): Promise<string> {
   const { store, provider } = await oidc.health()
   return (
-    formatGauge('oidc_store_up', 'Whether Redis answers.', store.reachable ? 1 : 0) +
+    formatGauge('oidc_store_up', 'Whether Redis responds.', store.reachable ? 1 : 0) +
     formatGauge(
       'oidc_provider_up',
-      'Whether the last request to the provider was answered.',
+      'Whether the last request to the provider got a response.',
       provider.reachable ? 1 : 0,
     )
   )

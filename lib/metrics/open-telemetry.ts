@@ -65,10 +65,10 @@ export function traceEvent(tracer: MetricsTracer, event: OidcEvent): void {
   const described = describeSpan(event)
   if (described === undefined || !('duration' in event)) return
   const { name, attributes } = described
-  const attempt: Labels = event.attempt === undefined ? {} : { 'oidc.attempt': event.attempt }
+  const transaction: Labels = event.transaction === undefined ? {} : { 'oidc.transaction': event.transaction }
   const code: Labels = event.code === undefined ? {} : { 'error.type': event.code }
   const startTime = event.at - event.duration
-  const span = tracer.startSpan(name, { startTime, attributes: { ...attributes, ...attempt, ...code } })
+  const span = tracer.startSpan(name, { startTime, attributes: { ...attributes, ...transaction, ...code } })
   if (!event.passed) span.setStatus({ code: ERROR, ...(event.code !== undefined && { message: event.code }) })
   span.end(event.at)
 }

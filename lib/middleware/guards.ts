@@ -19,10 +19,10 @@ import {
 import type { Ticket } from '../store/ticket.js'
 import { type ClaimValue, checkSameSession, readClaim, readRequirement, readScope } from './guard-rules.js'
 
-/** Decides about a signed-in request: nothing, or what is lacking. */
+/** Decides about a signed-in request: nothing, or what is missing. */
 type Check = (ticket: Ticket, context: RequestContext) => Challenge | undefined
 
-/** What happens to a user who lacks a scope. */
+/** What happens to a user without a required scope. */
 export interface ScopeRequirement {
   /** Sends a user who has not been asked for the scope yet to the provider, once. Default `false`: 403. */
   readonly ask?: boolean

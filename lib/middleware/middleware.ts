@@ -9,14 +9,14 @@ import { createTransactionCookie } from '../http/transaction-cookie.js'
 import { createTransactions } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
 import { createExternalSession } from '../session/external-session.js'
-import { createOwnSession } from '../session/managed-session.js'
+import { createManagedSession } from '../session/managed-session.js'
 import type { SessionRecord } from '../store/store.js'
 import type { TokenServices } from '../tokens/token-services.js'
 import { checkRawRequest } from './argument-rules.js'
 import { defineContext, type OidcUser } from './request.js'
 import { createRouteTable, handleRoute, type Route, respondToPrefetch } from './routes.js'
 
-/** The HTTP edge: how a request comes in, and how one without a response is looked at. */
+/** The middleware: how a request comes in, and how one without a response is looked at. */
 export interface Middleware {
   /** Loads what belongs to the request, gives it `req.session` and `req.oidc`, and handles it if it is for one of our routes. */
   receive(req: HttpRequest, res: HttpResponse, next: Next): void
@@ -36,7 +36,7 @@ export function createMiddleware(services: Services, tokenServices: TokenService
   const middleware: MiddlewareServices = {
     ...services,
     sessionBinding:
-      policy === false ? createExternalSession(store) : createOwnSession(config, policy, store, transactionCookie),
+      policy === false ? createExternalSession(store) : createManagedSession(config, policy, store, transactionCookie),
     transactions: createTransactions(services),
     transactionCookie,
     logoutCookie: createLogoutCookie(config, store.sealer),

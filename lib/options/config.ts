@@ -46,7 +46,7 @@ export interface SessionPolicy {
 /** Where userinfo is fetched with which access token. */
 export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
 
-/** Everything the HTTP edge knows about the site it runs in. Complete and frozen; made once by the factory. */
+/** Everything the middleware knows about the site it runs in. Complete and frozen; made once by the factory. */
 export interface Config {
   readonly issuer: string
   readonly clientId: string

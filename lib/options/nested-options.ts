@@ -13,7 +13,7 @@ import type { SessionOptions } from './options.js'
 
 const DAY = 24 * 60 * 60
 
-/** Browsers cut the life of a cookie to this (RFC 6265bis). */
+/** Browsers cut the lifetime of a cookie to this (RFC 6265bis). */
 const LONGEST_SESSION = 400 * DAY
 
 const seconds = wholeNumber('seconds', 1, LONGEST_SESSION)

@@ -88,13 +88,13 @@ function checkAssertion(
 
 /** Paths are compared as Express compares them by itself: without a slash at the end, upper and lower case alike. */
 export function checkRoutes(routes: Routes): void {
-  const seen = new Map<string, string>()
+  const known = new Map<string, string>()
   for (const [name, path] of Object.entries(routes)) {
     if (path === false) continue
     const key = path.replace(/\/$/, '').toLowerCase()
-    const other = seen.get(key)
+    const other = known.get(key)
     if (other !== undefined) refuse(`routes.${other} and routes.${name} have the same path "${path}"`)
-    seen.set(key, name)
+    known.set(key, name)
   }
 }
 

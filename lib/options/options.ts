@@ -184,7 +184,7 @@ export interface OidcOptions {
   readonly revokeTokens?: boolean | undefined
   /**
    * Whether a sign-out sends the ID Token to the provider as `id_token_hint`. Default `true`. `false` for a provider that refuses it
-   * (login.gov); most others ask the user a question without it, or answer with an error. OpenID Connect RP-Initiated Logout 1.0 section 2.
+   * (login.gov); most others ask the user a question without it, or respond with an error. OpenID Connect RP-Initiated Logout 1.0 section 2.
    */
   readonly idTokenHint?: boolean | undefined
   /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */

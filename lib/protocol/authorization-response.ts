@@ -93,8 +93,8 @@ export function parseAuthorizationResponse(fields: Iterable<readonly [string, st
   if (error === undefined) {
     const scope = readScope(found.get('scope'))
     const picked = pick(found, ['iss', ...GRANTED, 'token_type', 'session_state'])
-    const life = found.get('expires_in') ?? ''
-    const expiry = /^\d{1,10}$/.test(life) ? { expires_in: life } : {}
+    const lifetime = found.get('expires_in') ?? ''
+    const expiry = /^\d{1,10}$/.test(lifetime) ? { expires_in: lifetime } : {}
     const unverified = collectUnknown(all)
     return {
       kind: 'success',

@@ -91,7 +91,7 @@ function isPossible(method: ClientAuthenticationMethod, { hasSecret, hasKey }: C
 }
 
 /**
- * Builds the proof for one token request.
+ * Builds the client authentication of one token request.
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS for a key that does not fit its algorithm
  */

@@ -7,15 +7,15 @@ export interface ScopeResponses {
   /** The `scope` parameter of the authorization response. The browser carries it, so it can only narrow. */
   readonly front?: string | undefined
   /** The `scope` member of the token response. */
-  readonly answer?: string | undefined
+  readonly response?: string | undefined
 }
 
 /**
  * The scope of an access token: what the token response says, or else what was asked for (RFC 6749 section 5.1), without
  * what the authorization response leaves out.
  */
-export function grantedScope({ asked, front, answer }: ScopeResponses): string {
-  const words = scopeWords(answer ?? asked)
+export function grantedScope({ asked, front, response }: ScopeResponses): string {
+  const words = scopeWords(response ?? asked)
   const said = front === undefined ? undefined : new Set(scopeWords(front))
   return words.filter(word => said === undefined || said.has(word)).join(' ')
 }

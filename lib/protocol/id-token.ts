@@ -8,7 +8,7 @@ import type { IdTokenClaims } from './wire.js'
 
 export { checkTokenHashes, type RequiredTokenHashes, type TokenHashSubjects } from './token-hash.js'
 
-/** What an ID Token of this attempt has to say. */
+/** What the ID Token of this sign-in has to say. */
 export interface IdTokenExpectations {
   readonly issuer: string
   readonly clientId: string
@@ -29,7 +29,7 @@ export interface IdTokenExpectations {
   readonly acrValues?: readonly string[]
 }
 
-/** Seconds. An ID Token is looked at the moment it was made; an older one comes from elsewhere. Core section 3.1.3.7 item 10. */
+/** Seconds. An ID Token is checked as soon as it was made; an older one comes from elsewhere. Core section 3.1.3.7 item 10. */
 const MAX_AGE_OF_TOKEN = 600
 
 type Claims = Readonly<Record<string, unknown>>
@@ -147,7 +147,7 @@ function checkNotBefore({ nbf }: Claims, { now, clockTolerance }: StandingExpect
 
 function checkNonce({ nonce }: Claims, expected: IdTokenExpectations): void {
   if (typeof nonce === 'string' && isSameSecret(nonce, expected.nonce)) return
-  throw wrong('ERR_OIDC_ID_TOKEN_NONCE', 'nonce is not the nonce of this attempt', typeof nonce)
+  throw wrong('ERR_OIDC_ID_TOKEN_NONCE', 'nonce is not the nonce of this sign-in', typeof nonce)
 }
 
 /** Core section 5.5.1.1: an essential `acr` that cannot be met is a failed authentication attempt. */

@@ -217,6 +217,6 @@ function describeIssuers(actual: unknown, expected: string): string {
   const message = `the provider metadata has the issuer '${found}', but the option issuer is '${expected}'`
   const withoutSlash = (text: string) => text.replace(/\/+$/, '')
   if (withoutSlash(actual) !== withoutSlash(expected)) return `${message}: they must be identical`
-  const what = actual.length > expected.length ? 'lacks a slash at the end' : 'has an extra slash at the end'
+  const what = actual.length > expected.length ? 'has no slash at the end' : 'has an extra slash at the end'
   return `${message}, which ${what}: set issuer to '${found}'`
 }

@@ -33,7 +33,7 @@ export function buildReference(clientId: string, requestUri: string): URLSearchP
   return new URLSearchParams({ client_id: clientId, request_uri: requestUri })
 }
 
-/** A refused push, as the provider answers it. RFC 9126 section 2.3. */
+/** A refused push, as the provider responds to it. RFC 9126 section 2.3. */
 export interface RefusedPush {
   readonly status: number
   readonly providerError: ProviderError | undefined

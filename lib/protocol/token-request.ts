@@ -16,7 +16,7 @@ export interface RefreshGrant {
   readonly resource?: string
 }
 
-/** The form fields that trade a code for tokens. The proof of who asks comes on top. */
+/** The form fields that trade a code for tokens. The client authentication comes on top. */
 export function buildCodeGrant({ code, redirectUri, codeVerifier }: CodeGrant): Record<string, string> {
   return {
     grant_type: 'authorization_code',
@@ -26,7 +26,7 @@ export function buildCodeGrant({ code, redirectUri, codeVerifier }: CodeGrant): 
   }
 }
 
-/** The form fields that trade a refresh token for fresh tokens. The proof of who asks comes on top. */
+/** The form fields that trade a refresh token for fresh tokens. The client authentication comes on top. */
 export function buildRefreshGrant({ refreshToken, scope, resource }: RefreshGrant): Record<string, string> {
   return {
     grant_type: 'refresh_token',

@@ -4,8 +4,8 @@ import { parseProviderError } from './provider-error.js'
 import { adviseOnRefusal, exchangeRefusal, type RefusedRequest } from './token-refusal.js'
 import type { TokenResponse } from './wire.js'
 
-/** Seconds in ten years. A longer life is a mistake, and not knowing the life of a token is safer than believing that. */
-const LONGEST_LIFE = 10 * 365 * 24 * 60 * 60
+/** Seconds in ten years. A longer lifetime is a mistake, and not knowing the lifetime of a token is safer than believing that. */
+const LONGEST_LIFETIME = 10 * 365 * 24 * 60 * 60
 
 /** Characters of an access token: it has to fit into a header field. RFC 6750 section 2.1. */
 const VISIBLE = /^[\x21-\x7e]+$/
@@ -78,7 +78,7 @@ function checkTokenType(type: string, { isProven = false }: ExpectedTokens): voi
   )
 }
 
-/** What an unsuccessful token response may say about the moment and about the grant that was sent. */
+/** What an unsuccessful token response may say about the time and about the grant that was sent. */
 export interface TokenErrorContext extends Pick<RefusedRequest, 'grantType' | 'clientMethod'> {
   /** What it means that this kind of grant is invalid. Default: that of a code. */
   readonly invalidGrant?: OidcErrorCode
@@ -146,7 +146,7 @@ function readScope(value: unknown): string | undefined {
 /** Some providers send the number as a string. Nonsense counts as unknown: the member is only a hint. */
 function parseLifetime(value: unknown): number | undefined {
   const seconds = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value
-  return typeof seconds === 'number' && seconds >= 0 && seconds <= LONGEST_LIFE ? seconds : undefined
+  return typeof seconds === 'number' && seconds >= 0 && seconds <= LONGEST_LIFETIME ? seconds : undefined
 }
 
 function wrongResponse(message: string): OidcError {

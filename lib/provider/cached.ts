@@ -114,7 +114,7 @@ export function createCached<T>({
     return reload()
   }
 
-  async function getRenewed({ value, loadedAt }: Held<T>): Promise<T> {
+  async function getReloaded({ value, loadedAt }: Held<T>): Promise<T> {
     try {
       if (!isBackingOff()) return await reload()
     } catch {}
@@ -124,7 +124,7 @@ export function createCached<T>({
 
   async function get(): Promise<T> {
     if (held === undefined) return getFirst()
-    if (seconds() - held.loadedAt >= maxAge) return getRenewed(held)
+    if (seconds() - held.loadedAt >= maxAge) return getReloaded(held)
     if (!isYoung(held.loadedAt, refreshAfter) && !isBackingOff()) reload().catch(() => undefined)
     return held.value
   }

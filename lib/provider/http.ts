@@ -62,7 +62,7 @@ export function createHttp(settings: HttpSettings): Http {
     maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
     userAgent,
   } = settings
-  const setOut = fetch === undefined ? createNodeTransport(certificate) : createFetchTransport(fetch)
+  const send = fetch === undefined ? createNodeTransport(certificate) : createFetchTransport(fetch)
 
   async function exchange(address: string, { dpop, ...request }: Exchange, patience = timeout): Promise<HttpResponse> {
     const url = parseTarget(address)
@@ -70,7 +70,7 @@ export function createHttp(settings: HttpSettings): Http {
 
     async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
       const headers = dpop === undefined ? request.headers : { ...request.headers, dpop: dpop() }
-      const pending = setOut({ ...request, headers, url, limit: maxResponseBytes, isRepeat })
+      const pending = send({ ...request, headers, url, limit: maxResponseBytes, isRepeat })
       try {
         const incoming = await Promise.race([pending.response, deadline.passed])
         checkNotRedirected(incoming)

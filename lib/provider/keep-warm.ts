@@ -13,7 +13,7 @@ const FIRST_RETRY = SECOND
 const LONGEST_RETRY = 30 * SECOND
 const INTERVAL = 60 * SECOND
 
-/** The timers do not keep the process alive. Each pause is one of chance, so that the processes of a site do not ask at the same moments. */
+/** The timers do not keep the process alive. Each pause is random, so that the processes of a site do not ask at the same time. */
 export function createKeepWarm(attempt: () => Promise<void>, random: () => number = Math.random): KeepWarm {
   let timer: NodeJS.Timeout | undefined
   let retry = FIRST_RETRY

@@ -29,14 +29,14 @@ export interface KeySet {
    *
    * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE where `budget` is given and spent
    */
-  renew(budget?: () => Promise<Budget>): Promise<boolean>
+  reload(budget?: () => Promise<Budget>): Promise<boolean>
   /** Fetches the keys if they are not known, and fetches old ones again in the background. */
   warm(): Promise<void>
   status(): CachedStatus
 }
 
 const MINUTE = 60
-const LIFE = {
+const CACHE_TIMES = {
   refreshAfter: 10 * MINUTE,
   // Bounds how long a key that the provider took back is believed by a process that was idle.
   maxAge: 60 * MINUTE,
@@ -51,7 +51,7 @@ const MAX_CANDIDATES = 100
 export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
   const forIdTokens = createBudget({ ...EXTRA_FETCHES, now })
   const imports = createKeyImports()
-  const cached = createCached({ ...LIFE, now, load })
+  const cached = createCached({ ...CACHE_TIMES, now, load })
 
   async function load(): Promise<readonly JWK[]> {
     return imports.keepKnown(await fetchKeys(http, await jwksUri()))
@@ -84,7 +84,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
     return imports.importAll(candidates.slice(0, MAX_CANDIDATES), header.alg)
   }
 
-  async function renew(budget?: () => Promise<Budget>): Promise<boolean> {
+  async function reload(budget?: () => Promise<Budget>): Promise<boolean> {
     const before = cached.peek() ?? []
     const isChanged = (keys: readonly JWK[]) => keys.length !== before.length || keys.some(key => !before.includes(key))
     try {
@@ -98,7 +98,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
 
   return {
     keysFor,
-    renew,
+    reload,
     async warm() {
       await cached.get()
     },

@@ -7,7 +7,7 @@ import type { CertificateSource, TlsOptions } from './client-certificate.js'
 import { isRedirectStatus, type ProviderResponse, type ResponseHeaders, type Transport } from './transport.js'
 
 /** Milliseconds an idle connection is kept. Many servers close it after five seconds, and what is sent just then is lost. */
-const LONGEST_REST = 2000
+const LONGEST_IDLE = 2000
 
 /** Milliseconds before the end a server has announced. */
 const MARGIN = 1000
@@ -15,7 +15,7 @@ const MARGIN = 1000
 /** Node's own client over kept connections. A sign-in asks the provider twice, and `fetch` takes twice the CPU for it. */
 export function createNodeTransport(certificate?: CertificateSource): Transport {
   // First in, first out: those that have rested longest are in front, where the agent passes over what is destroyed.
-  const kept = { keepAlive: true, timeout: LONGEST_REST, scheduling: 'fifo' } as const
+  const kept = { keepAlive: true, timeout: LONGEST_IDLE, scheduling: 'fifo' } as const
   const http = new HttpAgent(kept)
   const https = new HttpsAgent(kept)
 
@@ -41,12 +41,12 @@ export function createNodeTransport(certificate?: CertificateSource): Transport 
         })
         request.end(body)
       })
-    const isShown = certificate !== undefined && url.protocol === 'https:'
+    const isPresented = certificate !== undefined && url.protocol === 'https:'
     const cancel = () => {
       isCancelled = true
       request?.destroy()
     }
-    return { response: isShown ? certificate().then(send) : send({}), cancel }
+    return { response: isPresented ? certificate().then(send) : send({}), cancel }
   }
 }
 
@@ -61,14 +61,14 @@ function dropRested({ freeSockets }: HttpAgent): void {
   }
 }
 
-function noteRest({ socket, headers }: IncomingMessage): void {
+function setIdleLimit({ socket, headers }: IncomingMessage): void {
   const announced = /\btimeout=(\d+)/.exec(String(headers['keep-alive'] ?? ''))?.[1]
-  const rest = announced === undefined ? LONGEST_REST : Math.min(LONGEST_REST, Number(announced) * 1000 - MARGIN)
-  usableUntil.set(socket, monotonic() + rest)
+  const idle = announced === undefined ? LONGEST_IDLE : Math.min(LONGEST_IDLE, Number(announced) * 1000 - MARGIN)
+  usableUntil.set(socket, monotonic() + idle)
 }
 
 async function receive(response: IncomingMessage, limit: number): Promise<ProviderResponse> {
-  noteRest(response)
+  setIdleLimit(response)
   const { statusCode: status = 0, headers } = response
   const isRedirect = isRedirectStatus(status)
   if (Number(headers['content-length'] ?? 0) > limit) throw tooLarge()

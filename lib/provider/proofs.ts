@@ -26,7 +26,7 @@ export interface Proofs {
   /** A proof for one attempt. It is never sent twice. */
   sign(request: ProvenRequest, nonce?: string): string
   /** Remembers the nonce that a response has brought, for the next request to its origin. */
-  note(url: string | URL, headers: ResponseHeaders): void
+  rememberNonce(url: string | URL, headers: ResponseHeaders): void
   /** The nonce a response asks for. `undefined`: it asks for none, or does not say which. */
   challengeOf(response: ProvenResponse): string | undefined
   /**
@@ -64,25 +64,25 @@ export function createProofs({ now, random = randomUUID }: ProofsSettings): Proo
     return signProof(key, privateKeyOf(key), context)
   }
 
-  function note(url: string | URL, headers: ResponseHeaders, known?: string): void {
+  function rememberNonce(url: string | URL, headers: ResponseHeaders, known?: string): void {
     const nonce = parseNonce(headers.get('dpop-nonce')) ?? known
     if (nonce !== undefined) keepNewest(nonces, originOf(url), nonce, MOST_ORIGINS)
   }
 
   return {
     sign,
-    note,
+    rememberNonce,
     challengeOf,
     async send(request, attempt) {
       const response = await attempt(() => sign(request))
       const nonce = request.mayRepeat === false ? undefined : challengeOf(response)
       if (nonce === undefined) {
-        note(request.url, response.headers)
+        rememberNonce(request.url, response.headers)
         return response
       }
       // The nonce of this very response, which no other request is given before: a server may take each nonce once.
       const second = await attempt(() => sign(request, nonce))
-      note(request.url, second.headers, nonce)
+      rememberNonce(request.url, second.headers, nonce)
       return second
     },
   }

@@ -31,7 +31,7 @@ export function createPushedRequestEndpoint({ http, proofs, ...settings }: Token
     const proven = key && { key, method: 'POST', url: endpoint }
     const response = await (proven ? (await proofs()).send(proven, post) : post())
     const { status, providerError, headers } = response
-    // RFC 9126 section 2.2 says 201; some providers answer 200.
+    // RFC 9126 section 2.2 says 201; some providers respond with 200.
     if (status === 201 || status === 200) return parsePushedResponse(response.json())
     const { method: clientMethod } = settings.authentication(metadata)
     throw describeRefusedPush({

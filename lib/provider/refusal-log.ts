@@ -23,7 +23,7 @@ const EXPECTED: readonly string[] = ['invalid_token', 'use_dpop_nonce']
 export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http {
   const budget = createBudget({ burst: BURST, interval: INTERVAL, now })
 
-  function note({ status, providerError }: HttpResponse, url: string, about: string): void {
+  function report({ status, providerError }: HttpResponse, url: string, about: string): void {
     if (providerError === undefined || EXPECTED.includes(providerError.error) || !budget.take()) return
     log(
       `the provider refused a request to ${redactAddress(url)}${about}: ${status} ${formatProviderError(providerError)}`,
@@ -34,12 +34,12 @@ export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http 
     ...http,
     async getJson(url, options) {
       const response = await http.getJson(url, options)
-      note(response, url, '')
+      report(response, url, '')
       return response
     },
     async postForm(url, body, headers, timeout) {
       const response = await http.postForm(url, body, headers, timeout)
-      note(response, url, body.grant_type === undefined ? '' : ` (${body.grant_type})`)
+      report(response, url, body.grant_type === undefined ? '' : ` (${body.grant_type})`)
       return response
     },
   }

@@ -18,11 +18,11 @@ export type RevokeToken = (
 
 /** @see https://www.rfc-editor.org/rfc/rfc7009 */
 export function createRevocationEndpoint({ http, ...settings }: RevocationEndpointSettings): RevokeToken {
-  const buildProof = createClientAuthentication(settings)
+  const authenticateClient = createClientAuthentication(settings)
   return async function revokeToken(metadata, token, hint) {
     const endpoint = metadata.revocation_endpoint
     if (endpoint === undefined) throw new OidcError('ERR_OIDC_UNSUPPORTED', 'the provider does not offer revocation')
-    const { headers, body } = await buildProof(metadata, endpoint)
+    const { headers, body } = await authenticateClient(metadata, endpoint)
     checkStatus(await http.postForm(endpoint, { ...buildRevocation(token, hint), ...body }, headers), 'a revocation')
   }
 }

@@ -5,7 +5,7 @@ import type { Budget } from './budget.js'
 import type { KeySet } from './key-set.js'
 
 export interface SignaturesSettings {
-  readonly keySet: Pick<KeySet, 'keysFor' | 'renew'>
+  readonly keySet: Pick<KeySet, 'keysFor' | 'reload'>
   readonly clientSecret: string | undefined
   /** Those that will be asked for. */
   readonly algorithms: readonly SigningAlgorithm[]
@@ -45,7 +45,7 @@ export function createSignatures({ keySet, clientSecret, algorithms }: Signature
       return await verifyJwt(token, keysFor, expected)
     } catch (error) {
       // Without a `kid`, or with one that was used again, a new key looks like a bad signature.
-      if (isBySecret || !isSignatureFailure(error) || !(await keySet.renew(budget))) throw error
+      if (isBySecret || !isSignatureFailure(error) || !(await keySet.reload(budget))) throw error
       return verifyJwt(token, keysFor, expected)
     }
   }

@@ -6,27 +6,27 @@ const defineAccessors = createRequestProperties({
   // What was attached is an ordinary property: express-session deletes it when the session is destroyed.
   session: {
     get(this: HttpRequest) {
-      return settle(this) ? this.session : undefined
+      return attachNow(this) ? this.session : undefined
     },
     set(this: HttpRequest, value: unknown) {
-      settle(this)
+      attachNow(this)
       defineOwn(this, 'session', value)
     },
   },
-  sessionID: describeNote('sessionID'),
-  sessionStore: describeNote('sessionStore'),
+  sessionID: describeProperty('sessionID'),
+  sessionStore: describeProperty('sessionStore'),
 })
 
-function describeNote(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
+function describeProperty(name: 'sessionID' | 'sessionStore'): PropertyDescriptor {
   return {
     get(this: HttpRequest) {
-      settle(this)
+      attachNow(this)
       return findRequestState(this)?.[name]
     },
     set(this: HttpRequest, value: never) {
-      const notes = findRequestState(this)
-      if (notes === undefined) defineOwn(this, name, value)
-      else notes[name] = value
+      const state = findRequestState(this)
+      if (state === undefined) defineOwn(this, name, value)
+      else state[name] = value
     },
   }
 }
@@ -38,19 +38,19 @@ export function defineLazySession(req: HttpRequest, attach: () => void): void {
 }
 
 /** Whether there was something to attach, and nothing of it yet. */
-function settle(req: HttpRequest): boolean {
-  const notes = findRequestState(req)
-  const attach = notes?.attachSession
-  if (notes === undefined || attach === undefined) return false
-  notes.attachSession = undefined
+function attachNow(req: HttpRequest): boolean {
+  const state = findRequestState(req)
+  const attach = state?.attachSession
+  if (state === undefined || attach === undefined) return false
+  state.attachSession = undefined
   attach()
   return true
 }
 
 /** Whether `req.session` was looked at, so that there is a session object. */
 export function isAttached(req: HttpRequest): boolean {
-  const notes = findRequestState(req)
-  return notes !== undefined && notes.attachSession === undefined
+  const state = findRequestState(req)
+  return state !== undefined && state.attachSession === undefined
 }
 
 /** Whether the site has left the session as it is. One that was destroyed is gone, and one that was regenerated has another id. */

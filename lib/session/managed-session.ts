@@ -8,11 +8,11 @@ import { type CookieSession, createSessionCookie } from './session-cookie.js'
 import { takeCookiesAway, watchResponse } from './session-response.js'
 
 /**
- * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a life cycle
+ * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
  * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
  * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
  */
-export function createOwnSession(
+export function createManagedSession(
   config: Config,
   policy: SessionPolicy,
   store: RecordStore,
@@ -22,18 +22,18 @@ export function createOwnSession(
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
   const adopted = new WeakSet<HttpRequest>()
 
-  async function findRecord(req: HttpRequest, shown: readonly CookieSession[], extend: boolean) {
-    for (const { id, kind } of shown) {
+  async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
+    for (const { id, kind } of presented) {
       const record = await store.load(id, { extend })
       if (record === undefined) continue
-      return kind === 'user' ? adoptAnonymous(req, record, shown) : record
+      return kind === 'user' ? adoptAnonymous(req, record, presented) : record
     }
     return undefined
   }
 
   /** What was kept in an anonymous session while the user signed in goes into the session of the user. */
-  async function adoptAnonymous(req: HttpRequest, record: SessionRecord, shown: readonly CookieSession[]) {
-    const anonymous = shown.filter(({ id, kind }) => kind === 'anonymous' && id !== record.id)
+  async function adoptAnonymous(req: HttpRequest, record: SessionRecord, presented: readonly CookieSession[]) {
+    const anonymous = presented.filter(({ id, kind }) => kind === 'anonymous' && id !== record.id)
     if (anonymous.length === 0 || record.ticket() === undefined) return record
     adopted.add(req)
     for (const { id } of anonymous) await store.adopt(record, id, policy.keep)
@@ -44,8 +44,8 @@ export function createOwnSession(
     idOf: req => cookie.read(req)[0]?.id,
     idsOf: req => cookie.read(req).map(({ id }) => id),
     find(req, { extend }) {
-      const shown = cookie.read(req)
-      return shown.length === 0 ? undefined : findRecord(req, shown, extend)
+      const presented = cookie.read(req)
+      return presented.length === 0 ? undefined : findRecord(req, presented, extend)
     },
     holds: (req, id) => !isAttached(req) || isStill(req, id),
     open(req, res, record, fail) {

@@ -26,7 +26,7 @@ export interface AuthenticationResult {
   readonly userInfo: UserInfo | undefined
   /** What the authorization response says was granted. */
   readonly frontScope?: string | undefined
-  /** The earliest moment the provider can have granted this: its clock, seconds since the epoch. */
+  /** The earliest time the provider can have granted this: its clock, seconds since the epoch. */
   readonly grantedAt: number
 }
 
@@ -74,8 +74,8 @@ async function authenticateByFrontChannel(
   const { access_token, expires_in, scope: frontScope } = response
   const known = { idTokenClaims: front, idToken, frontScope, grantedAt: front.iat }
   if (access_token === undefined) return { ...known, tokens: undefined, userInfo: undefined }
-  const life = expires_in === undefined ? {} : { expires_in: Number(expires_in) }
-  const tokens: TokenResponse = { access_token, token_type: 'Bearer', ...life }
+  const expiry = expires_in === undefined ? {} : { expires_in: Number(expires_in) }
+  const tokens: TokenResponse = { access_token, token_type: 'Bearer', ...expiry }
   onTokens(tokens)
   const userInfo = await fetchUserInfo(services, access_token, undefined)
   if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, front.sub))

@@ -16,7 +16,7 @@ export function buildTokens(
   const { idToken, tokens, proofKey, frontScope: front } = result
   if (tokens === undefined) return { idToken, scope: '' }
   const { refresh_token } = tokens
-  const granted = grantedScope({ asked: scope, front, answer: tokens.scope })
+  const granted = grantedScope({ asked: scope, front, response: tokens.scope })
   return {
     idToken,
     ...accessTokenFields(config, tokens, granted),

@@ -1,4 +1,4 @@
-import { identifyAttempt, observeCallback, publish, step } from '../diagnostics/publish.js'
+import { identifyTransaction, observeCallback, publish, step } from '../diagnostics/publish.js'
 import { redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
@@ -27,17 +27,17 @@ import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js
 
 /** Handles the provider's response. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export function callback(context: RequestContext): Promise<void> {
-  return observeCallback(context.services.config.baseUrl, () => answer(context))
+  return observeCallback(context.services.config.baseUrl, () => handle(context))
 }
 
-async function answer(context: RequestContext): Promise<void> {
+async function handle(context: RequestContext): Promise<void> {
   const { services, req, res } = context
   const fields = await readFields(context)
   const transaction = await openState(context, fields)
   try {
     const response = step('parse', () => readResponse(context, fields, transaction)) // 1
     const found = services.transactionCookie.read(req, res)
-    const [active, binding] = step('attempt', () => identify(transaction, found)) // 2
+    const [active, binding] = step('transaction', () => identify(transaction, found)) // 2
     const verdict = step('binding', () => judge(context, active, binding))
     if (verdict === 'restart') return await beginAnew(context, active, binding)
     const returnTo = await finish(context, { transaction: active, binding, response }) // 3 to 10
@@ -59,21 +59,21 @@ interface Received {
 /** Where to land; `undefined` where the browser is on its way to the provider again. */
 async function finish(
   context: RequestContext,
-  { transaction, binding, response: answer }: Received,
+  { transaction, binding, response: received }: Received,
 ): Promise<string | undefined> {
   const { services } = context
-  const active = services.transactions.activate(transaction, answer.state, binding)
+  const active = services.transactions.activate(transaction, received.state, binding)
   // Checked again when used, although it was sealed: the rules may have changed since.
   const returnTo = returnToOf(services.config, active.returnTo)
-  if (isExpiredReference(answer, transaction)) {
-    checkResponseIssuer(answer, { issuer: services.config.issuer, issRequired: false })
+  if (isExpiredReference(received, transaction)) {
+    checkResponseIssuer(received, { issuer: services.config.issuer, issRequired: false })
     await beginAnew(context, transaction, binding)
     return undefined
   }
-  const response = await step('response', () => checkedResponse(services, answer, active)) // 3
+  const response = await step('response', () => checkedResponse(services, received, active)) // 3
   const pending: PendingSignIn = { transaction: active, response, binding, returnTo }
   const issued = fingerprintedOf(response)
-  const turn = await step('once', () => useResponse(context, active, issued)) // 4
+  const turn = await step('consume', () => useResponse(context, active, issued)) // 4
   if (turn.kind === 'finished') {
     await resumeSession(context, pending, turn.sessionId)
     return returnTo
@@ -139,9 +139,9 @@ function readResponse(
 ): AuthorizationResponse {
   checkMethod(context, transaction)
   const response = parseAuthorizationResponse(fields)
-  identifyAttempt(response.state)
+  identifyTransaction(response.state)
   publish(() => ({
-    type: 'answer-received',
+    type: 'response-received',
     method: context.req.method === 'POST' ? 'POST' : 'GET',
     path: pathOf(context.req),
     fields: { ...redactFields(fields), ...(response.kind === 'error' && response.providerError) },

@@ -1,4 +1,4 @@
-import { attemptOf, publish } from '../diagnostics/publish.js'
+import { publish, transactionNameOf } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { isNavigation, isPlainClient } from '../http/fetch-metadata.js'
@@ -100,7 +100,7 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
   publish(() => ({
     type: 'sign-in-started',
     site: config.baseUrl,
-    attempt: attemptOf(transaction.state),
+    transaction: transactionNameOf(transaction.state),
     path: pathOf(req),
     endpoint: redactAddress(location),
     params: redactFields(asked),

@@ -72,7 +72,7 @@ export function checkCookiesAreKept(context: RequestContext, returnTo: string): 
   if (retry === '2') {
     const error = new OidcError(
       'ERR_OIDC_COOKIE_NOT_KEPT',
-      'the browser did not send back the cookie it got a moment ago',
+      'the browser did not send back the cookie that was set just before',
     )
     error.returnTo = returnTo
     throw error

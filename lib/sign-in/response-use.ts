@@ -24,13 +24,13 @@ export function fingerprintedOf({ code = '', id_token: idToken = '' }: CheckedAu
 export async function useResponse(
   context: RequestContext,
   { id }: ActiveTransaction,
-  answer: string,
+  response: string,
 ): Promise<ResponseUse> {
   const { store, config } = context.services
   const bound = Math.min(LONGEST_WAIT, config.timeouts.provider)
   let waited = 0
   for (let round = 0; ; round += 1) {
-    const turn = await store.usedResponses.take(id, answer, transactionLifetime)
+    const turn = await store.usedResponses.take(id, response, transactionLifetime)
     if (turn.kind !== 'pending' || waited >= bound) return turn
     const wait = WAITS[Math.min(round, WAITS.length - 1)] ?? LONGEST_WAIT
     await sleep(wait)
@@ -45,12 +45,12 @@ export async function useResponse(
 export async function releaseResponse(
   context: RequestContext,
   { id }: ActiveTransaction,
-  answer: string,
+  response: string,
   error: unknown,
 ): Promise<void> {
-  const { usedResponses: answers } = context.services.store
+  const { usedResponses: used } = context.services.store
   const isUnknown = error instanceof OidcError && error.status >= 500
-  const marked = isUnknown ? answers.leave(id, answer, transactionLifetime) : answers.release(id)
+  const marked = isUnknown ? used.leave(id, response, transactionLifetime) : used.release(id)
   // The mark that is there expires by itself.
   await marked.catch(() => {})
 }

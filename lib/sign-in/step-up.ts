@@ -11,7 +11,7 @@ export interface AuthenticationRequirement {
   readonly maxAge?: number
 }
 
-/** What a signed-in user lacks, and the authorization request that may get it. */
+/** What a signed-in user has not proved yet, and the authorization request that may get it. */
 export interface Challenge {
   readonly error: OidcError
   /** Absent if another authorization request would not help. */

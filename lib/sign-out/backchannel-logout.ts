@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
 import type { RequestContext } from '../http/request-context.js'
-import { attemptsRemembered } from '../http/transaction-cookie.js'
+import { longestSignIn } from '../http/transaction-cookie.js'
 import type { Services } from '../options/config.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
@@ -55,7 +55,7 @@ async function endSessions({ store }: Services, claims: LogoutTokenClaims): Prom
     logout: { issuedAt: iat },
     onEnded: (summary: SessionSummary) => void ended.push(summary),
   }
-  const remembered = { ...meant, remember: attemptsRemembered }
+  const remembered = { ...meant, remember: longestSignIn }
   // Both have to fit: a token that names the session of another user means neither.
   const isTheirs = (summary: SessionSummary) => summary.subject === subject
   if (sid !== undefined)

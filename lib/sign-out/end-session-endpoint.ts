@@ -4,7 +4,7 @@ import type { Services } from '../options/config.js'
 /** Milliseconds a sign-out waits to learn where the provider's sign-out is. It never waits longer for anything. */
 const patience = 1_000
 
-/** What is known at once, or within a moment; a provider that is down or has no such endpoint is passed over. */
+/** What is known at once, or soon; a provider that is down or has no such endpoint is passed over. */
 export async function endSessionEndpoint({ provider }: Pick<Services, 'provider'>): Promise<string | undefined> {
   const known = provider.peekMetadata()
   if (known !== undefined) return known.end_session_endpoint

@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 import { type HttpRequest, type HttpResponse, queryTextOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
-import { attemptsRemembered, markSignOut } from '../http/transaction-cookie.js'
+import { longestSignIn, markSignOut } from '../http/transaction-cookie.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
 import type { SessionSummary, Ticket } from '../store/ticket.js'
 import { announceSignOut } from './announce-sign-out.js'
@@ -60,7 +60,7 @@ async function endWhatIsUnderWay(
   onEnded: (summary: SessionSummary) => void,
 ): Promise<void> {
   const { config, store, transactionCookie } = services
-  const remembered = { logout: {}, remember: attemptsRemembered, onEnded }
+  const remembered = { logout: {}, remember: longestSignIn, onEnded }
   for (const sid of sids) await store.endAll({ issuer: config.issuer, sid }, remembered)
   const markedAt = await markSignOut(req, res, services)
   transactionCookie.signOut(req, res, { markedAt })

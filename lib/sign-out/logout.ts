@@ -49,7 +49,7 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   // Before anything ends: a sign-out that cannot be asked for leaves the session.
   checkEndSessionParams(options.params ?? {})
   const ticket = context.ticket()
-  const note = options.local ? undefined : await noteSignOut(context)
+  const signOut = options.local ? undefined : await rememberSignOut(context)
   // Before the sessions end: a sign-in writes its session first and looks for the mark after that.
   const markedAt = await markSignOut(req, res, services)
   const ended = await context.end()
@@ -58,10 +58,10 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   if (config.revokesTokens) revocations.inBackground(ended?.tokens)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(config, 'logout', [ticket])
   // The next click comes with the binding of this response, if that is there before the provider's page.
-  if (note !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], note).catch(() => {})
-  const endpoint = note && (await endSessionEndpoint(services))
-  if (note === undefined || endpoint === undefined) return redirect(res, returnTo)
-  const location = providerAddress(context, endpoint, { ...options, ...note, returnTo })
+  if (signOut !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], signOut).catch(() => {})
+  const endpoint = signOut && (await endSessionEndpoint(services))
+  if (signOut === undefined || endpoint === undefined) return redirect(res, returnTo)
+  const location = providerAddress(context, endpoint, { ...options, ...signOut, returnTo })
   sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
 }
 
@@ -69,16 +69,16 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
  * What this sign-out asks of the provider. A second click comes while the first is under way, or after it, when the session is gone: it asks
  * for the same. Without the ID Token the provider would ask a question, and the user would stay signed in there.
  */
-async function noteSignOut(context: RequestContext): Promise<RecentSignOut> {
+async function rememberSignOut(context: RequestContext): Promise<RecentSignOut> {
   const { req, res, record, services } = context
   const { store, sessionBinding, transactionCookie, logoutCookie } = services
   const binding = transactionCookie.read(req, res)
   const browser = typeof binding === 'object' ? binding.id : undefined
   const names = [record?.id ?? sessionBinding.idOf(req), browser].filter(name => name !== undefined)
   const idTokenHint = (await context.readTokens())?.idToken
-  const note = { state: logoutCookie.create(), ...(idTokenHint !== undefined && { idTokenHint }) }
-  if (idTokenHint !== undefined) return store.signOuts.keep(names, note)
-  return (await store.signOuts.find(names).catch(() => undefined)) ?? note
+  const signOut = { state: logoutCookie.create(), ...(idTokenHint !== undefined && { idTokenHint }) }
+  if (idTokenHint !== undefined) return store.signOuts.keep(names, signOut)
+  return (await store.signOuts.find(names).catch(() => undefined)) ?? signOut
 }
 
 /** Where to sign out at the provider, and how to come back from there. */

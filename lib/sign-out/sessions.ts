@@ -1,4 +1,4 @@
-import { attemptsRemembered } from '../http/transaction-cookie.js'
+import { longestSignIn } from '../http/transaction-cookie.js'
 import { userAgentOf } from '../http/user-agent.js'
 import type { Config } from '../options/config.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
@@ -66,7 +66,7 @@ export function createSessions({
       const target = readRevokeTarget(given)
       const ended: SessionSummary[] = []
       const onEnded = (summary: SessionSummary) => void ended.push(summary)
-      const options = { onEnded, logout: {}, remember: attemptsRemembered }
+      const options = { onEnded, logout: {}, remember: longestSignIn }
       const count = await revokeAll(target, options)
       await announceSignOut(config, 'revoked', ended)
       return count

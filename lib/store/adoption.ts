@@ -27,7 +27,7 @@ export function createAdoption({ redisKeys, absolute, load, save, endRecord }: A
     const kept = pickSession(anonymous.sessionText() ?? '{}', anonymous.endsAt - absolute <= signedInAt ? keep : [])
     const text = record.sessionText() ?? '{}'
     const { id, version } = record
-    const tracked = { id, generated: false, exists: true, seen: text, stored: { version, text } }
+    const tracked = { id, generated: false, exists: true, base: text, stored: { version, text } }
     await save(tracked, JSON.parse(mergeSession(kept, diffSessions('{}', text))))
     await endRecord(redisKeys.record(anonymousId))
   }

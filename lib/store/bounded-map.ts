@@ -1,4 +1,4 @@
-/** What was worked out a moment ago, so that it need not be again. The oldest makes room for the newest. */
+/** What was worked out recently, so that it need not be again. The oldest makes room for the newest. */
 export class Recent<V> {
   readonly #limit: number
   readonly #values = new Map<string, V>()

@@ -4,10 +4,10 @@ import { mapInBatches } from './batches.js'
 import { RECORD_NAME_LENGTH, type RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
 
-/** Marks the handle of a record, in place of a session id that nobody but its browser knows. No session id begins like this. */
+/** Marks the handle of a record, in place of a session id, which only its browser knows. No session id begins like this. */
 const HANDLE = '#'
 
-/** The Redis commands connect-redis uses, answered from sealed records. Its "keys" are session ids, or handles of records. */
+/** The Redis commands connect-redis uses, served from sealed records. Its "keys" are session ids, or handles of records. */
 export interface StoreClient {
   get(id: string): Promise<string | null>
   del(ids: readonly string[]): Promise<number>
@@ -31,8 +31,8 @@ export function createStoreClient(
     handleOf,
     keyOfHandle: handle => (/^#[\w-]{43}$/.test(handle) ? keyOf(handle) : undefined),
     async get(id) {
-      const [session, life] = await backend.read(redisKeys.record(id), [FIELD.session, FIELD.expiry])
-      if (!life) return null
+      const [session, expiry] = await backend.read(redisKeys.record(id), [FIELD.session, FIELD.expiry])
+      if (!expiry) return null
       return (session ? sealer.open('session', id, session)?.toString() : undefined) ?? '{}'
     },
     async del(ids) {

@@ -30,7 +30,7 @@ interface TimedOptions extends Omit<EndAllOptions, 'logout'> {
 /** What was there when a record was removed. */
 export interface EndedRecord {
   readonly existed: boolean
-  /** `undefined` where nobody was signed in, or where it cannot be read. */
+  /** `undefined` where no user was signed in, or where it cannot be read. */
   readonly summary: SessionSummary | undefined
   /** Sealed, and only who knows the session id can open them. */
   readonly tokens: Buffer | undefined
@@ -64,9 +64,9 @@ export function createSessionEnder({ backend, index, client, clock, endRecord }:
     if (client.handleOf(key) === except) return false
     // Nothing that is there already began after a logout that is just being decided here.
     if (logout?.issuedAt === undefined && only === undefined) return true
-    const [sealed, life] = await backend.read(key, [FIELD.summary, FIELD.expiry])
+    const [sealed, expiry] = await backend.read(key, [FIELD.summary, FIELD.expiry])
     // A sign-in that is just being written has its entry already. It will find the mark, or else its entry gone.
-    if (!life) return remember === undefined && only === undefined
+    if (!expiry) return remember === undefined && only === undefined
     const summary = index.openSummary(key, sealed)
     if (summary === undefined) return only === undefined
     return !(logout !== undefined && isLater(summary, logout)) && (only?.(summary) ?? true)

@@ -9,7 +9,7 @@ import { parseTokens, type Tokens } from './ticket.js'
 
 /** Reads what belongs to a session id. */
 export interface Loader {
-  /** `undefined`: nothing there. `extend` (default true) prolongs the life in the background, now and then. */
+  /** `undefined`: nothing there. `extend` (default true) extends the lifetime in the background, now and then. */
   load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
   /** The tokens, which {@link load} leaves where they are. `undefined`: nothing there. */
   readTokens(id: string): Promise<Tokens | undefined>
@@ -37,7 +37,7 @@ export function createLoader(settings: LoaderSettings): Loader {
   const { backend, redisKeys, sealer, idle, now, log, endRecord } = settings
   const reported = new Recent<true>(MOST_REPORTED)
 
-  /** Whoever it belongs to is signed out, and the next sign-in gets another key. */
+  /** Its user is signed out, and the next sign-in gets another key. */
   function report(key: string): void {
     if (reported.get(key)) return
     reported.keep(key, true)
@@ -59,7 +59,7 @@ export function createLoader(settings: LoaderSettings): Loader {
   async function extend(key: string): Promise<void> {
     if (extending.has(key)) return
     extending.add(key)
-    // A failure shows at the next command that somebody waits for.
+    // A failure shows at the next command that a caller waits for.
     try {
       await backend.extend(key, now(), idle)
     } catch {}
@@ -70,12 +70,12 @@ export function createLoader(settings: LoaderSettings): Loader {
     async load(id, options) {
       const key = redisKeys.record(id)
       const fields = await backend.read(key, LOAD_FIELDS)
-      const [ticket = null, session = null, versionText, lifeText, previous] = fields
-      const expiry = lifeText ? parseExpiry(lifeText.toString()) : undefined
+      const [ticket = null, session = null, versionText, expiryText, previous] = fields
+      const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
       const time = now()
       const version = parseVersion(versionText)
       // A value of another type has no fields at all.
-      if (fields.length === 0 || (lifeText && expiry === undefined) || version === undefined) report(key)
+      if (fields.length === 0 || (expiryText && expiry === undefined) || version === undefined) report(key)
       if (expiry === undefined || expiry.endsAt <= time || version === undefined) return undefined
       if (previous && options?.extend !== false) await endPrevious(key, previous.toString())
       if (options?.extend !== false && isExtensionDue(expiry, time, idle)) void extend(key)
@@ -84,8 +84,8 @@ export function createLoader(settings: LoaderSettings): Loader {
       return createSessionRecord({ id, ticket, session, version, endsAt, onDamaged }, sealer, now)
     },
     async readTokens(id) {
-      const [tokens, life] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])
-      const endsAt = life ? parseExpiry(life.toString())?.endsAt : undefined
+      const [tokens, expiry] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])
+      const endsAt = expiry ? parseExpiry(expiry.toString())?.endsAt : undefined
       if (!tokens || endsAt === undefined || endsAt <= now()) return undefined
       return parseTokens(sealer.open('tokens', id, tokens))
     },

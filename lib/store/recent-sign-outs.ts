@@ -13,11 +13,11 @@ export interface RecentSignOut {
 /** The sign-outs of the last minute, for a browser that sends the same request again: a double click. */
 export interface RecentSignOuts {
   /**
-   * Keeps a note under every one of these names, which only that browser knows. Of two requests at once, the note of the first counts for
+   * Keeps a sign-out under every one of these names, which only that browser knows. Of two requests at once, the first counts for
    * both. Without room in the store nothing is kept.
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
    */
-  keep(names: readonly string[], note: RecentSignOut): Promise<RecentSignOut>
+  keep(names: readonly string[], signOut: RecentSignOut): Promise<RecentSignOut>
   /** @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE */
   find(names: readonly string[]): Promise<RecentSignOut | undefined>
 }
@@ -34,23 +34,23 @@ export function createRecentSignOuts(backend: Backend, redisKeys: RedisKeys, sea
     return opened === undefined ? undefined : (JSON.parse(opened.toString()) as RecentSignOut)
   }
 
-  const seal = (name: string, note: RecentSignOut) =>
-    sealer.seal('logout', name, JSON.stringify(note)).toString('base64url')
+  const seal = (name: string, signOut: RecentSignOut) =>
+    sealer.seal('logout', name, JSON.stringify(signOut)).toString('base64url')
 
   return {
-    async keep([first, ...others], note) {
-      let kept = note
+    async keep([first, ...others], signOut) {
+      let kept = signOut
       await ifThereIsRoom(async () => {
         if (first === undefined) return
-        const isFirst = await backend.consume(keyOf(first), LIFETIME, seal(first, note))
-        if (!isFirst) kept = (await read(first)) ?? note
+        const isFirst = await backend.consume(keyOf(first), LIFETIME, seal(first, signOut))
+        if (!isFirst) kept = (await read(first)) ?? signOut
         await Promise.all(others.map(name => backend.writeMark(keyOf(name), seal(name, kept), LIFETIME)))
       })
       return kept
     },
     async find(known) {
       const found = await Promise.all(known.map(read))
-      return found.find(note => note !== undefined)
+      return found.find(signOut => signOut !== undefined)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 
-/** The note of a refresh that failed. A process that reads it does not try again before `retryAt`. */
+/** A refresh that failed. A process that reads it does not try again before `retryAt`. */
 export interface RefreshFailure {
   /** Code of the error. */
   readonly code: string
@@ -14,26 +14,29 @@ export interface RefreshFailure {
   readonly token?: string
 }
 
-/** Notes of one session that are kept, at most. */
+/** Failures of one session that are kept, at most. */
 const MOST_FAILURES = 10
 
-/** Stands for the purpose of a token in a note: the note is not sealed. */
+/** Stands for the purpose of a token in a failure, which is not sealed. */
 export function failureKey(purpose: string): string {
   return hash('sha256', purpose).slice(0, 16)
 }
 
-/** The notes with this one in place of an earlier one about the same token. */
-export function addFailure(notes: readonly RefreshFailure[], note: RefreshFailure): readonly RefreshFailure[] {
-  return [note, ...withoutFailure(notes, note.token)].slice(0, MOST_FAILURES)
+/** The failures with this one in place of an earlier one about the same token. */
+export function addFailure(failures: readonly RefreshFailure[], failure: RefreshFailure): readonly RefreshFailure[] {
+  return [failure, ...withoutFailure(failures, failure.token)].slice(0, MOST_FAILURES)
 }
 
-/** The notes without the one about this token. */
-export function withoutFailure(notes: readonly RefreshFailure[], token: string | undefined): readonly RefreshFailure[] {
-  return notes.filter(note => note.token !== token)
+/** The failures without the one about this token. */
+export function withoutFailure(
+  failures: readonly RefreshFailure[],
+  token: string | undefined,
+): readonly RefreshFailure[] {
+  return failures.filter(failure => failure.token !== token)
 }
 
-export function formatFailures(notes: readonly RefreshFailure[]): string {
-  return notes.map(formatFailure).join(';')
+export function formatFailures(failures: readonly RefreshFailure[]): string {
+  return failures.map(formatFailure).join(';')
 }
 
 function formatFailure({ code, retryAt, pause, count, token }: RefreshFailure): string {
@@ -45,7 +48,7 @@ export function parseFailures(text: string): readonly RefreshFailure[] {
   return text
     .split(';')
     .map(parseFailure)
-    .filter(note => note !== undefined)
+    .filter(failure => failure !== undefined)
 }
 
 function parseFailure(text: string): RefreshFailure | undefined {

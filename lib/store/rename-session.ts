@@ -7,7 +7,7 @@ import type { SessionIndex } from './session-index.js'
 type Rename = (sid: string, write: (fields: Fields) => Promise<CommitOutcome>) => Promise<CommitOutcome>
 
 /**
- * A provider may give its session another name as it refreshes tokens, and names it by that when it signs somebody out. As at a sign-in,
+ * A provider may give its session another name as it refreshes tokens, and names it by that when it signs a user out. As at a sign-in,
  * the index comes first, then the record, then a look for a logout by the new name that came in between, and that wins. The old name
  * goes on leading here until its time has come.
  *

@@ -47,7 +47,7 @@ export function createSessionIndex(
   return {
     async add(key, summary) {
       const newest = keysOf(summary).map(keys => keys[0] as string)
-      // Whole seconds, and in the future: an entry without a life would be kept for ever, or not at all.
+      // Whole seconds, and in the future: an entry without a lifetime would be kept for ever, or not at all.
       const expiresAt = Math.max(Math.ceil(summary.expiresAt), now() + SHORTEST_ENTRY)
       await Promise.all(newest.map(index => backend.addMember(index, key, expiresAt, now())))
     },

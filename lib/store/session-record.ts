@@ -4,13 +4,13 @@ import { parseTicket, type Ticket } from './ticket.js'
 /** One session as it was when it was loaded. What it holds is opened when asked for, and once. */
 export interface SessionRecord {
   readonly id: string
-  /** Who is signed in; `undefined` for nobody, past the absolute end, and for a value that cannot be opened. */
+  /** Who is signed in; `undefined` where no user is, past the absolute end, and for a value that cannot be opened. */
   ticket(): Ticket | undefined
   /** The site's session data as JSON; `undefined` where there is none or it cannot be opened. */
   sessionText(): string | undefined
   /** Counts the writes of the session data. */
   readonly version: number
-  /** The end of its life, however busy it is, in seconds since the epoch. */
+  /** When it expires, however busy it is, in seconds since the epoch. */
   readonly endsAt: number
 }
 

@@ -13,7 +13,7 @@ export interface TrackedSession {
   readonly generated: boolean
   exists: boolean
   /** The data as this request saw it last; `undefined` when it never did. */
-  seen: string | undefined
+  base: string | undefined
   /** What the store held when this request last looked; a save that finds it unchanged needs one command. */
   stored: StoredSession | undefined
 }
@@ -48,7 +48,7 @@ interface Save {
   /** The data when the save was asked for. */
   readonly text: string
   readonly isLate: () => boolean
-  readonly settle: (error?: unknown) => void
+  readonly finish: (error?: unknown) => void
 }
 
 /** More sessions than this in a row do not follow each other within minutes. */
@@ -76,7 +76,7 @@ export function createSessionSaver(settings: SaveSettings): SaveSession {
       await writer(id, batch).catch(error => {
         // What waited behind a store that is away has waited long enough: sent later, it would be done after its caller has given up.
         const alsoLate = isAway(error) ? saves.splice(0) : []
-        for (const { settle } of [...batch, ...alsoLate]) settle(error)
+        for (const { finish } of [...batch, ...alsoLate]) finish(error)
       })
     }
     waiting.delete(id)
@@ -99,7 +99,7 @@ export function createSessionSaver(settings: SaveSettings): SaveSession {
     const text = formatSession(session)
     const save = (isLate: () => boolean) =>
       new Promise<void>((resolve, reject) => {
-        enqueue({ tracked, text, isLate, settle: error => (error === undefined ? resolve() : reject(error)) })
+        enqueue({ tracked, text, isLate, finish: error => (error === undefined ? resolve() : reject(error)) })
       })
     return withDeadline('save', timeout, save)
   }
@@ -142,7 +142,7 @@ function createMerger({ backend, sealer, redisKeys, successorOf }: SaveSettings)
   return { read, merge }
 }
 
-/** Stores saves of one session, in order, and settles them. */
+/** Stores saves of one session, in order, and finishes them. */
 function createSessionWriter(settings: SaveSettings): (id: string, saves: readonly Save[]) => Promise<void> {
   const { backend, sealer, redisKeys, idle, absolute, now } = settings
   const { read, merge } = createMerger(settings)
@@ -184,27 +184,27 @@ function createSessionWriter(settings: SaveSettings): (id: string, saves: readon
     const merged: Save[] = []
     const done: Save[] = []
     for (const save of all) {
-      if (save.isLate()) save.settle(unavailable('save', 'timeout'))
+      if (save.isLate()) save.finish(unavailable('save', 'timeout'))
       else if (!save.tracked.exists && (await create(save))) done.push(save)
       else merged.push(save)
     }
     if (merged.length > 0) done.push(...(await change(id, merged)))
-    for (const { tracked, text, settle } of done) {
+    for (const { tracked, text, finish } of done) {
       tracked.exists = true
-      tracked.seen = text
-      settle()
+      tracked.base = text
+      finish()
     }
   }
 }
 
 /** What each save changes. A request that saves twice changes, the second time, what it saved first. */
 function changesOf(saves: readonly Save[], stored: string): ReadonlyMap<Save, SessionChanges> {
-  const seen = new Map<TrackedSession, string>()
+  const base = new Map<TrackedSession, string>()
   const changes = new Map<Save, SessionChanges>()
   for (const save of saves) {
     const { tracked, text } = save
-    changes.set(save, diffSessions(seen.get(tracked) ?? tracked.seen ?? stored, text))
-    seen.set(tracked, text)
+    changes.set(save, diffSessions(base.get(tracked) ?? tracked.base ?? stored, text))
+    base.set(tracked, text)
   }
   return changes
 }

@@ -19,7 +19,7 @@ export interface SessionStoreSettings {
 
 /**
  * The store behind `req.session`: connect-redis over sealed records that also hold the sign-in. A save merges, a save after the end of
- * a session is dropped, and life is extended by loading and not by `touch`.
+ * a session is dropped, and its lifetime is extended by loading and not by `touch`.
  *
  * `ids` gives handles and not session ids, which the store does not know; `destroy` takes both. All errors are {@link OidcError}
  * ERR_OIDC_STORE_UNAVAILABLE, unless the site's own data cannot be written as JSON.
@@ -61,7 +61,7 @@ export class SessionStore extends RedisStore {
       id: record.id,
       generated: false,
       exists: true,
-      seen: isComplete ? text : formatSession(session),
+      base: isComplete ? text : formatSession(session),
       stored: { version: record.version, text },
     })
     return session
@@ -72,7 +72,7 @@ export class SessionStore extends RedisStore {
     const isReplaced = req.sessionID !== undefined
     req.sessionID = createSessionId()
     const session = super.createSession(req as Request, this.#dataOf('{}'))
-    const tracked = { id: req.sessionID, generated: true, exists: false, seen: '{}', stored: undefined }
+    const tracked = { id: req.sessionID, generated: true, exists: false, base: '{}', stored: undefined }
     this.#tracked.set(session, tracked)
     if (isReplaced) this.#regenerated.add(session)
     return session
@@ -83,8 +83,8 @@ export class SessionStore extends RedisStore {
     const earlier = this.#tracked.get(req.session)
     const generated = earlier !== undefined && earlier.id === req.sessionID && earlier.generated
     const session = super.createSession(req as Request, data)
-    const seen = formatSession(session)
-    this.#tracked.set(session, { id: req.sessionID, generated, exists: true, seen, stored: undefined })
+    const base = formatSession(session)
+    this.#tracked.set(session, { id: req.sessionID, generated, exists: true, base, stored: undefined })
     return session
   }
 
@@ -95,9 +95,9 @@ export class SessionStore extends RedisStore {
     // As with express-session, one that was made in place of another is kept even when nothing is in it.
     if (this.#regenerated.has(req.session) && !tracked.exists) return true
     try {
-      return diffSessions(tracked.seen ?? '{}', formatSession(req.session)).size > 0
+      return diffSessions(tracked.base ?? '{}', formatSession(req.session)).size > 0
     } catch {
-      // Not JSON: the save will say so to whoever waits for it.
+      // Not JSON: the save reports that to its caller.
       return true
     }
   }
@@ -105,11 +105,11 @@ export class SessionStore extends RedisStore {
   /** What this request changed in `req.session` and has not saved. */
   changesOf(req: Express.Request): SessionChanges {
     const { session } = req
-    return diffSessions(this.#tracked.get(session)?.generated ? '{}' : this.#seenOf(session), formatSession(session))
+    return diffSessions(this.#tracked.get(session)?.generated ? '{}' : this.#baseOf(session), formatSession(session))
   }
 
-  #seenOf(session: object): string {
-    return this.#tracked.get(session)?.seen ?? '{}'
+  #baseOf(session: object): string {
+    return this.#tracked.get(session)?.base ?? '{}'
   }
 
   /** Whether this request made up the session id, so that the browser does not know it yet. */
@@ -140,8 +140,8 @@ export class SessionStore extends RedisStore {
     const tracked = this.#tracked.get(session) ?? untracked(id)
     const saved = isAbandoned(tracked, session) ? Promise.resolve() : this.#save(tracked, session)
     if (callback === undefined) return saved
-    const answer = afterwards(callback)
-    await saved.then(() => answer(), answer)
+    const finish = afterwards(callback)
+    await saved.then(() => finish(), finish)
   }
 
   /** Does nothing: a session is extended when it is loaded. */
@@ -165,9 +165,9 @@ export class SessionStore extends RedisStore {
   }
 }
 
-/** A session somebody else made. It replaces what is there, and is not created where nothing is. */
+/** A session that was not made here. It replaces what is there, and is not created where nothing is. */
 function untracked(id: string): TrackedSession {
-  return { id, generated: false, exists: true, seen: undefined, stored: undefined }
+  return { id, generated: false, exists: true, base: undefined, stored: undefined }
 }
 
 /** A new session that was destroyed or replaced before it was ever saved must not be created by a late save. */

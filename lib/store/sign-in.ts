@@ -21,7 +21,7 @@ export interface SignInInput {
   /** Ids of sessions that this one takes the place of, newest first. All of them end. */
   readonly previous: readonly string[]
   /**
-   * Top-level keys of the site's session data that are carried over from the first of `previous` that lives, if nobody was signed in there.
+   * Top-level keys of the site's session data that are carried over from the first of `previous` that lives, if no user was signed in there.
    * The same user goes on with all of it, and another user starts clean.
    */
   readonly keep: readonly string[]
@@ -36,11 +36,11 @@ export interface SignInInput {
   readonly overlaps?: boolean
   /** Top-level keys of the site's session data with their values as JSON, on top of what is carried over. */
   readonly data?: SessionChanges
-  /** The id to use, where somebody else made one. Whatever is there ends. */
+  /** The id to use, where the site's own session has one. Whatever is there ends. */
   readonly id?: string
   /** When it happened. Left out: it is not later than any logout that is remembered. */
   readonly time?: SignInTime
-  /** What a list of sessions says about this one besides the identity. Readable to whoever knows the secret. */
+  /** What a list of sessions says about this one besides the identity. Readable with the secret. */
   readonly metadata?: SessionSummary['metadata']
 }
 
@@ -111,7 +111,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     if (retired === undefined || carried?.id !== earlier || retired.version === carried.version) return
     const text = retired.session && sealer.open('session', earlier, retired.session)?.toString()
     if (text === undefined) return
-    const tracked = { id, generated: false, exists: true, seen: carried.text, stored: undefined }
+    const tracked = { id, generated: false, exists: true, base: carried.text, stored: undefined }
     await save(tracked, JSON.parse(text))
   }
 
@@ -125,8 +125,8 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
 
   /** Ends what was there before, or lets it go on beside the new session for a while. */
   async function replace(previous: readonly string[], overlapping: readonly string[], id: string, carried?: Carried) {
-    // Noted before anything ends, so that a request that finds its session gone finds out why.
-    await Promise.all(previous.map(earlier => successors.note(earlier, overlapping.includes(earlier) ? id : undefined)))
+    // Written before anything ends, so that a request that finds its session gone finds out why.
+    await Promise.all(previous.map(earlier => successors.set(earlier, overlapping.includes(earlier) ? id : undefined)))
     const others = previous.filter(earlier => !overlapping.includes(earlier))
     const ended = await Promise.all(others.map(earlier => endRecord(redisKeys.record(earlier))))
     // One that cannot be reached now ends by itself, and it is the same user's.

@@ -60,21 +60,21 @@ export type Replacement =
 
 /** What a session left behind. */
 export interface EndedSession {
-  /** Those it had in its last moment: a refresh that came just before the end is among them. */
+  /** Those it had at its end: a refresh that came just before the end is among them. */
   readonly tokens: Tokens | undefined
 }
 
-/** One session of a list, without its id, which nobody but the browser knows. */
+/** One session of a list, without its id, which only the browser knows. */
 export interface ListedSession extends SessionSummary {
   /** Names the session in `sessions.destroy(handle)`. */
   readonly handle: string
-  /** When its life was last extended, in seconds since the epoch; a session in use is at most some minutes ahead of it. */
+  /** When its lifetime was last extended, in seconds since the epoch; a session in use is at most some minutes ahead of it. */
   readonly lastSeenAt: number
 }
 
 /**
- * Everything a site remembers about its visitors. One record per session holds the sign-in, its tokens and the site's own data, so that
- * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not answer.
+ * Everything a site remembers about its users. One record per session holds the sign-in, its tokens and the site's own data, so that
+ * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not respond.
  */
 export interface RecordStore extends Loader, SessionEnder {
   readonly sealer: Sealer
@@ -87,13 +87,13 @@ export interface RecordStore extends Loader, SessionEnder {
    * the top-level keys `keep` of its data go into the session of the user, unless they are there already.
    */
   adopt(record: SessionRecord, anonymousId: string, keep: readonly string[]): Promise<void>
-  /** Whether a later sign-in of the same browser took the place of `id`, whoever signed in. */
+  /** Whether a later sign-in of the same browser took the place of `id`, of the same user or of another. */
   isReplaced(id: string): Promise<boolean>
-  /** The tokens of a session, for whoever renews them. */
+  /** The tokens of a session, for a refresh. */
   tokenStore(id: string): TokenStore
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
   clientTokenStore(purpose: string): TokenStore
-  /** Only if somebody is still signed in there. The absolute end stays that of the sign-in. */
+  /** Only if a user is still signed in there. The absolute end stays that of the sign-in. */
   replace(id: string, replacement: Replacement): Promise<boolean>
   /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
   end(id: string): Promise<EndedSession | undefined>
@@ -105,14 +105,14 @@ export interface RecordStore extends Loader, SessionEnder {
   readonly browserSignOuts: BrowserSignOuts
   /** True the first time within `ttl` seconds, in whichever process that is. */
   consume(purpose: string, value: string, ttl: number): Promise<boolean>
-  /** Which answers of the provider were used. */
+  /** Which responses of the provider were used. */
   readonly usedResponses: UsedResponses
   readonly transactionOverflow: TransactionOverflow
   readonly browserSessions: BrowserSessions
   /** Whether {@link consume} was asked less than its `ttl` ago, without asking it. */
   isConsumed(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
-  /** When something starts, to be ordered before or after logouts of other processes: see {@link SignInMoment}. No command. */
+  /** When something starts, to be ordered before or after logouts of other processes: see {@link SignInTime}. No command. */
   startTime(): number
   ping(): Promise<void>
   /** Closes the connection if it was made from a URL. */
@@ -192,8 +192,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   }
 
   async function listed(key: string): Promise<ListedSession | undefined> {
-    const [sealed, lifeText] = await backend.read(key, [FIELD.summary, FIELD.expiry])
-    const expiry = lifeText ? parseExpiry(lifeText.toString()) : undefined
+    const [sealed, expiryText] = await backend.read(key, [FIELD.summary, FIELD.expiry])
+    const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
     const summary = index.openSummary(key, sealed)
     if (summary === undefined || expiry === undefined || expiry.endsAt <= now()) return undefined
     return { ...summary, handle: client.handleOf(key), lastSeenAt: expiry.extendedAt }

@@ -26,7 +26,7 @@ export interface Ticket {
   readonly amr?: unknown
   /** OpenID Connect Session Management 1.0 section 2. */
   readonly sessionState?: string
-  /** Space-separated scope that was asked for, so that nobody is asked twice for what was not granted. */
+  /** Space-separated scope that was asked for, so that the user is not asked twice for what was not granted. */
   readonly requestedScope?: string
 }
 

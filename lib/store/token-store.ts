@@ -6,17 +6,17 @@ import { addFailure, formatFailures, parseFailures, type RefreshFailure, without
 import type { Sealer, SealPurpose } from './seal.js'
 import { type KeptTokens, parseTicket, parseTokens, type Ticket } from './ticket.js'
 
-/** What a token store held at one moment. */
+/** What a token store held at one time. */
 export interface StoredTokens {
   readonly tokens: KeptTokens | undefined
   readonly ticket: Ticket | undefined
-  /** The note of a failure that is about all of them. */
+  /** A failure that is about all of them. */
   readonly failure: RefreshFailure | undefined
-  /** All notes of failures, also those about one token. */
+  /** All failures, also those about one token. */
   readonly failures?: readonly RefreshFailure[]
-  /** Until when somebody claims the right to renew, in ms since the epoch on the clock of the store; 0 for nobody. */
+  /** Until when a lease lasts, in ms since the epoch on the clock of the store; 0 for none. */
   readonly leasedUntil: number
-  /** What tells this moment from another. */
+  /** What tells this view from a later one. */
   readonly version: { readonly tokens: string; readonly ticket: string; readonly failure: string }
 }
 
@@ -25,20 +25,20 @@ export interface TokenChange {
   readonly tokens?: KeptTokens
   readonly ticket?: Ticket
   readonly failure?: RefreshFailure
-  /** The token that was renewed: the note of an earlier failure of it is forgotten. */
+  /** The token that was refreshed: an earlier failure of it is forgotten. */
   readonly refreshed?: string
 }
 
 /**
- * Tokens that are renewed by many processes and must not be renewed twice. Every method is one command on one key, but where the session
+ * Tokens that are refreshed by many processes and must not be refreshed twice. Every method is one command on one key, but where the session
  * at the provider gets another name.
  */
 export interface TokenStore {
   /** `undefined`: the session has ended. */
   open(): Promise<StoredTokens | undefined>
-  /** Asks for the sole right to renew, for `life` ms, given that nothing has changed since `view`. */
+  /** Asks for the sole right to refresh, for `duration` ms, given that nothing has changed since `view`. */
   acquire(owner: string, view: StoredTokens, duration: number): Promise<LeaseOutcome>
-  /** Writes, given that nothing that is written has changed since `view`, and gives the claim back. */
+  /** Writes, given that nothing that is written has changed since `view`, and releases the lease. */
   commit(owner: string, view: StoredTokens, change: TokenChange): Promise<CommitOutcome>
   /** Ends the session, given that its tokens are still those of `view`. Whether it did. */
   endIf(view: StoredTokens): Promise<boolean>
@@ -61,7 +61,7 @@ export interface TokenStoreSettings {
 
 const OPEN_FIELDS = [FIELD.tokens, FIELD.ticket, FIELD.failure, FIELD.lease, FIELD.expiry] as const
 
-/** How long tokens of unknown life are kept, in ms. */
+/** How long tokens of unknown lifetime are kept, in ms. */
 const UNKNOWN_LIFETIME = 10 * 60 * 1000
 
 export function createTokenStore(settings: TokenStoreSettings): TokenStore {
@@ -79,21 +79,21 @@ export function createTokenStore(settings: TokenStoreSettings): TokenStore {
     ...(change.ticket && { [FIELD.ticket]: sealer.seal('ticket', context, JSON.stringify(change.ticket)) }),
   })
 
-  /** The note that is written; `undefined` for none. */
+  /** The failures that are written; `undefined` for none. */
   function failuresAfter(
     { failures = [] }: StoredTokens,
-    { tokens, failure, refreshed: renewed }: TokenChange,
+    { tokens, failure, refreshed }: TokenChange,
   ): string | undefined {
     const current = tokens === undefined ? failures : withoutFailure(failures, undefined)
-    const others = renewed === undefined ? current : withoutFailure(current, renewed)
-    const notes = failure === undefined ? others : addFailure(others, failure)
-    return notes.length === 0 || notes === failures ? undefined : formatFailures(notes)
+    const others = refreshed === undefined ? current : withoutFailure(current, refreshed)
+    const remaining = failure === undefined ? others : addFailure(others, failure)
+    return remaining.length === 0 || remaining === failures ? undefined : formatFailures(remaining)
   }
 
   return {
     async open() {
-      const [tokens = null, ticket = null, failure, hold, life] = await backend.read(key, OPEN_FIELDS)
-      const endsAt = life ? (parseExpiry(life.toString())?.endsAt ?? 0) : 0
+      const [tokens = null, ticket = null, failure, lease, expiry] = await backend.read(key, OPEN_FIELDS)
+      const endsAt = expiry ? (parseExpiry(expiry.toString())?.endsAt ?? 0) : 0
       if (isSession && (!ticket || endsAt <= now())) return undefined
       const failures = parseFailures(String(failure ?? ''))
       return {
@@ -101,36 +101,36 @@ export function createTokenStore(settings: TokenStoreSettings): TokenStore {
         ticket: ticket ? parseTicket(sealer.open('ticket', context, ticket)) : undefined,
         failure: failures.find(({ token }) => token === undefined),
         failures,
-        leasedUntil: parseLease(String(hold ?? '')).endsAt,
+        leasedUntil: parseLease(String(lease ?? '')).endsAt,
         version: { tokens: fingerprint(tokens), ticket: fingerprint(ticket), failure: String(failure ?? '') },
       }
     },
-    acquire: (owner, { version: seen }, duration) =>
+    acquire: (owner, { version }, duration) =>
       backend.acquire(key, {
         owner,
         duration,
-        tokensVersion: seen.tokens,
-        failureVersion: seen.failure,
+        tokensVersion: version.tokens,
+        failureVersion: version.failure,
         needsTicket: isSession,
       }),
     commit(owner, view, change) {
-      const { version: seen, ticket } = view
-      const notes = failuresAfter(view, change)
+      const { version, ticket } = view
+      const remaining = failuresAfter(view, change)
       const write = (more: Fields) =>
         backend.commit(key, {
           owner,
           needsTicket: isSession,
-          ...(change.tokens && { tokensVersion: seen.tokens }),
-          ...(change.ticket && { ticketVersion: seen.ticket }),
-          clearsFailure: change.tokens !== undefined && notes === undefined,
+          ...(change.tokens && { tokensVersion: version.tokens }),
+          ...(change.ticket && { ticketVersion: version.ticket }),
+          clearsFailure: change.tokens !== undefined && remaining === undefined,
           ...ttlOf(change),
-          fields: { ...sealed(change), ...(notes !== undefined && { [FIELD.failure]: notes }), ...more },
+          fields: { ...sealed(change), ...(remaining !== undefined && { [FIELD.failure]: remaining }), ...more },
         })
       const sid = change.ticket?.sid
       return sid === undefined || sid === ticket?.sid ? write({}) : rename(sid, write)
     },
-    async endIf({ version: seen }) {
-      const { existed, summary } = await backend.removeIf(key, seen.tokens)
+    async endIf({ version }) {
+      const { existed, summary } = await backend.removeIf(key, version.tokens)
       if (existed) await forget(summary)
       return existed
     },

@@ -3,7 +3,7 @@ import { FIELD } from './backend/record-fields.js'
 import type { RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
 
-/** Seconds for which something is kept. A later answer finds nothing. */
+/** Seconds for which something is kept. A later response finds nothing. */
 const LIFETIME = 60 * 60
 
 /** Texts one process keeps within {@link LIFETIME}: with those of the longest, some megabytes. */

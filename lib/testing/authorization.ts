@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { issueAccessToken } from './access-token.js'
 import type { PendingGrant } from './grant-book.js'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
+import { type FakeEndpoints, type FakeResponse, RefusedRequest } from './response.js'
 
 const responseParts: ReadonlySet<string> = new Set(['code', 'id_token', 'token'])
 
 /** Grants everything unless a test expects a refusal, after the checks that tell a site's author what is wrong with the request. */
-export async function authorize(provider: FakeEndpoints, params: URLSearchParams): Promise<Answer> {
+export async function authorize(provider: FakeEndpoints, params: URLSearchParams): Promise<FakeResponse> {
   const { issuer, clientId, expiresIn, signer, book } = provider
   const parts = required(params, 'response_type').split(' ')
   const redirectUri = required(params, 'redirect_uri')
@@ -17,7 +17,7 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
   if (parts.some(part => !responseParts.has(part))) {
     throw new RefusedRequest('unsupported_response_type', 'response_type has an unknown word')
   }
-  const pending = book.arrive(state)
+  const pending = book.takeOutcome(state)
   const isPost = params.get('response_mode') === 'form_post'
   const respond = (fields: Readonly<Record<string, string>>) =>
     isPost ? formPost(redirectUri, fields) : inQuery(redirectUri, fields)
@@ -57,14 +57,14 @@ function required(params: URLSearchParams, name: string): string {
   return value
 }
 
-function inQuery(redirectUri: string, fields: Readonly<Record<string, string>>): Answer {
+function inQuery(redirectUri: string, fields: Readonly<Record<string, string>>): FakeResponse {
   const url = new URL(redirectUri)
   for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value)
   return { location: url.href }
 }
 
 /** OAuth 2.0 Form Post Response Mode 1.0. */
-function formPost(redirectUri: string, fields: Readonly<Record<string, string>>): Answer {
+function formPost(redirectUri: string, fields: Readonly<Record<string, string>>): FakeResponse {
   const inputs = Object.entries(fields).map(
     ([name, value]) => `<input type="hidden" name="${name}" value="${escapeAttribute(value)}">`,
   )

@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { authorize } from './authorization.js'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
-import { answerTokenRequest } from './token-requests.js'
+import { type FakeEndpoints, type FakeResponse, RefusedRequest } from './response.js'
+import { respondToTokenRequest } from './token-requests.js'
 
-type Endpoint = (request: IncomingMessage, params: URLSearchParams) => Answer | Promise<Answer>
+type Endpoint = (request: IncomingMessage, params: URLSearchParams) => FakeResponse | Promise<FakeResponse>
 
 export function createEndpoints(provider: FakeEndpoints): RequestListener {
   const { signer, book } = provider
@@ -11,8 +11,8 @@ export function createEndpoints(provider: FakeEndpoints): RequestListener {
     ['/.well-known/openid-configuration', () => ({ json: buildMetadata(provider) })],
     ['/jwks', () => ({ json: signer.jwks })],
     ['/authorize', (_request, params) => authorize(provider, params)],
-    ['/token', (request, params) => answerTokenRequest(provider, request.headers.authorization, params)],
-    ['/userinfo', request => answerUserInfo(provider, request)],
+    ['/token', (request, params) => respondToTokenRequest(provider, request.headers.authorization, params)],
+    ['/userinfo', request => respondToUserInfo(provider, request)],
     [
       '/revoke',
       (_request, params) => {
@@ -25,14 +25,14 @@ export function createEndpoints(provider: FakeEndpoints): RequestListener {
   return (request, response) => {
     const url = new URL(request.url ?? '/', provider.issuer)
     const endpoint = endpoints.get(url.pathname)
-    answer(request, url, endpoint).then(
+    respond(request, url, endpoint).then(
       result => write(response, result),
       (error: unknown) => write(response, describeFailure(error)),
     )
   }
 }
 
-async function answer(request: IncomingMessage, url: URL, endpoint: Endpoint | undefined): Promise<Answer> {
+async function respond(request: IncomingMessage, url: URL, endpoint: Endpoint | undefined): Promise<FakeResponse> {
   if (endpoint === undefined) throw new RefusedRequest('not_found', 'the fake provider has no such address', 404)
   return endpoint(request, request.method === 'POST' ? await readForm(request) : url.searchParams)
 }
@@ -64,13 +64,13 @@ function buildMetadata({ issuer }: FakeEndpoints): Record<string, unknown> {
   }
 }
 
-function answerUserInfo({ book }: FakeEndpoints, { headers }: IncomingMessage): Answer {
+function respondToUserInfo({ book }: FakeEndpoints, { headers }: IncomingMessage): FakeResponse {
   const grant = book.findByAccessToken(/^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? '')
   return grant === undefined ? { status: 401, json: { error: 'invalid_token' } } : { json: grant.user }
 }
 
 /** The fake provider has no sessions to end, so it only redirects back. */
-function signOut(params: URLSearchParams): Answer {
+function signOut(params: URLSearchParams): FakeResponse {
   const back = params.get('post_logout_redirect_uri')
   if (back === null) return { html: '<!doctype html><title>Signed out</title><p>You are signed out.</p>' }
   const target = new URL(back)
@@ -85,12 +85,12 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
   return new URLSearchParams(Buffer.concat(chunks).toString())
 }
 
-function describeFailure(error: unknown): Answer {
+function describeFailure(error: unknown): FakeResponse {
   if (!(error instanceof RefusedRequest)) return { status: 500, json: { error: 'server_error' } }
   return { status: error.status, json: { error: error.error, error_description: error.message } }
 }
 
-function write(response: ServerResponse, { status, location, html, json }: Answer): void {
+function write(response: ServerResponse, { status, location, html, json }: FakeResponse): void {
   response.setHeader('Cache-Control', 'no-store')
   if (location !== undefined) response.writeHead(status ?? 303, { Location: location }).end()
   else if (html !== undefined)

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OidcError } from '../index.js'
 import { createEndpoints } from './endpoints.js'
-import { type Arrival, createGrantBook, type FakeUser } from './grant-book.js'
+import { createGrantBook, type FakeUser, type SignInOutcome } from './grant-book.js'
 import { createSigner } from './signer.js'
 import { type TestedSite, withSite } from './tested-site.js'
 import { cookieOfSignIn, walkThroughSignIn } from './walk.js'
@@ -111,10 +111,15 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   const book = createGrantBook(user)
   server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, audience, signer, book }))
 
-  const walk = (site: TestedSite, pending: Arrival, signInOptions: SignInOptions = {}) =>
+  const walk = (site: TestedSite, pending: SignInOutcome, signInOptions: SignInOptions = {}) =>
     withSite(site, (send, below) => {
       const path = signInOptions.path ?? `${below}/login`
-      return walkThroughSignIn(send, { issuer, ...signInOptions, path, arrives: state => book.expect(state, pending) })
+      return walkThroughSignIn(send, {
+        issuer,
+        ...signInOptions,
+        path,
+        onRequest: state => book.expect(state, pending),
+      })
     })
 
   return {
@@ -123,8 +128,8 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     signIn: async (site, signedIn = user, signInOptions) =>
       cookieOfSignIn(await walk(site, { user: signedIn }, signInOptions)),
     async refuse(site, error = 'access_denied', signInOptions) {
-      const { answer, cookie } = await walk(site, { error }, signInOptions)
-      return { status: answer.status, headers: answer.headers, text: answer.text, cookie }
+      const { response, cookie } = await walk(site, { error }, signInOptions)
+      return { status: response.status, headers: response.headers, text: response.text, cookie }
     },
     close: () =>
       new Promise(resolve => {

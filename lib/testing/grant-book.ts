@@ -22,14 +22,14 @@ export interface PendingGrant extends FakeGrant {
 }
 
 /** How the provider responds to one authorization request. */
-export type Arrival = { readonly user: FakeUser } | { readonly error: string }
+export type SignInOutcome = { readonly user: FakeUser } | { readonly error: string }
 
 /** Everything a fake provider remembers, for as long as it runs. */
 export interface GrantBook {
   /** How the provider will respond to the authorization request with this `state`. */
-  expect(state: string, pending: Arrival): void
+  expect(state: string, pending: SignInOutcome): void
   /** Once as expected, and otherwise with the default user. */
-  arrive(state: string): Arrival
+  takeOutcome(state: string): SignInOutcome
   issueCode(grant: PendingGrant): string
   /** A code works once. */
   takeCode(code: string): PendingGrant | undefined
@@ -42,7 +42,7 @@ export interface GrantBook {
 }
 
 export function createGrantBook(defaultUser: FakeUser): GrantBook {
-  const expected = new Map<string, Arrival>()
+  const expected = new Map<string, SignInOutcome>()
   const codes = new Map<string, PendingGrant>()
   const accessTokens = new Map<string, FakeGrant | undefined>()
   const refreshTokens = new Map<string, FakeGrant>()
@@ -61,7 +61,7 @@ export function createGrantBook(defaultUser: FakeUser): GrantBook {
 
   return {
     expect: (state, pending) => void expected.set(state, pending),
-    arrive: state => take(expected, state) ?? { user: defaultUser },
+    takeOutcome: state => take(expected, state) ?? { user: defaultUser },
     issueCode: grant => issue(codes, grant),
     takeCode: code => take(codes, code),
     keepAccessToken: (token, grant) => void accessTokens.set(token, grant),

@@ -14,7 +14,7 @@ export interface FakeEndpoints {
 }
 
 /** A response, before it is written. */
-export interface Answer {
+export interface FakeResponse {
   readonly status?: number
   readonly location?: string
   readonly html?: string

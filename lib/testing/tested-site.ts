@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 export type TestedSite = string | URL | RequestListener
 
 /** Asks the site for a path, or for an address below its own, like a browser that shows a page. */
-export type Send = (path: string, options?: SendOptions) => Promise<SiteAnswer>
+export type Send = (path: string, options?: SendOptions) => Promise<SiteResponse>
 
 export interface SendOptions {
   /** The `Cookie` header. */
@@ -15,7 +15,7 @@ export interface SendOptions {
   readonly form?: string
 }
 
-export interface SiteAnswer {
+export interface SiteResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string

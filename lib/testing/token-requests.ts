@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { issueAccessToken } from './access-token.js'
 import type { FakeGrant } from './grant-book.js'
-import { type Answer, type FakeEndpoints, RefusedRequest } from './response.js'
+import { type FakeEndpoints, type FakeResponse, RefusedRequest } from './response.js'
 
 /** The token endpoint: codes, refresh tokens and client credentials. RFC 6749 section 3.2. */
-export async function answerTokenRequest(
+export async function respondToTokenRequest(
   provider: FakeEndpoints,
   authorization: string | undefined,
   params: URLSearchParams,
-): Promise<Answer> {
+): Promise<FakeResponse> {
   checkClient(provider, authorization, params)
   const grantType = params.get('grant_type')
   if (grantType === 'authorization_code') return tokensFor(provider, redeemCode(provider, params), params)
@@ -60,7 +60,7 @@ function fitsChallenge(challenge: string | undefined, verifier: string | null): 
   return createHash('sha256').update(verifier).digest('base64url') === challenge
 }
 
-async function tokensFor(provider: FakeEndpoints, grant: FakeGrant, params: URLSearchParams): Promise<Answer> {
+async function tokensFor(provider: FakeEndpoints, grant: FakeGrant, params: URLSearchParams): Promise<FakeResponse> {
   const { book, signer, expiresIn } = provider
   const accessToken = await issueAccessToken(provider, { grant, scope: grant.scope, resource: params.get('resource') })
   const offline = grant.scope.split(' ').includes('offline_access')

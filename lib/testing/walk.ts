@@ -1,5 +1,5 @@
 import { readFormPost } from './authorization.js'
-import type { Send, SiteAnswer } from './tested-site.js'
+import type { Send, SiteResponse } from './tested-site.js'
 
 export interface WalkOptions {
   readonly issuer: string
@@ -7,7 +7,7 @@ export interface WalkOptions {
   readonly path: string
   readonly cookie?: string
   /** Called with the `state` of the authorization request before the provider gets it. */
-  readonly arrives: (state: string) => void
+  readonly onRequest: (state: string) => void
 }
 
 /** Redirects within the site before it redirects to the provider: a guard to `/login`, a start page in a language. */
@@ -15,39 +15,39 @@ const mostDetours = 5
 
 /** The response of the site to the provider's response, and the `Cookie` header of the browser after it. */
 export interface WalkEnd {
-  readonly answer: SiteAnswer
+  readonly response: SiteResponse
   readonly cookie: string
 }
 
 /** A whole sign-in, as a browser walks through it, up to the response of the callback. */
 export async function walkThroughSignIn(send: Send, options: WalkOptions): Promise<WalkEnd> {
-  const { issuer, path, arrives } = options
+  const { issuer, path, onRequest } = options
   const cookies = new Map<string, string>()
   keepCookies(cookies, options.cookie?.split('; ') ?? [])
 
-  async function visit(address: string, form?: string): Promise<SiteAnswer> {
-    const answer = await send(address, { cookie: headerOf(cookies), ...(form !== undefined && { form }) })
-    keepCookies(cookies, answer.headers['set-cookie'] ?? [])
-    return answer
+  async function load(address: string, form?: string): Promise<SiteResponse> {
+    const response = await send(address, { cookie: headerOf(cookies), ...(form !== undefined && { form }) })
+    keepCookies(cookies, response.headers['set-cookie'] ?? [])
+    return response
   }
 
   /** An application that a test did not mount where `baseUrl` says knows its routes without the path above them. */
-  async function follow(address: string, form?: string): Promise<SiteAnswer> {
-    const answer = await visit(address, form)
-    if (answer.status !== 404) return answer
+  async function follow(address: string, form?: string): Promise<SiteResponse> {
+    const response = await load(address, form)
+    if (response.status !== 404) return response
     for (let below = withoutFirst(address); below !== undefined; below = withoutFirst(below)) {
-      const found = await visit(below, form)
+      const found = await load(below, form)
       if (found.status !== 404) return found
     }
-    return answer
+    return response
   }
 
   async function leave(): Promise<URL> {
     for (let detours = 0, address = path; detours <= mostDetours; detours += 1) {
-      const answer = await (detours === 0 ? visit : follow)(address)
-      const location = answer.headers.location
+      const response = await (detours === 0 ? load : follow)(address)
+      const location = response.headers.location
       if (location === undefined)
-        throw refused(`the site did not send the browser to the provider${adviceFor(answer)}`, answer)
+        throw refused(`the site did not send the browser to the provider${adviceFor(response)}`, response)
       if (location.startsWith(`${issuer}/`)) return new URL(location)
       address = pathOf(new URL(location, `http://site.invalid${address}`))
     }
@@ -55,31 +55,31 @@ export async function walkThroughSignIn(send: Send, options: WalkOptions): Promi
   }
 
   const request = await leave()
-  arrives(request.searchParams.get('state') ?? '')
+  onRequest(request.searchParams.get('state') ?? '')
   const { address, form } = await askProvider(request)
   const end = await follow(pathOf(new URL(address)), form)
-  return { answer: end, cookie: headerOf(cookies) }
+  return { response: end, cookie: headerOf(cookies) }
 }
 
 /** @throws {Error} where the site did not accept the sign-in */
-export function cookieOfSignIn({ answer, cookie }: WalkEnd): string {
-  if (answer.headers.location === undefined) throw refused('the site did not accept the sign-in', answer)
+export function cookieOfSignIn({ response, cookie }: WalkEnd): string {
+  if (response.headers.location === undefined) throw refused('the site did not accept the sign-in', response)
   return cookie
 }
 
 /** What the provider makes the browser do: post a form, or follow a redirect. */
 async function askProvider(request: URL): Promise<{ readonly address: string; readonly form?: string }> {
-  const answer = await fetch(request, { redirect: 'manual' })
-  const location = answer.headers.get('location')
+  const response = await fetch(request, { redirect: 'manual' })
+  const location = response.headers.get('location')
   if (location !== null) return { address: location }
-  const text = await answer.text()
-  if (answer.status !== 200) throw new Error(`the fake provider refused the site's request: ${text}`)
+  const text = await response.text()
+  if (response.status !== 200) throw new Error(`the fake provider refused the site's request: ${text}`)
   const { action, body } = readFormPost(text)
   return { address: action, form: body }
 }
 
 /** Where the middleware is mounted is not known here. */
-function adviceFor({ status }: SiteAnswer): string {
+function adviceFor({ status }: SiteResponse): string {
   return status === 404
     ? '; if it is mounted below a path, name a page of it: signIn(app, user, { path: "/shop/login" })'
     : ''
@@ -110,6 +110,6 @@ function keepCookies(cookies: Map<string, string>, lines: readonly string[]): vo
 }
 
 /** The text of the site, cut: a page may be long. */
-function refused(what: string, { status, text }: SiteAnswer): Error {
-  return new Error(`${what}: it answered ${status} ${text.replace(/\s+/g, ' ').slice(0, 300)}`)
+function refused(what: string, { status, text }: SiteResponse): Error {
+  return new Error(`${what}: it responded with ${status} ${text.replace(/\s+/g, ' ').slice(0, 300)}`)
 }

@@ -2,7 +2,7 @@ import { type Config, epochSeconds } from '../options/config.js'
 import type { TokenResponse } from '../protocol/wire.js'
 
 /**
- * An access token as it is kept. A life of no length is taken for one that is not known: a provider does not hand out what is void.
+ * An access token as it is kept. A lifetime of 0 counts as unknown: a provider does not hand out what is void.
  *
  * @param scope - what was granted, see {@link grantedScope}
  */

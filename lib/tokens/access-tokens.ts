@@ -25,7 +25,7 @@ export interface AccessToken {
 
 /** Which access token, and how fresh. */
 export interface AccessTokenOptions {
-  /** Seconds it has to be valid for. Default 60. One that never lives that long is good for the first half of its life. */
+  /** Seconds it has to be valid for. Default 60. One that never lives that long is good for the first half of its lifetime. */
   readonly minValidity?: number
   /** A token with this scope only, beside the main one. At most what the person has granted. */
   readonly scope?: string
@@ -51,7 +51,7 @@ export interface AccessTokens {
    */
   get(id: string, options?: AccessTokenRequest): Promise<AccessToken>
   /** Resolves when no refresh is under way any more. */
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 type KeptToken = Omit<OtherAccessToken, 'purpose'> & Pick<KeptTokens, 'proofKey'>
@@ -94,7 +94,7 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
 
   /**
    * `invalid_grant` for a token beside the main one may be about that token, or about the refresh token. Where the main token has to be
-   * refreshed as well, the answer to that tells. @throws {OidcError} ERR_OIDC_REFRESH_REJECTED when the session ends with this
+   * refreshed as well, the response to that tells. @throws {OidcError} ERR_OIDC_REFRESH_REJECTED when the session ends with this
    */
   async function checkRefreshToken(id: string, tokenStore: TokenStore): Promise<void> {
     const view = await tokenStore.open()
@@ -109,7 +109,7 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
     return main === undefined || !isUsable(main, now)
   }
 
-  /** Shared by everybody in this process who saw the same token and wants the same. */
+  /** Shared by all callers in this process that read the same token and want the same. */
   async function refresh(
     id: string,
     tokenStore: TokenStore,
@@ -117,24 +117,24 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
     options: AccessTokenRequest,
   ): Promise<KeptToken> {
     const purpose = purposeOf(options)
-    const seen = tokenFor(view.tokens, purpose)
-    const key = JSON.stringify([id, purpose, seen?.accessToken])
+    const current = tokenFor(view.tokens, purpose)
+    const key = JSON.stringify([id, purpose, current?.accessToken])
     const refreshed = await flights.run(key, () =>
       observe(
-        () => refreshTokens(services, { ...options, tokenStore, view, purpose, isSettled }),
+        () => refreshTokens(services, { ...options, tokenStore, view, purpose, isUpToDate }),
         timing => ({ type: 'token-refresh', site: config.baseUrl, ...timing }),
       ),
     )
-    function isSettled({ tokens }: StoredTokens): boolean {
+    function isUpToDate({ tokens }: StoredTokens): boolean {
       const token = tokenFor(tokens, purpose)
-      return token !== undefined && token.accessToken !== seen?.accessToken && isUsable(token, epochSeconds(config))
+      return token !== undefined && token.accessToken !== current?.accessToken && isUsable(token, epochSeconds(config))
     }
     const token = tokenFor(refreshed.tokens, purpose)
     if (token === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the tokens are gone')
     return token
   }
 
-  return { get, settled: flights.settled }
+  return { get, whenIdle: flights.whenIdle }
 }
 
 /** What tells tokens of one session apart: empty for the main one. */

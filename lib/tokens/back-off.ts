@@ -9,7 +9,7 @@ const LONGEST = 60
 /** Up to this part of what the provider asks for is added by chance, so that processes and sessions do not come back together. */
 const LATENESS = 0.1
 
-/** Seconds. The clocks of two processes may differ by this much before a note of one is not heeded by the other. */
+/** Seconds. The clocks of two processes may differ by this much before a failure of one is not heeded by the other. */
 const CLOCK_TOLERANCE = 1
 
 /** Seconds after the end of a pause in which another failure counts as one more in a row. */
@@ -61,7 +61,7 @@ export function failureAfter(
   return { failure: { code: error.code, count, retryAt, pause, ...(about !== undefined && { token: about }) } }
 }
 
-/** The failures in a row with this one, where `earlier` is the note of the last one. */
+/** The failures in a row with this one, where `earlier` is the last one. */
 export function failuresInRow(earlier: RefreshFailure | undefined, now: Date): number {
   const isRecent = earlier !== undefined && Math.abs(secondsOf(now) - earlier.retryAt) <= ROW + earlier.pause
   return isRecent ? earlier.count + 1 : 1
@@ -75,10 +75,10 @@ export function failuresInRow(earlier: RefreshFailure | undefined, now: Date): n
  * @param token - the {@link failureKey} of its purpose
  */
 export function pauseOf(view: StoredTokens, token: string | undefined, now: Date): RefreshFailure | undefined {
-  return view.failures?.find(note => {
-    const left = note.retryAt - secondsOf(now)
-    const longest = Math.min(note.pause, LONGEST * (1 + LATENESS)) + CLOCK_TOLERANCE
-    return (note.token === undefined || note.token === token) && left > 0 && left <= longest
+  return view.failures?.find(failure => {
+    const left = failure.retryAt - secondsOf(now)
+    const longest = Math.min(failure.pause, LONGEST * (1 + LATENESS)) + CLOCK_TOLERANCE
+    return (failure.token === undefined || failure.token === token) && left > 0 && left <= longest
   })
 }
 
@@ -87,11 +87,11 @@ function secondsOf(date: Date): number {
   return date.getTime() / 1000
 }
 
-/** The error that the note of a failure stands for. */
+/** The error that a stored failure stands for. */
 export function failureError({ code, retryAt }: RefreshFailure, now: Date): OidcError {
   const known = oidcErrorCodes.find(candidate => candidate === code) ?? 'ERR_OIDC_PROVIDER_UNAVAILABLE'
   const retryAfter = Math.max(1, Math.ceil(retryAt - secondsOf(now)))
-  return new OidcError(known, 'the provider failed a moment ago, so no request is sent yet', { cause: { retryAfter } })
+  return new OidcError(known, 'the provider failed just before, so no request is sent yet', { cause: { retryAfter } })
 }
 
 /** What the provider asked for, in seconds, up to 60. */

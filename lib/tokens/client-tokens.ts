@@ -22,11 +22,11 @@ export interface ClientCredentialsOptions {
   readonly resource?: string
 }
 
-/** Tokens for this site itself, shared by all its processes and renewed before they expire. RFC 6749 section 4.4. */
+/** Tokens for this site itself, shared by all its processes and fetched again before they expire. RFC 6749 section 4.4. */
 export interface ClientTokens {
   /** @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, and those of the provider while no token is at hand */
   get(options?: ClientCredentialsOptions): Promise<AccessToken>
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 type ClientToken = Tokens & { readonly accessToken: string }
@@ -44,7 +44,7 @@ export function createClientTokens(services: Services, leases: Leases): ClientTo
     const now = epochSeconds(config)
     const known = cache.get(purpose)
     if (known !== undefined && isFresh(known, MIN_VALIDITY, now)) {
-      // What differs is the process: they need not all come at the same moment.
+      // What differs is the process: they need not all come at the same time.
       if (isDue(known, MIN_VALIDITY, now, `${process.pid} ${purpose}`)) fetchOnce(purpose, options).catch(() => {})
       return toAccessToken(known)
     }
@@ -73,14 +73,14 @@ export function createClientTokens(services: Services, leases: Leases): ClientTo
     const view = await tokenStore.open()
     if (view === undefined) throw new TypeError('the token store of the client always exists')
     const own = cache.get(purpose)
-    const isSettled = ({ tokens }: StoredTokens) =>
+    const isUpToDate = ({ tokens }: StoredTokens) =>
       isComplete(tokens) &&
       isFresh(tokens, MIN_VALIDITY, epochSeconds(config)) &&
       tokens.accessToken !== own?.accessToken
-    if (isSettled(view) && isComplete(view.tokens)) return view.tokens
+    if (isUpToDate(view) && isComplete(view.tokens)) return view.tokens
     const pause = pauseOf(view, undefined, config.now())
     if (pause !== undefined) throw failureError(pause, config.now())
-    const lease = await leases.acquire({ tokenStore, view, isSettled, judge: judgeFailure })
+    const lease = await leases.acquire({ tokenStore, view, isUpToDate, judge: judgeFailure })
     const { tokens } = lease.isAcquired ? await lease.complete(exchange(lease, options)) : lease.view
     if (!isComplete(tokens)) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'there is no token')
     return tokens
@@ -98,12 +98,12 @@ export function createClientTokens(services: Services, leases: Leases): ClientTo
   }
 
   function build(response: TokenResponse, { scope = '' }: ClientCredentialsOptions): ClientToken {
-    const granted = grantedScope({ asked: scope, answer: response.scope })
+    const granted = grantedScope({ asked: scope, response: response.scope })
     checkScopeGranted(scope, granted)
     return accessTokenFields(config, response, granted)
   }
 
-  return { get, settled: flights.settled }
+  return { get, whenIdle: flights.whenIdle }
 }
 
 function judgeFailure(error: OidcError): RefreshVerdict {

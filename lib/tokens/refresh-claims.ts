@@ -8,7 +8,7 @@ import { type KeptTokens, type Ticket, type Tokens, withoutProofKey } from '../s
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
 import { authenticationOf } from './authentication-claims.js'
 
-/** News about the person that arrived after the sign-in. */
+/** News about the user that arrived after the sign-in. */
 interface News {
   /** Of an ID Token that came with refreshed tokens and was verified. */
   readonly idTokenClaims: IdTokenClaims | undefined
@@ -38,9 +38,9 @@ export async function keepClaims(
     })
     if (decided === undefined && userInfo === undefined) return ticket
     const kept = keepAuthentication(decided ?? claims, authenticationOf(ticket))
-    const renewed: Ticket = { ...ticket, claims: kept }
-    const outcome = await tokenStore.commit('', current, { ticket: renewed })
-    if (outcome === 'done') return renewed
+    const refreshed: Ticket = { ...ticket, claims: kept }
+    const outcome = await tokenStore.commit('', current, { ticket: refreshed })
+    if (outcome === 'done') return refreshed
     current = outcome === 'changed' ? await tokenStore.open() : undefined
   }
   throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'the session has ended')

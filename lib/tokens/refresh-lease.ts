@@ -15,7 +15,7 @@ export interface LeaseRequest {
   /** What the store held when the caller decided to refresh. */
   readonly view: StoredTokens
   /** Whether what the store holds now is what the caller wants: another process was faster. */
-  isSettled(view: StoredTokens): boolean
+  isUpToDate(view: StoredTokens): boolean
   /** The `failureKey` of the one token it is for; left out: there is only one. */
   readonly token?: string
   /** What a failure of the provider means. */
@@ -52,7 +52,7 @@ export interface Lease {
 }
 
 /** Another process was faster: `view` holds its tokens. */
-interface Settled {
+interface AlreadyRefreshed {
   readonly isAcquired: false
   readonly view: StoredTokens
 }
@@ -66,9 +66,9 @@ export interface Leases {
    * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED when the session has ended, ERR_OIDC_STORE_UNAVAILABLE, and the failure of another process
    *   or of this one for which no request is sent now
    */
-  acquire(request: LeaseRequest): Promise<Lease | Settled>
+  acquire(request: LeaseRequest): Promise<Lease | AlreadyRefreshed>
   /** Resolves when no exchange is under way in the background and nothing is waiting to be written. */
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 /** Milliseconds beyond the deadlines of everything that happens within a lease. */
@@ -88,7 +88,7 @@ export function createLeases(config: LeaseConfig, limiter: RequestLimiter): Leas
   const background = createBackground()
   const context = { config, limiter, duration, background }
 
-  async function acquire(request: LeaseRequest): Promise<Lease | Settled> {
+  async function acquire(request: LeaseRequest): Promise<Lease | AlreadyRefreshed> {
     const owner = randomUUID()
     const until = performance.now() + duration + SLACK
     const isLeased = createLeaseWatch(duration, now)
@@ -105,7 +105,7 @@ export function createLeases(config: LeaseConfig, limiter: RequestLimiter): Leas
       await wait(pause * (0.5 + Math.random() / 2))
       const current = await request.tokenStore.open()
       if (current === undefined) throw ended()
-      if (request.isSettled(current)) return { isAcquired: false, view: current }
+      if (request.isUpToDate(current)) return { isAcquired: false, view: current }
       if (current.version.failure !== request.view.version.failure) {
         const failure = pauseOf(current, request.token, now())
         if (failure !== undefined) throw failureError(failure, now())
@@ -114,7 +114,7 @@ export function createLeases(config: LeaseConfig, limiter: RequestLimiter): Leas
     }
   }
 
-  return { acquire, settled: background.settled }
+  return { acquire, whenIdle: background.whenIdle }
 }
 
 interface LeaseContext {
@@ -137,7 +137,7 @@ async function tryToAcquire(
   try {
     const outcome = await acquireInStore(context, request, owner, view)
     if (outcome === 'absent') throw ended()
-    if (outcome === 'claimed') lease = createLease(context, { request, owner, view, leave })
+    if (outcome === 'acquired') lease = createLease(context, { request, owner, view, leave })
     return lease
   } finally {
     if (lease === undefined) leave()
@@ -246,7 +246,7 @@ async function endOrFind(request: LeaseRequest, view: StoredTokens, rejection: O
   if (await request.tokenStore.endIf(view)) throw rejection
   const current = await request.tokenStore.open()
   if (current === undefined) throw ended()
-  if (request.isSettled(current)) return current
+  if (request.isUpToDate(current)) return current
   throw rejection
 }
 
@@ -266,7 +266,7 @@ function createLeaseWatch(duration: number, now: () => Date): (view: StoredToken
 /** Work that no caller waits for. */
 interface Background {
   add(work: Promise<unknown>): void
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 function createBackground(): Background {
@@ -280,7 +280,7 @@ function createBackground(): Background {
       underWay.add(done)
       void done.then(() => underWay.delete(done))
     },
-    async settled() {
+    async whenIdle() {
       while (underWay.size > 0) await Promise.all(underWay)
     },
   }

@@ -22,7 +22,7 @@ export interface RefreshPurpose {
 /**
  * Whether the ID Token of a refresh, where there is one, speaks of the person who signed in. OpenID Connect Core 1.0 section 12.2.
  *
- * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it speaks of somebody else, ERR_OIDC_TOKEN_RESPONSE where it proves nothing, and
+ * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it is about another user, ERR_OIDC_TOKEN_RESPONSE where it proves nothing, and
  *   ERR_OIDC_PROVIDER_UNAVAILABLE where that could not be found out
  */
 export async function verifyRefresh(
@@ -48,7 +48,7 @@ export async function verifyRefresh(
 }
 
 /**
- * What a session holds after a refresh. What the answer does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6.
+ * What a session holds after a refresh. What the response does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6.
  *
  * @param sid - of the refreshed ID Token: the name by which the provider speaks of its session from now on
  */
@@ -71,12 +71,12 @@ export function buildRefreshChange(
     return { tokens: withOther(config, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
   }
   const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
-  const scope = grantedScope({ asked: kept.scope, answer: response.scope })
+  const scope = grantedScope({ asked: kept.scope, response: response.scope })
   const fresh = { ...rest, ...accessTokenFields(config, response, scope) }
   return { tokens: fresh, ...(ticket && { ticket: refreshedTicket(ticket, fresh) }) }
 }
 
-/** Only the refresh token of an answer that cannot be used, and its key: it came for ours, and ours is spent. */
+/** Only the refresh token of a response that cannot be used, and its key: it came for ours, and ours is spent. */
 export function keepRefreshToken(
   refreshToken: string | undefined,
   proofKey: ProofKey | undefined,
@@ -97,10 +97,10 @@ export function checkOtherScope({ scope }: RefreshPurpose, response: TokenRespon
   checkScopeNarrowed(scope, granted)
 }
 
-/** An answer without a scope grants what was asked for, but not what the sign-in was refused. */
-function otherScope(scope: string | undefined, { scope: answer }: TokenResponse, tokens: Tokens | undefined): string {
+/** A response without a scope grants what was asked for, but not what the sign-in was refused. */
+function otherScope(scope: string | undefined, { scope: granted }: TokenResponse, tokens: Tokens | undefined): string {
   const known = tokens?.scope ?? ''
-  if (scope === undefined || answer !== undefined) return grantedScope({ asked: known, answer })
+  if (scope === undefined || granted !== undefined) return grantedScope({ asked: known, response: granted })
   return grantedScope({ asked: scope, front: known })
 }
 

@@ -2,19 +2,19 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
 import type { StoredTokens, TokenChange, TokenStore } from '../store/token-store.js'
 
-/** What the provider answered, ready to be kept. */
+/** What the provider sent, ready to be kept. */
 export interface Refreshed {
   /** What to write, given what is there now. */
   change(view: StoredTokens): TokenChange
-  /** There is nobody any more to keep it for. */
+  /** The session has ended, and it is not kept. */
   discard(): void
 }
 
-/** A renewal that was paid for and has to be written. */
+/** Refreshed tokens that have to be written: the old refresh token is spent. */
 export interface Save {
   readonly tokenStore: TokenStore
   readonly owner: string
-  /** What was there when the right to renew was claimed. */
+  /** What was there when the lease was acquired. */
   readonly view: StoredTokens
   readonly refreshed: Refreshed
 }
@@ -23,7 +23,7 @@ export interface Save {
 const PAUSE = 100
 
 /**
- * Writes a renewal, on the condition that nobody else has renewed since.
+ * Writes refreshed tokens, unless another process has refreshed them since.
  *
  * @returns what is there now; `undefined` when the session has ended
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE
@@ -38,7 +38,7 @@ export async function saveRefresh({ tokenStore, owner, view, refreshed }: Save):
       refreshed.discard()
       return undefined
     }
-    // Either our own write, whose answer did not arrive, or a renewal by somebody who took our silence for death.
+    // Either our own write, whose response did not arrive, or another process refreshed after assuming this one had died.
     if (current.version.tokens !== view.version.tokens) {
       if (current.tokens?.refreshToken === undefined) refreshed.discard()
       return current
@@ -66,7 +66,7 @@ export async function keepSaving(save: Save, patience: number): Promise<void> {
   }
 }
 
-/** Gives back a lease, as soon as the store answers. After `patience` milliseconds it has expired by itself. */
+/** Releases a lease as soon as the store responds. After `patience` milliseconds it has expired by itself. */
 export async function releaseLease(
   tokenStore: TokenStore,
   owner: string,

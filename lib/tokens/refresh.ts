@@ -28,7 +28,7 @@ export interface Refresh extends RefreshPurpose {
   readonly view: StoredTokens
   /** The access token that an API has refused. */
   readonly refused?: string
-  isSettled(view: StoredTokens): boolean
+  isUpToDate(view: StoredTokens): boolean
 }
 
 /** What a refresh needs besides the tokens. */
@@ -52,12 +52,12 @@ const VERIFY_PATIENCE = 2_000
 /** Refreshes the tokens of a session: acquires the lease, and then requests, verifies and commits. The site's hook comes last. */
 export async function refreshTokens(services: RefreshServices, refresh: Refresh): Promise<StoredTokens> {
   const { config, provider, leases } = services
-  const { tokenStore, view, isSettled, purpose } = refresh
+  const { tokenStore, view, isUpToDate, purpose } = refresh
   // The metadata has to be known before the lease is acquired: the lease covers one exchange.
   await provider.metadata()
   const token = failureKey(purpose)
   const judge = (error: OidcError) => judgeFailure(services, refresh, error)
-  const lease = await leases.acquire({ tokenStore, view, isSettled, token, judge })
+  const lease = await leases.acquire({ tokenStore, view, isUpToDate, token, judge })
   if (!lease.isAcquired) return lease.view
   const { kept, isOurs, idTokenClaims } = await lease.complete(exchange(services, refresh, lease))
   if (isOurs && config.hooks.refresh !== undefined) {

@@ -5,7 +5,7 @@ import { late, retryAfterOf } from './back-off.js'
 /** How many token requests of this process may be under way at once. */
 const MOST_AT_ONCE = 50
 
-/** Failures in a row, of whichever sessions, after which the provider is given a rest. Failures of one moment count once. */
+/** Failures in a row, of whichever sessions, after which no request is sent for a while: the circuit is open. Failures at the same time count once. */
 const FAILURES_UNTIL_OPEN = 3
 
 /** Seconds between two probes of a provider that is away, at most: how long it may go unnoticed that it is back. */
@@ -14,21 +14,21 @@ const LONGEST_OPEN = 5
 /** Seconds between two probes, at least. */
 const SHORTEST_OPEN = 0.2
 
-/** Milliseconds for which others wait for the one request that finds out how the provider is. Most answers are there earlier. */
+/** Milliseconds for which others wait for the one request that finds out how the provider is. Most responses are there earlier. */
 const LONGEST_WAIT_FOR_PROBE = 2_000
 
-/** Milliseconds after the last failure, or the rest after it, in which another failure makes the next rest longer. */
+/** Milliseconds after the last failure, or the pause after it, in which another failure makes the next pause longer. */
 const MEMORY = 60_000
 
 /**
- * The way to the token endpoint for renewals. It lets a bounded number pass at once, and after several failures in a row none for a
+ * The way to the token endpoint for refreshes. It lets a bounded number pass at once, and after several failures in a row none for a
  * while and then one at a time, so that ten thousand sessions that expire together are no storm.
  */
 export interface RequestLimiter {
   /**
    * Waits for its turn.
    * @returns a function that ends the turn
-   * @throws {OidcError} the last failure, while the provider has its rest or does not answer the request that finds out how it is;
+   * @throws {OidcError} the last failure, while the circuit is open or the provider does not respond to the request that finds out how it is;
    *   ERR_OIDC_PROVIDER_UNAVAILABLE after `patience` ms
    */
   enter(patience: number): Promise<() => void>
@@ -130,7 +130,7 @@ function startPatience(patience: number, isProbed: () => boolean, giveUp: () => 
   return () => clearTimeout(timer)
 }
 
-/** Seconds. All of it is chance, so that many processes do not ask at the same moment; `Retry-After` is heeded up to its bound, and a little longer. */
+/** Seconds. All of it is random, so that many processes do not ask at the same time; `Retry-After` is heeded up to its bound, and a little longer. */
 function openFor(earlier: number, error: OidcError): number {
   const longest = Math.min(LONGEST_OPEN, 2 ** earlier)
   return Math.max(late(retryAfterOf(error) ?? 0), SHORTEST_OPEN + Math.random() * (longest - SHORTEST_OPEN))

@@ -3,9 +3,9 @@ import type { Services } from '../options/config.js'
 import type { Tokens } from '../store/ticket.js'
 import type { TokenStore } from '../store/token-store.js'
 
-/** Gives tokens back to the provider, so that nobody can use them any more. RFC 7009. */
+/** Revokes tokens at the provider, so that they cannot be used any more. RFC 7009. */
 export interface Revocations {
-  /** Revokes what there is, where the provider offers it. Nobody waits for it; a failure is logged. */
+  /** Revokes what there is, where the provider offers it. No caller waits for it; a failure is logged. */
   inBackground(tokens: Tokens | undefined): void
   /**
    * Revokes the tokens of a session that goes on without them.
@@ -13,7 +13,7 @@ export interface Revocations {
    */
   revoke(tokenStore: TokenStore): Promise<void>
   /** Resolves when nothing is under way in the background any more. */
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 export function createRevocations({ config, provider }: Pick<Services, 'config' | 'provider'>): Revocations {
@@ -53,7 +53,7 @@ export function createRevocations({ config, provider }: Pick<Services, 'config' 
         view = (await tokenStore.commit('', view, { tokens })) === 'changed' ? await tokenStore.open() : undefined
       }
     },
-    async settled() {
+    async whenIdle() {
       await Promise.allSettled(underWay)
     },
   }

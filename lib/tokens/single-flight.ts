@@ -1,8 +1,8 @@
-/** Work that is done once for everybody who asks for it at the same time. It goes on when whoever asked first has gone away. */
+/** Work that is done once for all callers that ask for it at the same time. It goes on when the first caller has gone away. */
 export interface SingleFlight<T> {
   run(key: string, work: () => Promise<T>): Promise<T>
   /** Resolves when everything that is under way has ended, well or badly. */
-  settled(): Promise<void>
+  whenIdle(): Promise<void>
 }
 
 export function createSingleFlight<T>(): SingleFlight<T> {
@@ -15,7 +15,7 @@ export function createSingleFlight<T>(): SingleFlight<T> {
       flights.set(key, flight)
       return flight
     },
-    async settled() {
+    async whenIdle() {
       await Promise.allSettled(flights.values())
     },
   }

@@ -39,7 +39,7 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
   async function ask(subject: AccessToken, options: ExchangeOptions): Promise<Exchanged> {
     const proofKey = keyOfToken(subject)
     const response = await provider.exchangeToken({ subjectToken: subject.value, ...options, proofKey })
-    const granted = grantedScope({ asked: options.scope ?? '', answer: response.scope })
+    const granted = grantedScope({ asked: options.scope ?? '', response: response.scope })
     checkScopeGranted(options.scope, granted)
     const fields = accessTokenFields(config, response, granted)
     const { accessToken: value, tokenType: type, scope, expiresAt, issuedAt } = fields
@@ -51,7 +51,7 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
       const { audience, resource, scope } = options
       const key = hash('sha256', JSON.stringify([subject.value, audience, resource, scope]))
       const known = cache.get(key)
-      // Without a known end it is not kept: nobody would tell us that it has ended.
+      // Without a known end it is not kept: its end would go unnoticed.
       if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(config)))
         return publicPart(known, subject)
       const exchanged = await flights.run(key, () => ask(subject, options))

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 
-/** What is known about the life of an access token, in seconds since the epoch. */
+/** What is known about the lifetime of an access token, in seconds since the epoch. */
 export interface TokenTimes {
   readonly expiresAt?: number
   readonly issuedAt?: number
 }
 
-/** Seconds before it would be too late within which renewals in the background are spread, at most. */
+/** Seconds before it would be too late within which refreshes in the background are spread, at most. */
 const LONGEST_SPREAD = 120
 
 /** Whether a token can be used at all. One whose end is unknown can, until an API says otherwise. */
@@ -14,16 +14,16 @@ export function isUsable({ expiresAt }: TokenTimes, now: number): boolean {
   return expiresAt === undefined || expiresAt > now
 }
 
-/** Whether a token has `minValidity` seconds left. One that never had as many is good for the first half of its life. */
+/** Whether a token has `minValidity` seconds left. One that never had as many is good for the first half of its lifetime. */
 export function isFresh(token: TokenTimes, minValidity: number, now: number): boolean {
   return isUsable(token, now) && secondsLeft(token, now) >= attainable(token, minValidity)
 }
 
 /**
- * Whether it is time to renew a token that is still fresh. The moment differs from session to session, so that those that began
- * together are not renewed together.
+ * Whether it is time to refresh a token that is still fresh. The time differs from session to session, so that those that began
+ * together are not refreshed together.
  *
- * @param seed - what the moment hangs on
+ * @param seed - what the time depends on
  */
 export function isDue(token: TokenTimes, minValidity: number, now: number, seed: string): boolean {
   const spread = Math.min(LONGEST_SPREAD, lifetimeOf(token) / 10)

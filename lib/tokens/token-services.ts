@@ -6,14 +6,14 @@ import { createRequestLimiter } from './request-limiter.js'
 import { createRevocations, type Revocations } from './revocation.js'
 import { createTokenExchanges, type TokenExchanges } from './token-exchange.js'
 
-/** Everything that gets, renews and gives back tokens after the sign-in. */
+/** Everything that gets, refreshes and revokes tokens after the sign-in. */
 export interface TokenServices {
   readonly accessTokens: AccessTokens
   readonly clientTokens: ClientTokens
   readonly exchanges: TokenExchanges
   readonly revocations: Revocations
-  /** Resolves when nothing is under way any more: what the provider has answered must not be lost. */
-  settled(): Promise<void>
+  /** Resolves when nothing is under way any more: a response of the provider must not be lost. */
+  whenIdle(): Promise<void>
 }
 
 export function createTokenServices(services: Services): TokenServices {
@@ -28,9 +28,9 @@ export function createTokenServices(services: Services): TokenServices {
     clientTokens,
     revocations,
     exchanges: createTokenExchanges(services),
-    async settled() {
-      await Promise.all([accessTokens.settled(), clientTokens.settled()])
-      await Promise.all([leases.settled(), revocations.settled()])
+    async whenIdle() {
+      await Promise.all([accessTokens.whenIdle(), clientTokens.whenIdle()])
+      await Promise.all([leases.whenIdle(), revocations.whenIdle()])
     },
   }
 }

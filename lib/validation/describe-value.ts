@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 
-const LONGEST_SHOWN = 60
+const LONGEST_VALUE = 60
 
 /** What was found, for an error message. Never throws, whatever the value is, and never shows a secret. */
 export function describeValue(value: unknown, secret = false): string {
@@ -12,7 +12,7 @@ export function describeValue(value: unknown, secret = false): string {
     case 'number':
       return secret ? 'a number' : `the number ${value}`
     case 'bigint':
-      return secret ? 'a bigint' : `the bigint ${String(value).slice(0, LONGEST_SHOWN)}n`
+      return secret ? 'a bigint' : `the bigint ${String(value).slice(0, LONGEST_VALUE)}n`
     case 'boolean':
       return String(value)
     case 'symbol':
@@ -27,9 +27,9 @@ export function describeValue(value: unknown, secret = false): string {
 function describeString(text: string, secret: boolean): string {
   if (text === '') return 'an empty string'
   // An address may hold a password.
-  const isShown = !secret && !(text.includes('@') && text.includes(':'))
-  if (!isShown) return `a string of ${text.length} characters`
-  return JSON.stringify(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text)
+  const isPrintable = !secret && !(text.includes('@') && text.includes(':'))
+  if (!isPrintable) return `a string of ${text.length} characters`
+  return JSON.stringify(text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text)
 }
 
 function describeFunction(value: unknown): string {

@@ -28,28 +28,28 @@ describe('diagnostics', () => {
     inScene({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims?private=1`)
       const [started] = only('sign-in-started')
-      assert.ok(started?.attempt, 'no attempt')
+      assert.ok(started?.transaction, 'no transaction')
       assert.equal(started.site, site.url)
       assert.equal(started.path, '/claims')
       assert.equal(started.endpoint, `${provider.issuer}/authorize`)
       assert.equal(started.params.response_type, 'code id_token token')
-      const own = events.filter(({ attempt }) => attempt === started.attempt)
+      const own = events.filter(({ transaction }) => transaction === started.transaction)
       assert.deepEqual(
         own.filter(({ type }) => type !== 'step').map(({ type }) => type),
-        ['sign-in-started', 'answer-received', 'provider-call', 'provider-call', 'sign-in-finished'],
+        ['sign-in-started', 'response-received', 'provider-call', 'provider-call', 'sign-in-finished'],
       )
       const steps = only('step')
       assert.deepEqual(steps.map(({ key }) => key).sort(), [
-        'attempt',
         'binding',
         'claims',
         'code',
+        'consume',
         'frontIdToken',
         'idToken',
-        'once',
         'parse',
         'response',
         'session',
+        'transaction',
         'userInfo',
         'userInfoSubject',
       ])
@@ -73,10 +73,10 @@ describe('diagnostics', () => {
     inScene({ provider: {} }, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
-        only('answer-received').map(({ method, path }) => [method, path]),
+        only('response-received').map(({ method, path }) => [method, path]),
         [['POST', '/callback']],
       )
-      assert.ok(!('error' in (only('answer-received')[0]?.fields ?? {})))
+      assert.ok(!('error' in (only('response-received')[0]?.fields ?? {})))
       events = []
       provider.break({
         response: fields => [
@@ -86,7 +86,7 @@ describe('diagnostics', () => {
         ],
       })
       await createAgent().visit(`${site.url}/claims`)
-      const [refused] = only('answer-received')
+      const [refused] = only('response-received')
       assert.equal(refused?.fields.error, 'access_denied', JSON.stringify(refused))
       assert.equal(refused.fields.error_description ?? refused.fields.description, 'not today', JSON.stringify(refused))
     }),
@@ -97,7 +97,7 @@ describe('diagnostics', () => {
     inScene({ oidc: { responseType: 'code', responseMode: 'query' } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
-        only('answer-received').map(({ method }) => method),
+        only('response-received').map(({ method }) => method),
         ['GET'],
       )
     }),
@@ -135,10 +135,10 @@ describe('diagnostics', () => {
     'keep two sign-ins at the same time apart',
     inScene({}, async ({ site }) => {
       await Promise.all([createAgent(), createAgent()].map(agent => agent.visit(`${site.url}/claims`)))
-      const attempts = new Set(only('sign-in-started').map(({ attempt }) => attempt))
-      assert.equal(attempts.size, 2)
-      for (const attempt of attempts) {
-        assert.equal(only('step').filter(event => event.attempt === attempt).length, 12)
+      const transactions = new Set(only('sign-in-started').map(({ transaction }) => transaction))
+      assert.equal(transactions.size, 2)
+      for (const transaction of transactions) {
+        assert.equal(only('step').filter(event => event.transaction === transaction).length, 12)
       }
     }),
   )
@@ -150,7 +150,7 @@ describe('diagnostics', () => {
       await agent.visit(`${site.url}/claims`)
       const failed = only('step').filter(({ passed }) => !passed)
       assert.deepEqual(
-        failed.map(event => [event.step, event.key, event.code, event.evidence]),
+        failed.map(event => [event.step, event.key, event.code, event.details]),
         [[7, 'idToken', 'ERR_OIDC_ID_TOKEN_AUDIENCE', { actual: 'another', expected: 'client' }]],
       )
       assert.deepEqual(
@@ -165,7 +165,7 @@ describe('diagnostics', () => {
     inScene({}, async ({ agent, site }) => {
       await agent.post(`${site.url}/callback`, { code: 'x' })
       assert.equal(only('step').at(-1)?.code, 'ERR_OIDC_REQUEST_MALFORMED')
-      assert.equal(only('sign-in-finished').at(-1)?.attempt, undefined)
+      assert.equal(only('sign-in-finished').at(-1)?.transaction, undefined)
       const page = await agent.open(`${site.url}/claims`)
       const inputs = [...page.text.matchAll(/name="([^"]+)" value="([^"]*)"/g)]
       const answer = inputs.map(([, name = '', value = '']) => [name, value] as const)
@@ -205,7 +205,7 @@ describe('diagnostics', () => {
     await inScene({ oidc: { redis: redis.url, timeouts: { redis: 200 } } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const [started] = only('sign-in-started')
-      const commands = only('store-command').filter(({ attempt }) => attempt === started?.attempt)
+      const commands = only('store-command').filter(({ transaction }) => transaction === started?.transaction)
       assert.ok(commands.length >= 2, `${commands.length} commands`)
       assert.ok(
         commands.every(({ passed }) => passed),
@@ -221,17 +221,17 @@ describe('diagnostics', () => {
 
   test('leave results, errors and the moment of a synchronous step as they are', async () => {
     assert.equal(
-      step('attempt', () => 1),
+      step('transaction', () => 1),
       1,
     )
-    assert.equal(await step('once', async () => 2), 2)
+    assert.equal(await step('consume', async () => 2), 2)
     const error = new OidcError('ERR_OIDC_TRANSACTION_MISSING', 'for example')
     const fail = () => {
       throw error
     }
-    assert.throws(() => step('attempt', fail), error)
+    assert.throws(() => step('transaction', fail), error)
     await assert.rejects(
-      step('once', async () => fail()),
+      step('consume', async () => fail()),
       error,
     )
     assert.equal(only('step').length, 4)

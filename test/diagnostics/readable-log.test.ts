@@ -6,7 +6,7 @@ import { formatEvent } from '../../lib/diagnostics/readable-log.js'
 import type { OidcEvent } from '../../lib/index.js'
 
 const run = promisify(execFile)
-const base = { at: 0, site: 'https://rp.example', attempt: 'abc' }
+const base = { at: 0, site: 'https://rp.example', transaction: 'abc' }
 const passed = { duration: 1.234, passed: true }
 
 const lines: readonly (readonly [OidcEvent, string])[] = [
@@ -21,7 +21,7 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
     '[abc] /claims sends the browser to https://op.example/authorize scope="a b"',
   ],
   [
-    { ...base, type: 'answer-received', method: 'POST', path: '/callback', fields: { code: 'x…' } },
+    { ...base, type: 'response-received', method: 'POST', path: '/callback', fields: { code: 'x…' } },
     '[abc] POST /callback receives a response code="x…"',
   ],
   [
@@ -40,7 +40,7 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
         duration: 2,
         passed: false,
       },
-      ...{ code: 'ERR_OIDC_ID_TOKEN_AUDIENCE', reason: 'aud is another', evidence: { expected: 'me\nyou' } },
+      ...{ code: 'ERR_OIDC_ID_TOKEN_AUDIENCE', reason: 'aud is another', details: { expected: 'me\nyou' } },
     },
     String.raw`[abc] step 5: It is genuine, 2.0 ms, FAILED ERR_OIDC_ID_TOKEN_AUDIENCE: aud is another: {"expected":"me\nyou"}`,
   ],

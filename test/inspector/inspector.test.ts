@@ -102,7 +102,7 @@ describe('the inspector', () => {
       provider.heal()
       for (let count = 0; count < 11; count += 1) await createAgent().visit(`${site.url}/claims`)
       const { text } = await agent.open(`${site.url}/how`)
-      const links = [...text.matchAll(/href="(\?attempt=[^"]+)"/g)].map(([, link]) => link)
+      const links = [...text.matchAll(/href="(\?transaction=[^"]+)"/g)].map(([, link]) => link)
       assert.equal(links.length, 9)
       assert.match(text, /Signed in\./)
       const other = await agent.open(`${site.url}/how${links.at(-1)}`)

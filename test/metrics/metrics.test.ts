@@ -137,7 +137,7 @@ describe('metrics', () => {
       tracer: { startSpan: fail },
     })
     try {
-      send({ type: 'token-refresh', duration: 1_000, passed: false, code: 'ERR_OIDC_TOKEN_DENIED', attempt: 'abc' })
+      send({ type: 'token-refresh', duration: 1_000, passed: false, code: 'ERR_OIDC_TOKEN_DENIED', transaction: 'abc' })
       send({ type: 'sign-out', reason: 'back-channel', sessions: 3 })
       assert.deepEqual(measured, [
         ['oidc.token.refreshes', 1, { result: 'failed', code: 'ERR_OIDC_TOKEN_DENIED' }],
@@ -145,7 +145,7 @@ describe('metrics', () => {
         ['oidc.sign_outs', 1, { reason: 'back-channel' }],
         ['oidc.sessions.ended', 3, { reason: 'back-channel' }],
       ])
-      const attributes = { 'oidc.attempt': 'abc', 'error.type': 'ERR_OIDC_TOKEN_DENIED' }
+      const attributes = { 'oidc.transaction': 'abc', 'error.type': 'ERR_OIDC_TOKEN_DENIED' }
       assert.deepEqual(spans, [{ name: 'oidc token refresh', startTime: 4_000, attributes, status: 2, end: 5_000 }])
       assert.equal(parse(await broken.text()).get('oidc_sessions_ended_total{reason="back-channel"}'), 3)
     } finally {

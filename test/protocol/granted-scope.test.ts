@@ -14,7 +14,7 @@ const isWithin = (inner: string, outer: string) => scopeWords(inner).every(word 
 test('a scope is never wider than any answer, and is what was asked for only where no answer says otherwise', () => {
   fc.assert(
     fc.property(scope, maybe, maybe, (asked, front, answer) => {
-      const granted = grantedScope({ asked, front, answer })
+      const granted = grantedScope({ asked, front, response: answer })
       assert.ok(isWithin(granted, answer ?? asked))
       if (front !== undefined) assert.ok(isWithin(granted, front))
       if (front === undefined) assert.equal(granted, answer ?? asked)
@@ -25,7 +25,7 @@ test('a scope is never wider than any answer, and is what was asked for only whe
 test('an authorization response can only narrow: without it the scope is the same or wider', () => {
   fc.assert(
     fc.property(scope, scope, maybe, (asked, front, answer) => {
-      assert.ok(isWithin(grantedScope({ asked, front, answer }), grantedScope({ asked, answer })))
+      assert.ok(isWithin(grantedScope({ asked, front, response: answer }), grantedScope({ asked, response: answer })))
     }),
   )
 })
@@ -33,9 +33,9 @@ test('an authorization response can only narrow: without it the scope is the sam
 test('a chain of refreshes keeps the last scope the provider named', () => {
   fc.assert(
     fc.property(scope, maybe, maybe, fc.array(maybe), (asked, front, answer, refreshes) => {
-      let granted = grantedScope({ asked, front, answer })
+      let granted = grantedScope({ asked, front, response: answer })
       const first = granted
-      for (const refreshed of refreshes) granted = grantedScope({ asked: granted, answer: refreshed })
+      for (const refreshed of refreshes) granted = grantedScope({ asked: granted, response: refreshed })
       const last = refreshes.findLast(refreshed => refreshed !== undefined)
       assert.equal(granted, last ?? first)
     }),

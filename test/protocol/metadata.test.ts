@@ -316,7 +316,7 @@ for (const [actual, expected, says] of [
   [
     'https://op.example/',
     'https://op.example',
-    /'https:\/\/op.example\/'.*lacks a slash.*set issuer to 'https:\/\/op.example\/'/,
+    /'https:\/\/op.example\/'.*has no slash at the end.*set issuer to 'https:\/\/op.example\/'/,
   ],
   ['https://op.example', 'https://op.example/', /has an extra slash.*set issuer to 'https:\/\/op.example'$/],
   ['https://op.example/t', 'https://op.example/t//', /has an extra slash.*set issuer to 'https:\/\/op.example\/t'$/],

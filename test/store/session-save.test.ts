@@ -35,7 +35,7 @@ async function open({ timeout = 1000 } = {}) {
     now: () => 0,
     successorOf: async () => undefined,
   })
-  const first = tracked({ generated: true, exists: false, seen: '{}' })
+  const first = tracked({ generated: true, exists: false, base: '{}' })
   await save(first, { a: 0 })
   const stored = async () => {
     const [sealed] = await memory.read(redisKeys.record(id), ['s'])
@@ -45,7 +45,7 @@ async function open({ timeout = 1000 } = {}) {
 }
 
 function tracked(overrides: Partial<TrackedSession> = {}): TrackedSession {
-  return { id, generated: false, exists: true, seen: '{"a":0}', stored: { version: 1, text: '{"a":0}' }, ...overrides }
+  return { id, generated: false, exists: true, base: '{"a":0}', stored: { version: 1, text: '{"a":0}' }, ...overrides }
 }
 
 /** What another process does: it changes the record without taking a turn here. */
@@ -104,7 +104,7 @@ test('a record that is gone is not made again, by a first save or a later one', 
   const held = tracked()
   await save(held, { a: 1 })
   await save(held, { a: 2 })
-  await save(tracked({ seen: undefined, stored: undefined }), { a: 3 })
+  await save(tracked({ base: undefined, stored: undefined }), { a: 3 })
   assert.deepEqual(await memory.keys('', 43), [])
   assert.equal(swaps.length, 3)
 })

@@ -57,7 +57,7 @@ test('claims work behind a Sentinel', async () => {
 async function renewOnce(store: RecordStore): Promise<void> {
   const tokenStore = store.tokenStore(await signIn(store))
   const view = await openTokenStore(tokenStore)
-  assert.equal(await tokenStore.acquire('a', view, 5_000), 'claimed')
+  assert.equal(await tokenStore.acquire('a', view, 5_000), 'acquired')
   assert.equal(await tokenStore.acquire('b', view, 5_000), 'held')
   const next = tokens()
   assert.equal(await tokenStore.commit('a', view, { tokens: next }), 'done')
@@ -76,7 +76,7 @@ function contract(create: () => RecordStore): void {
     await tokenStore.commit('b', view, {})
     assert.equal(await tokenStore.acquire('c', view, 5_000), 'held')
     await tokenStore.commit('a', view, {})
-    assert.equal(await tokenStore.acquire('c', view, 5_000), 'claimed')
+    assert.equal(await tokenStore.acquire('c', view, 5_000), 'acquired')
   })
 
   test('a claim is void after its life', async () => {
@@ -86,7 +86,7 @@ function contract(create: () => RecordStore): void {
     await tokenStore.acquire('a', view, 1)
     bench.clock.seconds += 1
     await new Promise(resolve => setTimeout(resolve, 10))
-    assert.equal(await tokenStore.acquire('b', view, 5_000), 'claimed')
+    assert.equal(await tokenStore.acquire('b', view, 5_000), 'acquired')
   })
 
   test('a note of a failure is kept, seen by the next claim, and forgotten with the next success', async () => {
@@ -99,7 +99,7 @@ function contract(create: () => RecordStore): void {
     const after = await openTokenStore(tokenStore)
     assert.deepEqual([after.failure, after.leasedUntil, after.tokens], [failure, 0, before.tokens])
     assert.equal(await tokenStore.acquire('b', before, 5_000), 'changed')
-    assert.equal(await tokenStore.acquire('b', after, 5_000), 'claimed')
+    assert.equal(await tokenStore.acquire('b', after, 5_000), 'acquired')
     await tokenStore.commit('b', after, { tokens: tokens() })
     assert.equal((await openTokenStore(tokenStore)).failure, undefined)
   })
@@ -117,7 +117,7 @@ function contract(create: () => RecordStore): void {
     assert.equal((await openTokenStore(tokenStore)).ticket?.scope, 'openid a')
   })
 
-  test('a session that has ended is neither claimed nor written nor made anew', async () => {
+  test('a session that has ended is neither leased nor written nor made anew', async () => {
     const store = create()
     const id = await signIn(store)
     const tokenStore = store.tokenStore(id)
@@ -157,7 +157,7 @@ function contract(create: () => RecordStore): void {
     const tokenStore = store.clientTokenStore(purpose)
     const view = await openTokenStore(tokenStore)
     assert.deepEqual([view.tokens, view.ticket, view.leasedUntil], [undefined, undefined, 0])
-    assert.equal(await tokenStore.acquire('a', view, 5_000), 'claimed')
+    assert.equal(await tokenStore.acquire('a', view, 5_000), 'acquired')
     assert.equal(await tokenStore.acquire('b', view, 5_000), 'held')
     const own = tokens({ expiresAt: bench.clock.seconds + 600 })
     assert.equal(await tokenStore.commit('a', view, { tokens: own }), 'done')

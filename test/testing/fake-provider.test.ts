@@ -161,7 +161,7 @@ describe('a fake provider', () => {
     await site.oidc.close()
   })
 
-  test('says what the site answered where that was no sign-in', async () => {
+  test('says what the site responded where that was no sign-in', async () => {
     const site = createSite(provider, {
       hooks: {
         signIn() {
@@ -169,7 +169,7 @@ describe('a fake provider', () => {
         },
       },
     })
-    await assert.rejects(provider.signIn(site.app), /did not accept the sign-in: it answered 403/)
+    await assert.rejects(provider.signIn(site.app), /did not accept the sign-in: it responded with 403/)
     await assert.rejects(provider.signIn(site.app, undefined, { path: '/fill' }), /did not send the browser/)
     await site.oidc.close()
   })

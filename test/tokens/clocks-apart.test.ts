@@ -56,7 +56,7 @@ function createProcess(ahead: number, provider: ReturnType<typeof createRotating
   const revocations: Revocations = {
     inBackground: tokens => void revoked.push(tokens?.refreshToken ?? ''),
     async revoke() {},
-    async settled() {},
+    async whenIdle() {},
   }
   const services = { config, provider, store } as unknown as Services
   const leases = createLeases(config, createRequestLimiter(now))

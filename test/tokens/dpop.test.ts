@@ -133,7 +133,7 @@ test('a session from before the option gets a key at its next refresh, and keeps
     },
   }
   const services = { config, provider, store } as unknown as Services
-  const revocations = { inBackground() {}, async revoke() {}, async settled() {} }
+  const revocations = { inBackground() {}, async revoke() {}, async whenIdle() {} }
   const leases = createLeases(config, createRequestLimiter(now))
   const accessTokens = createAccessTokens({ ...services, leases, revocations })
   const signedInAt = Math.floor(Date.now() / 1000) - 1_000

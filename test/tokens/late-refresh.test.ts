@@ -120,7 +120,7 @@ for (const store of ['the memory', 'Redis']) {
       const renewal = {
         tokenStore: deaf,
         view,
-        isSettled: ({ tokens }: StoredTokens) => tokens?.accessToken === 'second',
+        isUpToDate: ({ tokens }: StoredTokens) => tokens?.accessToken === 'second',
         judge: (error: OidcError) => ({ error, endsSession: false, pauses: 'session', isLogged: false }) as const,
         request: async () => {
           asked += 1
@@ -128,7 +128,7 @@ for (const store of ['the memory', 'Redis']) {
         },
       }
       if (lost === 2) await assert.rejects(refreshUnder(leases, renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-      await leases.settled()
+      await leases.whenIdle()
       assert.equal((await tokenStore.open())?.leasedUntil, 0)
       assert.equal((await refreshUnder(leases, renewal)).tokens?.accessToken, 'second')
       assert.equal(asked, 1)
@@ -139,8 +139,8 @@ for (const store of ['the memory', 'Redis']) {
   test(`a lease that ends in an hour, written by a clock that was wrong, does not bind, with ${store}`, async () => {
     redis = store === 'Redis' ? await startRedis() : undefined
     const { tokenStore, view, close } = await openTokenStore(redis?.url)
-    assert.equal(await tokenStore.acquire('a clock ahead', view, 3_600_000), 'claimed')
-    assert.equal(await tokenStore.acquire('another', view, 15_600), 'claimed')
+    assert.equal(await tokenStore.acquire('a clock ahead', view, 3_600_000), 'acquired')
+    assert.equal(await tokenStore.acquire('another', view, 15_600), 'acquired')
     assert.equal(await tokenStore.acquire('a third', view, 15_600), 'held')
     await close()
   })

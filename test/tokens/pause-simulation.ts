@@ -108,7 +108,7 @@ async function createSite(time: VirtualTime, { askers, processes = 1, ahead = []
   const now = () => new Date(START + time.now())
   const store = createRecordStore({ ...options, now })
   const provider = { metadata: async () => ({}), refreshTokens: refresh }
-  const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
+  const revocations: Revocations = { inBackground() {}, async revoke() {}, async whenIdle() {} }
   const sites = Array.from({ length: processes }, (_, index) => {
     const wrong = () => new Date(now().getTime() + (ahead[index] ?? 0) * 1000)
     const site = { timeouts, hooks: {}, now: wrong, log: () => {} }

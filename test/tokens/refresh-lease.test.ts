@@ -60,8 +60,8 @@ function renewalOf(
   view: StoredTokens,
   request: TestRequest,
 ): LeaseRequest & { request: TestRequest } {
-  const isSettled = ({ tokens }: StoredTokens) => tokens?.accessToken !== view.tokens?.accessToken
-  return { tokenStore, view, isSettled, judge: judgeSimply, request }
+  const isUpToDate = ({ tokens }: StoredTokens) => tokens?.accessToken !== view.tokens?.accessToken
+  return { tokenStore, view, isUpToDate, judge: judgeSimply, request }
 }
 
 /** A rejection ends the session; everything else pauses it. */
@@ -218,7 +218,7 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
   const { store, create, advance } = createBench()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
-  assert.equal(await tokenStore.acquire('a dead process', view, 60_000), 'claimed')
+  assert.equal(await tokenStore.acquire('a dead process', view, 60_000), 'acquired')
   let asked = 0
   let claims = 0
   const watched: TokenStore = {
@@ -281,7 +281,7 @@ test('a save that Redis refuses is tried again in the background until it works'
   await assert.rejects(refreshUnder(leases, renewalOf(flaky, view, brings('second'))), {
     code: 'ERR_OIDC_STORE_UNAVAILABLE',
   })
-  await leases.settled()
+  await leases.whenIdle()
   assert.deepEqual((await openTokenStore(tokenStore)).tokens, named('second'))
 })
 
@@ -309,7 +309,7 @@ test('a save whose answer was lost is recognised as done', async () => {
     }),
   )
   await assert.rejects(refreshUnder(leases, renewal), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-  await leases.settled()
+  await leases.whenIdle()
   assert.deepEqual((await openTokenStore(tokenStore)).tokens, named('second'))
   assert.equal(discarded, 0)
 })

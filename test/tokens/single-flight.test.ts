@@ -75,7 +75,7 @@ test('requests of one process ask the store for the right to refresh once, not e
     },
   }
   const services = { config: site, provider, store: watched } as unknown as Services
-  const revocations: Revocations = { inBackground() {}, async revoke() {}, async settled() {} }
+  const revocations: Revocations = { inBackground() {}, async revoke() {}, async whenIdle() {} }
   const accessTokens = createAccessTokens({
     ...services,
     leases: createLeases(site, createRequestLimiter(now)),

@@ -2,7 +2,7 @@ import type { Leases } from './lease.js'
 import type { LogoutTime } from './logout-time.js'
 import type { FieldName, Fields, RemoveResult } from './record-fields.js'
 
-/** The answer to a compare-and-set. On a conflict it brings what is there now, so that a second try costs no read. */
+/** The response to a compare-and-set. On a conflict it brings what is there now, so that a second try costs no read. */
 export type SwapResult =
   | { readonly outcome: 'done' }
   | { readonly outcome: 'absent' }
@@ -33,8 +33,8 @@ export interface Backend extends Leases {
   extend(key: string, now: number, idle: number): Promise<boolean>
   remove(key: string): Promise<RemoveResult>
   /**
-   * Only if the record is there and holds a ticket. From then on it takes no session data any more, and it lives `life` seconds from
-   * `now` (epoch s) at most. Resolves with its session data at that moment.
+   * Only if the record is there and holds a ticket. From then on it takes no session data any more, and it lives `lifetime` seconds from
+   * `now` (epoch s) at most. Resolves with its session data at that time.
    */
   retire(key: string, now: number, lifetime: number): Promise<Retired | undefined>
   /** Removes one field, and nothing else. */

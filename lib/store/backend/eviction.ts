@@ -2,13 +2,13 @@ import type { Backend } from './backend.js'
 import { primariesOf, type RedisClient } from './redis-client.js'
 import type { Connection } from './redis-connection.js'
 
-/** INFO is answered by hosted services as well, which forbid CONFIG. */
+/** Hosted services respond to INFO as well, which forbid CONFIG. */
 interface InformingClient {
   info?(section: string): Promise<string>
 }
 
 /**
- * Looks once, after the first ping that was answered, whether this Redis throws keys away when its memory is full, and says so. All our keys
+ * Looks once, after the first ping with a response, whether this Redis throws keys away when its memory is full, and says so. All our keys
  * have an end, so that the policies that look at such keys only are no better than the others.
  */
 export function warnOfEviction(

@@ -4,7 +4,7 @@ export interface Entry<T> {
   expiresAt: number
 }
 
-/** A map whose entries are absent from the moment they expire, and are given back to memory some time after. */
+/** A map whose entries are absent as soon as they expire, and are given back to memory some time after. */
 export interface ExpiringMap<T> {
   get(key: string): Entry<T> | undefined
   set(key: string, value: T, expiresAt: number): void

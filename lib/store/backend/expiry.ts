@@ -1,5 +1,5 @@
 /**
- * The life of a record as it is stored beside the sealed values: `extendedAt:endsAt`, both seconds since the epoch. Redis forgets the
+ * The expiry of a record as it is stored beside the sealed values: `extendedAt:endsAt`, both seconds since the epoch. Redis forgets the
  * record `idle` seconds after `extendedAt`, and at `endsAt` at the latest.
  */
 export interface Expiry {
@@ -27,8 +27,8 @@ export function ttlOf(endsAt: number, now: number, idle: number): number {
 }
 
 /**
- * Extending at every request would be a write at every request; a tenth of the idle life is accurate enough. A record that was extended in
- * the future was extended by a clock that was wrong: how long ago that is nobody knows, so that it is due as well.
+ * Extending at every request would be a write at every request; a tenth of the idle lifetime is accurate enough. A record that was extended in
+ * the future was extended by a clock that was wrong: how long ago that was is not known, so that it is due as well.
  */
 export function isExtensionDue({ extendedAt }: Expiry, now: number, idle: number): boolean {
   const age = now - extendedAt

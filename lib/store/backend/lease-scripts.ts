@@ -1,19 +1,19 @@
 import { type Script, script } from './redis-scripts.js'
 
-/** For the scripts below: what claims.ts calls a fingerprint. Time is that of Redis, so that the clocks of processes do not matter. */
+/** For the scripts below: what lease.ts calls a fingerprint. Time is that of Redis, so that the clocks of processes do not matter. */
 const PRELUDE = `local function fingerprint(sealed) return sealed and redis.sha1hex(sealed) or '' end
 local isForeign = redis.call('TYPE', KEYS[1]).ok ~= 'hash' and redis.call('EXISTS', KEYS[1]) == 1
 `
 
 /**
- * ARGV: owner, life in ms, fingerprint of the tokens seen, failure seen, 1 where a ticket must be there.
- * -> 1 claimed, 0 held by another owner, 2 changed, -1 absent
+ * ARGV: owner, lifetime in ms, fingerprint of the tokens, failure, 1 where a ticket must be there.
+ * -> 1 acquired, 0 held by another owner, 2 changed, -1 absent
  *
- * The owner gets its own lease again, with a new end: the answer to an earlier call may have been lost. A lease that ends later than
+ * The owner gets its own lease again, with a new end: the response to an earlier call may have been lost. A lease that ends later than
  * it could, twice over, was written by a clock that is wrong, and is void.
  */
 export const ACQUIRE: Script = script(
-  'claim',
+  'acquire',
   `${PRELUDE}if isForeign and ARGV[5] == '1' then return -1 end
 if isForeign then redis.call('DEL', KEYS[1]) end
 local record = redis.call('HMGET', KEYS[1], 't', 'k', 'f', 'l')
@@ -30,11 +30,11 @@ return 1`,
 )
 
 /**
- * ARGV: owner, fingerprint of the tokens seen or *, that of the ticket seen or *, 1 where a ticket must be there, 1 to forget the
- * failure, life in ms or 0, then field and value alternately. -> 1 done, 2 changed, -1 absent
+ * ARGV: owner, fingerprint of the tokens or *, that of the ticket or *, 1 where a ticket must be there, 1 to forget the
+ * failure, lifetime in ms or 0, then field and value alternately. -> 1 done, 2 changed, -1 absent
  */
 export const COMMIT: Script = script(
-  'settle',
+  'commit',
   `${PRELUDE}if isForeign and ARGV[4] == '1' then return -1 end
 if isForeign then redis.call('DEL', KEYS[1]) end
 local record = redis.call('HMGET', KEYS[1], 't', 'k', 'l')

@@ -10,7 +10,7 @@ export interface LogoutTime {
 export interface SignInTime {
   /** When the attempt left for the provider: the clock of the store, microseconds since the epoch; `0` where it was not known. */
   readonly startedAt: number
-  /** The earliest moment the provider can have granted it: its clock, seconds since the epoch. */
+  /** The earliest time the provider can have granted it: its clock, seconds since the epoch. */
   readonly grantedAt: number
 }
 
@@ -18,7 +18,7 @@ export interface SignInTime {
 const NEVER = 8.64e12
 
 /**
- * Whether a sign-in is certainly later than a logout. Two moments of one clock are compared, never two clocks; a provider counts in
+ * Whether a sign-in is certainly later than a logout. Two times of one clock are compared, never two clocks; a provider counts in
  * whole seconds, so what it granted in the second of the logout counts as before it. In doubt the logout wins.
  */
 export function isLater({ startedAt, grantedAt }: Partial<SignInTime>, logout: LogoutTime): boolean {
@@ -40,7 +40,7 @@ export function parseLogoutTime(text: string | null): LogoutTime | undefined {
   return match === null ? undefined : { at: Number(match[1]), issuedAt: Number(match[2]) }
 }
 
-/** Of two logouts the later, on each clock by itself: whoever is later than that is later than both. */
+/** Of two logouts the later, on each clock by itself: a sign-in that is later than that is later than both. */
 export function laterOf(one: LogoutTime | undefined, other: LogoutTime): readonly [number, number] {
   const [at, issuedAt] = numbersOf(other)
   return one === undefined ? [at, issuedAt] : [Math.max(one.at, at), Math.max(one.issuedAt ?? NEVER, issuedAt)]

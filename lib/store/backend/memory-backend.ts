@@ -16,10 +16,10 @@ const SWEEP_LIMIT = 1000
 export function createMemoryBackend(now: () => number): Backend {
   const records = createExpiringMap<Map<FieldName, Buffer>>(now)
   const marks = createExpiringMap<string>(now)
-  const notes = createExpiringMap<string>(now)
+  const texts = createExpiringMap<string>(now)
   const sets = createExpiringMap<Map<string, number>>(now)
   const sweep = setInterval(() => {
-    for (const map of [records, marks, notes, sets]) map.sweep(SWEEP_LIMIT)
+    for (const map of [records, marks, texts, sets]) map.sweep(SWEEP_LIMIT)
   }, SWEEP_INTERVAL).unref()
 
   return {
@@ -58,7 +58,7 @@ export function createMemoryBackend(now: () => number): Backend {
       records.delete(key)
       return { existed: record !== undefined, summary: record?.get(FIELD.summary), tokens: record?.get(FIELD.tokens) }
     },
-    ...createMemorySuccession(records, notes, now),
+    ...createMemorySuccession(records, texts, now),
     ...createMemoryMarks(marks, now),
     isConsumed: async key => marks.get(key) !== undefined,
     async markLogout(key, logout, ttl) {
@@ -92,7 +92,7 @@ export function createMemoryBackend(now: () => number): Backend {
 /** What takes the place of what. */
 function createMemorySuccession(
   records: ExpiringMap<Map<FieldName, Buffer>>,
-  notes: ExpiringMap<string>,
+  texts: ExpiringMap<string>,
   now: () => number,
 ): Pick<Backend, 'retire' | 'removeField' | 'setText' | 'getText'> {
   return {
@@ -109,9 +109,9 @@ function createMemorySuccession(
       records.get(key)?.value.delete(field)
     },
     async setText(key, text, ttl) {
-      if (notes.get(key) === undefined) notes.set(key, text, now() + ttl)
+      if (texts.get(key) === undefined) texts.set(key, text, now() + ttl)
     },
-    getText: async key => notes.get(key)?.value,
+    getText: async key => texts.get(key)?.value,
   }
 }
 

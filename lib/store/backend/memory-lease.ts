@@ -14,35 +14,32 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
   const textOf = (record: Record, name: FieldName) => String(record.get(name) ?? '')
 
   return {
-    async acquire(key, { owner, duration, tokensVersion: tokensSeen, failureVersion: failureSeen, needsTicket }) {
+    async acquire(key, { owner, duration, tokensVersion, failureVersion, needsTicket }) {
       const record = records.get(key)?.value ?? new Map()
       if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
-      const isSame = fingerprint(record.get(FIELD.tokens)) === tokensSeen
-      if (!isSame || textOf(record, FIELD.failure) !== failureSeen) return 'changed'
-      const held = parseLease(textOf(record, FIELD.lease))
-      const left = held.endsAt - now() * 1000
-      if (held.owner !== owner && left > 0 && left <= 2 * duration) return 'held'
+      const isSame = fingerprint(record.get(FIELD.tokens)) === tokensVersion
+      if (!isSame || textOf(record, FIELD.failure) !== failureVersion) return 'changed'
+      const lease = parseLease(textOf(record, FIELD.lease))
+      const left = lease.endsAt - now() * 1000
+      if (lease.owner !== owner && left > 0 && left <= 2 * duration) return 'held'
       record.set(FIELD.lease, Buffer.from(formatLease(now() * 1000 + duration, owner)))
       if (records.get(key) === undefined) records.set(key, record, now() + duration / 1000)
-      return 'claimed'
+      return 'acquired'
     },
-    async commit(
-      key,
-      { owner, needsTicket, tokensVersion: tokensSeen, ticketVersion: ticketSeen, fields, clearsFailure, ttl },
-    ) {
+    async commit(key, { owner, needsTicket, tokensVersion, ticketVersion, fields, clearsFailure, ttl }) {
       const record = records.get(key)?.value ?? new Map()
       if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
-      if (tokensSeen !== undefined && fingerprint(record.get(FIELD.tokens)) !== tokensSeen) return 'changed'
-      if (ticketSeen !== undefined && fingerprint(record.get(FIELD.ticket)) !== ticketSeen) return 'changed'
+      if (tokensVersion !== undefined && fingerprint(record.get(FIELD.tokens)) !== tokensVersion) return 'changed'
+      if (ticketVersion !== undefined && fingerprint(record.get(FIELD.ticket)) !== ticketVersion) return 'changed'
       for (const [name, value] of Object.entries(fields)) record.set(name as FieldName, Buffer.from(value))
       if (clearsFailure) record.delete(FIELD.failure)
       if (parseLease(textOf(record, FIELD.lease)).owner === owner) record.delete(FIELD.lease)
       if (ttl !== undefined) records.set(key, record, now() + ttl / 1000)
       return 'done'
     },
-    async removeIf(key, tokensSeen) {
+    async removeIf(key, tokensVersion) {
       const record = records.get(key)?.value
-      if (record === undefined || fingerprint(record.get(FIELD.tokens)) !== tokensSeen) {
+      if (record === undefined || fingerprint(record.get(FIELD.tokens)) !== tokensVersion) {
         return { existed: false, summary: undefined }
       }
       records.delete(key)

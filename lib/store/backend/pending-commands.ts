@@ -6,11 +6,11 @@ export interface PendingCommand {
   sent(): void
   /** Its deadline has passed. It counts as long as the client may still be keeping it. */
   expire(): void
-  /** It was answered, or will never be sent. */
+  /** Its response has come, or it will never be sent. */
   end(): void
 }
 
-/** Counts the commands that are in progress, so that a Redis that does not answer collects a bounded number of them. */
+/** Counts the commands that are in progress, so that a Redis that does not respond collects a bounded number of them. */
 export interface PendingCommands {
   /** `undefined`: there are too many. */
   begin(): PendingCommand | undefined

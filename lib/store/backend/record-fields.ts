@@ -8,13 +8,13 @@ export const FIELD = {
   session: 's',
   /** Version of `session`, a plain number that counts its writes. */
   version: 'n',
-  /** When the life was last extended and when it ends for good; see `expiry.ts`. */
+  /** When the lifetime was last extended and when it ends for good; see `expiry.ts`. */
   expiry: 'e',
   /** Sealed {@link SessionSummary} that can be opened without the session id. */
   summary: 'i',
-  /** Who is renewing the tokens, and until when; see `claims.ts`. */
+  /** Who is refreshing the tokens, and until when; see `lease.ts`. */
   lease: 'l',
-  /** Note of a renewal that failed, which says when the next may be tried. Not sealed, and nothing secret. */
+  /** A refresh that failed, and when the next may be tried. Not sealed, and nothing secret. */
   failure: 'f',
   /** Keys of earlier sessions of the same user in the same browser, separated by commas. They end when the browser shows this session. */
   previous: 'p',

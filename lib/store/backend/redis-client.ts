@@ -4,7 +4,7 @@ import { jitter } from '../../time.js'
 
 /**
  * What this package needs of a Redis client, so that the types of ioredis 5 and 6, of a Cluster and of a client made for Sentinel
- * all fit. Nobody has to write one: give a client of ioredis.
+ * all fit. A site gives a client of ioredis and need not write one.
  */
 export interface RedisClient {
   /** `ready` when commands can be sent. */
@@ -28,7 +28,7 @@ export interface RedisClient {
   on(event: 'ready' | 'end', listener: () => void): unknown
   /** Stops listening. */
   off(event: 'ready' | 'end', listener: () => void): unknown
-  /** `HMGET`, answered with bytes. */
+  /** `HMGET`, with bytes as its response. */
   hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
   /** `EVALSHA`: a script Redis knows. */
   evalsha(sha1: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
@@ -36,7 +36,7 @@ export interface RedisClient {
   eval(script: string, keyCount: number, ...keyAndArguments: (string | Buffer | number)[]): Promise<unknown>
   /** `GET`. */
   get(key: string): Promise<string | null>
-  /** `SET` with a life, where there is nothing yet. */
+  /** `SET` with a lifetime, where there is nothing yet. */
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
   /** `ZREM`. */
   zrem(key: string, ...members: string[]): Promise<unknown>
@@ -50,7 +50,7 @@ export interface RedisClient {
   ping(): Promise<unknown>
 }
 
-/** ioredis has a variant of every command that answers with bytes; its types leave these two out. */
+/** ioredis has a variant of every command that responds with bytes; its types leave these two out. */
 export interface ScriptingClient extends RedisClient {
   evalshaBuffer: RedisClient['evalsha']
   evalBuffer: RedisClient['eval']

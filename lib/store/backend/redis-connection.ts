@@ -113,7 +113,7 @@ function createRun(client: RedisClient, settings: ConnectionSettings, { waiting,
         reject(unavailable(command, isUnsent ? (refusal ?? `client is ${client.status}`) : 'timeout'))
       }, timeout)
 
-      function settle(finish: () => void): void {
+      function finishOnce(finish: () => void): void {
         clearTimeout(timer)
         pending.end()
         finish()
@@ -128,7 +128,7 @@ function createRun(client: RedisClient, settings: ConnectionSettings, { waiting,
       }
       function succeed(value: T): void {
         replica.end()
-        settle(() => resolve(value))
+        finishOnce(() => resolve(value))
       }
       function fail(error: unknown): void {
         replica.end()
@@ -142,14 +142,14 @@ function createRun(client: RedisClient, settings: ConnectionSettings, { waiting,
         } else if (!isLate && (wasUnsent(error) || (mayRepeat && wasCut(error)))) {
           if (!wasUnsent(error)) mayRepeat = false
           start()
-        } else settle(() => reject(unavailable(command, reason)))
+        } else finishOnce(() => reject(unavailable(command, reason)))
       }
       function start(): void {
         retry = undefined
         if (canSend()) {
           attempt().then(succeed, fail)
         } else if (client.status === 'end' && !revival.isDue()) {
-          settle(() => reject(unavailable(command, 'client is closed')))
+          finishOnce(() => reject(unavailable(command, 'client is closed')))
         } else {
           waiting.add(start)
           if (client.status === 'wait') client.connect().catch(() => {})

@@ -6,7 +6,7 @@ import { isOfReplica, reasonOf } from './unavailable.js'
 const LEAVE_INTERVAL = 250
 const PROBE_INTERVAL = 1000
 
-/** Milliseconds that a replica has to answer what was sent to it before it is left. */
+/** Milliseconds that a replica has to respond to what was sent to it before it is left. */
 const LONGEST_DRAIN = 100
 
 /** Notices that the client has come to a replica, which may know of a session that has ended, and makes it connect anew. */
@@ -15,11 +15,11 @@ export interface ReplicaWatch {
   isLeaving(): boolean
   /** A command is sent. */
   begin(): void
-  /** It was answered. */
+  /** Its response has come. */
   end(): void
-  /** A replica has answered. It is left as soon as every command that was sent has its answer. */
+  /** A replica has responded. It is left as soon as every command that was sent has its response. */
   leave(): void
-  /** Reads are answered by a replica as well, so that now and then a write that changes nothing goes with one. */
+  /** A replica responds to reads as well, so that now and then a write that changes nothing goes with one. */
   probe(): void
 }
 

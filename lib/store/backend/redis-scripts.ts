@@ -13,7 +13,7 @@ export function script(name: string, text: string): Script {
   return { name, text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 
-/** ARGV: life in ms, then field and value alternately. -> 1, or 0 when the key is there already */
+/** ARGV: lifetime in ms, then field and value alternately. -> 1, or 0 when the key is there already */
 export const CREATE = script(
   'create',
   `if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -42,16 +42,16 @@ redis.call('HSET', KEYS[1], 'n', ARGV[2], 's', ARGV[3])
 return {1}`,
 )
 
-/** ARGV: now and idle life, in seconds. -> 1, or 0 when the record is gone or at its end. The `e` field: see expiry.ts */
+/** ARGV: now and idle lifetime, in seconds. -> 1, or 0 when the record is gone or at its end. The `e` field: see expiry.ts */
 export const EXTEND = script(
   'extend',
   `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return 0 end
 local last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^%d+:(%d+)$')
 if not last then return 0 end
-local life = math.min(tonumber(ARGV[2]), tonumber(last) - tonumber(ARGV[1]))
-if life <= 0 then return 0 end
+local ttl = math.min(tonumber(ARGV[2]), tonumber(last) - tonumber(ARGV[1]))
+if ttl <= 0 then return 0 end
 redis.call('HSET', KEYS[1], 'e', ARGV[1] .. ':' .. last)
-redis.call('EXPIRE', KEYS[1], life)
+redis.call('EXPIRE', KEYS[1], ttl)
 return 1`,
 )
 
@@ -65,7 +65,7 @@ return {redis.call('DEL', KEYS[1]), record[1] or false, record[2] or false}`,
 /** ARGV: field. */
 export const REMOVE_FIELD = script('remove field', `return redis.call('HDEL', KEYS[1], ARGV[1])`)
 
-/** ARGV: now and longest life, in seconds. -> {1, version, session}, or {0} when the record is gone, has no ticket or is at its end */
+/** ARGV: now and longest lifetime, in seconds. -> {1, version, session}, or {0} when the record is gone, has no ticket or is at its end */
 export const RETIRE = script(
   'retire',
   `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return {0} end
@@ -85,12 +85,12 @@ export const ADD_MEMBER = script(
   `if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-local life = tonumber(ARGV[2]) - tonumber(ARGV[3])
-if redis.call('TTL', KEYS[1]) < life then redis.call('EXPIRE', KEYS[1], life) end
+local ttl = tonumber(ARGV[2]) - tonumber(ARGV[3])
+if redis.call('TTL', KEYS[1]) < ttl then redis.call('EXPIRE', KEYS[1], ttl) end
 return 1`,
 )
 
-/** ARGV: moment of a logout on two clocks (see logout-time.ts), life in ms. What is there and what comes are merged, each clock by itself. */
+/** ARGV: time of a logout on two clocks (see logout-time.ts), lifetime in ms. What is there and what comes are merged, each clock by itself. */
 export const MARK_LOGOUT = script(
   'mark logout',
   `local mark = redis.pcall('GET', KEYS[1])
@@ -103,7 +103,7 @@ return 1`,
 
 /** The key only says which node of a cluster is asked: there is one clock for all keys. -> {seconds, microseconds} */
 export const TIME = script('time', `return redis.call('TIME')`)
-/** ARGV: value, life in ms. What a mark says, whatever it said before. */
+/** ARGV: value, lifetime in ms. What a mark says, whatever it said before. */
 export const WRITE_MARK = script(
   'write mark',
   `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

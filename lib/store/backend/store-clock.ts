@@ -6,9 +6,9 @@ import type { Backend } from './backend.js'
  * have no part in it. A start is given no later than it was, so that in doubt a logout wins.
  */
 export interface StoreClock {
-  /** A time that is not later than now, without a command. `0` until the store has answered for the first time. */
+  /** A time that is not later than now, without a command. `0` until the store has responded for the first time. */
   earliest(): number
-  /** The time between the call and the answer. One command. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE */
+  /** The time between the call and the response. One command. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE */
   latest(): Promise<number>
 }
 
@@ -21,18 +21,18 @@ interface Reading {
 }
 
 /** Milliseconds after which a reading is taken anew: machines count a little differently, and the store may have failed over. */
-const READING_LIFE = 60_000
+const READING_LIFETIME = 60_000
 
 /** By which part of a duration the clocks of two machines may count differently. Quartz without NTP is better than this. */
 const DRIFT = 0.0001
 
-/** Milliseconds that the way to the store may take before it is asked again: the store may have answered at any moment in between. */
+/** Milliseconds that the way to the store may take before it is asked again: the store may have responded at any time in between. */
 const SLOW = 2
 
-/** How often it is asked, at most, until an answer comes fast. */
+/** How often it is asked, at most, until a response comes fast. */
 const MOST_READINGS = 4
 
-/** Milliseconds between two attempts to read the clock of a store that does not answer. */
+/** Milliseconds between two attempts to read the clock of a store that does not respond. */
 const PAUSE = 1_000
 
 export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapsed = monotonic): StoreClock {
@@ -40,7 +40,7 @@ export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapse
   let isReading = false
   let triedAt = Number.NEGATIVE_INFINITY
 
-  /** Of two answers the one that says more counts, unless the clock of the store was set back between them. */
+  /** Of two responses the one that says more counts, unless the clock of the store was set back between them. */
   async function read(): Promise<{ readonly time: number; readonly way: number }> {
     const sentAt = elapsed()
     const time = await backend.time()
@@ -75,7 +75,7 @@ export function createStoreClock(backend: Pick<Backend, 'time'>, elapsed: Elapse
   refresh()
   return {
     earliest() {
-      if (reading === undefined || elapsed() - reading.receivedAt > READING_LIFE) refresh()
+      if (reading === undefined || elapsed() - reading.receivedAt > READING_LIFETIME) refresh()
       if (reading === undefined) return 0
       const at = elapsed()
       return Math.floor(at * 1000 + offsetAt(reading, at))

@@ -84,7 +84,7 @@ export async function ifThereIsRoom(write: () => Promise<unknown>): Promise<bool
   }
 }
 
-/** Settles like `work`, or fails after `milliseconds`; `isLate` tells the work that nobody waits for it any more. */
+/** Settles like `work`, or fails after `milliseconds`; `isLate` tells the work that its caller no longer waits for it. */
 export function withDeadline<T>(
   command: string,
   milliseconds: number,

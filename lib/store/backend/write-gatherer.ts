@@ -2,7 +2,7 @@ import type { RedisClient } from './redis-client.js'
 
 /**
  * Gathers what is written to Redis until this turn of the event loop is over. Under load one turn brings requests on many sockets; their
- * commands then leave in one system call, arrive as one pipeline, and are answered by one. A single request waits for nothing.
+ * commands then leave in one system call, arrive as one pipeline, and get one response. A single request waits for nothing.
  *
  * @returns to be called before a command is sent
  */
