@@ -19,7 +19,7 @@ export function readReturnTo(config: Config, wanted: unknown): string | undefine
 }
 
 /** Says in the log that a call of the site named a place that users are never sent to: they land elsewhere, and nothing else shows it. */
-export function noteForeignReturnTo(
+export function logForeignReturnTo(
   { config, rareLog }: { readonly config: Config; readonly rareLog: RareLog },
   call: string,
   wanted: string | undefined,

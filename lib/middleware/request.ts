@@ -8,7 +8,7 @@ import type { HttpRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { createRequestProperties } from '../http/request-properties.js'
 import { findRequestState, requestState } from '../http/request-state.js'
-import { noteForeignReturnTo } from '../http/return-to.js'
+import { logForeignReturnTo } from '../http/return-to.js'
 import type { UserInfo } from '../protocol/wire.js'
 import { startLogin } from '../sign-in/login.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
@@ -136,13 +136,13 @@ export class SignedInRequest implements OidcRequest {
 
   async login(options?: LoginOptions): Promise<void> {
     const wishes = readLogin(options)
-    noteForeignReturnTo(this.#context.services, 'req.oidc.login', wishes.returnTo)
+    logForeignReturnTo(this.#context.services, 'req.oidc.login', wishes.returnTo)
     await startLogin(this.#context, wishes).catch(error => respondWithError(this.#context, error))
   }
 
   async logout(options?: LogoutOptions): Promise<void> {
     const wishes = readLogout(options)
-    noteForeignReturnTo(this.#context.services, 'req.oidc.logout', wishes.returnTo)
+    logForeignReturnTo(this.#context.services, 'req.oidc.logout', wishes.returnTo)
     await endSignIn(this.#context, wishes).catch(error => respondWithError(this.#context, error))
   }
 

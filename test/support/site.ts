@@ -56,12 +56,20 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const url = `http://${options.host ?? 'localhost'}:${server.port}`
   const errors: unknown[] = []
   const log: string[] = []
-  const oidc = openIdConnect({
+  const given = {
     baseUrl: url,
     secret: secret('session secret'),
-    log: line => log.push(line),
+    log: (line: string) => log.push(line),
     ...options.oidc,
-  })
+  }
+  let oidc: OpenIdConnect
+  try {
+    oidc = openIdConnect(given)
+  } catch (error) {
+    // A server that goes on listening would keep the test file from ending.
+    await server.stop()
+    throw error
+  }
 
   options.before?.(app)
   app.use(oidc)
