@@ -11,7 +11,7 @@ import { checkCookiesAreKept } from './redirect-loops.js'
 
 /**
  * `GET` or `POST` of `initiate_login_uri`: the provider, or a portal, sends the browser here to sign in. OpenID Connect Core 1.0 section 4.
- * Whoever sends it, only the provider of this site is asked, and the user lands on a page of this site. A frame is refused, as at the
+ * Whatever site sends it, only the provider of this site is asked, and the user lands on a page of this site. A frame is refused, as at the
  * login route.
  *
  * @throws {OidcError} ERR_OIDC_LOGIN_REQUIRED for what is no page navigation; ERR_OIDC_REQUEST_MALFORMED, ERR_OIDC_RESPONSE_ISSUER and the
