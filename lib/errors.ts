@@ -173,7 +173,7 @@ export class OidcError extends Error {
     this.statusCode = status
     this.sentence = sentence
     this.providerError = options?.providerError
-    this.headers = headersOf(status, options?.cause)
+    this.headers = headersOf(status, this)
   }
 }
 
@@ -183,9 +183,27 @@ const RETRY_AFTER = 5
 /** Seconds. A pause that a provider asks for is not longer here. */
 const LONGEST_RETRY_AFTER = 60
 
-/** @param cause - `retryAfter` in seconds and `allow`, where the failure knows them */
-function headersOf(status: number, cause: unknown): Readonly<Record<string, string>> {
-  const { retryAfter = RETRY_AFTER, allow = 'GET, POST' } = (cause ?? {}) as { retryAfter?: number; allow?: string }
+/** What the `cause` of an {@link OidcError} may say for programs. */
+export interface ErrorFacts {
+  /** HTTP status of the response that was refused. */
+  readonly status?: number
+  /** Seconds. */
+  readonly retryAfter?: number
+  /** Methods that a route accepts, as in the header `Allow`. */
+  readonly allow?: string
+  /** Why the store is not available: a word of Redis, or of this package. */
+  readonly reason?: unknown
+  /** The code of the provider, where a stored failure has it. */
+  readonly error?: unknown
+}
+
+/** @internal The one place where a `cause` is read. */
+export function factsOf({ cause }: { readonly cause?: unknown }): ErrorFacts {
+  return (cause ?? {}) as ErrorFacts
+}
+
+function headersOf(status: number, error: { readonly cause?: unknown }): Readonly<Record<string, string>> {
+  const { retryAfter = RETRY_AFTER, allow = 'GET, POST' } = factsOf(error)
   if (status === 503)
     return { 'Retry-After': String(Math.min(LONGEST_RETRY_AFTER, Math.max(1, Math.ceil(retryAfter)))) }
   if (status === 405) return { Allow: allow }

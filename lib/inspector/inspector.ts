@@ -2,9 +2,7 @@ import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
 import { setPrivateHeaders } from '../http/response.js'
-import { buildInspectorPage } from './page.js'
 import { createRecorder, type Recorder } from './recorder.js'
-import { policy } from './style.js'
 
 /** The page that shows how the last sign-ins went, and what remembers them. */
 export interface Inspector {
@@ -27,7 +25,11 @@ export function createInspector(site: string, isProduction: () => boolean): Insp
       }
       recorder ??= createRecorder(site)
       const { records } = recorder
-      return (req, res) => {
+      // Loaded here, so that a site without the page does not load what makes it.
+      const loading = Promise.all([import('./page.js'), import('./style.js')])
+      loading.catch(() => {})
+      return async (req, res) => {
+        const [{ buildInspectorPage }, { policy }] = await loading
         const known = records()
         const wanted = onlyParameter(queryOf(req), 'transaction')
         const selected = known.find(({ transaction }) => transaction === wanted) ?? known[0]

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { setParams } from './request-params.js'
 import { returnsCode } from './response-type.js'
 import type { ResponseMode, ResponseType } from './wire.js'
@@ -110,4 +111,9 @@ function isDefaultMode({
 
 function withOpenId(scope: string): string {
   return [...new Set(['openid', ...scope.split(' ')])].filter(word => word !== '').join(' ')
+}
+
+/** The `S256` challenge of a verifier. RFC 7636 section 4.2. */
+export function buildCodeChallenge(codeVerifier: string): string {
+  return createHash('sha256').update(codeVerifier).digest('base64url')
 }

@@ -20,7 +20,6 @@ export interface HttpSettings {
   readonly timeout?: number | undefined
   /** Bytes of a decompressed body that are read at most. Default 1 MiB. */
   readonly maxResponseBytes?: number
-  readonly userAgent?: string
 }
 
 /** Fields of a form by their names; those with several values are repeated. */
@@ -55,13 +54,7 @@ const DEFAULT_MAX_RESPONSE_BYTES = 1024 * 1024
  * body that is too large or no UTF-8.
  */
 export function createHttp(settings: HttpSettings): Http {
-  const {
-    fetch,
-    certificate,
-    timeout = DEFAULT_TIMEOUT,
-    maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
-    userAgent,
-  } = settings
+  const { fetch, certificate, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES } = settings
   const send = fetch === undefined ? createNodeTransport(certificate) : createFetchTransport(fetch)
 
   async function exchange(address: string, { dpop, ...request }: Exchange, patience = timeout): Promise<HttpResponse> {
@@ -103,7 +96,7 @@ export function createHttp(settings: HttpSettings): Http {
 
   function buildHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
     // The responses are small: without compression nothing has to be decompressed.
-    const common = { 'accept-encoding': 'identity', ...(userAgent === undefined ? {} : { 'user-agent': userAgent }) }
+    const common = { 'accept-encoding': 'identity' }
     return { ...common, ...headers }
   }
 

@@ -1,4 +1,4 @@
-import { OidcError } from '../errors.js'
+import { factsOf, OidcError } from '../errors.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
@@ -85,5 +85,5 @@ function refuseSignature(error: unknown): never {
 
 /** Whether the provider does not take the access token any more, rather than having trouble of its own. */
 export function isTokenRefused(error: unknown): boolean {
-  return error instanceof OidcError && (error.cause as { status?: number } | undefined)?.status === 401
+  return error instanceof OidcError && factsOf(error).status === 401
 }

@@ -1,8 +1,12 @@
 import { OidcError } from '../errors.js'
 import { type ActiveTransaction, proofKeyOf } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
-import { type AuthorizationParams, addToEndpoint, buildAuthorizationParams } from '../protocol/authorization-request.js'
-import { buildCodeChallenge } from '../protocol/pkce.js'
+import {
+  type AuthorizationParams,
+  addToEndpoint,
+  buildAuthorizationParams,
+  buildCodeChallenge,
+} from '../protocol/authorization-request.js'
 import { buildReference, isPushed } from '../protocol/pushed-request.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
 import { describeRefusal } from './refused-sign-in.js'

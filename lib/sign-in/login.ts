@@ -10,9 +10,16 @@ import type { TransactionInput } from '../http/transaction-state.js'
 import { type AuthorizationParams, checkAuthorizationParams } from '../protocol/authorization-request.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
 import { requestAuthorization } from './authorization-address.js'
-import { withHint } from './login-hint.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
 import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
+
+/** Characters. IdentityServer refuses longer ones. */
+const LONGEST_LOGIN_HINT = 100
+
+/** Characters of an ID Token that still fits into an address. */
+const LONGEST_ID_TOKEN_HINT = 1200
+
+const HINTS = ['login_hint', 'id_token_hint']
 
 /** `GET` or `POST /login`: takes nothing from the request but `returnTo`. */
 export async function login(context: RequestContext): Promise<void> {
@@ -111,4 +118,22 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
 /** Sends a user who is signed in to the provider for more, and back. */
 export async function reauthenticate(context: RequestContext, options: LoginOptions): Promise<void> {
   return startLogin(context, await withHint(context, options))
+}
+
+/**
+ * For a user who is signed in and is sent to the provider: tells the provider which user is expected. Sends a login
+ * name if the claims have one, and otherwise the ID Token, which costs a read. What the site says itself counts more. OpenID Connect Core 1.0 section 3.1.2.1.
+ */
+async function withHint(context: RequestContext, options: LoginOptions): Promise<LoginOptions> {
+  const { ticket } = context.signedIn()
+  const said = { ...context.services.config.authorizationParams, ...options.params }
+  if (options.loginHint !== undefined || HINTS.some(name => said[name] !== undefined)) return options
+  const { preferred_username: name, email } = ticket.claims
+  const loginHint = [name, email].find(
+    (value): value is string => typeof value === 'string' && value !== '' && value.length <= LONGEST_LOGIN_HINT,
+  )
+  if (loginHint !== undefined) return { ...options, loginHint }
+  const idToken = (await context.readTokens())?.idToken
+  if (idToken === undefined || idToken.length > LONGEST_ID_TOKEN_HINT) return options
+  return { ...options, params: { ...options.params, id_token_hint: idToken } }
 }

@@ -1,16 +1,17 @@
 import { isOwnRequest } from '../http/fetch-metadata.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
+import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
-import { redirect } from '../http/response.js'
+import { redirect, setPrivateHeaders } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
 import { markSignOut } from '../http/transaction-cookie.js'
+import { publicPath } from '../options/config.js'
 import { buildEndSessionUrl, checkEndSessionParams } from '../protocol/end-session.js'
 import type { RequestParams } from '../protocol/request-params.js'
 import type { RecentSignOut } from '../store/recent-sign-outs.js'
 import { announceSignOut, clearSiteData } from './announce-sign-out.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
-import { confirmLogout } from './logout-page.js'
 
 /** How a sign-out goes. */
 export interface LogoutOptions {
@@ -125,4 +126,28 @@ function writeOptions({ returnTo, uiLocales, local }: LogoutOptions): URLSearchP
     ...(uiLocales !== undefined && { ui_locales: uiLocales.join(' ') }),
     ...(local && { local: '1' }),
   })
+}
+
+/**
+ * Asks before it signs out, because another site sent the browser here. The confirmation is a same-origin POST.
+ *
+ * @param wishes - the valid parameters of the request, as a query: nothing else from the request appears in the page
+ */
+function confirmLogout({ res, services: { config, provider } }: RequestContext, wishes: URLSearchParams): void {
+  const { logout } = config.routes
+  const action = `${logout === false ? '/' : publicPath(config, logout)}?${wishes}`
+  const endpoint = provider.peekMetadata()?.end_session_endpoint ?? config.issuer
+  setPrivateHeaders(res)
+  // With `no-referrer` the form would come with `Origin: null`, which looks like another site to those without Fetch Metadata.
+  res.setHeader('Referrer-Policy', 'same-origin')
+  res.setHeader('Content-Security-Policy', pagePolicy({ formAction: `'self' ${new URL(endpoint).origin}` }))
+  res.setHeader('Content-Type', 'text/html; charset=utf-8')
+  res.end(
+    buildPage({
+      title: 'Sign out?',
+      body: `<p>Another site asked to sign you out of this one.</p>
+<form method="post" action="${escapeHtml(action)}"><button type="submit">Sign out</button></form>
+<a href="${escapeHtml(publicPath(config, '/'))}">Stay signed in</a>`,
+    }),
+  )
 }

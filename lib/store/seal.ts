@@ -1,7 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { Recent } from './bounded-map.js'
-import { createHmacSha256, type Hmac } from './hmac.js'
 
 /** What a sealed value is for. A value sealed for one purpose cannot be opened for another. */
 export type SealPurpose =
@@ -15,6 +14,9 @@ export type SealPurpose =
   | 'summary'
   | 'successor'
   | 'browser'
+
+/** HMAC-SHA256 under one key. */
+type Hmac = (message: string) => Buffer
 
 /** Authenticated encryption at rest and in cookies, and the MACs that go with it. All of it hangs on the site's `secret`. */
 export interface Sealer {
@@ -152,4 +154,8 @@ function macOf(ring: KeyRing, purpose: 'cookie' | 'name', value: string): string
 
 function isEqual(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
+}
+
+function createHmacSha256(key: Buffer): Hmac {
+  return message => createHmac('sha256', key).update(message).digest()
 }

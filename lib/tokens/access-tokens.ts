@@ -1,5 +1,5 @@
 import { observe } from '../diagnostics/publish.js'
-import { OidcError } from '../errors.js'
+import { factsOf, OidcError } from '../errors.js'
 import { epochSeconds } from '../options/config.js'
 import { scopeKey } from '../protocol/granted-scope.js'
 import { failureKey } from '../store/refresh-failure.js'
@@ -166,7 +166,7 @@ function isOver(error: unknown): boolean {
 
 function isDenied(error: unknown): boolean {
   const isTokenDenied = error instanceof OidcError && error.code === 'ERR_OIDC_TOKEN_DENIED'
-  return isTokenDenied && (error.cause as { error?: unknown } | undefined)?.error === 'invalid_grant'
+  return isTokenDenied && factsOf(error).error === 'invalid_grant'
 }
 
 function expired(hasToken: boolean): OidcError {

@@ -1,4 +1,4 @@
-import { OidcError, oidcErrorCodes } from '../errors.js'
+import { factsOf, OidcError, oidcErrorCodes } from '../errors.js'
 import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { RefreshFailure } from '../store/refresh-failure.js'
 import type { StoredTokens } from '../store/token-store.js'
@@ -95,7 +95,7 @@ export function failureError({ code, retryAt }: RefreshFailure, now: Date): Oidc
 }
 
 /** What the provider asked for, in seconds, up to 60. */
-export function retryAfterOf({ cause }: OidcError): number | undefined {
-  const { retryAfter } = (cause ?? {}) as { retryAfter?: number }
+export function retryAfterOf(error: OidcError): number | undefined {
+  const { retryAfter } = factsOf(error)
   return retryAfter === undefined ? undefined : Math.min(LONGEST, retryAfter)
 }

@@ -1,12 +1,11 @@
 import { OidcError } from '../errors.js'
 import type { Services } from '../options/config.js'
-import { buildClaims, keepAuthentication } from '../protocol/claims.js'
+import { type AuthenticationClaims, buildClaims, keepAuthentication } from '../protocol/claims.js'
 import { readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import { type KeptTokens, type Ticket, type Tokens, withoutProofKey } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
-import { authenticationOf } from './authentication-claims.js'
 
 /** News about the user that arrived after the sign-in. */
 interface News {
@@ -61,4 +60,18 @@ function rebuilt(
   const latest: IdTokenClaims = readKeptIdToken(idToken) ?? { iss, sub, aud: [], exp: 0, iat: 0 }
   const { acr: _acr, amr: _amr, auth_time: _time, ...known } = latest
   return buildClaims({ ...known, ...authenticationOf(ticket) }, userInfo, protocolClaims)
+}
+
+/**
+ * How and when the user signed in. It is kept from the ID Token of the sign-in: the one at hand may have come with refreshed tokens, where
+ * no user has signed in. OpenID Connect Core 1.0 section 12.2.
+ */
+export function authenticationOf({ acr, amr, authTime, claims }: Ticket): AuthenticationClaims {
+  // A session of an earlier version has its `amr` among the claims alone.
+  const methods = amr ?? claims.amr
+  return {
+    ...(acr !== undefined && { acr }),
+    ...(methods !== undefined && { amr: methods }),
+    ...(authTime !== undefined && { auth_time: authTime }),
+  }
 }

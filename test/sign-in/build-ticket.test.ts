@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Config } from '../../lib/options/config.js'
 import { buildTicket } from '../../lib/sign-in/build-ticket.js'
-import { authenticationOf } from '../../lib/tokens/authentication-claims.js'
+import { authenticationOf } from '../../lib/tokens/refresh-claims.js'
 
 const NOW = 1_780_272_000
 const site = { issuer: 'https://op.example', lifetime: 3600, now: () => new Date(NOW * 1000) } as Config

@@ -1,5 +1,5 @@
 import { publish } from '../../diagnostics/publish.js'
-import { OidcError } from '../../errors.js'
+import { factsOf, OidcError } from '../../errors.js'
 
 /** Why a save failed that others were always quicker than. */
 export const CONFLICTS = 'too many conflicts'
@@ -54,7 +54,7 @@ export function isRefusal(reason: string): boolean {
 /** What {@link unavailable} was told. */
 function reasonIn(error: unknown): unknown {
   if (!(error instanceof OidcError) || error.code !== 'ERR_OIDC_STORE_UNAVAILABLE') return undefined
-  return (error.cause as { reason?: unknown } | undefined)?.reason
+  return factsOf(error).reason
 }
 
 /** Whether Redis found a value of another type than the command is for, which may be said by a script that ran into it. */
