@@ -218,6 +218,8 @@ export class Browser {
   forget(): void {
     this.#jar.clear()
     this.#kept.clear()
+    // With the cookies goes what says that the user has signed out: what began before may begin anew, at the provider.
+    this.signedOutAt = 0
   }
 
   async endAtProvider(user: string): Promise<void> {

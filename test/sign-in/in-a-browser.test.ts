@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContext } from 'playwright-core'
+import { createGate } from '../sign-out/support.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import { inScene } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
+
+const asBob = (claims: object) => ({ ...claims, sub: 'bob-0002' })
 
 let chromium: Chromium
 before(async () => {
@@ -77,6 +80,84 @@ describe('in a real browser', { timeout: 120_000 }, () => {
           assert.match(await duplicate.content(), /alice-0001/)
           assert.equal(site.errors.length, 1)
         }),
+    ),
+  )
+
+  test(
+    'Alice signs in, and Bob signs in at the page of the provider that she used: Bob is signed in, with nothing of hers',
+    inScene({}, ({ site, provider }) =>
+      inContext(async context => {
+        const [tab, duplicate] = [await context.newPage(), await context.newPage()]
+        const asked: string[] = []
+        tab.on('request', request => void (request.url().startsWith(provider.issuer) && asked.push(request.url())))
+        await tab.goto(`${site.url}/claims`)
+        await tab.waitForURL(`${site.url}/claims`)
+        provider.break({ frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob })
+        await duplicate.goto(asked[0] ?? '')
+        await duplicate.waitForURL(`${site.url}/claims`)
+        assert.match(await duplicate.content(), /bob-0002/)
+        await tab.reload()
+        assert.match(await tab.content(), /bob-0002/)
+        assert.deepEqual(await site.oidc.sessions.list({ sub: 'alice-0001' }), [])
+      }),
+    ),
+  )
+
+  for (const late of ['destroy', 'logout'] as const) {
+    const gate = createGate()
+    test(
+      `a slow ${late}() of Alice whose response comes after Bob has signed in: Bob stays signed in`,
+      inScene(
+        {
+          site: {
+            routes: app => {
+              app.post('/slow', async (req, res) => {
+                await gate.until()
+                if (late === 'logout') await req.oidc.logout({ local: true })
+                else req.session.destroy(() => res.json({}))
+              })
+            },
+          },
+        },
+        ({ site, provider }) =>
+          inContext(async context => {
+            const [tab, other] = [await context.newPage(), await context.newPage()]
+            await tab.goto(`${site.url}/claims`)
+            await tab.waitForURL(`${site.url}/claims`)
+            const slow = tab.evaluate(() => fetch('/slow', { method: 'POST' }).then(response => response.status))
+            await gate.reached
+            provider.break({ frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob })
+            await other.goto(`${site.url}/login?returnTo=/claims`)
+            // The page that Alice asked for is not Bob's.
+            await other.waitForURL(`${site.url}/`)
+            gate.open()
+            await slow
+            await other.goto(`${site.url}/user`)
+            assert.match(await other.content(), /bob-0002/)
+          }),
+      ),
+    )
+  }
+
+  test(
+    'a sign-in that another tab is finishing during a sign-out fails, and the user stays signed out',
+    inScene({}, ({ site, provider }) =>
+      inContext(async context => {
+        const [tab, other] = [await context.newPage(), await context.newPage()]
+        await tab.goto(`${site.url}/claims`)
+        await tab.waitForURL(`${site.url}/claims`)
+        const gate = createGate()
+        provider.break({ token: { until: gate.until } })
+        const finishing = other.goto(`${site.url}/login?returnTo=/claims`, { waitUntil: 'commit' })
+        await gate.reached
+        await tab.goto(`${site.url}/logout?local=1`)
+        gate.open()
+        await finishing
+        await other.waitForURL(`${site.url}/callback`)
+        assert.equal(site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
+        await tab.goto(`${site.url}/user`)
+        assert.match(await tab.content(), /"isAuthenticated":false/)
+      }),
     ),
   )
 
