@@ -1,5 +1,5 @@
 import { isByCertificate } from '../protocol/client-authentication.js'
-import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
+import { returnsAccessToken, returnsCode } from '../protocol/response-type.js'
 import { fixedSecret } from '../provider/client-secret.js'
 import { refuse } from '../validation/place.js'
 import { checkPkce } from './client-options.js'
@@ -17,7 +17,7 @@ export function checkConflicts(options: ReadOptions): void {
 }
 
 function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {
-  if (responseMode === 'query' && (responseType !== 'code' || returnsIdToken(responseType)))
+  if (responseMode === 'query' && responseType !== 'code')
     refuse(`responseMode query would put the tokens of responseType "${responseType}" into a URL; use form_post`)
   if (typeof userInfo === 'object' && userInfo.token === 'token-endpoint' && !returnsCode(responseType))
     refuse(

@@ -21,7 +21,7 @@ import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createSuccessors } from './successors.js'
-import { parseTokens, type SessionSummary, type Ticket, type Tokens } from './ticket.js'
+import { parseTokens, type SessionSummary, type Tokens } from './ticket.js'
 import { createTokenStore, type TokenStore } from './token-store.js'
 import { createTransactionOverflow, type TransactionOverflow } from './transaction-overflow.js'
 import { createUsedResponses, type UsedResponses } from './used-responses.js'
@@ -52,11 +52,6 @@ export interface RecordStoreSettings {
   /** What `req.session.cookie` says. */
   readonly cookie?: Readonly<CookieOptions>
 }
-
-/** What `replace` writes; what is left out stays as it is. */
-export type Replacement =
-  | { readonly ticket: Ticket; readonly tokens?: Tokens }
-  | { readonly ticket?: Ticket; readonly tokens: Tokens }
 
 /** What a session left behind. */
 export interface EndedSession {
@@ -93,8 +88,6 @@ export interface RecordStore extends Loader, SessionEnder {
   tokenStore(id: string): TokenStore
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
   clientTokenStore(purpose: string): TokenStore
-  /** Only if a user is still signed in there. The absolute end stays that of the sign-in. */
-  replace(id: string, replacement: Replacement): Promise<boolean>
   /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
   end(id: string): Promise<EndedSession | undefined>
   /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
@@ -156,11 +149,6 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     adopt: createAdoption({ redisKeys, absolute, load, save, endRecord }),
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
-    replace: (id, { ticket, tokens }) =>
-      backend.replace(redisKeys.record(id), {
-        ...(ticket && { [FIELD.ticket]: sealer.seal('ticket', id, JSON.stringify(ticket)) }),
-        ...(tokens && { [FIELD.tokens]: sealer.seal('tokens', id, JSON.stringify(tokens)) }),
-      }),
     async end(id) {
       const { existed, tokens } = await endRecord(redisKeys.record(id))
       if (!existed) return undefined

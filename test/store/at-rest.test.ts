@@ -4,7 +4,19 @@ import { after, before, test } from 'node:test'
 import { deriveProofKey } from '../../lib/protocol/dpop.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { Bench, dataOf, issuer, save, savedSession, sealingSecret, signIn, ticket, tokens, visit } from './fixtures.js'
+import {
+  Bench,
+  dataOf,
+  issuer,
+  replaceTokens,
+  save,
+  savedSession,
+  sealingSecret,
+  signIn,
+  ticket,
+  tokens,
+  visit,
+} from './fixtures.js'
 
 const bench = new Bench()
 let server: RedisServer
@@ -36,7 +48,7 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
   })
   const anonymous = await savedSession(store, { address: 'Private Road 1' })
   const renewed = tokens()
-  await store.replace(id, { tokens: renewed })
+  await replaceTokens(store, id, { tokens: renewed })
   const req = await visit(store, id)
   dataOf(req).message = 'secret message'
   await save(req)

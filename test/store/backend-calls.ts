@@ -19,7 +19,6 @@ export const reads = {
 /** Those that may write. */
 export const writes = {
   create: backend => backend.create('key', { t: 'x' }, 60),
-  replace: backend => backend.replace('key', { t: 'x' }),
   swap: backend => backend.swap('key', 1, Buffer.from('x')),
   extend: backend => backend.extend('key', 1, 60),
   remove: backend => backend.remove('key'),

@@ -62,16 +62,6 @@ for (const [name, open] of Object.entries({ memory: openMemory, Redis: openRedis
       assert.deepEqual(await backend.remove('a'), { existed: true, summary: bytes, tokens })
     })
 
-    test('replace needs a ticket', async () => {
-      assert.equal(await backend.replace('a', { t: 'x' }), false)
-      await backend.create('a', { s: 'x' }, 60)
-      assert.equal(await backend.replace('a', { t: 'x' }), false)
-      assert.deepEqual(await read('a'), [null, 'x', null, null, null])
-      await backend.create('b', { t: 'x', s: 'y' }, 60)
-      assert.equal(await backend.replace('b', { t: 'z' }), true)
-      assert.deepEqual(await read('b'), ['z', 'y', null, null, null])
-    })
-
     test('swap needs the version that is there, and none counts as 0', async () => {
       assert.deepEqual(await backend.swap('a', 0, bytes), { outcome: 'absent' })
       assert.deepEqual(await read('a'), [null, null, null, null, null])

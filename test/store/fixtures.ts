@@ -144,3 +144,14 @@ export async function storedData(store: RecordStore, id: string): Promise<unknow
   const text = (await store.load(id, { extend: false }))?.sessionText()
   return text === undefined ? undefined : JSON.parse(text)
 }
+
+/** What a refresh writes, whatever is there by then. Whether the session was still there. */
+export async function replaceTokens(
+  store: RecordStore,
+  id: string,
+  change: { readonly ticket?: Ticket; readonly tokens?: Tokens },
+): Promise<boolean> {
+  const tokenStore = store.tokenStore(id)
+  const view = await tokenStore.open()
+  return view !== undefined && (await tokenStore.commit('', view, change)) === 'done'
+}

@@ -2,7 +2,18 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { Bench, dataOf, save, savedSession, signIn, storedData, ticket, tokens, visit } from './fixtures.js'
+import {
+  Bench,
+  dataOf,
+  replaceTokens,
+  save,
+  savedSession,
+  signIn,
+  storedData,
+  ticket,
+  tokens,
+  visit,
+} from './fixtures.js'
 
 const trials = 1000
 const bench = new Bench()
@@ -39,7 +50,7 @@ describe('a slow request that saves while its session is ended', () => {
         dataOf(slow).cart = trial
         const saving = wait(here, trial).then(() => save(slow))
         const ending = wait(ender(), trial >> 2).then(() => ender().end(id))
-        const replacing = here.replace(id, { ticket: ticket(), tokens: tokens() })
+        const replacing = replaceTokens(here, id, { ticket: ticket(), tokens: tokens() })
         const [, ended] = await Promise.all([saving, ending, replacing])
         assert.notEqual(ended, undefined)
         await save(slow)
@@ -85,7 +96,9 @@ describe('two requests that change different keys at the same time', () => {
 test('a refresh that finishes after a sign-out does not sign anybody in again', async () => {
   for (let trial = 0; trial < trials; trial += 1) {
     const id = await signIn(here)
-    const replacing = wait(elsewhere, trial).then(() => elsewhere.replace(id, { ticket: ticket(), tokens: tokens() }))
+    const replacing = wait(elsewhere, trial).then(() =>
+      replaceTokens(elsewhere, id, { ticket: ticket(), tokens: tokens() }),
+    )
     const ending = wait(here, trial >> 2).then(() => here.end(id))
     const [, ended] = await Promise.all([replacing, ending])
     assert.notEqual(ended, undefined)

@@ -3,7 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import type { RecordStore } from '../../lib/store/store.js'
 import type { StoredTokens } from '../../lib/store/token-store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { Bench, issuer, signIn, startOfTest, storeKinds, ticket, tokens } from './fixtures.js'
+import { Bench, issuer, replaceTokens, signIn, startOfTest, storeKinds, ticket, tokens } from './fixtures.js'
 
 let server: RedisServer
 let bench: Bench
@@ -107,7 +107,7 @@ function contract(create: () => RecordStore): void {
     const store = create()
     const id = await signIn(store)
     const stale = await open(store, id)
-    await store.replace(id, { tokens: tokens() })
+    await replaceTokens(store, id, { tokens: tokens() })
     const change = { ticket: ticket({ sid: newName.sid }), tokens: tokens() }
     assert.equal(await store.tokenStore(id).commit('', stale, change), 'changed')
     assert.equal((await store.load(id))?.ticket()?.sid, oldName.sid)

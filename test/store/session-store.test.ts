@@ -7,7 +7,19 @@ import session, { type SessionData } from 'express-session'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { keepSecret, secret } from '../support/secrets.js'
-import { Bench, dataOf, save, savedSession, signIn, storedData, storeKinds, ticket, tokens, visit } from './fixtures.js'
+import {
+  Bench,
+  dataOf,
+  replaceTokens,
+  save,
+  savedSession,
+  signIn,
+  storedData,
+  storeKinds,
+  ticket,
+  tokens,
+  visit,
+} from './fixtures.js'
 
 let server: RedisServer
 before(async () => {
@@ -189,7 +201,7 @@ for (const kind of storeKinds) {
       await call(callback => req.session.reload(callback))
       dataOf(req).cart = 1
       await save(req)
-      await store.replace(id, { tokens: tokens() })
+      await replaceTokens(store, id, { tokens: tokens() })
       dataOf(req).cart = 2
       await save(req)
       assert.deepEqual(await storedData(store, id), { cart: 2 })

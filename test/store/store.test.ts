@@ -10,6 +10,7 @@ import {
   Bench,
   dataOf,
   issuer,
+  replaceTokens,
   save,
   savedSession,
   sealingSecret,
@@ -58,7 +59,7 @@ for (const kind of storeKinds) {
       assert.equal(await store.load(id), undefined)
       assert.equal(await store.readTokens(id), undefined)
       assert.equal(await store.end(id), undefined)
-      assert.equal(await store.replace(id, { tokens: tokens() }), false)
+      assert.equal(await replaceTokens(store, id, { tokens: tokens() }), false)
       assert.equal(await store.load(id), undefined)
     })
 
@@ -66,7 +67,7 @@ for (const kind of storeKinds) {
       const store = bench.stateOf(kind, server)
       const id = await signIn(store)
       assert.notEqual(await store.end(id), undefined)
-      assert.equal(await store.replace(id, { ticket: ticket(), tokens: tokens() }), false)
+      assert.equal(await replaceTokens(store, id, { ticket: ticket(), tokens: tokens() }), false)
       assert.equal(await store.load(id), undefined)
       assert.equal(await store.readTokens(id), undefined)
       assert.equal(await store.end(id), undefined)
@@ -93,28 +94,28 @@ for (const kind of storeKinds) {
       const store = bench.stateOf(kind, server)
       const id = await signIn(store)
       const renewed = tokens()
-      assert.equal(await store.replace(id, { tokens: renewed }), true)
+      assert.equal(await replaceTokens(store, id, { tokens: renewed }), true)
       assert.deepEqual(await store.end(id), { tokens: renewed })
     })
 
-    test('replace writes what it is given and leaves the rest', async () => {
+    test('a commit writes what it is given and leaves the rest', async () => {
       const store = bench.stateOf(kind, server)
       const held = tokens()
       const id = await signIn(store, { tokens: held })
       const newer = ticket({ claims: { sub: 'alice', name: 'Alice' } })
-      assert.equal(await store.replace(id, { ticket: newer }), true)
+      assert.equal(await replaceTokens(store, id, { ticket: newer }), true)
       assert.deepEqual((await store.load(id))?.ticket(), newer)
       assert.deepEqual(await store.readTokens(id), held)
       const renewed = tokens()
-      assert.equal(await store.replace(id, { tokens: renewed }), true)
+      assert.equal(await replaceTokens(store, id, { tokens: renewed }), true)
       assert.deepEqual(await store.readTokens(id), renewed)
       assert.deepEqual((await store.load(id))?.ticket(), newer)
     })
 
-    test('replace does not make a session without a sign-in a signed-in one', async () => {
+    test('a commit does not make a session without a sign-in a signed-in one', async () => {
       const store = bench.stateOf(kind, server)
       const id = await savedSession(store, { cart: 1 })
-      assert.equal(await store.replace(id, { ticket: ticket(), tokens: tokens() }), false)
+      assert.equal(await replaceTokens(store, id, { ticket: ticket(), tokens: tokens() }), false)
       assert.equal((await store.load(id))?.ticket(), undefined)
       assert.equal(await store.readTokens(id), undefined)
       assert.deepEqual(await storedData(store, id), { cart: 1 })
@@ -630,7 +631,7 @@ describe('settings of a state', () => {
       const store = bench.state({ redis: bench.client(server, options) })
       const id = await signIn(store)
       assert.notEqual((await store.load(id))?.ticket(), undefined)
-      assert.equal(await store.replace(id, { tokens: tokens() }), true)
+      assert.equal(await replaceTokens(store, id, { tokens: tokens() }), true)
       assert.equal((await store.list({ issuer, subject: 'alice' })).length, 1)
       assert.equal(await store.consume('x', secret('state'), 5), true)
       assert.notEqual(await store.end(id), undefined)

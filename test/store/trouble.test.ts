@@ -5,7 +5,7 @@ import { inspect, promisify } from 'node:util'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { checkNoSecrets, secret } from '../support/secrets.js'
-import { Bench, dataOf, issuer, save, savedSession, signIn, ticket, tokens, visit } from './fixtures.js'
+import { Bench, dataOf, issuer, replaceTokens, save, savedSession, signIn, ticket, tokens, visit } from './fixtures.js'
 
 const bench = new Bench()
 afterEach(() => bench.close())
@@ -33,7 +33,6 @@ function operations(
     ['sessions.get', () => store.sessions.get(id), 'read'],
     ['sessions.length', () => store.sessions.length(), 'read'],
     ['signIn', () => store.signIn({ ticket: ticket(), tokens: tokens(), previous: [id], keep: ['cart'] }), 'write'],
-    ['replace', () => store.replace(id, { tokens: tokens() }), 'write'],
     ['end', () => store.end(id), 'write'],
     ['endAll', () => store.endAll({ issuer, subject: 'alice' }), 'write'],
     ['once', () => store.consume('state', secret('state'), 60), 'write'],
@@ -138,7 +137,7 @@ for (const kind of clientKinds) {
       dataOf(req).cart = 1
       await server.config('maxmemory', 1)
       await assert.rejects(store.signIn({ ticket: ticket(), tokens: tokens(), previous: [id], keep: [] }), unavailable)
-      await assert.rejects(store.replace(id, { tokens: tokens() }), unavailable)
+      await assert.rejects(replaceTokens(store, id, { tokens: tokens() }), unavailable)
       await assert.rejects(save(req), unavailable)
       await assert.rejects(store.consume('state', secret('state'), 60), unavailable)
       assert.notEqual((await store.load(id))?.ticket(), undefined)

@@ -25,8 +25,6 @@ export interface Backend extends Leases {
   read(key: string, fields: readonly FieldName[]): Promise<readonly (Buffer | null)[]>
   /** Only if absent. @param ttl seconds */
   create(key: string, fields: Fields, ttl: number): Promise<boolean>
-  /** Only if the record is there and holds a ticket. */
-  replace(key: string, fields: Fields): Promise<boolean>
   /** Only if the record is there, takes session data, and its version is `version`; it is `version + 1` afterwards. */
   swap(key: string, version: number, session: Buffer): Promise<SwapResult>
   /** Only if present. The record then lives `idle` seconds from `now` (epoch s), but never past its end. */

@@ -30,12 +30,6 @@ export function createMemoryBackend(now: () => number): Backend {
       records.set(key, write(new Map(), fields), now() + ttl)
       return true
     },
-    async replace(key, fields) {
-      const record = records.get(key)?.value
-      if (!record?.has(FIELD.ticket)) return false
-      write(record, fields)
-      return true
-    },
     async swap(key, version, session) {
       const record = records.get(key)?.value
       if (record === undefined || record.has(FIELD.replaced)) return { outcome: 'absent' }

@@ -22,14 +22,6 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1`,
 )
 
-/** ARGV: field and value alternately. -> 1, or 0 when the record is gone or has no ticket */
-export const REPLACE = script(
-  'replace',
-  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HEXISTS', KEYS[1], 't') == 0 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
-return 1`,
-)
-
 /** ARGV: version expected, version after, session. -> {1}, {0} when the record is gone or takes none, {2, version, session} on a conflict */
 export const SWAP = script(
   'swap',
