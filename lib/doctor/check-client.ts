@@ -11,7 +11,7 @@ const SECRET_REMEDY =
   'Compare clientId and clientSecret (or the key) with those of the provider, and the method with the one registered there; the option clientAuthentication names another.'
 
 /**
- * Redeems a code that does not exist. A provider that knows this client says `invalid_grant`: RFC 6749 section 5.2. Every other answer
+ * Redeems a code that does not exist. A provider that knows this client says `invalid_grant`: RFC 6749 section 5.2. Every other response
  * says what a real sign-in would run into.
  */
 export async function checkClient(setup: Setup, { provider }: KnownProvider): Promise<readonly Finding[]> {

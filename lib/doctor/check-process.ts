@@ -1,7 +1,7 @@
 import type { Config } from '../options/config.js'
 import { isProduction } from '../options/environment-checks.js'
 import type { Environment } from '../validation/place.js'
-import { type Finding, failure, good, note } from './finding.js'
+import { type Finding, failure, good, info } from './finding.js'
 
 /** The oldest Node that this package runs on, as package.json says. */
 const OLDEST_NODE = [20, 19] as const
@@ -18,7 +18,7 @@ export function checkProcess(nodeVersion: string, environment: Environment): rea
   if (isProduction(environment)) return [node]
   const cause =
     'NODE_ENV is not "production": in production, Redis is required and the checks of the options are stricter.'
-  return [node, note('node.development', 'These are the checks of a development environment.', { cause })]
+  return [node, info('node.development', 'These are the checks of a development environment.', { cause })]
 }
 
 /** What browsers do with the cookies of a site at this base URL. */
@@ -30,9 +30,9 @@ export function checkCookies({ baseUrl, secure, responseMode }: Config): readonl
   if (responseMode === 'form_post' && hostname !== 'localhost') {
     const cause =
       'form_post needs cookies with SameSite=None and Secure. Browsers keep those on plain http for localhost, and not all of them do for other names of this machine.'
-    return [note('cookies.loopback', `Some browsers do not keep the sign-in cookie of ${baseUrl}.`, { cause, remedy })]
+    return [info('cookies.loopback', `Some browsers do not keep the sign-in cookie of ${baseUrl}.`, { cause, remedy })]
   }
   if (responseMode !== 'form_post') return [good('cookies', `Browsers keep the cookies of ${baseUrl}.`)]
   const cause = 'form_post needs cookies with SameSite=None and Secure, which Safari does not keep on plain http.'
-  return [note('cookies.safari', `Users of Safari cannot sign in at ${baseUrl}.`, { cause, remedy })]
+  return [info('cookies.safari', `Users of Safari cannot sign in at ${baseUrl}.`, { cause, remedy })]
 }

@@ -9,7 +9,7 @@ import { dateOf } from '../provider/clock-watch.js'
 import { buildMetadataUrl } from '../provider/discovery.js'
 import { createHttp } from '../provider/http.js'
 import { createProvider, type Provider } from '../provider/provider.js'
-import { type Finding, failure, good, note, warning } from './finding.js'
+import { type Finding, failure, good, info, warning } from './finding.js'
 import type { Setup } from './setup.js'
 
 /** Days before the end of a certificate from which on it is worth a warning. */
@@ -67,15 +67,15 @@ async function checkNetwork({ provider }: Setup): Promise<readonly Finding[]> {
 }
 
 async function checkCertificate(host: string, port: number, timeout: number): Promise<readonly Finding[]> {
-  const seen = await readCertificate(host, port, timeout)
-  // Whoever does not answer is found by the request for the metadata, which has the reason.
-  if (seen === undefined) return []
-  if (seen.error !== undefined) {
+  const certificate = await readCertificate(host, port, timeout)
+  // A host that does not respond is found by the request for the metadata, which has the reason.
+  if (certificate === undefined) return []
+  if (certificate.error !== undefined) {
     const remedy =
       'Have the certificate renewed or completed by the provider. For a certificate authority of your own, start Node with NODE_EXTRA_CA_CERTS=/path/to/ca.pem.'
-    return [failure('provider.tls', `The certificate of ${host} is not trusted.`, { cause: seen.error, remedy })]
+    return [failure('provider.tls', `The certificate of ${host} is not trusted.`, { cause: certificate.error, remedy })]
   }
-  const days = Math.floor((Date.parse(seen.validTo) - Date.now()) / DAY)
+  const days = Math.floor((Date.parse(certificate.validTo) - Date.now()) / DAY)
   if (days >= CERTIFICATE_DAYS) return [good('provider.tls', `The certificate of ${host} is trusted.`)]
   return [
     warning('provider.tls', `The certificate of ${host} expires in ${days} days.`, { remedy: 'Have it renewed.' }),
@@ -110,7 +110,7 @@ async function checkClock({ provider, config }: Setup): Promise<readonly Finding
   const before = config.now().getTime()
   const { headers } = await http.getJson(provider.metadataUrl ?? buildMetadataUrl(provider.issuer))
   const date = dateOf(headers)
-  if (date === undefined) return [note('clock.unknown', 'The provider does not say what time it is.')]
+  if (date === undefined) return [info('clock.unknown', 'The provider does not say what time it is.')]
   // `Date` has whole seconds, so that on average half of one is missing.
   const seconds = Math.round(((before + config.now().getTime()) / 2 - date - 500) / 1000)
   const { clockTolerance } = config
@@ -150,7 +150,7 @@ function checkScope({ config }: Setup, metadata: ProviderMetadata): readonly Fin
   const cause = 'Some providers issue them without this scope; others need a parameter in authorizationParams.'
   return [
     ...missing,
-    note('scope.offline', 'The option scope does not ask for refresh tokens (offline_access).', { cause }),
+    info('scope.offline', 'The option scope does not ask for refresh tokens (offline_access).', { cause }),
   ]
 }
 

@@ -6,7 +6,7 @@ import { buildReference, isPushed } from '../protocol/pushed-request.js'
 import { networkErrorCode, openAsBrowser, openByFetch } from './browser-request.js'
 import { createProofKey } from './check-client.js'
 import { describeCause, type KnownProvider } from './check-provider.js'
-import { type Finding, failure, good, note, warning } from './finding.js'
+import { type Finding, failure, good, info, warning } from './finding.js'
 import { type PageResponse, readAuthorizationResponse, readPage } from './page-response.js'
 import type { Setup } from './setup.js'
 
@@ -21,7 +21,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   invalid_target: 'Correct resource in authorizationParams, or register the API at the provider.',
 }
 
-/** The addresses that the provider has to know: asked with requests that no user would have to answer. */
+/** The addresses that the provider has to know: asked with requests that show no page to a user. */
 export async function checkRedirects(setup: Setup, known: KnownProvider): Promise<readonly Finding[]> {
   const uri = redirectUri(setup.config)
   return [await checkRedirectUri(setup, known, uri), ...(await checkLogout(setup, known))]
@@ -65,7 +65,7 @@ async function ask(setup: Setup, { provider, metadata }: KnownProvider, uri: str
   const sent = isPushed(metadata, config.pushedAuthorization)
     ? buildReference(config.clientId, await provider.pushRequest(params, proofKey))
     : params
-  return visit(addToEndpoint(metadata.authorization_endpoint, sent), setup)
+  return openPage(addToEndpoint(metadata.authorization_endpoint, sent), setup)
 }
 
 function describeResponse(fields: ReadonlyMap<string, string>, uri: string): Finding {
@@ -112,7 +112,7 @@ function comparePages(
       },
     )
   if (isSame)
-    return note('redirect-uri.unclear', `Whether the redirect URI ${uri} is registered shows at the first sign-in.`, {
+    return info('redirect-uri.unclear', `Whether the redirect URI ${uri} is registered shows at the first sign-in.`, {
       cause,
       remedy,
     })
@@ -126,13 +126,13 @@ async function checkLogout(setup: Setup, { metadata }: KnownProvider): Promise<r
   if (endpoint === undefined) {
     const cause = 'Its metadata have no end_session_endpoint.'
     return [
-      note('logout.local', 'A sign-out ends the session of this site only: the provider offers no sign-out.', {
+      info('logout.local', 'A sign-out ends the session of this site only: the provider offers no sign-out.', {
         cause,
       }),
     ]
   }
   const uri = config.baseUrl + config.routes.logoutCallback
-  const page = await visit(addToEndpoint(endpoint, logoutParams(config, uri)), setup).catch(() => undefined)
+  const page = await openPage(addToEndpoint(endpoint, logoutParams(config, uri)), setup).catch(() => undefined)
   if (page === undefined) return [warning('logout.unclear', 'The end_session_endpoint did not respond.')]
   if (page.status < 400 && !page.looksLikeError)
     return [good('logout', `The provider does not refuse the post-logout redirect URI ${uri}.`)]
@@ -152,7 +152,7 @@ function describePage({ status, text }: PageResponse): string {
   return text === '' ? `status ${status}` : `status ${status}, "${text}"`
 }
 
-async function visit(url: string, { provider: { fetch }, config }: Setup): Promise<PageResponse> {
+async function openPage(url: string, { provider: { fetch }, config }: Setup): Promise<PageResponse> {
   const timeout = config.timeouts.provider
   const response = fetch === undefined ? await openAsBrowser(url, {}, timeout) : await openByFetch(fetch, url, timeout)
   return readPage(response, url)

@@ -11,7 +11,7 @@ import {
   type RedisClient,
 } from '../store/backend/redis-client.js'
 import { reasonOf, withDeadline } from '../store/backend/unavailable.js'
-import { type Finding, failure, good, note, warning } from './finding.js'
+import { type Finding, failure, good, info, warning } from './finding.js'
 import { describeServer } from './redis-info.js'
 import type { Setup } from './setup.js'
 
@@ -25,12 +25,12 @@ const SLOW = 10
 /** Seconds that the clocks of Redis and of this machine may differ without a word. */
 const CLOCK_DIFFERENCE = 5
 
-/** The store: whether it is there, may be used, keeps what it is given, and answers soon. */
+/** The store: whether it is there, may be used, keeps what it is given, and responds soon. */
 export async function checkRedis({ store, config }: Setup): Promise<readonly Finding[]> {
   const { redis } = store
   if (redis === undefined) {
     const cause = 'Sessions are kept in the memory of one process: a restart ends them. In production this is refused.'
-    return [note('redis.none', 'No Redis is set.', { cause, remedy: 'Set redis or REDIS_URL before production.' })]
+    return [info('redis.none', 'No Redis is set.', { cause, remedy: 'Set redis or REDIS_URL before production.' })]
   }
   if (typeof redis !== 'string') return examine(redis, 'client', { store, config })
   const client = createRedisClient(redis)
@@ -69,7 +69,7 @@ function checkTransport(url: URL): readonly Finding[] {
   if (url.protocol === 'rediss:' || isLoopback(url)) return []
   const cause = 'Session data and tokens are sealed; session keys, the password of Redis and times are not.'
   return [
-    note('redis.plain', 'The connection to Redis is not encrypted.', {
+    info('redis.plain', 'The connection to Redis is not encrypted.', {
       cause,
       remedy: 'Use rediss:// outside a private network.',
     }),
@@ -109,7 +109,7 @@ function clusterNode(): Finding {
   })
 }
 
-/** All sections of all primaries. Hosted services answer INFO too; without it the checks that need it say nothing. */
+/** All sections of all primaries. Hosted services allow INFO, too; without it the checks that need it say nothing. */
 async function readInfo(client: RedisClient): Promise<string> {
   const ask = (node: RedisClient) => (node as { info?(): Promise<string> }).info?.() ?? ''
   const asked = async () => Promise.all(primariesOf(client).map(node => ask(node)))

@@ -2,7 +2,7 @@ import { type Config, redirectUri } from '../options/config.js'
 import { isPushed } from '../protocol/pushed-request.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
 import { networkErrorCode, openAsBrowser } from './browser-request.js'
-import { type Finding, failure, good, note, warning } from './finding.js'
+import { type Finding, failure, good, info, warning } from './finding.js'
 import { type PageResponse, readPage } from './page-response.js'
 import type { Setup } from './setup.js'
 
@@ -23,7 +23,7 @@ export async function checkSite(setup: Setup, metadata: ProviderMetadata): Promi
   const first = await open().catch(networkErrorCode)
   if (typeof first === 'string') {
     const remedy = 'Start the site and run the doctor again: it then checks the way through the proxies in front of it.'
-    return [note('site.unavailable', `The site does not respond at ${config.baseUrl}.`, { cause: first, remedy })]
+    return [info('site.unavailable', `The site does not respond at ${config.baseUrl}.`, { cause: first, remedy })]
   }
   const problems = checkLogin(first, { config, metadata })
   if (problems.length > 0) return problems

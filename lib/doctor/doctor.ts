@@ -54,7 +54,7 @@ function buildReport(findings: readonly Finding[], registration: Report['registr
   return { ok: findings.every(({ level }) => level !== 'error'), findings, registration }
 }
 
-/** A check that fails in a way nobody thought of says so, and the others go on. */
+/** A check that fails in an unexpected way says so, and the others go on. */
 async function finish(area: string, check: Promise<readonly Finding[]>): Promise<readonly Finding[]> {
   try {
     return await check

@@ -1,8 +1,8 @@
 /**
  * How much a finding matters. `error`: users cannot sign in, or what is kept is not safe. `warning`: it works now, or for most users.
- * `note`: good to know. `good`: checked, and nothing to do.
+ * `info`: good to know. `good`: checked, and nothing to do.
  */
-export type Level = 'good' | 'note' | 'warning' | 'error'
+export type Level = 'good' | 'info' | 'warning' | 'error'
 
 /** One thing that the doctor looked at. */
 export interface Finding {
@@ -11,7 +11,7 @@ export interface Finding {
   readonly level: Level
   /** What was found, in one sentence. */
   readonly sentence: string
-  /** What was seen, or why it is so. */
+  /** What was found, or why it is so. */
   readonly cause?: string | undefined
   /** What to do about it. */
   readonly remedy?: string | undefined
@@ -22,9 +22,9 @@ type Details = Pick<Finding, 'cause' | 'remedy'>
 
 export const good = (id: string, sentence: string): Finding => ({ id, level: 'good', sentence })
 
-export const note = (id: string, sentence: string, details: Details = {}): Finding => ({
+export const info = (id: string, sentence: string, details: Details = {}): Finding => ({
   id,
-  level: 'note',
+  level: 'info',
   sentence,
   ...details,
 })

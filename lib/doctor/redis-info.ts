@@ -1,4 +1,4 @@
-import { type Finding, failure, good, note, warning } from './finding.js'
+import { type Finding, failure, good, info, warning } from './finding.js'
 
 /**
  * The first version of each line without the hole in Lua scripts that lets a user of Redis run code on its machine (CVE-2025-49844). Lines that
@@ -67,7 +67,7 @@ function describeEviction(limit = '0', policy: string | undefined): readonly Fin
   const cause = `maxmemory-policy is ${policy}: when its memory is full, Redis signs users out.`
   const remedy = 'Set maxmemory-policy noeviction.'
   if (limit !== '0') return [failure('redis.eviction', 'Redis may throw sessions away.', { cause, remedy })]
-  return [note('redis.eviction', 'Redis would throw sessions away if it had a limit (maxmemory).', { cause, remedy })]
+  return [info('redis.eviction', 'Redis would throw sessions away if it had a limit (maxmemory).', { cause, remedy })]
 }
 
 function describePersistence(aof: string | undefined, lastSave: string | undefined): readonly Finding[] {
@@ -77,5 +77,5 @@ function describePersistence(aof: string | undefined, lastSave: string | undefin
   }
   if (aof !== '0') return []
   const cause = 'Without appendonly, sessions and sign-outs of the last minutes are lost when Redis restarts.'
-  return [note('redis.persistence', 'Redis does not write every change to disk (appendonly no).', { cause })]
+  return [info('redis.persistence', 'Redis does not write every change to disk (appendonly no).', { cause })]
 }

@@ -4,12 +4,12 @@ import type { Finding, Level } from './finding.js'
 /** How a level is shown: a sign that does not depend on its colour, a word, and the colour (SGR of ECMA-48). */
 const LOOKS: Readonly<Record<Level, readonly [sign: string, word: string, colour: number]>> = {
   good: ['✓', 'good', 32],
-  note: ['·', 'note', 36],
+  info: ['·', 'info', 36],
   warning: ['!', 'warning', 33],
   error: ['✗', 'error', 31],
 }
 
-const ORDER: readonly Level[] = ['error', 'warning', 'note', 'good']
+const ORDER: readonly Level[] = ['error', 'warning', 'info', 'good']
 
 /** The report as text for a terminal. */
 export function renderReport({ findings, registration }: Report, { colours }: { readonly colours: boolean }): string {
@@ -42,7 +42,7 @@ function summarize(findings: readonly Finding[]): string {
   const count = (level: Level) => findings.filter(finding => finding.level === level).length
   const parts = ORDER.filter(level => count(level) > 0).map(level => {
     const [, word] = LOOKS[level]
-    const isPlural = count(level) > 1 && level !== 'good'
+    const isPlural = count(level) > 1 && (level === 'error' || level === 'warning')
     return `${count(level)} ${word}${isPlural ? 's' : ''}`
   })
   return `${findings.length} findings: ${parts.join(', ')}.`

@@ -291,7 +291,7 @@ describe('more that can be wrong', () => {
     const report = await examined({ routes: { callback: '/elsewhere' } })
     assert.ok(complaints(report).includes('site.options'))
     const closed = await examined({ baseUrl: 'http://localhost:1' })
-    assert.equal(find(closed, 'site.unavailable').level, 'note')
+    assert.equal(find(closed, 'site.unavailable').level, 'info')
   })
 
   test('every option that is missing, without a provider', async () => {

@@ -76,7 +76,7 @@ describe('versions of Redis', () => {
     assert.deepEqual(ids, [
       'redis.version good',
       'redis.replica error',
-      'redis.eviction note',
+      'redis.eviction info',
       'redis.persistence warning',
     ])
   })
