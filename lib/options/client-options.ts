@@ -9,7 +9,8 @@ import { profileAlgorithms } from './profile.js'
 
 /** What this site proves with that it is the client it says it is. */
 export function parseCredentials(options: ReadOptions): ClientCredentials {
-  const { clientSecret, clientAuthentication } = options
+  const { clientAuthentication } = options
+  const clientSecret = sharedSecret(options.clientSecret)
   if (typeof clientAuthentication !== 'object') return { clientSecret, clientAuthentication }
   const { method, algorithm, audience, header } = clientAuthentication
   return {
@@ -21,6 +22,11 @@ export function parseCredentials(options: ReadOptions): ClientCredentials {
     clientAssertionAlgorithms: profileAlgorithms(options),
     ...(method === 'private_key_jwt' && { clientKey: sourceOf(clientAuthentication.key) }),
   }
+}
+
+/** One call for all requests to the provider that are made at the same time, whichever endpoint they go to. */
+function sharedSecret(given: ReadOptions['clientSecret']): ReadOptions['clientSecret'] {
+  return typeof given === 'function' ? shareCalls(async () => given()) : given
 }
 
 /** What the function returns is checked each time; the same object is copied once. */

@@ -7,7 +7,6 @@ import {
 } from '../protocol/client-authentication.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
 import type { ChosenAuthentication } from './client-credentials.js'
-import { shareCalls } from './client-key.js'
 import { type ClientSecret, readSecret } from './client-secret.js'
 
 export interface ClientAuthenticationSettings {
@@ -26,21 +25,20 @@ export type AuthenticateClient = (metadata: ProviderMetadata, endpoint: string) 
 
 export function createClientAuthentication(settings: ClientAuthenticationSettings): AuthenticateClient {
   const { clientId, authentication, clientSecret, now, random = randomUUID } = settings
-  const readNow = typeof clientSecret === 'function' ? shareCalls(() => readSecret(clientSecret)) : undefined
   return async (metadata, endpoint) => {
     const addresses = { issuer: metadata.issuer, token_endpoint: metadata.token_endpoint ?? endpoint, endpoint }
     const audience = resolveAudience(settings.audience ?? 'issuer', addresses)
     const context = { clientId, audience, now: Math.floor(now().getTime() / 1000), jti: random() }
-    return buildClientAuthentication(await complete(authentication(metadata), readNow), context)
+    return buildClientAuthentication(await complete(authentication(metadata), clientSecret), context)
   }
 }
 
 /** The method is chosen before a secret or a key that a function returns is known. */
 async function complete(
   chosen: ChosenAuthentication,
-  readNow: (() => Promise<string>) | undefined,
+  clientSecret: ClientSecret | undefined,
 ): Promise<ClientAuthentication> {
   if ('choose' in chosen) return chosen.choose(await chosen.readKey())
-  if (readNow === undefined || !('clientSecret' in chosen)) return chosen
-  return { ...chosen, clientSecret: await readNow() }
+  if (typeof clientSecret !== 'function' || !('clientSecret' in chosen)) return chosen
+  return { ...chosen, clientSecret: await readSecret(clientSecret) }
 }
