@@ -12,11 +12,11 @@ import { inScene, type Scene } from './support/handler-fixture.js'
 import { extra, type HostileProviderOptions } from './support/hostile-provider.js'
 import { secret } from './support/secrets.js'
 import { createSigningKey, type SigningKey } from './support/signing-keys.js'
-import { examplesOf, readPage, root, sectionOf } from './tools/documentation.js'
+import { examplesOf, readPage, readPages, root, sectionOf } from './tools/documentation.js'
 
 // The blocks of the pages about providers are run: each as a file of its own, beside the key and the certificate that it reads.
 
-const pages = ['docs/providers.md', 'docs/recipes.md'].map(readPage)
+const pages = readPages().filter(({ name }) => /^docs\/(?:providers\.md|providers\/|recipes)/.test(name))
 const environment = {
   OIDC_ISSUER: 'https://op.example',
   OIDC_CLIENT_ID: 'client',
@@ -44,7 +44,7 @@ async function optionsOf(source: string): Promise<OidcOptions[]> {
       /^import \{[^}]*\bopenIdConnect\b[^}]*\} from 'express-hybrid-oidc'$/m,
       'const openIdConnect = globalThis.takeOptions',
     )
-    .replaceAll('<tenant id>', tenant)
+    .replaceAll(/<(?:tenant|environment) id>/g, tenant)
   files += 1
   const file = join(folder, `${files}.mjs`)
   writeFileSync(file, (await transform(code, { loader: 'ts', format: 'esm' })).code)
@@ -52,12 +52,13 @@ async function optionsOf(source: string): Promise<OidcOptions[]> {
   return given
 }
 
-async function recipeOf(heading: string, index = 0): Promise<OidcOptions> {
-  const [page] = pages
-  assert.ok(page)
-  const example = examplesOf({ name: heading, text: sectionOf(page, heading) })[index]
-  const [options] = await optionsOf(example?.source ?? '')
-  assert.ok(options, `${heading} has options`)
+/** @param place - the name of a page in docs/providers, or a heading of docs/providers.md */
+async function recipeOf(place: string, index = 0): Promise<OidcOptions> {
+  const page = place.startsWith('#')
+    ? { name: place, text: sectionOf(readPage('docs/providers.md'), place) }
+    : readPage(`docs/providers/${place}.md`)
+  const [options] = await optionsOf(examplesOf(page)[index]?.source ?? '')
+  assert.ok(options, `${place} has options`)
   return options
 }
 
@@ -97,14 +98,15 @@ test('every block has options that are accepted as they stand', async () => {
 
 /** A sign-in at a provider that does what the recipe says of it. */
 function works(
-  heading: string,
+  place: string | readonly [page: string, index: number],
   provider: (recipe: OidcOptions) => HostileProviderOptions,
   bend: (scene: Scene, recipe: OidcOptions) => void,
   check: (scene: Scene, user: Record<string, unknown>, recipe: OidcOptions) => unknown,
   change: (scene: HostileProviderOptions, recipe: OidcOptions) => OidcOptions = () => ({}),
 ) {
-  test(`${heading.replace(/^#+ /, '')}: users sign in`, async () => {
-    const { issuer: _, metadataUrl: _url, clientId: _id, ...recipe } = await recipeOf(heading)
+  const [page, index] = typeof place === 'string' ? [place, 0] : place
+  test(`docs/providers/${page}.md${index > 0 ? `, block ${index + 1}` : ''}: users sign in`, async () => {
+    const { issuer: _, metadataUrl: _url, clientId: _id, ...recipe } = await recipeOf(page, index)
     const given = { clientSecret: secret('client secret of a recipe'), ...provider(recipe) }
     const { clientSecret: _secret, ...others } = recipe
     // A secret of the provider in the place of that of the environment; none where the recipe has none.
@@ -124,7 +126,7 @@ const nothing = () => {}
 
 describe('the recipes, at a provider that does what they say of it', () => {
   works(
-    '### ADFS',
+    'adfs',
     () => ({}),
     ({ provider }) => provider.break({ userinfo: { status: 401, body: {} } }),
     ({ provider }) => {
@@ -134,7 +136,7 @@ describe('the recipes, at a provider that does what they say of it', () => {
   )
 
   works(
-    '### Entra ID with a certificate',
+    ['entra-id', 1],
     () => ({ clientJwks: [{ ...rsa.publicJwk, alg: 'PS256' } as JWK] }),
     nothing,
     scene => {
@@ -144,14 +146,14 @@ describe('the recipes, at a provider that does what they say of it', () => {
   )
 
   works(
-    '### Azure AD B2C',
+    'azure-ad-b2c',
     () => ({}),
     ({ provider }) => provider.break({ userinfo: { status: 400, body: {} } }),
     ({ provider }) => assert.equal(provider.count('userinfo'), 0),
   )
 
   works(
-    '### Apple',
+    'apple',
     () => ({
       idTokenClaims: { email_verified: 'true' },
       metadata: { userinfo_endpoint: undefined, end_session_endpoint: undefined },
@@ -182,21 +184,21 @@ describe('the recipes, at a provider that does what they say of it', () => {
   )
 
   works(
-    '### Slack',
+    'slack',
     () => ({ metadata: { response_modes_supported: ['form_post'], end_session_endpoint: undefined } }),
     nothing,
     ({ provider }) => assert.equal(provider.requestsTo('authorize')[0]?.query.response_mode, undefined),
   )
 
   works(
-    '### LINE',
+    'line',
     () => ({ alg: 'HS256', metadata: { id_token_signing_alg_values_supported: ['ES256'] } }),
     nothing,
     ({ site }) => assert.match(site.log.join('\n'), /does not list/),
   )
 
   works(
-    '### login.gov',
+    'login-gov',
     () => ({ clientJwks: [rsa.publicJwk] }),
     nothing,
     async scene => {

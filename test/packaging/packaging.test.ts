@@ -65,7 +65,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
 
   test('holds what was compiled, the documentation, and nothing else', () => {
     const expected =
-      /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY)\.md|docs\/[\w-]+\.md|dist\/[\w/-]+(?:\.d\.ts|\.js))$/
+      /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY)\.md|docs\/(?:providers\/)?[\w-]+\.md|dist\/[\w/-]+(?:\.d\.ts|\.js))$/
     assert.deepEqual(
       packed.files.filter(file => !expected.test(file)),
       [],

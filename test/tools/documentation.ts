@@ -19,7 +19,9 @@ export interface Example {
 }
 
 export function readPages(): Page[] {
-  const names = readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md'))
+  const names = readdirSync(join(root, 'docs'), { recursive: true })
+    .map(String)
+    .filter(name => name.endsWith('.md'))
   return ['README.md', ...names.sort().map(name => `docs/${name}`)].map(readPage)
 }
 
