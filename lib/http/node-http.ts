@@ -79,16 +79,19 @@ class DetachedResponse extends ServerResponse {}
 const methods = ['setHeader', 'getHeader', 'removeHeader', 'writeHead', 'end'] as const
 
 /**
- * The response that a request came with; another one where it came with none: WebSocket libraries call a middleware with `{}`, or with an
- * object that has some of the methods.
+ * The response that a request came with; another one where nothing can be sent by it: WebSocket libraries call a middleware with `{}`, or
+ * with an object that has some of the methods and takes them away after the handshake.
  */
 export function responseFor(req: IncomingMessage, res: unknown): HttpResponse {
   const isUsable =
-    typeof res === 'object' && res !== null && methods.every(name => typeof Reflect.get(res, name) === 'function')
+    typeof res === 'object' &&
+    res !== null &&
+    'headersSent' in res &&
+    methods.every(name => typeof Reflect.get(res, name) === 'function')
   return isUsable ? (res as HttpResponse) : new DetachedResponse(req)
 }
 
 /** Whether a response reaches the caller. That of a WebSocket's handshake does not: the library responds. */
 export function isAnswerable(res: object): boolean {
-  return 'headersSent' in res && !(res instanceof DetachedResponse)
+  return !(res instanceof DetachedResponse)
 }

@@ -114,12 +114,11 @@ describe('the response of a request', () => {
   test('is the one that it came with, where that has what a middleware needs', () => {
     const res = new ServerResponse(req)
     assert.equal(responseFor(req, res), res)
-    assert.equal(responseFor(req, partial), partial)
-    assert.deepEqual([isAnswerable(res), isAnswerable(partial)], [true, false])
+    assert.equal(isAnswerable(res), true)
   })
 
   test('is one that leads nowhere otherwise', () => {
-    for (const none of [undefined, null, {}, { setHeader() {} }, 'x', { ...partial, end: 1 }]) {
+    for (const none of [undefined, null, {}, { setHeader() {} }, 'x', partial, { ...partial, end: 1 }]) {
       const res = responseFor(req, none)
       res.setHeader('Vary', 'Cookie')
       assert.equal(isAnswerable(res), false)
