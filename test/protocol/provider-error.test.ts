@@ -76,3 +76,14 @@ test('a challenge says the same as a JSON body', () => {
     assert.equal(parseChallenge(odd).error, undefined)
   }
 })
+
+test('the line for the log has the code, the description in quotes and the address, as far as they are there', () => {
+  const error = 'invalid_client'
+  const error_description = 'a "wrong" secret'
+  const error_uri = 'https://op.example/help'
+  assert.equal(formatProviderError({ error }), 'invalid_client')
+  assert.equal(formatProviderError({ error, error_description }), 'invalid_client "a \\"wrong\\" secret"')
+  assert.equal(formatProviderError({ error, error_uri }), 'invalid_client (https://op.example/help)')
+  const all = formatProviderError({ error, error_description, error_uri })
+  assert.equal(all, 'invalid_client "a \\"wrong\\" secret" (https://op.example/help)')
+})

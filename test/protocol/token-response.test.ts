@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseTokenError, parseTokenResponse } from '../../lib/protocol/token-response.js'
+import { inspect } from 'node:util'
+import { parseTokenError, parseTokenResponse, replacementOf } from '../../lib/protocol/token-response.js'
 
 const valid = {
   access_token: 'access-token~1',
@@ -166,4 +167,21 @@ test('what a provider writes is a typed field, made harmless, and not in the mes
     error_description: 'code … of [31m … is unknown',
   })
   assert.equal(found.message.includes('bad'), false)
+})
+
+test('the refresh token of a response that is refused is kept beside the error, and in no other place', () => {
+  const refused = (json: unknown): unknown => {
+    try {
+      parse(json)
+    } catch (error) {
+      return error
+    }
+    return assert.fail('it was not refused')
+  }
+  const error = refused({ token_type: 'Bearer', refresh_token: 'the next one' })
+  assert.equal(replacementOf(error), 'the next one')
+  assert.ok(!inspect(error, { depth: 10, showHidden: true }).includes('the next one'))
+  for (const json of [{ token_type: 'Bearer' }, { token_type: 'Bearer', refresh_token: '' }, 'no object'])
+    assert.equal(replacementOf(refused(json)), undefined)
+  assert.equal(replacementOf(new Error('another')), undefined)
 })
