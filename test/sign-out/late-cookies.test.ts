@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, mock, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import type { RequestContext } from '../support/cookie-jar.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
@@ -64,4 +64,31 @@ describe('cookies from before a sign-out, which were copied or come back with a 
       assert.equal(await isSignedIn(scene, copy), true)
       await signOut(scene, copy)
     })())
+
+  for (const { seconds, ends } of [
+    { seconds: 61, ends: true },
+    { seconds: 30, ends: false },
+  ]) {
+    const end = ends ? 'is ended by' : 'may still be on its way at'
+    test(`a session whose cookie the late response of a sign-out has removed ${end} a sign-in ${seconds} s later`, () =>
+      // Without Redis: the clock of the store is that of this process.
+      inLogoutScene({}, async scene => {
+        const { agent, site } = scene
+        await signIn(scene, agent)
+        const earlier = copyOf(scene)
+        await signOut(scene, agent)
+        // In another tab, before the response of the sign-out is there.
+        await signIn(scene, earlier)
+        const real = performance.now.bind(performance)
+        const clock = mock.method(performance, 'now', () => real() + seconds * 1000)
+        try {
+          await signIn(scene, agent)
+          assert.equal(await isSignedIn(scene, earlier), !ends)
+          assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, ends ? 1 : 2)
+          assert.equal(await isSignedIn(scene, agent), true)
+        } finally {
+          clock.mock.restore()
+        }
+      })())
+  }
 })
