@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { type Config, publicPath, redirectUri, type Services } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
+import { scopeWords } from '../protocol/granted-scope.js'
 import {
   deriveProofSecret,
   deriveSecrets,
@@ -148,7 +149,7 @@ function shortened(config: Config, transaction: Transaction): readonly Transacti
 
 /** The scope as it is asked for: words apart by blanks, each once. */
 export function joinScopes(...scopes: readonly (string | undefined)[]): string {
-  return [...new Set(scopes.join(' ').split(' ').filter(Boolean))].join(' ')
+  return scopeWords(scopes.join(' ')).join(' ')
 }
 
 function settingsOf(config: Config): string {

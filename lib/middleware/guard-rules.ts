@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { scopeWords } from '../protocol/granted-scope.js'
 import type { AuthenticationRequirement } from '../sign-in/step-up.js'
 import { object } from '../validation/object-rule.js'
 import { guarded, type Place, refuse, refuseValue } from '../validation/place.js'
@@ -48,7 +49,7 @@ export function readClaim(name: unknown, value: unknown): { name: string; values
 export function readScope(scope: unknown, options: unknown): { words: readonly string[]; ask: boolean } {
   const place = placeIn('requiresScope', scope, 'scope')
   const expected = 'a string of scopes, separated by spaces'
-  const words = typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
+  const words = typeof scope === 'string' ? scopeWords(scope) : []
   if (words.length === 0) refuseValue(scope, expected, place)
   if (words.some(word => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(word))) refuseValue(scope, `${expected} (RFC 6749)`, place)
   checkNoneUndefined(options, { of: 'requiresScope', path: '' })

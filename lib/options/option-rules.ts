@@ -1,3 +1,4 @@
+import { scopeWords } from '../protocol/granted-scope.js'
 import { ENDPOINTS, LISTS } from '../protocol/metadata.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
@@ -49,10 +50,10 @@ export const scope: Rule<string> = {
     if (guarded(place, () => Array.isArray(value)))
       return refuse(`${nameOf(place)} must be ${expected}, but it is an array: write "openid profile"`)
     if (typeof value !== 'string') return refuseValue(value, expected, place)
-    const words = ['openid', ...value.split(' ').filter(Boolean)]
+    const words = scopeWords(`openid ${value}`)
     if (words.some(word => !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(word)))
       refuse(`${nameOf(place)} has a character that RFC 6749 does not allow`)
-    return [...new Set(words)].join(' ')
+    return words.join(' ')
   },
 }
 

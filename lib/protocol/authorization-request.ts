@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { scopeWords } from './granted-scope.js'
 import { setParams } from './request-params.js'
 import { returnsCode } from './response-type.js'
 import type { ResponseMode, ResponseType } from './wire.js'
@@ -110,7 +111,7 @@ function isDefaultMode({
 }
 
 function withOpenId(scope: string): string {
-  return [...new Set(['openid', ...scope.split(' ')])].filter(word => word !== '').join(' ')
+  return scopeWords(`openid ${scope}`).join(' ')
 }
 
 /** The `S256` challenge of a verifier. RFC 7636 section 4.2. */

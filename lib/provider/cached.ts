@@ -27,8 +27,6 @@ export interface Cached<T> {
 }
 
 export interface CachedStatus {
-  /** Epoch seconds of the last attempt that ended, well or badly. */
-  readonly checkedAt?: number
   /** Why the last attempt failed. Absent where it did not. */
   readonly error?: unknown
 }
@@ -75,7 +73,6 @@ export function createCached<T>({
   let flight: Promise<T> | undefined
   let started = 0
 
-  let checkedAt: number | undefined
   const elapsed = createElapsed(now)
   const seconds = () => elapsed() / 1000
 
@@ -89,8 +86,6 @@ export function createCached<T>({
     } catch (error) {
       failure = failureAfter(failure, { error, at: seconds() }, random)
       throw error
-    } finally {
-      checkedAt = now().getTime() / 1000
     }
   }
 
@@ -135,9 +130,6 @@ export function createCached<T>({
     reload,
     isLoading: () => flight !== undefined,
     generation: () => ({ held: held?.generation ?? 0, started }),
-    status: () => ({
-      ...(checkedAt !== undefined && { checkedAt }),
-      ...(failure && { error: failure.error }),
-    }),
+    status: () => ({ ...(failure && { error: failure.error }) }),
   }
 }

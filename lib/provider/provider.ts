@@ -110,8 +110,6 @@ export interface Provider extends Grants {
 
 export interface ProviderHealth {
   readonly reachable: boolean
-  /** Epoch seconds. */
-  readonly checkedAt?: number
   /** Code of the last failure. */
   readonly error?: string
 }
@@ -260,10 +258,8 @@ function createJwksUri(discovery: Discovery, status: () => CachedStatus): () => 
 
 function buildHealth(isKnown: boolean, parts: readonly CachedStatus[]): ProviderHealth {
   const failed = parts.find(part => part.error !== undefined)
-  const checkedAt = Math.max(...parts.map(part => part.checkedAt ?? 0))
   return {
     reachable: isKnown && failed === undefined,
-    ...(checkedAt === 0 ? {} : { checkedAt }),
     ...(failed === undefined ? {} : { error: failed.error instanceof OidcError ? failed.error.code : 'unknown' }),
   }
 }

@@ -38,7 +38,7 @@ export function watchReachability(http: Http, now: () => Date): Reachability {
     },
     status() {
       const recent = [...failures.values()].find(({ at }) => Math.abs(seconds() - at) < MEMORY)
-      return recent === undefined ? {} : { checkedAt: recent.at, error: recent.error }
+      return recent === undefined ? {} : { error: recent.error }
     },
   }
 }

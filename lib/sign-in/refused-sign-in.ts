@@ -1,6 +1,7 @@
 import { OidcError, type ProviderError } from '../errors.js'
 import type { ActiveTransaction } from '../http/transaction-state.js'
 import type { Config } from '../options/config.js'
+import { scopeWords } from '../protocol/granted-scope.js'
 import { formatProviderError, isSilentRefusal } from '../protocol/provider-error.js'
 
 /** Error codes of a provider that does not let this client use the response type. RFC 6749 section 4.1.2.1. */
@@ -41,8 +42,8 @@ export function describeRefusal(
 
 /** What a page asked for, such as `requiresScope` with `ask`. Without such words the options themselves ask for too much. */
 function scopeBeyond(configured: string, asked = ''): readonly string[] {
-  const known = new Set(configured.split(' '))
-  return asked.split(' ').filter(word => word !== '' && !known.has(word))
+  const known = new Set(scopeWords(configured))
+  return scopeWords(asked).filter(word => !known.has(word))
 }
 
 function refusedType(responseType: string): string {

@@ -253,12 +253,11 @@ test('known keys and metadata go on being used while the provider is down', asyn
 })
 
 test('a provider that was down at start is found in the background', async t => {
-  const { provider, server, claims, clock } = await setUp(t)
+  const { provider, server, claims } = await setUp(t)
   await server.stop()
   assert.deepEqual(provider.health(), { reachable: false })
   await rejected(provider.warm(), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
-  const checkedAt = clock.now().getTime() / 1000
-  assert.deepEqual(provider.health(), { reachable: false, checkedAt, error: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
+  assert.deepEqual(provider.health(), { reachable: false, error: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
   await rejected(provider.metadata(), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
   await server.start()
   await until(() => provider.health().reachable)
@@ -275,10 +274,10 @@ test('a provider that was down at start is found by the next sign-in, also witho
   assert.equal((await provider.metadata()).issuer, server.origin)
 })
 
-test('health tells when and how the last look at the provider went', async t => {
+test('health tells how the last look at the provider went', async t => {
   const { provider, server, clock, fetches } = await setUp(t)
   await provider.warm()
-  assert.deepEqual(provider.health(), { reachable: true, checkedAt: clock.now().getTime() / 1000 })
+  assert.deepEqual(provider.health(), { reachable: true })
   server.on('/jwks', json({}, 404))
   clock.advance(10 * MINUTE)
   await provider.warm()
