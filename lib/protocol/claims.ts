@@ -33,6 +33,7 @@ const ID_TOKEN_ONLY: readonly string[] = [
   ...AUTHENTICATION_CLAIMS,
   'sub',
   'sid',
+  'session_expiry',
   'jti',
   'cnf',
 ]

@@ -3,6 +3,7 @@ import { isSameSecret } from './constant-time.js'
 import { audiencesOf, isSubject } from './identifiers.js'
 import { withoutNulls } from './json.js'
 import { sanitize } from './printable.js'
+import { checkSessionExpiryFormat, checkSessionNotOver } from './session-expiry.js'
 import { describeOffset, isNumericDate } from './time.js'
 import type { IdTokenClaims } from './wire.js'
 
@@ -51,6 +52,7 @@ export function checkIdTokenClaims(given: Claims, expected: IdTokenExpectations)
   checkNonce(claims, expected)
   checkAuthenticationContext(claims, expected)
   checkAuthenticationTime(claims, expected)
+  checkSessionNotOver(claims, expected)
   return withoutOddClaims(claims) as IdTokenClaims
 }
 
@@ -98,6 +100,7 @@ export function checkStandingClaims(claims: Claims, expected: StandingExpectatio
   checkIssuedAt(claims, expected)
   checkNotBefore(claims, expected)
   checkSessionId(claims, expected)
+  checkSessionExpiryFormat(claims)
 }
 
 function checkIssuer({ iss }: Claims, { issuer }: StandingExpectations): void {

@@ -66,6 +66,8 @@ export interface IdTokenClaims {
   readonly acr?: string
   /** The provider's session. OpenID Connect Front-Channel Logout 1.0 section 3. */
   readonly sid?: string
+  /** When the session has to end here, in seconds since the epoch. IPSIE OpenID Connect Profile. */
+  readonly session_expiry?: number
   readonly [claim: string]: unknown
 }
 

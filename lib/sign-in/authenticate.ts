@@ -11,6 +11,7 @@ import {
 import type { ProofKey } from '../protocol/dpop.js'
 import { checkSameIdentity, checkTokenHashes } from '../protocol/id-token.js'
 import { returnsAccessToken, returnsCode, returnsIdToken } from '../protocol/response-type.js'
+import { mergeIdTokenClaims } from '../protocol/session-expiry.js'
 import { checkUserInfoSubject } from '../protocol/user-info.js'
 import type { IdTokenClaims, TokenResponse, UserInfo } from '../protocol/wire.js'
 import { isTokenRefused } from '../provider/user-info-endpoint.js'
@@ -62,7 +63,15 @@ export async function authenticate(
   // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - transaction.createdAt)
   const { scope: frontScope } = response
-  return { idTokenClaims: { ...front, ...claims }, idToken, tokens, proofKey, userInfo, frontScope, grantedAt }
+  return {
+    idTokenClaims: mergeIdTokenClaims(front, claims),
+    idToken,
+    tokens,
+    proofKey,
+    userInfo,
+    frontScope,
+    grantedAt,
+  }
 }
 
 /** Without a code: the access token, where the response type promises one, is what `at_hash` of the ID Token vouches for. Core section 3.2.2. */

@@ -2,6 +2,7 @@ import type { ActiveTransaction } from '../http/transaction-state.js'
 import { type Config, epochSeconds } from '../options/config.js'
 import { keepAuthentication } from '../protocol/claims.js'
 import { grantedScope } from '../protocol/granted-scope.js'
+import { sessionCeiling } from '../protocol/session-expiry.js'
 import type { IdTokenClaims } from '../protocol/wire.js'
 import type { KeptTokens, Ticket, Tokens } from '../store/ticket.js'
 import { accessTokenFields } from '../tokens/access-token-fields.js'
@@ -45,7 +46,10 @@ export function buildTicket(
     claims: keepAuthentication(claims, idTokenClaims),
     scope,
     signedInAt: now,
-    expiresAt: now + config.lifetime,
+    expiresAt: Math.min(
+      now + config.lifetime,
+      sessionCeiling(idTokenClaims, { now, clockTolerance: config.clockTolerance }),
+    ),
     ...(sid !== undefined && { sid }),
     ...(auth_time !== undefined && { authTime: auth_time }),
     ...(acr !== undefined && { acr }),

@@ -5,11 +5,12 @@ import type { RequestContext } from '../http/request-context.js'
 import { type BrowserBinding, digestOfUser, transactionLifetime } from '../http/transaction-cookie.js'
 import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
 import { describeBrowser } from '../http/user-agent.js'
-import { publicPath } from '../options/config.js'
+import { epochSeconds, publicPath } from '../options/config.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
+import { sessionCeiling } from '../protocol/session-expiry.js'
 import { fingerprint, signedOutSince } from '../protocol/transaction.js'
-import type { TokenResponse } from '../protocol/wire.js'
+import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import { announceSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
 import { type SessionSummary, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
@@ -38,13 +39,13 @@ export async function completeSignIn(context: RequestContext, pending: PendingSi
   const { transaction, response, returnTo } = pending
   if (transaction.hasData && transaction.data === undefined) throw lostData()
   const front = await verifyFrontIdToken(services, response, transaction)
-  if (front !== undefined && (await isSignedInAlready(context, pending, front.sub))) return returnTo
+  if (front !== undefined && (await isSignedInAlready(context, pending, front))) return returnTo
   let received: TokenResponse | undefined
   try {
     const result = await authenticate(services, { response, transaction, front }, tokens => {
       received = tokens
     })
-    if (front === undefined && (await isSignedInAlready(context, pending, result.idTokenClaims.sub))) return returnTo
+    if (front === undefined && (await isSignedInAlready(context, pending, result.idTokenClaims))) return returnTo
     // The browser has disconnected and cannot receive the cookie. If it repeats the same response, the sign-in starts again.
     if (res.closed) throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the browser has closed the connection')
     return await beginSession(context, pending, result)
@@ -67,9 +68,11 @@ function buildReceived({ access_token: accessToken, refresh_token: refreshToken 
 async function isSignedInAlready(
   context: RequestContext,
   { transaction, binding, response }: PendingSignIn,
-  subject: string,
+  idTokenClaims: IdTokenClaims,
 ): Promise<boolean> {
   const { store, config } = context.services
+  const { clockTolerance } = config
+  const { sub: subject } = idTokenClaims
   const { createdAt, begunAt = createdAt, params, extraScope, hasData } = transaction
   const asksForMore =
     transaction.subject !== undefined || params !== undefined || extraScope !== undefined || hasData === true
@@ -78,6 +81,8 @@ async function isSignedInAlready(
   if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
   const ticket = (await store.load(sessionId, { extend: false }))?.ticket()
   if (ticket === undefined || ticket.subject !== subject || ticket.issuer !== config.issuer) return false
+  // The provider lets the session live less long than the one that is there.
+  if (sessionCeiling(idTokenClaims, { now: epochSeconds(config), clockTolerance }) < ticket.expiresAt) return false
   // The same response again gets that session, and does not wait for one that never comes.
   await store.usedResponses.finish(transaction.id, fingerprintedOf(response), sessionId, transactionLifetime)
   return true

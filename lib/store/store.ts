@@ -184,6 +184,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
     const summary = index.openSummary(key, sealed)
     if (summary === undefined || expiry === undefined || expiry.endsAt <= now()) return undefined
-    return { ...summary, handle: client.handleOf(key), lastSeenAt: expiry.extendedAt }
+    const expiresAt = Math.min(summary.expiresAt, expiry.endsAt)
+    return { ...summary, expiresAt, handle: client.handleOf(key), lastSeenAt: expiry.extendedAt }
   }
 }

@@ -1,6 +1,6 @@
 import type { Backend } from './backend/backend.js'
 import { parseExpiry } from './backend/expiry.js'
-import { type CommitOutcome, fingerprint, type LeaseOutcome, parseLease } from './backend/lease.js'
+import { type Commit, type CommitOutcome, fingerprint, type LeaseOutcome, parseLease } from './backend/lease.js'
 import { FIELD, type Fields } from './backend/record-fields.js'
 import { addFailure, formatFailures, parseFailures, type RefreshFailure, withoutFailure } from './refresh-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
@@ -74,6 +74,12 @@ export function createTokenStore(settings: TokenStoreSettings): TokenStore {
     return { ttl: Math.max(1000, duration) }
   }
 
+  /** A ticket that ends earlier than the one before takes the record with it. */
+  function endOf({ ticket: before }: StoredTokens, { ticket }: TokenChange): Pick<Commit, 'end'> {
+    if (ticket === undefined || before === undefined || ticket.expiresAt >= before.expiresAt) return {}
+    return { end: { endsAt: Math.floor(ticket.expiresAt), now: now() } }
+  }
+
   const sealed = (change: TokenChange): Fields => ({
     ...(change.tokens && { [FIELD.tokens]: sealer.seal(purpose, context, JSON.stringify(change.tokens)) }),
     ...(change.ticket && { [FIELD.ticket]: sealer.seal('ticket', context, JSON.stringify(change.ticket)) }),
@@ -124,6 +130,7 @@ export function createTokenStore(settings: TokenStoreSettings): TokenStore {
           ...(change.ticket && { ticketVersion: version.ticket }),
           clearsFailure: change.tokens !== undefined && remaining === undefined,
           ...ttlOf(change),
+          ...endOf(view, change),
           fields: { ...sealed(change), ...(remaining !== undefined && { [FIELD.failure]: remaining }), ...more },
         })
       const sid = change.ticket?.sid

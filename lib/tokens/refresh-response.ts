@@ -3,6 +3,7 @@ import { type Config, epochSeconds, type Services } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
+import { isSessionOver, sessionCeiling } from '../protocol/session-expiry.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { KeptTokens, OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
 import type { StoredTokens, TokenChange } from '../store/token-store.js'
@@ -22,18 +23,19 @@ export interface RefreshPurpose {
 /**
  * Whether the ID Token of a refresh, where there is one, speaks of the person who signed in. OpenID Connect Core 1.0 section 12.2.
  *
- * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it is about another user, ERR_OIDC_TOKEN_RESPONSE where it proves nothing, and
- *   ERR_OIDC_PROVIDER_UNAVAILABLE where that could not be found out
+ * @throws {OidcError} ERR_OIDC_REFRESH_REJECTED where it is about another user or says that the session is over, ERR_OIDC_TOKEN_RESPONSE where
+ *   it proves nothing, and ERR_OIDC_PROVIDER_UNAVAILABLE where that could not be found out
  */
 export async function verifyRefresh(
-  { provider }: Pick<Services, 'provider'>,
+  { provider, config }: Pick<Services, 'provider' | 'config'>,
   { id_token, access_token }: TokenResponse,
   { tokens, ticket }: StoredTokens,
 ): Promise<IdTokenClaims | undefined> {
   if (id_token === undefined || ticket === undefined) return undefined
   const original = readKeptIdToken(tokens?.idToken) ?? { iss: ticket.issuer, sub: ticket.subject }
   try {
-    return await provider.verifyRefreshedIdToken(id_token, original, access_token)
+    const claims = await provider.verifyRefreshedIdToken(id_token, original, access_token)
+    if (!isSessionOver(claims, clocksOf(config))) return claims
   } catch (cause) {
     if (isForeignIdToken(cause)) {
       throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token does not belong to this sign-in', {
@@ -45,22 +47,30 @@ export async function verifyRefresh(
     }
     throw cause
   }
+  throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'session_expiry of the refreshed ID Token has passed')
+}
+
+function clocksOf(config: Config) {
+  return { now: epochSeconds(config), clockTolerance: config.clockTolerance }
 }
 
 /**
  * What a session holds after a refresh. What the response does not bring stays: refresh token, ID Token, scope. RFC 6749 section 6.
  *
- * @param sid - of the refreshed ID Token: the name by which the provider speaks of its session from now on
+ * @param wanted - `idTokenClaims` of the refreshed ID Token: `sid` is the name by which the provider speaks of its session from now on, and
+ *   `session_expiry` can bring its end forward
  */
 export function buildRefreshChange(
   config: Config,
   response: TokenResponse,
-  wanted: RefreshPurpose & { readonly sid: string | undefined; readonly proofKey?: ProofKey | undefined },
+  wanted: RefreshPurpose & {
+    readonly idTokenClaims?: Pick<IdTokenClaims, 'sid' | 'session_expiry'> | undefined
+    readonly proofKey?: ProofKey | undefined
+  },
   { tokens, ticket: before }: StoredTokens,
 ): TokenChange {
-  const { sid, proofKey } = wanted
-  const isRenamed = sid !== undefined && sid !== before?.sid
-  const ticket = before && isRenamed ? { ...before, sid } : before
+  const { idTokenClaims = {}, proofKey } = wanted
+  const ticket = before && withNews(before, idTokenClaims, sessionCeiling(idTokenClaims, clocksOf(config)))
   const kept: KeptTokens = {
     ...(tokens ?? { scope: '' }),
     ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
@@ -68,12 +78,19 @@ export function buildRefreshChange(
     ...(proofKey && { proofKey }),
   }
   if (wanted.purpose !== '') {
-    return { tokens: withOther(config, kept, response, wanted), ...(ticket && isRenamed && { ticket }) }
+    return { tokens: withOther(config, kept, response, wanted), ...(ticket && ticket !== before && { ticket }) }
   }
   const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
   const scope = grantedScope({ asked: kept.scope, response: response.scope })
   const fresh = { ...rest, ...accessTokenFields(config, response, scope) }
   return { tokens: fresh, ...(ticket && { ticket: refreshedTicket(ticket, fresh) }) }
+}
+
+/** What a refreshed ID Token says about the session at the provider. Its end only comes nearer. The ticket itself: nothing new. */
+function withNews(ticket: Ticket, { sid }: Pick<IdTokenClaims, 'sid'>, ceiling: number): Ticket {
+  const isRenamed = sid !== undefined && sid !== ticket.sid
+  if (!isRenamed && ceiling >= ticket.expiresAt) return ticket
+  return { ...ticket, ...(isRenamed && { sid }), expiresAt: Math.min(ceiling, ticket.expiresAt) }
 }
 
 /** Only the refresh token of a response that cannot be used, and its key: it came for ours, and ours is spent. */

@@ -103,7 +103,7 @@ async function exchange(services: RefreshServices, refresh: Refresh, lease: Leas
     return { kept: await lease.commit({ change, discard }, error), isOurs: false }
   }
 
-  const wanted = { ...refresh, sid: idTokenClaims?.sid, proofKey }
+  const wanted = { ...refresh, idTokenClaims, proofKey }
   const change = (now: StoredTokens) => buildRefreshChange(config, response, wanted, now)
   return { kept: await lease.commit({ change, discard }), isOurs: true, idTokenClaims }
 }

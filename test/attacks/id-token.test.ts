@@ -442,6 +442,20 @@ describe('the claims', () => {
   )
 
   attack(
+    'a session_expiry that has passed, or that is no time, is refused: the session would have no end, or be over',
+    { oidc: hybrid },
+    async bench => {
+      await refusesValues(bench, 'session_expiry', [0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
+      const odd = ['', `${now() + 300}`, 'never', -1, true, [now() + 300], {}]
+      await refusesValues(bench, 'session_expiry', odd, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+      for (const session_expiry of [null, now() - 20, now() + 3600]) {
+        const faults = { frontIdToken: set({ session_expiry }), backIdToken: set({ session_expiry }) }
+        await bench.accepts(`session_expiry ${session_expiry}`, faults)
+      }
+    },
+  )
+
+  attack(
     'CVE-2026-42206: a nonce that is missing, of another kind, of somebody else or of an earlier sign-in is refused, and so is a whole earlier ID Token',
     { oidc: hybrid },
     async bench => {

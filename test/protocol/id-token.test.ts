@@ -232,6 +232,29 @@ test('the evidence of a refused nonce or subject does not show it', () => {
   })
 })
 
+accepts('a time at which the session ends', { session_expiry: now + 3600 })
+accepts('a session that ends in the tolerance between two clocks', { session_expiry: now - 29 })
+rejects('ERR_OIDC_ID_TOKEN_EXPIRED', [
+  { session_expiry: now - 30 },
+  { session_expiry: now - 86_400 },
+  { session_expiry: 0 },
+])
+rejects('ERR_OIDC_ID_TOKEN_MALFORMED', [
+  { session_expiry: '' },
+  { session_expiry: String(now + 3600) },
+  { session_expiry: true },
+  { session_expiry: -1 },
+  { session_expiry: 1e300 },
+  { session_expiry: Number.NaN },
+  { session_expiry: [now + 3600] },
+  { session_expiry: { at: now + 3600 } },
+])
+
+test('a session_expiry of null says nothing', () => {
+  const { session_expiry } = checkIdTokenClaims({ ...valid, session_expiry: null }, expected)
+  assert.equal(session_expiry, undefined)
+})
+
 test('two ID Tokens of one sign-in agree, whatever the form and order of their audiences', () => {
   checkSameIdentity(valid, { ...valid, iat: now + 1, email: 'a@example.com' })
   checkSameIdentity(valid, { ...valid, aud: ['client'] })

@@ -51,6 +51,7 @@ const rejections: readonly [string, Record<string, unknown>, OidcErrorCode][] = 
   ['nbf in the future', { nbf: now + 60 }, 'ERR_OIDC_ID_TOKEN_NOT_BEFORE'],
   ['another nonce', { nonce: 'another' }, 'ERR_OIDC_ID_TOKEN_NONCE'],
   ['a nonce that is a number', { nonce: 7 }, 'ERR_OIDC_ID_TOKEN_NONCE'],
+  ['a session_expiry that is a text', { session_expiry: String(now + 600) }, 'ERR_OIDC_ID_TOKEN_MALFORMED'],
 ]
 
 for (const [description, change, code] of rejections) {

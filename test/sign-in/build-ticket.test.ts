@@ -23,6 +23,15 @@ test('a ticket has what the sign-in has brought, and no member without a value',
   assert.deepEqual(authenticationOf(ticket), {})
 })
 
+test('a ticket ends at session_expiry where that is earlier, and never later than the site says', () => {
+  const end = (session_expiry: number) =>
+    buildTicket({ ...site, clockTolerance: 30 }, { ...idToken, session_expiry }, {}, { scope: 'openid' }, {}).expiresAt
+  assert.deepEqual(
+    [end(NOW + 60), end(NOW + 3600), end(NOW + 7200), end(NOW - 10)].map(at => at - NOW),
+    [60, 3600, 3600, 20],
+  )
+})
+
 for (const [member, claims, tokens, request, expected] of [
   ['sid', { sid: 's1' }, {}, {}, 's1'],
   ['authTime', { auth_time: 0 }, {}, {}, 0],

@@ -64,6 +64,31 @@ describe('several attempts in one browser', () => {
     }),
   )
 
+  test(
+    'a tab whose ID Token lets the session live less long is not satisfied with the session of the tab before',
+    inScene({}, async ({ agent, site, provider }) => {
+      const now = Math.floor(Date.now() / 1000)
+      let expiry = now + 3000
+      provider.break({
+        frontIdToken: claims => {
+          expiry -= 1000
+          return { ...claims, session_expiry: expiry }
+        },
+      })
+      const tabs = await openTabs(agent, site.url, 2)
+      const ends = []
+      for (const tab of tabs) {
+        await tab.submitForm()
+        ends.push((await site.oidc.sessions.list({ sub: 'alice-0001' })).at(-1)?.expiresAt)
+      }
+      assert.deepEqual(ends.sort(), [now + 1000, now + 2000])
+      assert.equal(
+        (await agent.open(`${site.url}/claims`)).json<{ session_expiry: number }>().session_expiry,
+        now + 1000,
+      )
+    }),
+  )
+
   test('leave one session behind, the last one', async () => {
     const redis = await startRedis()
     try {

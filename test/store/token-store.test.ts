@@ -130,6 +130,29 @@ function contract(create: () => RecordStore): void {
     assert.equal(await store.load(id), undefined)
   })
 
+  test('a ticket that ends earlier brings the end of the record forward, and one that ends later does not put it off', async () => {
+    const store = create()
+    const id = await signIn(store)
+    const tokenStore = store.tokenStore(id)
+    const endsAt = async () => (await store.load(id, { extend: false }))?.endsAt
+    const end = (seconds: number) => bench.clock.seconds + seconds
+    for (const [asked, expected] of [
+      [600, 600],
+      [900, 600],
+      [300, 300],
+    ] as const) {
+      const view = await openTokenStore(tokenStore)
+      // A later end that another process has seen before: the record knows better.
+      const stale = { ...view, ticket: ticket({ expiresAt: end(7200) }) }
+      assert.equal(await tokenStore.commit('', stale, { ticket: ticket({ expiresAt: end(asked) }) }), 'done')
+      assert.equal(await endsAt(), end(expected))
+    }
+    bench.clock.seconds += 300
+    assert.equal(await tokenStore.open(), undefined)
+    assert.equal(await store.load(id), undefined)
+    bench.clock.seconds -= 300
+  })
+
   test('a session past its absolute end has no tokens', async () => {
     const store = create()
     const tokenStore = store.tokenStore(await signIn(store))

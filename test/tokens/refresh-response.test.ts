@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import type { Claims, Faults } from '../support/hostile-provider.js'
-import { until } from '../support/redis.js'
+import { startRedis, until } from '../support/redis.js'
 import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
 
 let bench: TokenSite
@@ -94,12 +94,51 @@ for (const [description, change] of foreign) {
   })
 }
 
+test('a session_expiry that has passed ends the session at the refresh, and its tokens go back', async () => {
+  const { provider, token } = await atExpiry()
+  provider.break({ refreshedIdToken: claims => ({ ...claims, session_expiry: bench.now() - 30 }) })
+  assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED')
+  assert.equal(await isSignedIn(bench), false)
+  await until('both tokens are revoked', () => provider.count('revocation') === 2)
+})
+
+test('session_expiry of an ID Token is a ceiling of the session, which a refresh can lower and never raise', async () => {
+  const redis = await startRedis()
+  try {
+    bench = await startTokenSite({ oidc: { redis: redis.url } })
+    const start = bench.now()
+    const says = (session_expiry: number) => {
+      const change = (claims: Claims) => ({ ...claims, session_expiry })
+      bench.provider.break({ frontIdToken: change, backIdToken: change, refreshedIdToken: change })
+    }
+    says(start + 10 * LIFE)
+    await bench.signIn()
+    for (const [expiry, expiresAt] of [
+      [20 * LIFE, 10 * LIFE],
+      [4 * LIFE, 4 * LIFE],
+      [6 * LIFE, 4 * LIFE],
+    ] as const) {
+      says(start + expiry)
+      assert.equal((await bench.token('?force=1')).status, 200)
+      const [session] = await bench.site.oidc.sessions.list({ sub: 'alice-0001' })
+      assert.equal(session?.expiresAt, start + expiresAt)
+    }
+    bench.advance(4 * LIFE - 1)
+    assert.equal(await isSignedIn(bench), true)
+    bench.advance(1)
+    assert.equal(await isSignedIn(bench), false)
+  } finally {
+    await redis.stop()
+  }
+})
+
 const damaged: readonly [string, Faults][] = [
   ['an ID Token signed with a foreign key', { refreshedIdToken: { key: 'foreign' } }],
   ['an unsigned ID Token', { refreshedIdToken: { alg: 'none' } }],
   ['an expired ID Token', { refreshedIdToken: claims => ({ ...claims, exp: 1 }) }],
   ['an ID Token of an hour ago', { refreshedIdToken: claims => ({ ...claims, iat: Number(claims.iat) - 3600 }) }],
   ['an at_hash of another token', { refreshedIdToken: claims => ({ ...claims, at_hash: 'AAAAAAAAAAAAAAAAAAAAAA' }) }],
+  ['a session_expiry that is no time', { refreshedIdToken: claims => ({ ...claims, session_expiry: 'tomorrow' }) }],
   ['a sid that is no text', { refreshedIdToken: claims => ({ ...claims, sid: { text: 'sid-1' } }) }],
   ['another token type', { tokenResponse: body => ({ ...body, token_type: 'mac' }) }],
   ['no token type', { tokenResponse: ({ token_type: _, ...body }) => body }],

@@ -31,7 +31,8 @@ return 1`,
 
 /**
  * ARGV: owner, fingerprint of the tokens or *, that of the ticket or *, 1 where a ticket must be there, 1 to forget the
- * failure, lifetime in ms or 0, then field and value alternately. -> 1 done, 2 changed, -1 absent
+ * failure, lifetime in ms or 0, a new absolute end and now in seconds, both 0 for none, then field and value alternately.
+ * -> 1 done, 2 changed, -1 absent. The `e` field: see expiry.ts; an end only comes nearer
  */
 export const COMMIT: Script = script(
   'commit',
@@ -41,10 +42,17 @@ local record = redis.call('HMGET', KEYS[1], 't', 'k', 'l')
 if ARGV[4] == '1' and not record[1] then return -1 end
 if ARGV[2] ~= '*' and fingerprint(record[2]) ~= ARGV[2] then return 2 end
 if ARGV[3] ~= '*' and fingerprint(record[1]) ~= ARGV[3] then return 2 end
-if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
+if #ARGV > 8 then redis.call('HSET', KEYS[1], unpack(ARGV, 9)) end
 if ARGV[5] == '1' then redis.call('HDEL', KEYS[1], 'f') end
 if string.match(record[3] or '', '^%d+:(.+)$') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l') end
 if ARGV[6] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
+if ARGV[7] == '0' then return 1 end
+local extended, last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^(%d+):(%d+)$')
+if last and tonumber(ARGV[7]) < tonumber(last) then
+  redis.call('HSET', KEYS[1], 'e', extended .. ':' .. ARGV[7])
+  local left = math.max(1, tonumber(ARGV[7]) - tonumber(ARGV[8]))
+  if redis.call('TTL', KEYS[1]) > left then redis.call('EXPIRE', KEYS[1], left) end
+end
 return 1`,
 )
 

@@ -31,6 +31,8 @@ export interface Commit {
   readonly clearsFailure: boolean
   /** Milliseconds the record lives from now on. Left out: as before. */
   readonly ttl?: number
+  /** A new absolute end, which only counts if it is earlier than that of the record. Left out: as before. */
+  readonly end?: { readonly endsAt: number; readonly now: number }
 }
 
 export type CommitOutcome = 'done' | 'changed' | 'absent'

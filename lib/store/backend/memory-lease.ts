@@ -1,3 +1,4 @@
+import { formatExpiry, parseExpiry } from './expiry.js'
 import { fingerprint, formatLease, type Leases, parseLease } from './lease.js'
 import { FIELD, type FieldName } from './record-fields.js'
 
@@ -26,7 +27,7 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
       if (records.get(key) === undefined) records.set(key, record, now() + duration / 1000)
       return 'acquired'
     },
-    async commit(key, { owner, needsTicket, tokensVersion, ticketVersion, fields, clearsFailure, ttl }) {
+    async commit(key, { owner, needsTicket, tokensVersion, ticketVersion, fields, clearsFailure, ttl, end }) {
       const record = records.get(key)?.value ?? new Map()
       if (needsTicket && !record.has(FIELD.ticket)) return 'absent'
       if (tokensVersion !== undefined && fingerprint(record.get(FIELD.tokens)) !== tokensVersion) return 'changed'
@@ -35,6 +36,7 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
       if (clearsFailure) record.delete(FIELD.failure)
       if (parseLease(textOf(record, FIELD.lease)).owner === owner) record.delete(FIELD.lease)
       if (ttl !== undefined) records.set(key, record, now() + ttl / 1000)
+      if (end !== undefined) shorten(record, end.endsAt)
       return 'done'
     },
     async removeIf(key, tokensVersion) {
@@ -45,5 +47,13 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
       records.delete(key)
       return { existed: true, summary: record.get(FIELD.summary) }
     },
+  }
+}
+
+/** The sweep finds the record later; by its expiry it has ended. */
+function shorten(record: Record, endsAt: number): void {
+  const expiry = parseExpiry(String(record.get(FIELD.expiry) ?? ''))
+  if (expiry !== undefined && endsAt < expiry.endsAt) {
+    record.set(FIELD.expiry, Buffer.from(formatExpiry({ ...expiry, endsAt })))
   }
 }

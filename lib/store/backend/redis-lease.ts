@@ -25,10 +25,11 @@ export function createRedisLeases(call: Call, parseRemove: (reply: unknown) => R
     },
     async commit(
       key,
-      { owner, needsTicket, tokensVersion = '*', ticketVersion = '*', fields, clearsFailure, ttl = 0 },
+      { owner, needsTicket, tokensVersion = '*', ticketVersion = '*', fields, clearsFailure, ttl = 0, end },
     ) {
       const conditions = [tokensVersion, ticketVersion, flag(needsTicket), flag(clearsFailure), Math.ceil(ttl)]
-      const reply = await call(COMMIT, key, owner, ...conditions, ...Object.entries(fields).flat())
+      const { endsAt, now } = end ?? { endsAt: 0, now: 0 }
+      const reply = await call(COMMIT, key, owner, ...conditions, endsAt, now, ...Object.entries(fields).flat())
       return COMMITTED[Number(reply)] ?? 'absent'
     },
     removeIf: async (key, tokensVersion) => parseRemove(await call(REMOVE_IF, key, tokensVersion)),
