@@ -44,6 +44,8 @@ const ERRORS = {
 
   // The ID Token, one code per check, in the order of OpenID Connect Core 1.0 section 3.1.3.7.
   ERR_OIDC_ID_TOKEN_MALFORMED: [400, 'The sign-in response is damaged.'],
+  ERR_OIDC_ID_TOKEN_ENCRYPTION: [400, 'The sign-in response could not be decrypted.'],
+  ERR_OIDC_ID_TOKEN_DECRYPTION: [400, 'The sign-in response could not be decrypted.'],
   ERR_OIDC_ID_TOKEN_ALGORITHM: [400, 'The sign-in response could not be verified.'],
   ERR_OIDC_ID_TOKEN_KEY: [400, 'The sign-in response could not be verified.'],
   ERR_OIDC_ID_TOKEN_SIGNATURE: [400, 'The sign-in response could not be verified.'],

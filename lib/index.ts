@@ -41,6 +41,7 @@ export type {
 } from './options/options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
+export type { DecryptionKey } from './protocol/jwe.js'
 export type {
   ClientAuthenticationMethod,
   IdTokenClaims,

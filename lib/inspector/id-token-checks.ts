@@ -11,6 +11,12 @@ const common: readonly IdTokenCheck[] = [
     'It is a signed JWT, meant to be an ID Token',
     'RFC 7519 section 7.2, RFC 8725 section 3.11',
   ],
+  [
+    'ERR_OIDC_ID_TOKEN_ENCRYPTION',
+    'It is encrypted as this site demands',
+    'RFC 7519 section 5.2, RFC 8725 section 3.2',
+  ],
+  ['ERR_OIDC_ID_TOKEN_DECRYPTION', 'A key of this site opens it, if it is encrypted', 'RFC 7516 section 5.2'],
   ['ERR_OIDC_ID_TOKEN_ALGORITHM', 'alg is the one this site expects', 'OpenID Connect Core section 3.1.3.7 item 7'],
   ['ERR_OIDC_ID_TOKEN_KEY', 'The provider publishes the key', 'OpenID Connect Core section 10.1'],
   ['ERR_OIDC_ID_TOKEN_SIGNATURE', 'The signature is valid', 'OpenID Connect Core section 3.1.3.7 item 6'],

@@ -15,6 +15,7 @@ import { logout } from '../sign-out/logout.js'
 import { logoutCallback } from '../sign-out/logout-callback.js'
 import { refuseProvider } from '../sign-out/provider-response.js'
 import { checkSession } from '../sign-out/session-management.js'
+import { jwks } from './jwks-route.js'
 
 /** One of our own routes. */
 export interface Route extends RouteMethods {
@@ -50,6 +51,7 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
     initiateLogin: { ...forBrowser, methods: ['GET', 'POST'], handle: initiateLogin, refusesAhead: false },
     user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false },
     token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
+    jwks: { ...forProvider, methods: ['GET'], handle: jwks, refusesAhead: false },
   }
   const names = Object.keys(table) as (keyof Routes)[]
   return new Map(

@@ -1,8 +1,9 @@
 import { isByCertificate } from '../protocol/client-authentication.js'
 import type { ClientCredentials } from '../provider/client-credentials.js'
 import { askSite, type ClientKeySource, type NamedClientKey, shareCalls } from '../provider/client-key.js'
+import type { Decryption } from '../provider/decryption.js'
 import { refuse } from '../validation/place.js'
-import { readClientKey } from './credential-rules.js'
+import { readClientKey, readDecryptionKeys } from './credential-rules.js'
 import type { ReadOptions } from './option-descriptions.js'
 import type { ClientKeyFunction } from './options.js'
 import { profileAlgorithms } from './profile.js'
@@ -27,6 +28,14 @@ export function parseCredentials(options: ReadOptions): ClientCredentials {
 /** One call for all requests to the provider that are made at the same time, whichever endpoint they go to. */
 function sharedSecret(given: ReadOptions['clientSecret']): ReadOptions['clientSecret'] {
   return typeof given === 'function' ? shareCalls(async () => given()) : given
+}
+
+/** The keys that tokens are encrypted to. */
+export function parseDecryption({ decryption }: ReadOptions): Decryption | undefined {
+  if (decryption === undefined) return undefined
+  const { keys, idToken = false, userInfo = false } = decryption
+  const read = async () => readDecryptionKeys(await askSite<unknown>('decryption.keys', keys as () => unknown))
+  return { readKeys: typeof keys === 'function' ? shareCalls(read) : async () => keys, idToken, userInfo }
 }
 
 /** What the function returns is checked each time; the same object is copied once. */

@@ -30,6 +30,8 @@ export interface Routes {
   readonly user: string | false
   /** Hands the access token to scripts of this site. Off by default. */
   readonly token: string | false
+  /** Publishes the public keys of this site, for the provider (`jwks_uri` of the client). Off by default. RFC 7517 section 5. */
+  readonly jwks: string | false
 }
 
 /** How the session cookie and the session behind it behave. */

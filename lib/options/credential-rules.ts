@@ -1,3 +1,4 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { types } from 'node:util'
 import {
   type AssertionAudience,
@@ -5,12 +6,13 @@ import {
   audienceNames,
   type ClientPrivateKey,
 } from '../protocol/client-assertion.js'
+import type { DecryptionKey } from '../protocol/jwe.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
 import type { NamedClientKey } from '../provider/client-key.js'
 import { jsonObject } from '../validation/json-rule.js'
 import { describe, isPlain, type ObjectRule, object, objectOr, type RulesFor } from '../validation/object-rule.js'
 import { guarded, refuseValue } from '../validation/place.js'
-import { callback, list, oneOf, type Rule, rule, secret, string } from '../validation/rules.js'
+import { boolean, callback, list, oneOf, type Rule, rule, secret, string } from '../validation/rules.js'
 import { signingAlgorithm } from './option-rules.js'
 import type { ClientKeyFunction, PrivateKeyAuthentication, SecretAssertionAuthentication } from './options.js'
 
@@ -52,6 +54,59 @@ export function readClientKey(returned: unknown): NamedClientKey {
   const isNamed = isPlain(returned) && 'key' in returned
   return isNamed ? namedKey.read(returned, RETURNED) : { key: privateKey.read(returned, RETURNED) }
 }
+
+const DECRYPTION_KEY =
+  'a private key of RSA (2048 bits or more), EC (P-256, P-384, P-521) or X25519: a KeyObject or a private JWK'
+
+const decryptionKey: Rule<DecryptionKey> = secret({
+  expected: DECRYPTION_KEY,
+  read: (value, place) =>
+    guarded(place, () => {
+      if (types.isKeyObject(value) && canDecrypt(value)) return value
+      const jwk: unknown = isPlain(value) ? jsonObject.read(value, place) : undefined
+      const isUsable = isPrivateJwk(jwk) && (jwk.use ?? 'enc') === 'enc' && canDecrypt(importPrivate(jwk))
+      return isUsable ? jwk : refuseValue(value, DECRYPTION_KEY, place)
+    }),
+})
+
+function importPrivate(jwk: Jwk): KeyObject | undefined {
+  try {
+    return createPrivateKey({ key: jwk, format: 'jwk' })
+  } catch {
+    return undefined
+  }
+}
+
+function canDecrypt(key: KeyObject | undefined): boolean {
+  if (key?.type !== 'private') return false
+  const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'rsa') return modulusLength >= 2048
+  return key.asymmetricKeyType === 'x25519' || ['prime256v1', 'secp384r1', 'secp521r1'].includes(namedCurve)
+}
+
+const decryptionKeys = list('decryption keys', decryptionKey, { least: 1 })
+type DecryptionKeysFunction = () => readonly DecryptionKey[] | Promise<readonly DecryptionKey[]>
+
+/** What a function has returned. @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readDecryptionKeys(returned: unknown): readonly DecryptionKey[] {
+  return decryptionKeys.read(returned, { path: 'what decryption.keys returns' })
+}
+
+const decryptionKeysOrFunction: Rule<readonly DecryptionKey[] | DecryptionKeysFunction> = {
+  expected: 'a list of private keys (KeyObject or JWK), or a function that returns one',
+  read: (value, place) =>
+    guarded(place, () =>
+      typeof value === 'function'
+        ? callback<DecryptionKeysFunction>(decryptionKeysOrFunction.expected).read(value, place)
+        : decryptionKeys.read(value, place),
+    ),
+}
+
+export const decryption = object({
+  keys: describe(decryptionKeysOrFunction, { text: 'several while one is replaced', required: true }),
+  idToken: describe(boolean, { text: 'refuses ID Tokens that are not encrypted', default: '`false`' }),
+  userInfo: describe(boolean, { text: 'refuses userinfo that is not encrypted', default: '`false`' }),
+})
 
 const audience: Rule<AssertionAudience> = {
   expected: `${audienceNames.join(', ')}, a URL, or a list of these`,

@@ -65,6 +65,7 @@ export const routes = object({
   }),
   user: describe(rules.optionalPath, { text: 'tells scripts of this site who is signed in', default: '`false`' }),
   token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
+  jwks: describe(rules.optionalPath, { text: 'publishes the public keys of this site', default: '`false`' }),
 } satisfies RulesFor<Routes>)
 
 type Hook<K extends keyof Hooks> = Exclude<Hooks[K], undefined>

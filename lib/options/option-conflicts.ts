@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { isByCertificate } from '../protocol/client-authentication.js'
 import { returnsAccessToken, returnsCode } from '../protocol/response-type.js'
 import { fixedSecret } from '../provider/client-secret.js'
@@ -12,8 +13,17 @@ export function checkConflicts(options: ReadOptions): void {
   checkPkce(options)
   checkDpop(options)
   checkCredentials(options)
+  checkPublishedKeys(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
+}
+
+function checkPublishedKeys({ routes, clientAuthentication, decryption }: ReadOptions): void {
+  const isSigning = typeof clientAuthentication === 'object' && clientAuthentication.method === 'private_key_jwt'
+  if (typeof routes?.jwks === 'string' && !isSigning && decryption === undefined)
+    refuse('routes.jwks has nothing to publish: set clientAuthentication with a private key, or decryption')
+  if (typeof routes?.jwks === 'string' && isSigning && types.isCryptoKey(clientAuthentication.key))
+    refuse('routes.jwks cannot publish a CryptoKey: give clientAuthentication.key as KeyObject or JWK')
 }
 
 function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {

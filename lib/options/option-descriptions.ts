@@ -2,7 +2,7 @@ import { describe, object, type RulesFor } from '../validation/object-rule.js'
 import { authorizationParams } from '../validation/parameter-rules.js'
 import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
-import { clientAuthentication, clientCertificate } from './credential-rules.js'
+import { clientAuthentication, clientCertificate, decryption } from './credential-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
@@ -116,6 +116,10 @@ export const optionsRule = object({
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
     text: 'the one algorithm ID Tokens are accepted with; without it also every other asymmetric one that the provider lists',
     default: '`RS256`',
+  }),
+  decryption: describe(decryption, {
+    text: 'the keys that ID Tokens, userinfo and logout tokens are encrypted to (JWE)',
+    default: 'none',
   }),
   metadata: describe(rules.metadata, { text: "the provider's metadata", default: 'discovered' }),
   metadataUrl: describe(secureUrlText({ mayHaveQuery: true }), {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
+import type { DecryptionKey } from '../protocol/jwe.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
@@ -157,6 +158,20 @@ export interface OidcOptions {
   readonly clearSiteData?: boolean | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`, and every other asymmetric one that the provider lists. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
+  /**
+   * The private keys that ID Tokens, userinfo and logout tokens for this site are encrypted to: JWE with RSA-OAEP-256 or ECDH-ES, and a signed token
+   * inside. RFC 7516. Default: none, and an encrypted token is refused.
+   */
+  readonly decryption?:
+    | {
+        /** Several while one is replaced. A function is asked for them with each encrypted token. */
+        readonly keys: readonly DecryptionKey[] | (() => readonly DecryptionKey[] | Promise<readonly DecryptionKey[]>)
+        /** Whether an ID Token that is not encrypted is refused. Default `false`. */
+        readonly idToken?: boolean | undefined
+        /** Whether userinfo that is not encrypted is refused. Default `false`. */
+        readonly userInfo?: boolean | undefined
+      }
+    | undefined
   /** The provider's metadata, so that nothing is discovered. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** Where the metadata is, if not below the issuer: an internal address, for instance. */

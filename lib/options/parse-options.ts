@@ -5,7 +5,7 @@ import type { ProviderSettings } from '../provider/provider.js'
 import type { RecordStoreSettings } from '../store/store.js'
 import type { Environment } from '../validation/place.js'
 import { createClock, createLog, createPollingCheck } from './checked-functions.js'
-import { parseCredentials } from './client-options.js'
+import { parseCredentials, parseDecryption } from './client-options.js'
 import type { Config, Routes, SessionPolicy } from './config.js'
 import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
 import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
@@ -40,6 +40,7 @@ const defaultRoutes: Routes = {
   initiateLogin: false,
   user: false,
   token: false,
+  jwks: false,
 }
 
 /**
@@ -137,6 +138,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     certificate: given.mtls && createCertificateSource(given.mtls),
+    decryption: parseDecryption(given),
     timeout: config.timeouts.provider,
     now: config.now,
     log: config.log,

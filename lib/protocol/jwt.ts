@@ -55,9 +55,7 @@ function isPlainJwt(typ: string | undefined): boolean {
 function checkShape(token: string, maxLength: number): void {
   if (token.length > maxLength) throw malformed('it is too long')
   if (isEncrypted(token))
-    throw malformed(
-      'it is encrypted, and no token is decrypted here: switch encryption off for this client at the provider',
-    )
+    throw malformed('it is encrypted: set decryption, or switch encryption off for this client at the provider')
   if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) throw malformed('it is not a signed JWT')
 }
 

@@ -4,6 +4,7 @@ import { checkLogoutTokenClaims, isLogoutTokenType, type LogoutTokenClaims } fro
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
 import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 import { type Budget, createBudget } from './budget.js'
+import type { OpenToken } from './decryption.js'
 import type { VerifySignature } from './signatures.js'
 
 interface LogoutTokenSettings {
@@ -13,6 +14,8 @@ interface LogoutTokenSettings {
   readonly clockTolerance: number
   readonly now: () => Date
   readonly verify: VerifySignature
+  /** Opens an encrypted token. */
+  readonly open: OpenToken
   readonly metadata: () => Promise<ProviderMetadata>
   /** That of ID Tokens: a logout token is signed like one. OpenID Connect Back-Channel Logout 1.0 section 2.4. */
   readonly algorithm: SigningAlgorithm
@@ -24,6 +27,8 @@ export type IsLiving = (claims: LogoutTokenClaims) => Promise<boolean>
 /** What is wrong with any JWT has codes of its own where the JWT is a logout token. */
 const CODES: Readonly<Record<string, OidcErrorCode>> = {
   ERR_OIDC_ID_TOKEN_MALFORMED: 'ERR_OIDC_LOGOUT_TOKEN_MALFORMED',
+  ERR_OIDC_ID_TOKEN_ENCRYPTION: 'ERR_OIDC_LOGOUT_TOKEN_ALGORITHM',
+  ERR_OIDC_ID_TOKEN_DECRYPTION: 'ERR_OIDC_LOGOUT_TOKEN_KEY',
   ERR_OIDC_ID_TOKEN_ALGORITHM: 'ERR_OIDC_LOGOUT_TOKEN_ALGORITHM',
   ERR_OIDC_ID_TOKEN_KEY: 'ERR_OIDC_LOGOUT_TOKEN_KEY',
   ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_LOGOUT_TOKEN_SIGNATURE',
@@ -62,9 +67,15 @@ function createBudgets(now: () => Date): { readonly strangers: Budget; of(name: 
   }
 }
 
+function translate(error: unknown): never {
+  const code = error instanceof OidcError ? CODES[error.code] : undefined
+  if (code === undefined) throw error
+  throw new OidcError(code, `logout token: ${(error as OidcError).message}`, { cause: (error as OidcError).cause })
+}
+
 /** Verifies logout tokens: signature first, then what they say. */
 export function createLogoutTokens(settings: LogoutTokenSettings) {
-  const { verify, metadata, algorithm, now, ...expected } = settings
+  const { verify, open, metadata, algorithm, now, ...expected } = settings
   const budgets = createBudgets(now)
   const check = (claims: Readonly<Record<string, unknown>>) =>
     checkLogoutTokenClaims(claims, { ...expected, now: now().getTime() / 1000 })
@@ -83,20 +94,20 @@ export function createLogoutTokens(settings: LogoutTokenSettings) {
     return (await isLiving(claims)) ? budgets.of(JSON.stringify([claims.sub, claims.sid])) : budgets.strangers
   }
 
+  const openToken = (token: string) => open(token, false).catch(translate)
+
   async function verifySignature(logoutToken: string, isLiving: IsLiving): Promise<VerifiedJwt> {
     const algorithms = logoutTokenAlgorithms(await metadata(), algorithm)
     const budget = () => budgetFor(logoutToken, isLiving)
     try {
       return await verify(logoutToken, algorithms, { typ: isLogoutTokenType, budget })
     } catch (error) {
-      const code = error instanceof OidcError ? CODES[error.code] : undefined
-      if (code === undefined) throw error
-      throw new OidcError(code, `logout token: ${(error as OidcError).message}`, { cause: (error as OidcError).cause })
+      return translate(error)
     }
   }
 
   return async function verifyLogoutToken(logoutToken: string, isLiving: IsLiving): Promise<LogoutTokenClaims> {
-    const { claims } = await verifySignature(logoutToken, isLiving)
+    const { claims } = await verifySignature(await openToken(logoutToken), isLiving)
     return check(claims)
   }
 }

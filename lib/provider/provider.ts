@@ -1,75 +1,34 @@
+import type { JWK } from 'jose'
 import { OidcError } from '../errors.js'
 import type { ProofKey } from '../protocol/dpop.js'
-import { chooseListed, type Warn } from '../protocol/listed.js'
+import type { Warn } from '../protocol/listed.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
-import { checkProviderSupports, type ExplicitNeed, findDoubt, isUnmetRequirement } from '../protocol/metadata.js'
-import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
-import type { PushedAuthorization } from '../protocol/pushed-request.js'
+import { isUnmetRequirement } from '../protocol/metadata.js'
 import type { OriginalClaims } from '../protocol/refreshed-id-token.js'
-import { returnsCode } from '../protocol/response-type.js'
-import type {
-  IdTokenClaims,
-  ProviderMetadata,
-  ResponseMode,
-  ResponseType,
-  SigningAlgorithm,
-  UserInfo,
-} from '../protocol/wire.js'
+import type { IdTokenClaims, ProviderMetadata, UserInfo } from '../protocol/wire.js'
 import type { CachedStatus } from './cached.js'
 import type { CertificateSource } from './client-certificate.js'
-import { type ClientCredentials, selectClientAuthentication } from './client-credentials.js'
-import { fixedSecret } from './client-secret.js'
+import { selectClientAuthentication } from './client-credentials.js'
 import { watchClock } from './clock-watch.js'
-import { createDiscovery, type Discovery, type EndpointOverrides, requiredEndpoint } from './discovery.js'
+import { createDiscovery, type Discovery, requiredEndpoint } from './discovery.js'
 import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
-import { createIdTokens, type IdTokenExpectedByCaller } from './id-tokens.js'
+import type { IdTokenExpectedByCaller } from './id-tokens.js'
 import { createKeepWarm } from './keep-warm.js'
 import { createKeySet } from './key-set.js'
-import { createLogoutTokens, type IsLiving } from './logout-tokens.js'
+import type { IsLiving } from './logout-tokens.js'
+import { createMetadataCheck } from './metadata-check.js'
 import type { Proofs } from './proofs.js'
+import type { ProviderSettings } from './provider-settings.js'
 import type { PushRequest } from './pushed-request-endpoint.js'
 import { watchReachability } from './reachability.js'
+import { createReceivedTokens } from './received-tokens.js'
 import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
-import { createSignatures, isAsymmetric } from './signatures.js'
+import { isAsymmetric } from './signatures.js'
 import { createTokenEndpoint, type TokenEndpointSettings } from './token-endpoint.js'
-import { createUserInfoEndpoint } from './user-info-endpoint.js'
 
-export interface ProviderSettings extends ClientCredentials {
-  readonly issuer: string
-  readonly clientId: string
-  /** Where the metadata is, if not at its usual place. */
-  readonly metadataUrl?: string | undefined
-  /** The metadata itself; nothing is discovered then. */
-  readonly metadata?: unknown
-  /** Endpoints that replace published ones. */
-  readonly endpoints?: EndpointOverrides | undefined
-  /** The one algorithm ID Tokens are accepted with. Default: every asymmetric one that the provider lists, or `RS256`. */
-  readonly idTokenAlgorithm?: SigningAlgorithm | undefined
-  /** Set if the provider signs userinfo. Otherwise a signed response is accepted with `idTokenAlgorithm`. */
-  readonly userInfoAlgorithm?: SigningAlgorithm | undefined
-  /** Seconds. Default 30. */
-  readonly clockTolerance?: number | undefined
-  readonly responseType: ResponseType
-  readonly responseMode: ResponseMode
-  /** What binds tokens to a key. Left out: they are bearer tokens. */
-  readonly proofAlgorithm?: ProofAlgorithm | undefined
-  /** Whether authorization requests are pushed. Default `auto`. */
-  readonly pushedAuthorization?: PushedAuthorization | undefined
-  /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
-  readonly explicit?: readonly ExplicitNeed[] | undefined
-  readonly fetch?: typeof globalThis.fetch | undefined
-  /** The certificate that this site shows to the provider and to APIs. The endpoints for it are used then. RFC 8705. */
-  readonly certificate?: CertificateSource | undefined
-  /** Milliseconds for one exchange with the provider. Default 10 000. */
-  readonly timeout?: number | undefined
-  readonly now: () => Date
-  /** Takes warnings, a line each. */
-  readonly log?: ((line: string) => void) | undefined
-  /** Unique names for client assertions. */
-  readonly random?: (() => string) | undefined
-}
+export type { ProviderSettings } from './provider-settings.js'
 
 /** The provider, as far as a sign-in needs it. Every method throws an {@link OidcError}. */
 export interface Provider extends Grants {
@@ -88,6 +47,10 @@ export interface Provider extends Grants {
   pushRequest(params: URLSearchParams, proofKey?: ProofKey): Promise<string>
   /** For requests to APIs with a token that is bound to a key. */
   proofs(): Promise<Proofs>
+  /** The signed ID Token inside an encrypted one. It comes before every verification. */
+  openIdToken(idToken: string): Promise<string>
+  /** The public halves of the keys of this site. */
+  publicKeys(): Promise<readonly JWK[]>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>
   /**
    * A logout token of the back channel, with every check but that of its `jti`.
@@ -116,7 +79,7 @@ export interface ProviderHealth {
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS, and for static metadata what is wrong with it */
 export function createProvider(settings: ProviderSettings): Provider {
-  const { issuer, clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
+  const { clientId, clientSecret, now, clockTolerance = 30, log = () => {} } = settings
   const { fetch, timeout, certificate, idTokenAlgorithm = 'RS256', userInfoAlgorithm } = settings
   const algorithms = [idTokenAlgorithm, userInfoAlgorithm ?? idTokenAlgorithm] as const
   const reachability = watchReachability(createHttp({ fetch, timeout, certificate }), now)
@@ -133,15 +96,11 @@ export function createProvider(settings: ProviderSettings): Provider {
     check,
   })
   const keySet = createKeySet({ ...common, jwksUri: createJwksUri(discovery, () => keySet.status()) })
-  const verify = createSignatures({ keySet, clientSecret: fixedSecret(clientSecret), algorithms })
   const { clientAssertionAudience: audience, random } = settings
   const clientRequests = { ...common, authentication, clientSecret, audience, random }
   const proofs = createLazyProofs({ now, random })
   const revoke = createRevocationEndpoint(clientRequests)
-  const named = settings.idTokenAlgorithm
-  const idTokens = createIdTokens({ ...common, issuer, log, verify, discovery, named })
-  const verifySigned = async (token: string) => verify(token, userInfoAlgorithm ?? (await idTokens.algorithms()))
-  const requestUserInfo = createUserInfoEndpoint({ ...common, proofs, signedWith: userInfoAlgorithm, verifySigned })
+  const received = createReceivedTokens({ ...settings, ...common, log, keySet, discovery, proofs, algorithms })
   const keepWarm = createKeepWarm(warmUp)
 
   async function warmUp(): Promise<void> {
@@ -167,20 +126,14 @@ export function createProvider(settings: ProviderSettings): Provider {
     peekMetadata: discovery.peek,
     ...createGrants(discovery.get, createTokenEndpoint({ ...clientRequests, proofs })),
     async fetchUserInfo(accessToken, proofKey) {
-      return requestUserInfo(await discovery.get(), accessToken, proofKey)
+      return received.fetchUserInfo(await discovery.get(), accessToken, proofKey)
     },
     pushRequest: createLazyPush(discovery.get, { ...clientRequests, proofs }),
     proofs,
-    verifyIdToken: idTokens.verify,
+    ...received.verifiers,
+    // Loaded where the route is used.
+    publicKeys: async () => (await import('./public-keys.js')).listPublicKeys(settings),
     certificate,
-    verifyLogoutToken: createLogoutTokens({
-      ...common,
-      issuer,
-      verify,
-      metadata: async () => discovery.peek() ?? discovery.get(),
-      algorithm: idTokenAlgorithm,
-    }),
-    verifyRefreshedIdToken: idTokens.verifyRefreshed,
     async revokeToken(token, hint) {
       await revoke(await discovery.get(), token, hint)
     },
@@ -212,38 +165,6 @@ function createLazyPush(
     const push = await loaded
     return push(await metadata(), params, proofKey)
   }
-}
-
-/** What the site needs of the provider is asked once per metadata, not once per sign-in. */
-function createMetadataCheck(
-  { responseType, responseMode, proofAlgorithm, explicit, pushedAuthorization, log = () => {} }: ProviderSettings,
-  signingAlgorithm: SigningAlgorithm,
-  authentication: (metadata: ProviderMetadata, warn: Warn) => unknown,
-): (metadata: ProviderMetadata) => void {
-  let said: readonly string[] = []
-  return function checkUsable(metadata) {
-    const doubts: string[] = []
-    const warn: Warn = doubt => doubts.push(doubt)
-    const needs = { responseType, responseMode, signingAlgorithm, explicit, pushedAuthorization }
-    checkProviderSupports(metadata, needs, warn)
-    if (returnsCode(responseType)) authentication(metadata, warn)
-    if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
-    const doubt = findDoubt(metadata, { responseMode })
-    if (doubt !== undefined) warn(doubt)
-    for (const line of doubts.filter(each => !said.includes(each))) log(line)
-    said = doubts
-  }
-}
-
-/** A provider that lists no algorithm may offer it all the same: it shows in the token response. RFC 9449 section 5.1. */
-function checkProofAlgorithm(metadata: ProviderMetadata, algorithm: ProofAlgorithm, warn: Warn): void {
-  const wish = {
-    what: 'algorithm of DPoP proofs',
-    candidates: [algorithm],
-    isExplicit: false,
-    advice: 'set dpop.algorithm',
-  }
-  chooseListed(wish, metadata.dpop_signing_alg_values_supported, warn)
 }
 
 /** Keys that are not at the published address: the provider may have moved them, so the metadata is fetched again. */

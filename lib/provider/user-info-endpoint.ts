@@ -3,6 +3,7 @@ import type { ProofKey } from '../protocol/dpop.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
 import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
+import type { OpenToken } from './decryption.js'
 import { requiredEndpoint } from './discovery.js'
 import type { Http } from './http.js'
 import type { Proofs } from './proofs.js'
@@ -13,6 +14,10 @@ export interface UserInfoEndpointSettings {
   /** Set if the provider must sign: an unsigned response is refused then. */
   readonly signedWith: SigningAlgorithm | undefined
   readonly verifySigned: (token: string) => Promise<VerifiedJwt>
+  /** Opens an encrypted response. */
+  readonly open: OpenToken
+  /** Whether a response that is not encrypted is refused. */
+  readonly isEncryptionDemanded: boolean
   readonly clockTolerance: number
   readonly http: Http
   /** Asked for where a token comes with a key. */
@@ -28,7 +33,7 @@ export type FetchUserInfo = (
 ) => Promise<UserInfo>
 
 const ENCRYPTED =
-  'the userinfo response is encrypted, and nothing is decrypted here: switch userinfo_encrypted_response_alg off for this client at the provider'
+  'the userinfo response is encrypted: set decryption, or switch userinfo_encrypted_response_alg off for this client at the provider'
 
 /** AD FS and Microsoft Graph refuse every token that is for another API. */
 const REFUSED =
@@ -40,11 +45,11 @@ function isRefused({ status }: HttpResponse): boolean {
 
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
-  const { clientId, signedWith, verifySigned, clockTolerance, http, proofs, now } = settings
-  const accept = signedWith === undefined ? 'application/json' : 'application/jwt'
+  const { clientId, signedWith, verifySigned, clockTolerance, http, proofs, now, open, isEncryptionDemanded } = settings
+  const accept = signedWith === undefined && !isEncryptionDemanded ? 'application/json' : 'application/jwt'
 
   async function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
-    const token = response.text.trim()
+    const token = await open(response.text.trim(), isEncryptionDemanded).catch(refuseSignature)
     if (isEncrypted(token)) throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', ENCRYPTED)
     const { claims } = await verifySigned(token).catch(refuseSignature)
     return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
@@ -64,6 +69,8 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
     // The status goes along: 401 is about the token, and another token may do better.
     checkStatus(response, isRefused(response) ? REFUSED : 'the userinfo', 'ERR_OIDC_USER_INFO_RESPONSE')
     if (response.contentType === 'application/jwt') return readSigned(response, metadata.issuer)
+    if (isEncryptionDemanded)
+      throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo response is not encrypted')
     if (signedWith === undefined) return parseUserInfo(response.json())
     throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', 'the userinfo response is not signed')
   }

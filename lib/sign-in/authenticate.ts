@@ -102,11 +102,10 @@ export async function checkedResponse(
   const promised = config.requiresResponseIssuer || metadata.authorization_response_iss_parameter_supported === true
   const issRequired = promised && !returnsIdToken(config.responseType)
   if (response.kind === 'success') {
-    return checkAuthorizationResponse(response, {
-      responseType: config.responseType,
-      issuer: config.issuer,
-      issRequired,
-    })
+    const { responseType, issuer } = config
+    const checked = checkAuthorizationResponse(response, { responseType, issuer, issRequired })
+    if (checked.id_token === undefined) return checked
+    return { ...checked, id_token: await provider.openIdToken(checked.id_token) }
   }
   checkResponseIssuer(response, { issuer: config.issuer, issRequired: false })
   throw refusedSignIn(config, response.providerError, transaction)
@@ -165,13 +164,15 @@ async function redeem(
   const tokens = await step('code', () => provider.redeemCode(grant))
   onTokens(tokens)
   const redeemedAt = config.now().getTime() / 1000
-  const idToken = tokens.id_token
-  if (idToken === undefined) throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
-  const claims = await step('idToken', async () => {
+  if (tokens.id_token === undefined)
+    throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')
+  const received = tokens.id_token
+  const { idToken, claims } = await step('idToken', async () => {
+    const idToken = await provider.openIdToken(received)
     const { claims: second, alg } = await provider.verifyIdToken(idToken, transaction)
     checkTokenHashes(second, alg, { accessToken: tokens.access_token }, { codeHash: false, accessTokenHash: false })
     if (front !== undefined) checkSameIdentity(front, second)
-    return second
+    return { idToken, claims: second }
   })
   return { tokens, proofKey, idToken, claims, redeemedAt }
 }

@@ -20,6 +20,12 @@ export interface RefreshPurpose {
   readonly scope?: string
 }
 
+/** A response with its ID Token decrypted, and the claims of that. */
+export interface VerifiedRefresh {
+  readonly response: TokenResponse
+  readonly claims?: IdTokenClaims
+}
+
 /**
  * Whether the ID Token of a refresh, where there is one, speaks of the person who signed in. OpenID Connect Core 1.0 section 12.2.
  *
@@ -28,14 +34,16 @@ export interface RefreshPurpose {
  */
 export async function verifyRefresh(
   { provider, config }: Pick<Services, 'provider' | 'config'>,
-  { id_token, access_token }: TokenResponse,
+  response: TokenResponse,
   { tokens, ticket }: StoredTokens,
-): Promise<IdTokenClaims | undefined> {
-  if (id_token === undefined || ticket === undefined) return undefined
+): Promise<VerifiedRefresh> {
+  const { id_token, access_token } = response
+  if (id_token === undefined || ticket === undefined) return { response }
   const original = readKeptIdToken(tokens?.idToken) ?? { iss: ticket.issuer, sub: ticket.subject }
   try {
-    const claims = await provider.verifyRefreshedIdToken(id_token, original, access_token)
-    if (!isSessionOver(claims, clocksOf(config))) return claims
+    const idToken = await provider.openIdToken(id_token)
+    const claims = await provider.verifyRefreshedIdToken(idToken, original, access_token)
+    if (!isSessionOver(claims, clocksOf(config))) return { claims, response: { ...response, id_token: idToken } }
   } catch (cause) {
     if (isForeignIdToken(cause)) {
       throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'the refreshed ID Token does not belong to this sign-in', {

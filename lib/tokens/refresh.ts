@@ -89,9 +89,11 @@ async function exchange(services: RefreshServices, refresh: Refresh, lease: Leas
 
   let idTokenClaims: IdTokenClaims | undefined
   try {
-    idTokenClaims = await withTimeLimit(verifyRefresh(services, response, lease.view), VERIFY_PATIENCE, () => {
+    const verified = await withTimeLimit(verifyRefresh(services, response, lease.view), VERIFY_PATIENCE, () => {
       throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider could not be fetched in time')
     })
+    idTokenClaims = verified.claims
+    response = verified.response
     checkOtherScope(refresh, response, lease.view)
   } catch (error) {
     if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {

@@ -16,6 +16,7 @@ const good: OidcOptions = {
 }
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 })
 
 /** What must not start, whatever types say. */
 const refused: { readonly name: string; readonly options: Record<string, unknown>; readonly says: RegExp }[] = [
@@ -32,6 +33,24 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   { name: 'an issuer with credentials', options: { issuer: 'https://a:b@op.example' }, says: /credentials/ },
   { name: 'an issuer that is no URL', options: { issuer: 'op.example' }, says: /absolute URL/ },
   { name: 'a misspelt option', options: { clientID: 'x' }, says: /clientID/ },
+  {
+    name: 'a published key set without a key',
+    options: { routes: { jwks: '/jwks' } },
+    says: /routes.jwks has nothing to publish/,
+  },
+  { name: 'no decryption keys', options: { decryption: { keys: [] } }, says: /decryption.keys/ },
+  { name: 'a public decryption key', options: { decryption: { keys: [rsa1024.publicKey] } }, says: /decryption.keys/ },
+  { name: 'a short decryption key', options: { decryption: { keys: [rsa1024.privateKey] } }, says: /2048 bits/ },
+  {
+    name: 'a decryption key that is a damaged JWK',
+    options: { decryption: { keys: [{ kty: 'EC', crv: 'P-256', d: 'AA' }] } },
+    says: /decryption.keys/,
+  },
+  {
+    name: 'a decryption key for signatures',
+    options: { decryption: { keys: [generateKeyPairSync('ed25519').privateKey] } },
+    says: /decryption.keys/,
+  },
   { name: 'a misspelt route', options: { routes: { signin: '/x' } }, says: /signin/ },
   { name: 'a misspelt session option', options: { session: { maxAge: 1 } }, says: /maxAge/ },
   { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },

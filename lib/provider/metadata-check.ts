@@ -1,0 +1,38 @@
+import { chooseListed, type Warn } from '../protocol/listed.js'
+import { checkProviderSupports, findDoubt } from '../protocol/metadata.js'
+import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
+import { returnsCode } from '../protocol/response-type.js'
+import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
+import type { ProviderSettings } from './provider-settings.js'
+
+/** What the site needs of the provider is asked once per metadata, not once per sign-in. */
+export function createMetadataCheck(
+  { responseType, responseMode, proofAlgorithm, explicit, pushedAuthorization, log = () => {} }: ProviderSettings,
+  signingAlgorithm: SigningAlgorithm,
+  authentication: (metadata: ProviderMetadata, warn: Warn) => unknown,
+): (metadata: ProviderMetadata) => void {
+  let said: readonly string[] = []
+  return function checkUsable(metadata) {
+    const doubts: string[] = []
+    const warn: Warn = doubt => doubts.push(doubt)
+    const needs = { responseType, responseMode, signingAlgorithm, explicit, pushedAuthorization }
+    checkProviderSupports(metadata, needs, warn)
+    if (returnsCode(responseType)) authentication(metadata, warn)
+    if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
+    const doubt = findDoubt(metadata, { responseMode })
+    if (doubt !== undefined) warn(doubt)
+    for (const line of doubts.filter(each => !said.includes(each))) log(line)
+    said = doubts
+  }
+}
+
+/** A provider that lists no algorithm may offer it all the same: it shows in the token response. RFC 9449 section 5.1. */
+function checkProofAlgorithm(metadata: ProviderMetadata, algorithm: ProofAlgorithm, warn: Warn): void {
+  const wish = {
+    what: 'algorithm of DPoP proofs',
+    candidates: [algorithm],
+    isExplicit: false,
+    advice: 'set dpop.algorithm',
+  }
+  chooseListed(wish, metadata.dpop_signing_alg_values_supported, warn)
+}

@@ -1,0 +1,45 @@
+import type { ExplicitNeed } from '../protocol/metadata.js'
+import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
+import type { PushedAuthorization } from '../protocol/pushed-request.js'
+import type { ResponseMode, ResponseType, SigningAlgorithm } from '../protocol/wire.js'
+import type { CertificateSource } from './client-certificate.js'
+import type { ClientCredentials } from './client-credentials.js'
+import type { Decryption } from './decryption.js'
+import type { EndpointOverrides } from './discovery.js'
+
+export interface ProviderSettings extends ClientCredentials {
+  readonly issuer: string
+  readonly clientId: string
+  /** Where the metadata is, if not at its usual place. */
+  readonly metadataUrl?: string | undefined
+  /** The metadata itself; nothing is discovered then. */
+  readonly metadata?: unknown
+  /** Endpoints that replace published ones. */
+  readonly endpoints?: EndpointOverrides | undefined
+  /** The one algorithm ID Tokens are accepted with. Default: every asymmetric one that the provider lists, or `RS256`. */
+  readonly idTokenAlgorithm?: SigningAlgorithm | undefined
+  /** Set if the provider signs userinfo. Otherwise a signed response is accepted with `idTokenAlgorithm`. */
+  readonly userInfoAlgorithm?: SigningAlgorithm | undefined
+  /** Seconds. Default 30. */
+  readonly clockTolerance?: number | undefined
+  readonly responseType: ResponseType
+  readonly responseMode: ResponseMode
+  /** What binds tokens to a key. Left out: they are bearer tokens. */
+  readonly proofAlgorithm?: ProofAlgorithm | undefined
+  /** Whether authorization requests are pushed. Default `auto`. */
+  readonly pushedAuthorization?: PushedAuthorization | undefined
+  /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
+  readonly explicit?: readonly ExplicitNeed[] | undefined
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** The certificate that this site shows to the provider and to APIs. The endpoints for it are used then. RFC 8705. */
+  readonly certificate?: CertificateSource | undefined
+  /** What tokens for this site are encrypted to. */
+  readonly decryption?: Decryption | undefined
+  /** Milliseconds for one exchange with the provider. Default 10 000. */
+  readonly timeout?: number | undefined
+  readonly now: () => Date
+  /** Takes warnings, a line each. */
+  readonly log?: ((line: string) => void) | undefined
+  /** Unique names for client assertions. */
+  readonly random?: (() => string) | undefined
+}

@@ -1,0 +1,74 @@
+import { createPrivateKey, createPublicKey, type JsonWebKey, KeyObject } from 'node:crypto'
+import type { JWK } from 'jose'
+import { OidcError } from '../errors.js'
+import type { ClientPrivateKey } from '../protocol/client-assertion.js'
+import type { ClientCredentials } from './client-credentials.js'
+import type { Decryption } from './decryption.js'
+
+/** Members of a public key. RFC 7518 section 6, RFC 8037 section 2. */
+const PARAMETERS = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const
+
+/** What a JWK says about itself, and others may know. RFC 7517 section 4. */
+const DESCRIPTION = ['kid', 'alg', 'x5c', 'x5t', 'x5t#S256'] as const
+
+/** A key of this site, and what the provider is told about it. */
+export interface PublishedKey {
+  readonly key: ClientPrivateKey
+  readonly use: 'sig' | 'enc'
+  /** Names the key, if not as the JWK itself does. */
+  readonly kid?: string | undefined
+}
+
+/**
+ * The public half of a private key, for the provider to fetch. It is computed, and only members that are known to be public are copied.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS for a key whose public half cannot be computed
+ */
+export function toPublicJwk({ key, use, kid }: PublishedKey): JWK {
+  const description = 'kty' in key && !(key instanceof KeyObject) ? pick(key, DESCRIPTION) : {}
+  return { ...pick(publicHalf(key), PARAMETERS), ...description, ...(kid !== undefined && { kid }), use } as JWK
+}
+
+export interface PublishedKeys {
+  readonly clientKey?: ClientCredentials['clientKey']
+  readonly clientAssertionHeader?: ClientCredentials['clientAssertionHeader']
+  readonly decryption?: Decryption | undefined
+}
+
+/** What the provider may know of the keys of this site. */
+export async function listPublicKeys(settings: PublishedKeys): Promise<readonly JWK[]> {
+  const { clientKey, clientAssertionHeader, decryption } = settings
+  const named = typeof clientKey === 'function' ? await clientKey() : clientKey && { key: clientKey }
+  const kid = named?.header?.kid ?? clientAssertionHeader?.kid
+  const decryptionKeys = (await decryption?.readKeys()) ?? []
+  return toPublicJwks([
+    ...(named === undefined ? [] : [{ key: named.key, kid, use: 'sig' as const }]),
+    ...decryptionKeys.map(key => ({ key, use: 'enc' as const })),
+  ])
+}
+
+/** Each key once, also where it serves for two things. RFC 7517 section 5. */
+export function toPublicJwks(keys: readonly PublishedKey[]): readonly JWK[] {
+  const all = keys.map(toPublicJwk)
+  const texts = all.map(jwk => JSON.stringify(jwk))
+  return all.filter((_, index) => texts.indexOf(texts[index] ?? '') === index)
+}
+
+function publicHalf(key: ClientPrivateKey): JWK {
+  if (!(key instanceof KeyObject) && !('kty' in key)) throw unpublishable('a CryptoKey keeps its public half to itself')
+  try {
+    const privateKey = key instanceof KeyObject ? key : createPrivateKey({ key: key as JsonWebKey, format: 'jwk' })
+    return createPublicKey(privateKey).export({ format: 'jwk' }) as JWK
+  } catch {
+    throw unpublishable('one of them has no public half that is a JWK')
+  }
+}
+
+function pick(jwk: object, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const given: Readonly<Record<string, unknown>> = { ...jwk }
+  return Object.fromEntries(names.filter(name => given[name] !== undefined).map(name => [name, given[name]]))
+}
+
+function unpublishable(reason: string): OidcError {
+  return new OidcError('ERR_OIDC_OPTIONS', `routes.jwks needs keys as KeyObject or private JWK: ${reason}`)
+}

@@ -1,0 +1,53 @@
+import type { SigningAlgorithm } from '../protocol/wire.js'
+import { fixedSecret } from './client-secret.js'
+import { createDecryption } from './decryption.js'
+import type { Discovery } from './discovery.js'
+import type { Http } from './http.js'
+import { createIdTokens } from './id-tokens.js'
+import type { KeySet } from './key-set.js'
+import { createLogoutTokens } from './logout-tokens.js'
+import type { Proofs } from './proofs.js'
+import type { ProviderSettings } from './provider-settings.js'
+import { createSignatures } from './signatures.js'
+import { createUserInfoEndpoint } from './user-info-endpoint.js'
+
+interface ReceivedTokensSettings extends ProviderSettings {
+  readonly clockTolerance: number
+  readonly log: (line: string) => void
+  readonly http: Http
+  readonly keySet: KeySet
+  readonly discovery: Discovery
+  readonly proofs: () => Promise<Proofs>
+  /** Of ID Tokens and of userinfo. */
+  readonly algorithms: readonly [SigningAlgorithm, SigningAlgorithm]
+}
+
+/** What opens and verifies the tokens that the provider makes for this site. */
+export function createReceivedTokens(settings: ReceivedTokensSettings) {
+  const { clientSecret, decryption, discovery, keySet, algorithms, userInfoAlgorithm } = settings
+  const verify = createSignatures({ keySet, clientSecret: fixedSecret(clientSecret), algorithms })
+  const open = createDecryption(decryption)
+  const idTokens = createIdTokens({ ...settings, verify, named: settings.idTokenAlgorithm })
+  const verifySigned = async (token: string) => verify(token, userInfoAlgorithm ?? (await idTokens.algorithms()))
+  return {
+    fetchUserInfo: createUserInfoEndpoint({
+      ...settings,
+      signedWith: userInfoAlgorithm,
+      verifySigned,
+      open,
+      isEncryptionDemanded: decryption?.userInfo === true,
+    }),
+    verifiers: {
+      openIdToken: (idToken: string) => open(idToken, decryption?.idToken === true),
+      verifyIdToken: idTokens.verify,
+      verifyRefreshedIdToken: idTokens.verifyRefreshed,
+      verifyLogoutToken: createLogoutTokens({
+        ...settings,
+        verify,
+        open,
+        metadata: async () => discovery.peek() ?? discovery.get(),
+        algorithm: algorithms[0],
+      }),
+    },
+  }
+}
