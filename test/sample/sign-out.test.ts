@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type Sample, startSample } from '../../sample-app/start-sample.js'
@@ -10,7 +11,7 @@ describe('signing out of the sample in a real browser', { timeout: 240_000 }, ()
 
   before(async () => {
     sample = await startSample({ sitePort: 0, identityPort: 0, apiPort: 0 })
-    chromium = await startChromium({ args: ['--test-third-party-cookie-phaseout'] })
+    chromium = await startChromium({ args: ['--test-third-party-cookie-phaseout'], bfcache: true })
   })
   after(async () => {
     await chromium?.close()
@@ -59,6 +60,31 @@ describe('signing out of the sample in a real browser', { timeout: 240_000 }, ()
     assert.equal(here.page.url(), `${sample.siteUrl}/`)
     assert.equal(await isSignedIn(here), false)
     for (const { context } of [here, one, two]) await context.close()
+  })
+
+  test('a session that was ended elsewhere: Back reloads the page that the back/forward cache shows', async () => {
+    const { page, context } = await signedIn()
+    const other = await signedIn()
+    await page.goto(`${sample.siteUrl}/`)
+    await page.goto(`${sample.siteUrl}/call-api/script`)
+    await other.page.goto(`${sample.siteUrl}/sessions`)
+    await other.page.click('text=End all but this one')
+    await other.page.waitForURL(`${sample.siteUrl}/sessions`)
+
+    // Playwright waits for a load event, which a page from this cache does not have.
+    await page.evaluate('history.back()').catch(() => {})
+    await page.getByRole('link', { name: 'Sign in' }).first().waitFor()
+    assert.equal(page.url(), `${sample.siteUrl}/`)
+    // Without that cache it would be "back_forward".
+    assert.equal(await page.evaluate('performance.getEntriesByType("navigation")[0].type'), 'reload')
+    for (const each of [context, other.context]) await each.close()
+  })
+
+  test('the script of the recipe is that of the sample', () => {
+    const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+    const [, recipe = 'no such block'] =
+      /`reload-on-back\.js`:\s+```text\n(.*?)```/s.exec(read('docs/recipes.md')) ?? []
+    assert.ok(read('sample-app/site/public/reload-on-back.js').endsWith(recipe))
   })
 
   test('"Sign out here only" leaves the identity server alone: the next sign-in asks for no password', async () => {
