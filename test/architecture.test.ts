@@ -56,6 +56,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['surface', 'diagnostics'],
   // Looks at a set-up from outside, with the parts that the middleware is made of.
   doctor: OPTIONS.concat('options'),
+  // Runs in the browser.
+  'session-watch': [],
   // What a site's own tests use, from outside as a site does.
   testing: ['surface'],
 }
@@ -284,6 +286,7 @@ describe('lib', () => {
     ])
     assert.deepEqual(Object.keys(await import('../lib/metrics/index.js')), ['createMetrics'])
     assert.deepEqual(Object.keys(await import('../lib/testing/index.js')), ['startFakeProvider'])
+    assert.deepEqual(Object.keys(await import('../lib/session-watch/index.js')), ['watchSession'])
   })
 })
 

@@ -76,7 +76,8 @@ export function createMiddleware(services: Services, tokenServices: TokenService
       try {
         route = isAnswerable(res) ? routes.get(pathOf(req)) : undefined
         if (route !== undefined && respondToPrefetch(route, { req, res })) return
-        found = route?.isForProvider ? undefined : middleware.sessionBinding.find(req, { extend: !isPolling(req) })
+        const extend = !(route?.isPolling?.(req) || isPolling(req))
+        found = route?.isForProvider ? undefined : middleware.sessionBinding.find(req, { extend })
       } catch (error) {
         fail(error)
         return

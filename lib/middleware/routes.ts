@@ -1,7 +1,8 @@
-import { token, user } from '../api/script-routes.js'
+import { isLook, token, user } from '../api/script-routes.js'
 import { beforeHeaders } from '../http/before-headers.js'
 import { respondWithError } from '../http/error-response.js'
 import { isFetchedAhead } from '../http/fetch-metadata.js'
+import type { HttpRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { callbackMethods, type RouteMethods, wrongMethod } from '../http/route-methods.js'
@@ -27,6 +28,8 @@ export interface Route extends RouteMethods {
   /** Whether the provider asks for it: no cookie of the browser counts there, so no session is loaded. */
   readonly isForProvider: boolean
   readonly fail: (context: RequestContext, error: unknown) => void
+  /** Tells requests that must not extend the session. */
+  readonly isPolling?: (req: HttpRequest) => boolean
   /** Whether the connection closes after every response. */
   readonly closes?: boolean
 }
@@ -49,7 +52,7 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
     logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
     checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
     initiateLogin: { ...forBrowser, methods: ['GET', 'POST'], handle: initiateLogin, refusesAhead: false },
-    user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false },
+    user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false, isPolling: isLook },
     token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
     jwks: { ...forProvider, methods: ['GET'], handle: jwks, refusesAhead: false },
   }

@@ -63,7 +63,10 @@ export const routes = object({
     text: 'where the provider or a portal sends browsers to sign in (`initiate_login_uri`)',
     default: '`false`',
   }),
-  user: describe(rules.optionalPath, { text: 'tells scripts of this site who is signed in', default: '`false`' }),
+  user: describe(rules.optionalPath, {
+    text: 'tells scripts of this site who is signed in, and until when; with `?slide=0` it does not extend the session',
+    default: '`false`',
+  }),
   token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
   jwks: describe(rules.optionalPath, { text: 'publishes the public keys of this site', default: '`false`' }),
 } satisfies RulesFor<Routes>)

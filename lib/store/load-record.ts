@@ -78,10 +78,12 @@ export function createLoader(settings: LoaderSettings): Loader {
       if (fields.length === 0 || (expiryText && expiry === undefined) || version === undefined) report(key)
       if (expiry === undefined || expiry.endsAt <= time || version === undefined) return undefined
       if (previous && options?.extend !== false) await endPrevious(key, previous.toString())
-      if (options?.extend !== false && isExtensionDue(expiry, time, idle)) void extend(key)
+      const isExtended = options?.extend !== false && isExtensionDue(expiry, time, idle)
+      if (isExtended) void extend(key)
       const { endsAt } = expiry
+      const extendedAt = isExtended ? time : expiry.extendedAt
       const onDamaged = () => report(key)
-      return createSessionRecord({ id, ticket, session, version, endsAt, onDamaged }, sealer, now)
+      return createSessionRecord({ id, ticket, session, version, endsAt, extendedAt, onDamaged }, sealer, now)
     },
     async readTokens(id) {
       const [tokens, expiry] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])

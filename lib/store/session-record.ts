@@ -12,6 +12,8 @@ export interface SessionRecord {
   readonly version: number
   /** When it expires, however busy it is, in seconds since the epoch. */
   readonly endsAt: number
+  /** When its lifetime was last extended, by this request also, in seconds since the epoch. */
+  readonly extendedAt: number
 }
 
 interface Loaded {
@@ -20,6 +22,7 @@ interface Loaded {
   readonly session: Buffer | null
   readonly version: number
   readonly endsAt: number
+  readonly extendedAt: number
   /** Told when the ticket is there and cannot be opened. */
   readonly onDamaged: () => void
 }
@@ -34,6 +37,7 @@ class LoadedRecord implements SessionRecord {
   readonly id: string
   readonly version: number
   readonly endsAt: number
+  readonly extendedAt: number
   readonly #loaded: Loaded
   readonly #sealer: Sealer
   readonly #now: () => number
@@ -44,6 +48,7 @@ class LoadedRecord implements SessionRecord {
     this.id = loaded.id
     this.version = loaded.version
     this.endsAt = loaded.endsAt
+    this.extendedAt = loaded.extendedAt
     this.#loaded = loaded
     this.#sealer = sealer
     this.#now = now

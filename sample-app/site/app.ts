@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
 import type { Settings } from '../settings.js'
 import { showError, showNotFound } from './controllers/errors.js'
-import { openIdConnect } from './oidc.js'
+import { openIdConnect, readSessionWatch } from './oidc.js'
 import { createRoutes } from './routes.js'
 import { createSecurityHeaders } from './security-headers.js'
 
@@ -46,6 +46,8 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
   application.use(createSecurityHeaders({ siteUrl, issuer, apiUrl }))
   // Before the sign-in: a style sheet needs no session.
   application.use('/public', express.static(fileURLToPath(new URL('public', import.meta.url)), { maxAge: '1h' }))
+  const sessionWatch = readSessionWatch()
+  application.get('/public/session-watch.js', (_req, res) => void res.type('js').send(sessionWatch))
   application.use(oidc)
   // For the first way on that page: the token is attached here, and no token reaches the browser.
   application.use(oidc.proxy('/api', { target: apiUrl }))

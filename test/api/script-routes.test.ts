@@ -36,7 +36,7 @@ test('a script learns who is signed in, and until when', async () => {
     accessTokenExpiresAt: number
   }>()
   assert.deepEqual([user.name, scope, sid], ['Alice Adams', 'openid profile offline_access', 'sid-1'])
-  assert.deepEqual(session, { expiresAt: now() + 604_800, expiresIn: 604_800, idle: 86_400 })
+  assert.deepEqual(session, { expiresAt: now() + 604_800, expiresIn: 604_800, idle: 86_400, endsIn: 86_400 })
   assert.equal(accessTokenExpiresAt, now() + LIFE)
   assert.equal(/access_?token"|refresh/i.test(page.text), false)
 })

@@ -80,6 +80,13 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
     assert.ok(packed.size < 420_000, `${packed.size} bytes`)
   })
 
+  test('has a script for browsers that is one file of a kilobyte', () => {
+    const file = join(packed.folder, 'stage/dist/session-watch/index.js')
+    const text = readFileSync(file, 'utf8')
+    assert.ok(Buffer.byteLength(text) <= 1024, `${Buffer.byteLength(text)} bytes`)
+    assert.doesNotMatch(text, /\bimport\b/)
+  })
+
   test('runs nothing when it is installed, and neither does what it brings along', () => {
     const hooks = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
     assert.deepEqual(
@@ -111,7 +118,13 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
         problem.kind !== 'CJSResolvesToESM' && !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
     )
     assert.deepEqual(problems, [])
-    assert.deepEqual(Object.keys(analysis.entrypoints).sort(), ['.', './metrics', './package.json', './testing'])
+    assert.deepEqual(Object.keys(analysis.entrypoints).sort(), [
+      '.',
+      './metrics',
+      './package.json',
+      './session-watch',
+      './testing',
+    ])
   })
 
   for (const pair of peers) {

@@ -110,6 +110,8 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     await other.getByRole('button', { name: 'Sign out', exact: true }).dblclick()
     await other.click('button[name=logout]')
     await other.waitForURL(`${sample.siteUrl}/**`)
+    // The other tab follows by itself.
+    await page.getByRole('button', { name: 'Sign out', exact: true }).waitFor({ state: 'detached' })
     for (const tab of [page, other]) {
       await tab.goto(`${sample.siteUrl}/claims`)
       assert.ok(await tab.locator('input[name=username]').isVisible(), 'the identity server asks again')
