@@ -42,6 +42,17 @@ const ERRORS = {
   ERR_OIDC_AUTHORIZATION_FAILED: [400, 'The sign-in service could not sign you in.'],
   ERR_OIDC_RESPONSE_ISSUER: [400, 'The sign-in response was not sent by the expected sign-in service.'],
 
+  // The signed authorization response, one code per check, in the order of JARM section 2.4.
+  ERR_OIDC_RESPONSE_UNSIGNED: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_RESPONSE_MALFORMED: [400, 'The sign-in response is damaged.'],
+  ERR_OIDC_RESPONSE_ENCRYPTION: [400, 'The sign-in response could not be decrypted.'],
+  ERR_OIDC_RESPONSE_DECRYPTION: [400, 'The sign-in response could not be decrypted.'],
+  ERR_OIDC_RESPONSE_ALGORITHM: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_RESPONSE_KEY: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_RESPONSE_SIGNATURE: [400, 'The sign-in response could not be verified.'],
+  ERR_OIDC_RESPONSE_AUDIENCE: [400, 'The sign-in response was issued for another site.'],
+  ERR_OIDC_RESPONSE_EXPIRED: [400, 'The sign-in response has expired. Please try again.'],
+
   // The ID Token, one code per check, in the order of OpenID Connect Core 1.0 section 3.1.3.7.
   ERR_OIDC_ID_TOKEN_MALFORMED: [400, 'The sign-in response is damaged.'],
   ERR_OIDC_ID_TOKEN_ENCRYPTION: [400, 'The sign-in response could not be decrypted.'],

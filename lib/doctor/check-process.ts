@@ -1,5 +1,6 @@
 import type { Config } from '../options/config.js'
 import { isProduction } from '../options/environment-checks.js'
+import { isPosted } from '../protocol/response-mode.js'
 import type { Environment } from '../validation/place.js'
 import { type Finding, failure, good, info } from './finding.js'
 
@@ -27,12 +28,12 @@ export function checkCookies({ baseUrl, secure, responseMode }: Config): readonl
   const remedy =
     "Use Chrome or Firefox for development, or https on this machine, or responseType: 'code' with responseMode: 'query'."
   const { hostname } = new URL(baseUrl)
-  if (responseMode === 'form_post' && hostname !== 'localhost') {
+  if (isPosted(responseMode) && hostname !== 'localhost') {
     const cause =
       'form_post needs cookies with SameSite=None and Secure. Browsers keep those on plain http for localhost, and not all of them do for other names of this machine.'
     return [info('cookies.loopback', `Some browsers do not keep the sign-in cookie of ${baseUrl}.`, { cause, remedy })]
   }
-  if (responseMode !== 'form_post') return [good('cookies', `Browsers keep the cookies of ${baseUrl}.`)]
+  if (!isPosted(responseMode)) return [good('cookies', `Browsers keep the cookies of ${baseUrl}.`)]
   const cause = 'form_post needs cookies with SameSite=None and Secure, which Safari does not keep on plain http.'
   return [info('cookies.safari', `Users of Safari cannot sign in at ${baseUrl}.`, { cause, remedy })]
 }

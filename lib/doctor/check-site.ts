@@ -1,5 +1,6 @@
 import { type Config, redirectUri } from '../options/config.js'
 import { isPushed } from '../protocol/pushed-request.js'
+import { isPosted } from '../protocol/response-mode.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
 import { networkErrorCode, openAsBrowser } from './browser-request.js'
 import { type Finding, failure, good, info, warning } from './finding.js'
@@ -60,7 +61,7 @@ function checkLogin(
     const remedy = 'Look for a proxy or a middleware that removes Set-Cookie.'
     return [failure('site.cookies', 'The response that starts a sign-in has no cookie.', { remedy })]
   }
-  const needsSecure = config.secure || config.responseMode === 'form_post'
+  const needsSecure = config.secure || isPosted(config.responseMode)
   const weak = cookies.some(text => /^(?:__Host-)?oidc\./.test(text) && !/;\s*secure/i.test(text))
   if (!needsSecure || !weak) return []
   const remedy = 'Look for a proxy that rewrites cookies (nginx: proxy_cookie_flags).'

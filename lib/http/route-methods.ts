@@ -1,5 +1,6 @@
 import { OidcError } from '../errors.js'
 import type { Config } from '../options/config.js'
+import { isPosted } from '../protocol/response-mode.js'
 
 /** How one of our own routes is asked. */
 export interface RouteMethods {
@@ -11,7 +12,7 @@ export interface RouteMethods {
 
 /** A provider that ignores `form_post` sends the code in the address. */
 export function callbackMethods(responseMode: Config['responseMode']): RouteMethods {
-  if (responseMode === 'query') return { methods: ['GET'] }
+  if (!isPosted(responseMode)) return { methods: ['GET'] }
   const advice = "if the provider itself sends users there with GET, set responseType: 'code' and responseMode: 'query'"
   return { methods: ['POST'], advice }
 }

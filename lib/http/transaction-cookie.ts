@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Config, epochSeconds } from '../options/config.js'
+import { isPosted } from '../protocol/response-mode.js'
 import { isNumericDate } from '../protocol/time.js'
 import { type BoundBrowser, fingerprint } from '../protocol/transaction.js'
 import type { RecordStore } from '../store/store.js'
@@ -162,7 +163,7 @@ export async function markSignOut(
 
 /** A cross-site POST brings only SameSite=None cookies, which browsers accept only with Secure; `query` comes back by a GET, where Lax is enough. */
 function cookieAttributes(config: Config): CookieAttributes {
-  const crossSitePost = config.responseMode === 'form_post'
+  const crossSitePost = isPosted(config.responseMode)
   return { secure: config.secure || crossSitePost, sameSite: crossSitePost ? 'none' : 'lax', maxAge: LIFETIME }
 }
 

@@ -33,9 +33,9 @@ function sharedSecret(given: ReadOptions['clientSecret']): ReadOptions['clientSe
 /** The keys that tokens are encrypted to. */
 export function parseDecryption({ decryption }: ReadOptions): Decryption | undefined {
   if (decryption === undefined) return undefined
-  const { keys, idToken = false, userInfo = false } = decryption
+  const { keys, idToken = false, userInfo = false, response = false } = decryption
   const read = async () => readDecryptionKeys(await askSite<unknown>('decryption.keys', keys as () => unknown))
-  return { readKeys: typeof keys === 'function' ? shareCalls(read) : async () => keys, idToken, userInfo }
+  return { readKeys: typeof keys === 'function' ? shareCalls(read) : async () => keys, idToken, userInfo, response }
 }
 
 /** What the function returns is checked each time; the same object is copied once. */

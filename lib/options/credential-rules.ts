@@ -106,6 +106,7 @@ export const decryption = object({
   keys: describe(decryptionKeysOrFunction, { text: 'several while one is replaced', required: true }),
   idToken: describe(boolean, { text: 'refuses ID Tokens that are not encrypted', default: '`false`' }),
   userInfo: describe(boolean, { text: 'refuses userinfo that is not encrypted', default: '`false`' }),
+  response: describe(boolean, { text: 'refuses signed responses (JARM) that are not encrypted', default: '`false`' }),
 })
 
 const audience: Rule<AssertionAudience> = {

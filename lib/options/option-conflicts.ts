@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { isByCertificate } from '../protocol/client-authentication.js'
+import { isPosted, isSigned } from '../protocol/response-mode.js'
 import { returnsAccessToken, returnsCode } from '../protocol/response-type.js'
 import { fixedSecret } from '../provider/client-secret.js'
 import { refuse } from '../validation/place.js'
@@ -18,7 +19,14 @@ export function checkConflicts(options: ReadOptions): void {
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }
 
-function checkPublishedKeys({ routes, clientAuthentication, decryption }: ReadOptions): void {
+function checkPublishedKeys({
+  routes,
+  clientAuthentication,
+  decryption,
+  responseMode = 'form_post',
+}: ReadOptions): void {
+  if (decryption?.response === true && !isSigned(responseMode))
+    refuse('decryption.response needs signed responses: set responseMode to "form_post.jwt" or "query.jwt"')
   const isSigning = typeof clientAuthentication === 'object' && clientAuthentication.method === 'private_key_jwt'
   if (typeof routes?.jwks === 'string' && !isSigning && decryption === undefined)
     refuse('routes.jwks has nothing to publish: set clientAuthentication with a private key, or decryption')
@@ -27,8 +35,10 @@ function checkPublishedKeys({ routes, clientAuthentication, decryption }: ReadOp
 }
 
 function checkFlow({ responseType = 'code id_token', responseMode, userInfo }: ReadOptions): void {
-  if (responseMode === 'query' && responseType !== 'code')
-    refuse(`responseMode query would put the tokens of responseType "${responseType}" into a URL; use form_post`)
+  if (responseMode !== undefined && !isPosted(responseMode) && responseType !== 'code')
+    refuse(
+      `responseMode ${responseMode} would put the tokens of responseType "${responseType}" into a URL; use ${responseMode.replace('query', 'form_post')}`,
+    )
   if (typeof userInfo === 'object' && userInfo.token === 'token-endpoint' && !returnsCode(responseType))
     refuse(
       `userInfo.token "token-endpoint" needs a responseType with "code", but responseType is "${responseType}": leave userInfo.token out`,

@@ -48,8 +48,8 @@ export const optionsRule = object({
     text: 'also `code`, `code token`, `code id_token token`, `id_token`, `id_token token`, in any word order',
     default: '`code id_token`',
   }),
-  responseMode: describe(oneOf('form_post', 'query'), {
-    text: '`query` is possible for `code` only',
+  responseMode: describe(oneOf('form_post', 'query', 'form_post.jwt', 'query.jwt'), {
+    text: '`query` and `query.jwt` are possible for `code` only; with `.jwt` the response is signed (JARM)',
     default: '`form_post`',
   }),
   pkce: describe(boolean, {

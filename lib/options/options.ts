@@ -170,6 +170,8 @@ export interface OidcOptions {
         readonly idToken?: boolean | undefined
         /** Whether userinfo that is not encrypted is refused. Default `false`. */
         readonly userInfo?: boolean | undefined
+        /** Whether a signed authorization response that is not encrypted is refused. It needs a `responseMode` with `.jwt`. Default `false`. */
+        readonly response?: boolean | undefined
       }
     | undefined
   /** The provider's metadata, so that nothing is discovered. */

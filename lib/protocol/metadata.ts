@@ -3,6 +3,7 @@ import { isJsonObject, isRecord } from './json.js'
 import { chooseListed, type Warn } from './listed.js'
 import { printable, sanitize } from './printable.js'
 import { isPushed, type PushedAuthorization } from './pushed-request.js'
+import { isPosted } from './response-mode.js'
 import { hasResponseType, returnsCode } from './response-type.js'
 import { ASYMMETRIC } from './signing-algorithms.js'
 import { isSecureUrl } from './url.js'
@@ -27,6 +28,7 @@ export const LISTS = [
   'token_endpoint_auth_methods_supported',
   'token_endpoint_auth_signing_alg_values_supported',
   'id_token_signing_alg_values_supported',
+  'authorization_signing_alg_values_supported',
   'dpop_signing_alg_values_supported',
 ] as const
 
@@ -168,8 +170,8 @@ export function findDoubt(
   metadata: ProviderMetadata,
   { responseMode }: Pick<ProviderNeeds, 'responseMode'>,
 ): string | undefined {
-  if (responseMode === 'query' || metadata.response_modes_supported !== undefined) return undefined
-  return "the provider does not list response_modes_supported, which means query and fragment, but this site uses form_post: if the callback is opened with GET (405), set responseType: 'code' and responseMode: 'query'"
+  if (!isPosted(responseMode) || metadata.response_modes_supported !== undefined) return undefined
+  return `the provider does not list response_modes_supported, which means query and fragment, but this site uses ${responseMode}: if the callback is opened with GET (405), set responseType: 'code' and responseMode: 'query'`
 }
 
 function checkEndpoint(name: string, value: unknown): void {

@@ -35,6 +35,8 @@ export interface ProviderMetadata {
   readonly token_endpoint_auth_signing_alg_values_supported?: readonly string[]
   /** Algorithms ID Tokens are signed with. */
   readonly id_token_signing_alg_values_supported?: readonly string[]
+  /** Algorithms signed authorization responses are signed with. JARM section 4. */
+  readonly authorization_signing_alg_values_supported?: readonly string[]
   /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */
   readonly dpop_signing_alg_values_supported?: readonly string[]
   /** Whether every authorization response has `iss`. RFC 9207. */
@@ -98,8 +100,8 @@ export type ResponseType =
   | 'id_token'
   | 'id_token token'
 
-/** How the provider returns its response. OAuth 2.0 Form Post Response Mode 1.0. */
-export type ResponseMode = 'form_post' | 'query'
+/** How the provider returns its response. OAuth 2.0 Form Post Response Mode 1.0; signed, with `.jwt`: JARM section 2.3. */
+export type ResponseMode = 'form_post' | 'query' | 'form_post.jwt' | 'query.jwt'
 
 /** How a client proves itself at the token endpoint. OpenID Connect Core 1.0 section 9. */
 export type ClientAuthenticationMethod =

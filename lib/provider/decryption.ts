@@ -7,6 +7,7 @@ export interface Decryption {
   readonly readKeys: () => Promise<readonly DecryptionKey[]>
   readonly idToken: boolean
   readonly userInfo: boolean
+  readonly response: boolean
 }
 
 /**

@@ -1,7 +1,7 @@
-import { OidcError, type OidcErrorCode } from '../errors.js'
 import { readClaimsUnverified, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkLogoutTokenClaims, isLogoutTokenType, type LogoutTokenClaims } from '../protocol/logout-token.js'
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
+import { renameTokenError } from '../protocol/token-codes.js'
 import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 import { type Budget, createBudget } from './budget.js'
 import type { OpenToken } from './decryption.js'
@@ -23,16 +23,6 @@ interface LogoutTokenSettings {
 
 /** Whether there is a session that a token means, as far as it can be believed before it is verified. */
 export type IsLiving = (claims: LogoutTokenClaims) => Promise<boolean>
-
-/** What is wrong with any JWT has codes of its own where the JWT is a logout token. */
-const CODES: Readonly<Record<string, OidcErrorCode>> = {
-  ERR_OIDC_ID_TOKEN_MALFORMED: 'ERR_OIDC_LOGOUT_TOKEN_MALFORMED',
-  ERR_OIDC_ID_TOKEN_ENCRYPTION: 'ERR_OIDC_LOGOUT_TOKEN_ALGORITHM',
-  ERR_OIDC_ID_TOKEN_DECRYPTION: 'ERR_OIDC_LOGOUT_TOKEN_KEY',
-  ERR_OIDC_ID_TOKEN_ALGORITHM: 'ERR_OIDC_LOGOUT_TOKEN_ALGORITHM',
-  ERR_OIDC_ID_TOKEN_KEY: 'ERR_OIDC_LOGOUT_TOKEN_KEY',
-  ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_LOGOUT_TOKEN_SIGNATURE',
-}
 
 /** Limits how often tokens that match no session may cause keys to be fetched. Any client can send such tokens. */
 const FOR_STRANGERS = { burst: 3, interval: 10 }
@@ -68,9 +58,7 @@ function createBudgets(now: () => Date): { readonly strangers: Budget; of(name: 
 }
 
 function translate(error: unknown): never {
-  const code = error instanceof OidcError ? CODES[error.code] : undefined
-  if (code === undefined) throw error
-  throw new OidcError(code, `logout token: ${(error as OidcError).message}`, { cause: (error as OidcError).cause })
+  throw renameTokenError('LOGOUT_TOKEN', error)
 }
 
 /** Verifies logout tokens: signature first, then what they say. */

@@ -26,6 +26,7 @@ import { createReceivedTokens } from './received-tokens.js'
 import { logRefusals } from './refusal-log.js'
 import { createRevocationEndpoint } from './revocation-endpoint.js'
 import { isAsymmetric } from './signatures.js'
+import type { SignedResponse } from './signed-responses.js'
 import { createTokenEndpoint, type TokenEndpointSettings } from './token-endpoint.js'
 
 export type { ProviderSettings } from './provider-settings.js'
@@ -49,6 +50,11 @@ export interface Provider extends Grants {
   proofs(): Promise<Proofs>
   /** The signed ID Token inside an encrypted one. It comes before every verification. */
   openIdToken(idToken: string): Promise<string>
+  /**
+   * Opens a signed authorization response (JARM). It is verified by the caller, when it is known that a sign-in of this site has asked for it.
+   * @throws {OidcError} ERR_OIDC_RESPONSE_MALFORMED, ERR_OIDC_RESPONSE_ENCRYPTION, ERR_OIDC_RESPONSE_DECRYPTION
+   */
+  openResponse(response: string): Promise<SignedResponse>
   /** The public halves of the keys of this site. */
   publicKeys(): Promise<readonly JWK[]>
   verifyIdToken(idToken: string, expected: IdTokenExpectedByCaller): Promise<{ claims: IdTokenClaims; alg: string }>

@@ -29,6 +29,7 @@ export function createReceivedTokens(settings: ReceivedTokensSettings) {
   const open = createDecryption(decryption)
   const idTokens = createIdTokens({ ...settings, verify, named: settings.idTokenAlgorithm })
   const verifySigned = async (token: string) => verify(token, userInfoAlgorithm ?? (await idTokens.algorithms()))
+  let openResponse: Promise<ReturnType<typeof import('./signed-responses.js').createSignedResponses>> | undefined
   return {
     fetchUserInfo: createUserInfoEndpoint({
       ...settings,
@@ -39,6 +40,20 @@ export function createReceivedTokens(settings: ReceivedTokensSettings) {
     }),
     verifiers: {
       openIdToken: (idToken: string) => open(idToken, decryption?.idToken === true),
+      /** Loaded where responses are signed. */
+      async openResponse(response: string) {
+        openResponse ??= import('./signed-responses.js').then(({ createSignedResponses }) =>
+          createSignedResponses({
+            ...settings,
+            verify,
+            open,
+            isEncryptionDemanded: decryption?.response === true,
+            metadata: async () => discovery.peek() ?? discovery.get(),
+            named: settings.idTokenAlgorithm,
+          }),
+        )
+        return (await openResponse)(response)
+      },
       verifyIdToken: idTokens.verify,
       verifyRefreshedIdToken: idTokens.verifyRefreshed,
       verifyLogoutToken: createLogoutTokens({

@@ -19,7 +19,9 @@ import {
   checkResponseIssuer,
   parseAuthorizationResponse,
 } from '../protocol/authorization-response.js'
+import { isPosted, isSigned } from '../protocol/response-mode.js'
 import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
+import type { SignedResponse } from '../provider/signed-responses.js'
 import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
 import { restartLogin } from './login.js'
@@ -32,10 +34,10 @@ export function callback(context: RequestContext): Promise<void> {
 
 async function handle(context: RequestContext): Promise<void> {
   const { services, req, res } = context
-  const fields = await readFields(context)
-  const transaction = await openState(context, fields)
+  const received = await readReceived(context)
+  const transaction = await openState(context, received.fields)
   try {
-    const response = step('parse', () => readResponse(context, fields, transaction)) // 1
+    const response = await step('parse', () => readResponse(context, received, transaction)) // 1
     const found = services.transactionCookie.read(req, res)
     const [active, binding] = step('transaction', () => identify(transaction, found)) // 2
     const verdict = step('binding', () => judge(context, active, binding))
@@ -132,12 +134,48 @@ async function openState({ services }: RequestContext, fields: readonly FormFiel
   return state === undefined || others.length > 0 ? undefined : services.transactions.open(state)
 }
 
-function readResponse(
-  context: RequestContext,
-  fields: readonly FormField[],
+/** The parameters of a response; `signed` where they are those of a JWT, and not verified yet. */
+interface ReceivedFields {
+  readonly fields: readonly FormField[]
+  readonly signed?: SignedResponse
+}
+
+/** With a signed response nothing beside it counts. JARM section 2.3. */
+async function readReceived(context: RequestContext): Promise<ReceivedFields> {
+  const { config, provider } = context.services
+  const fields = await readFields(context)
+  if (!isSigned(config.responseMode)) return { fields }
+  const [response, ...others] = fields.filter(([name]) => name.replace(/\[.*/s, '') === 'response')
+  if (response === undefined) return { fields }
+  if (others.length > 0 || response[0] !== 'response')
+    throw new OidcError('ERR_OIDC_RESPONSE_MALFORMED', 'response occurs more than once')
+  const signed = await provider.openResponse(response[1])
+  return { fields: signed.unverified, signed }
+}
+
+/** A response that was not signed is refused, but where it was not asked for: the sign-in began with other options, and begins anew. */
+async function verifiedFields(
+  { services: { config, transactions } }: RequestContext,
+  { fields, signed }: ReceivedFields,
   transaction: Transaction | undefined,
-): AuthorizationResponse {
+): Promise<readonly FormField[]> {
+  if (!isSigned(config.responseMode)) return fields
+  // Without a transaction there is nothing that a signature could be good for.
+  if (signed !== undefined) return transaction === undefined ? fields : signed.verify()
+  if (transaction !== undefined && transaction.settings !== transactions.settings) return fields
+  throw new OidcError(
+    'ERR_OIDC_RESPONSE_UNSIGNED',
+    `the response is not signed, although responseMode is "${config.responseMode}": the provider does not support it, or the response was replaced`,
+  )
+}
+
+async function readResponse(
+  context: RequestContext,
+  received: ReceivedFields,
+  transaction: Transaction | undefined,
+): Promise<AuthorizationResponse> {
   checkMethod(context, transaction)
+  const fields = await verifiedFields(context, received, transaction)
   const response = parseAuthorizationResponse(fields)
   identifyTransaction(response.state)
   publish(() => ({
@@ -153,14 +191,15 @@ function readResponse(
 async function readFields(context: RequestContext): Promise<FormField[]> {
   const { req, services } = context
   const isPost = req.method === 'POST'
-  if (!isPost && services.config.responseMode === 'form_post' && !queryOf(req).has('state'))
-    throw wrongMethod(callbackMethods(context.services.config.responseMode))
+  const { responseMode } = services.config
+  const isResponse = queryOf(req).has('state') || (isSigned(responseMode) && queryOf(req).has('response'))
+  if (!isPost && isPosted(responseMode) && !isResponse) throw wrongMethod(callbackMethods(responseMode))
   return isPost ? readFormFields(req) : [...queryOf(req)]
 }
 
 function checkMethod(context: RequestContext, transaction: Transaction | undefined): void {
   const { config, transactions } = context.services
-  const isExpected = context.req.method === (config.responseMode === 'form_post' ? 'POST' : 'GET')
+  const isExpected = context.req.method === (isPosted(config.responseMode) ? 'POST' : 'GET')
   if (!isExpected && (transaction === undefined || transaction.settings === transactions.settings))
     throw wrongMethod(callbackMethods(context.services.config.responseMode))
 }

@@ -55,7 +55,17 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
   { name: 'a misspelt session option', options: { session: { maxAge: 1 } }, says: /maxAge/ },
   { name: 'an unknown response type', options: { responseType: 'token' }, says: /./ },
   { name: 'query for tokens', options: { responseType: 'code id_token', responseMode: 'query' }, says: /form_post/ },
-  { name: 'fragment', options: { responseMode: 'fragment' }, says: /"form_post" or "query"/ },
+  { name: 'fragment', options: { responseMode: 'fragment' }, says: /"form_post", "query"/ },
+  {
+    name: 'query.jwt for tokens',
+    options: { responseType: 'code id_token', responseMode: 'query.jwt' },
+    says: /use form_post.jwt/,
+  },
+  {
+    name: 'encrypted responses that are not signed',
+    options: { decryption: { keys: [privateKey], response: true } },
+    says: /decryption.response needs signed/,
+  },
   { name: 'no PKCE and no credentials', options: { pkce: false, clientSecret: undefined }, says: /pkce.*clientSecret/ },
   { name: 'no PKCE and an empty secret', options: { pkce: false, clientSecret: '' }, says: /clientSecret/ },
   { name: 'no PKCE for a public client', options: { pkce: false, clientAuthentication: 'none' }, says: /pkce/ },

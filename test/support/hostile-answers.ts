@@ -11,7 +11,7 @@ import { delay, readBody } from './loopback-server.js'
 
 export function deliver(request: AuthorizationRequest, fields: Fields, forced: Faults['responseMode']): EndpointAnswer {
   const usual = request.response_type === 'code' ? 'query' : 'fragment'
-  const mode = forced ?? request.response_mode ?? usual
+  const mode = forced ?? request.response_mode?.replace('.jwt', '') ?? usual
   const target = request.redirect_uri ?? ''
   if (mode === 'form_post') return formPage(target, fields)
   const encoded = new URLSearchParams(fields as [string, string][]).toString()

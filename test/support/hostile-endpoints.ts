@@ -28,6 +28,8 @@ export interface EndpointSettings {
   readonly proofs: ProofChecks
   readonly faults: () => Faults
   readonly problems: string[]
+  /** Seconds since the epoch. */
+  readonly now: () => number
 }
 
 type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<EndpointAnswer> | EndpointAnswer>
@@ -36,6 +38,11 @@ type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<Endp
 export function createEndpoints(settings: EndpointSettings): EndpointTable {
   const { issuer, clientId, alg, sendsIss, metadata, keys, grants, proofs, faults, problems } = settings
   const needsChallenge = settings.pkce === 'required'
+  /** A response as one JWT, as JARM has it. */
+  const signed = async (fields: Fields): Promise<Fields> => {
+    const claims = { ...Object.fromEntries(fields), iss: issuer(), aud: clientId, exp: settings.now() + 300 }
+    return [['response', await keys.sign(claims, faults().signedResponse)]]
+  }
   return {
     discovery() {
       const document = { ...buildMetadata(issuer(), alg, sendsIss), ...metadata }
@@ -57,7 +64,8 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
         ...(request.state === undefined ? [] : [['state', request.state] as const]),
         ...(sendsIss ? [['iss', issuer()] as const] : []),
       ]
-      const changed = faults().response?.(fields, request) ?? fields
+      const sent = request.response_mode?.endsWith('.jwt') ? await signed(fields) : fields
+      const changed = faults().response?.(sent, request, fields) ?? sent
       return deliver(request, changed, faults().responseMode)
     },
     async token(request) {
@@ -110,7 +118,7 @@ function buildMetadata(issuer: string, alg: string, sendsIss: boolean): Claims {
     scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
     // The order of words means nothing, and some providers use an odd one.
     response_types_supported: ['code', 'id_token', 'id_token code', 'token code', 'token code id_token'],
-    response_modes_supported: ['query', 'fragment', 'form_post'],
+    response_modes_supported: ['query', 'fragment', 'form_post', 'query.jwt', 'form_post.jwt'],
     grant_types_supported: ['authorization_code', 'implicit', 'refresh_token', 'client_credentials'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [alg, 'RS256'],

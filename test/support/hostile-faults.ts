@@ -23,7 +23,9 @@ export interface Faults {
   /** The ID Token in the answer to a refresh. */
   refreshedIdToken?: JwtFault
   /** The fields of the authorization response: {@link drop}, {@link duplicate}, {@link replace}, {@link extra}, {@link deny}. */
-  response?: (fields: Fields, request: AuthorizationRequest) => Fields
+  response?: (fields: Fields, request: AuthorizationRequest, unsigned: Fields) => Fields
+  /** The JWT that an authorization response is, where the site asks for one. */
+  signedResponse?: JwtFault
   /** Deliver the authorization response in another way than asked for. */
   responseMode?: 'query' | 'fragment' | 'form_post'
   /** The JSON of a successful token answer. */

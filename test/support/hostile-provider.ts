@@ -140,6 +140,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     proofs,
     faults: () => faults,
     problems,
+    now,
   })
   const requestsTo = (endpoint: Endpoint) =>
     requests.filter(request => request.path === trimSlash(path) + PATHS[endpoint])
