@@ -119,7 +119,7 @@ describe('in a real browser', () => {
       }
     }))
 
-  test('rubbish that another site posts to the callback leaves a signed-in person signed in', () =>
+  test('a user stays signed in when another site posts garbage to the callback in Chromium', () =>
     withScene({}, async (scene, tab) => {
       await signIn(scene, tab)
       page = `<form method="post" action="${scene.site.url}/callback"><input name="state" value="x"><input name="code" value="y"></form><script>document.forms[0].submit()</script>`

@@ -68,7 +68,7 @@ describe('what comes in does not come out', () => {
   )
 
   attack(
-    'what the provider says about a failure is shown to nobody, and logged in short harmless lines: a megabyte, markup, colours',
+    'the text of a provider about a failure is on no page, and is logged in short lines of harmless characters: a megabyte, markup, colours',
     { ...bare, allows: [502, 503] },
     async ({ site, provider }) => {
       const text = `MARKER<script>alert(1)</script>\u001b[31m\r\nSet-Cookie: x=y`
@@ -142,7 +142,7 @@ describe('what comes in does not come out', () => {
   )
 
   attack(
-    'CVE-2021-32792: a form that somebody posts to a protected page is neither kept nor shown again',
+    'CVE-2021-32792: a form that is posted to a protected page without a session is neither stored nor shown again',
     {
       site: { routes: app => app.post('/buy', (req, _res, next) => void req.oidc.login().catch(next)) },
     },
@@ -164,7 +164,7 @@ let inspector: RequestHandler = (_req, _res, next) => next()
 
 describe('the inspector', () => {
   attack(
-    'whatever a provider or a browser says is text in the inspector: claims, names of fields and members, errors, addresses',
+    'the inspector shows everything from a provider or a browser as text: claims, names of fields and members, errors, URLs',
     {
       site: { routes: app => void app.get('/how', (req, res, next) => inspector(req, res, next)) },
       allows: [502, 503],
@@ -320,9 +320,9 @@ describe('what no parser may choke on', () => {
   )
 })
 
-describe('headers of our answers', () => {
+describe('headers of our responses', () => {
   attack(
-    'CVE-2025-48947: whatever sets or takes a cookie, and whatever our routes answer, is stored by no cache',
+    'CVE-2025-48947: no cache stores a response that sets or deletes a cookie, or any response of our routes',
     { ...bare, allows: [502] },
     async ({ site, agent }) => {
       const pages: Page[] = []
@@ -354,7 +354,7 @@ describe('headers of our answers', () => {
     },
   )
 
-  attack('our pages run no script, are framed by nobody, send no referrer and load nothing', bare, async ({ site }) => {
+  attack('our pages run no script, cannot be framed, send no referrer and load nothing', bare, async ({ site }) => {
     const crossSite = { from: 'http://evil.example/' }
     const pages = [
       await createAgent().open(`${site.url}/callback`),
@@ -429,7 +429,7 @@ describe('secrets', () => {
         checkNoSecrets(request.search.replaceAll(/(id_token_hint|state|nonce)=[^&]*/g, ''), request.path)
     })())
 
-  test('CVE-2022-31186 GHSA-prh4-vhfh-24mj: whatever goes wrong, no line of the log and no error given to the site holds a secret', async () => {
+  test('CVE-2022-31186 GHSA-prh4-vhfh-24mj: whatever fails, no line of the log and no error passed to the site contains a secret', async () => {
     const faults = [
       { token: { status: 500, body: { error: 'x' } } },
       { token: { cut: 'after' } },
@@ -466,7 +466,7 @@ describe('secrets', () => {
     }
   })
 
-  test('Redis in trouble tells the log nothing either: no password, no key, no value', async () => {
+  test('failures of Redis do not put a password, a key or a value into the log', async () => {
     const password = keepSecret('redis password', 'p4ssw0rd-of-the-redis-of-this-test')
     const redis = await startRedis({ args: ['--requirepass', password] })
     try {
@@ -487,7 +487,7 @@ describe('secrets', () => {
 
 describe('people who go away', () => {
   attack(
-    'somebody who hangs up at any step of the callback leaves no session behind that nobody owns, and no rejection that nobody handles',
+    'a client that disconnects at any step of the callback leaves no session without a user, and no unhandled rejection',
     {},
     async ({ site, provider }) => {
       const before = await site.oidc.sessions.list({ sub: 'alice-0001' })

@@ -17,9 +17,9 @@ const form = 'application/x-www-form-urlencoded'
 let later = 0
 const aWhileLater = { oidc: { now: () => new Date(Date.now() + later * 1000) } }
 
-describe('an answer that was not asked for by this browser', () => {
+describe('an authorization response that this browser did not ask for', () => {
   attack(
-    "CVE-2017-1000069 CVE-2023-27490 CVE-2023-31999 CVE-2025-68158 CVE-2026-33757 CVE-2025-65107 CVE-2025-14546 CVE-2025-68481: an attacker's own answer does nothing in the browser of a victim",
+    'CVE-2017-1000069 CVE-2023-27490 CVE-2023-31999 CVE-2025-68158 CVE-2026-33757 CVE-2025-65107 CVE-2025-14546 CVE-2025-68481: an authorization response of the attacker has no effect in the browser of a victim',
     aWhileLater,
     async ({ victim, provider, site, evil, ...scene }) => {
       later = 0
@@ -44,7 +44,7 @@ describe('an answer that was not asked for by this browser', () => {
   )
 
   attack(
-    'CVE-2021-21310: two browsers have nothing in common, and an answer fits only the one that asked',
+    'CVE-2021-21310: two browsers share no value, and a response is accepted only in the browser that started the attempt',
     aWhileLater,
     async ({ site, provider }) => {
       later = 0
@@ -70,7 +70,7 @@ describe('an answer that was not asked for by this browser', () => {
   )
 
   attack(
-    'CVE-2021-29652: not one character of the sealed attempt or of its state can be changed',
+    'CVE-2021-29652: a sealed attempt or a state with one changed character is refused',
     {},
     async ({ site, provider }) => {
       const agent = createAgent()
@@ -101,7 +101,7 @@ describe('an answer that was not asked for by this browser', () => {
   )
 
   attack(
-    'CVE-2026-73419: an answer of one provider is not taken at the callback of another, even under the same secret',
+    'CVE-2026-73419: a response of one provider is refused at the callback of another, even under the same secret',
     {},
     async ({ site, provider }) => {
       const other = await startHostileProvider()
@@ -132,9 +132,9 @@ describe('an answer that was not asked for by this browser', () => {
   )
 })
 
-describe('an answer that is not whole', () => {
+describe('an incomplete or malformed response', () => {
   attack(
-    'CVE-2023-27496: an answer without any of its fields, or with an empty one, is refused and crashes nothing',
+    'CVE-2023-27496: a response with a missing or an empty field is refused and crashes nothing',
     {},
     async ({ site, provider }) => {
       const names = ['state', 'code', 'id_token', 'access_token', 'token_type']
@@ -232,7 +232,7 @@ describe('an answer that is not whole', () => {
   )
 
   attack(
-    'an answer that comes by another way than the one asked for is refused: in the address, or by another method',
+    'a response by another response mode than the requested one is refused: in the URL, or by another method',
     {},
     async ({ site, provider, agent }) => {
       const before = provider.count('token')
@@ -257,7 +257,7 @@ describe('an answer that is not whole', () => {
   )
 
   attack(
-    'the answer does not say what it answers: response_mode, response_type, client_id and redirect_uri in it count for nothing',
+    'response_mode, response_type, client_id and redirect_uri in a response are ignored',
     {},
     async ({ site, agent, evil, provider }) => {
       const fields = await startAttempt({ site }, agent)
@@ -278,7 +278,7 @@ describe('an answer that is not whole', () => {
   )
 
   attack(
-    'an answer in the address may hold a question mark: nothing behind it is lost',
+    'a response in the URL may contain a question mark: nothing behind it is lost',
     { oidc: { responseType: 'code', responseMode: 'query' } },
     async ({ site, agent, provider }) => {
       provider.break({ response: fields => [['x', 'a?b'], ...fields] })
@@ -327,7 +327,7 @@ describe('errors of the provider', () => {
     },
   )
 
-  attack('an answer that is an error and a success at once is neither', {}, async ({ refuses }) => {
+  attack('a response that is an error and a success at once is refused', {}, async ({ refuses }) => {
     await refuses({
       what: 'both',
       faults: { response: fields => [...fields, ['error', 'access_denied']] },
@@ -336,7 +336,7 @@ describe('errors of the provider', () => {
   })
 
   attack(
-    'a provider that always says login_required is asked once, and nothing goes round in circles',
+    'a provider that always responds with login_required gets one request, and there is no redirect loop',
     {
       site: {
         routes: app => app.get('/silent', (req, _res, next) => void req.oidc.login({ prompt: 'none' }).catch(next)),
@@ -460,7 +460,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'CVE-2022-31034: a thousand attempts share no state, nonce or challenge, and every bit of nonce and challenge is a coin',
+    'CVE-2022-31034: a thousand attempts share no state, nonce or challenge, and every bit of nonce and challenge is set in about half of them',
     {},
     async ({ site }) => {
       const headers = { accept: 'text/html' }
@@ -508,7 +508,7 @@ describe('starting a sign-in', () => {
   }
 
   attack(
-    'a code that was stolen from somebody else cannot be slipped into an own attempt: PKCE stops it, or c_hash does',
+    'a stolen code cannot be injected into an attempt of the attacker: PKCE or c_hash stops it',
     { oidc: { responseType: 'code' } },
     async ({ site, provider, agent }) => {
       const stolen = (await startAttempt({ site }, createAgent())).find(([name]) => name === 'code')
@@ -521,7 +521,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'without PKCE a code that was stolen from somebody else signs nobody in, with each response type that has a code',
+    'without PKCE a stolen code does not sign a user in, with each response type that has a code',
     { provider: { pkce: 'refused' }, oidc: { pkce: false } },
     async ({ provider }) => {
       const { issuer, clientId, clientSecret } = provider
@@ -556,7 +556,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'without PKCE an ID Token of the token endpoint without this nonce, and a first one without c_hash, sign nobody in',
+    'without PKCE no user is signed in by an ID Token of the token endpoint without this nonce, or by a first one without c_hash',
     { allows: [502], provider: { pkce: 'optional' }, oidc: { responseType: 'code id_token', pkce: false } },
     async ({ refuses, provider }) => {
       const nonces = { missing: undefined, empty: '', 'of another kind': 7, 'of somebody else': 'x'.repeat(43) }
@@ -588,7 +588,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'sixty planted cookies with names like ours are left alone, and the sign-in works all the same',
+    'sixty planted cookies with names like ours are ignored, and the sign-in works',
     {},
     async ({ site, agent, provider }) => {
       await startAttempt({ site }, agent)
@@ -605,7 +605,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'whatever the addresses of the pages are, all attempts of a browser need one small cookie, no head is large, and each lands on its page',
+    'whatever the URLs of the pages are, all attempts of a browser need one small cookie, no request head is large, and each returns to its page',
     {},
     async ({ site, agent }) => {
       const query = (length: number, index: number) => `?x=${index}${'a'.repeat(length)}`
@@ -654,7 +654,7 @@ describe('starting a sign-in', () => {
   )
 
   attack(
-    'CVE-2021-22119 CVE-2026-55512: five hundred attempts that nobody finishes leave nothing behind in Redis',
+    'CVE-2021-22119 CVE-2026-55512: five hundred attempts that are never finished leave nothing in Redis',
     {},
     async () => {
       const redis = await startRedis()

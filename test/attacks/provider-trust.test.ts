@@ -52,7 +52,7 @@ describe('where requests to the provider go', () => {
   )
 
   attack(
-    'CVE-2025-58754: metadata whose addresses are no https addresses is refused: data, file, plain http, credentials',
+    'CVE-2025-58754: metadata with URLs that are not https URLs is refused: data, file, plain http, credentials',
     { allows: [502] },
     async bench => {
       for (const name of [
@@ -90,7 +90,7 @@ describe('where requests to the provider go', () => {
   )
 
   attack(
-    'metadata of another issuer, however alike it looks, is refused, and nobody is sent to it',
+    'metadata of another issuer, however similar, is refused, and no user is sent to it',
     { allows: [502] },
     async bench => {
       const { issuer } = bench.provider
@@ -119,7 +119,7 @@ describe('where requests to the provider go', () => {
     },
   )
 
-  test('CVE-2022-31105: a provider whose certificate nobody vouches for is told nothing', async () => {
+  test('CVE-2022-31105: nothing is sent to a provider whose certificate is not trusted', async () => {
     const requests: string[] = []
     const server = createServer(createSelfSigned(), (req, res) => {
       requests.push(`${req.url}`)
@@ -182,7 +182,7 @@ describe('a site that is not set up', () => {
     log: () => {},
   }
 
-  test('CVE-2026-73421: broken options are no middleware, and a guard without a middleware lets nobody pass', async () => {
+  test('CVE-2026-73421: invalid options throw, and a guard without a middleware lets no request pass', async () => {
     for (const options of [
       {},
       { ...good, issuer: undefined },
@@ -219,7 +219,7 @@ describe('a site that is not set up', () => {
   })
 
   attack(
-    'a provider that cannot be used, whatever is wrong with it, opens no page',
+    'no protected page is served while the provider cannot be used, whatever is wrong with it',
     { allows: [502, 503] },
     async bench => {
       const faults: Faults[] = [
@@ -252,7 +252,7 @@ describe('a site that is not set up', () => {
     },
   )
 
-  test('TLS that is switched off for the whole process is refused in production, and said loudly elsewhere', () => {
+  test('TLS verification that is switched off for the whole process is refused in production, and logged as a warning elsewhere', () => {
     const before = { ...process.env }
     const lines: string[] = []
     try {

@@ -91,7 +91,7 @@ function plant(agent: Agent, url: string, cookies: string): void {
 }
 
 describe('answers', () => {
-  test('CVE-2026-22751: an answer that several browsers bring at the same moment, to several processes, signs in one of them, once', async () => {
+  test('CVE-2026-22751: a response that several browsers post at once, to several processes, signs in one of them, once', async () => {
     const redis = await startRedis()
     const provider = await startHostileProvider()
     const { issuer, clientId, clientSecret } = provider

@@ -26,7 +26,7 @@ async function secretsOfSignIn(scene: Pick<Scene, 'provider' | 'site'>): Promise
 }
 
 attack(
-  'CVE-2026-111260 CVE-2026-111259: who knows the clock and every number of Math.random knows no state, nonce, verifier or session id',
+  'CVE-2026-111260 CVE-2026-111259: an attacker who knows the clock and every number of Math.random knows no state, nonce, verifier or session id',
   { oidc: { responseType: 'code id_token', now: () => frozen } },
   async scene => {
     const { random } = Math
@@ -83,7 +83,7 @@ describe('an ID Token', () => {
   )
 
   attack(
-    'a time beyond all dates is no time: exp, iat and nbf of 1e300 are refused, and so are those of a logout token',
+    'exp, iat and nbf beyond every date, such as 1e300, are refused in an ID Token and in a logout token',
     { oidc: hybrid },
     async ({ refuses, provider, site, victim }) => {
       for (const [name, code] of [
@@ -199,7 +199,7 @@ describe('two users', () => {
 
 describe('the way to the provider', () => {
   attack(
-    'endpoint aliases for mutual TLS are not used, whatever they are',
+    'a site without a client certificate ignores endpoint aliases for mutual TLS, whatever their values',
     { oidc: hybrid },
     async ({ accepts, evil, provider }) => {
       for (const alias of [evil.url, 'no address', `${evil.url}/token`, 1, null, {}]) {
@@ -210,7 +210,7 @@ describe('the way to the provider', () => {
     },
   )
 
-  test('a provider that was restarted is reached at once: no request goes down with a connection that is dead', async () => {
+  test('a provider that was restarted is reached at once: no request fails on a dead connection', async () => {
     const scene = await startTokenSite()
     const { provider, site } = scene
     try {

@@ -51,7 +51,7 @@ async function landingOf({ site, provider }: Scene, query: string): Promise<stri
 
 describe('where a sign-in or a sign-out lands', () => {
   attack(
-    'CVE-2017-1000070 CVE-2020-5233 CVE-2020-11053 CVE-2020-4037 CVE-2021-21291 CVE-2021-43812 CVE-2022-24858 CVE-2022-29214 CVE-2022-3145 CVE-2022-2237 CVE-2025-27143 CVE-2024-56734 CVE-2023-50771 CVE-2016-1000001 CVE-2024-29041 CVE-2022-23527: of thousands of hostile return addresses none leads a sign-in off the site',
+    'CVE-2017-1000070 CVE-2020-5233 CVE-2020-11053 CVE-2020-4037 CVE-2021-21291 CVE-2021-43812 CVE-2022-24858 CVE-2022-29214 CVE-2022-3145 CVE-2022-2237 CVE-2025-27143 CVE-2024-56734 CVE-2023-50771 CVE-2016-1000001 CVE-2024-29041 CVE-2022-23527: none of thousands of hostile return URLs leads a sign-in off the site',
     { oidc: code },
     async bench => {
       const { site } = bench
@@ -72,7 +72,7 @@ describe('where a sign-in or a sign-out lands', () => {
   )
 
   attack(
-    'CVE-2019-14857 CVE-2019-20479 CVE-2021-32786: of the same addresses none leads a sign-out off the site',
+    'CVE-2019-14857 CVE-2019-20479 CVE-2021-32786: none of the same URLs leads a sign-out off the site',
     { oidc: code },
     async bench => {
       const { site } = bench
@@ -89,7 +89,7 @@ describe('where a sign-in or a sign-out lands', () => {
     },
   )
 
-  attack('nor does one on the way over the provider, which sees no address at all', {}, async bench => {
+  attack('none does at a sign-out over the provider either, which gets no return URL at all', {}, async bench => {
     const { site, provider } = bench
     const headers = { ...html, 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
     const payloads = redirectGrammar(new URL(site.url).host, new URL(bench.evil.url).host)
@@ -107,7 +107,7 @@ describe('where a sign-in or a sign-out lands', () => {
   })
 
   attack(
-    'CVE-2022-31093: a return address that is no address, a list, an object or without end leads to the start page and to no error',
+    'CVE-2022-31093: a returnTo that is not a URL, is a list, an object or endless leads to the start page and to no error',
     { oidc: code },
     async bench => {
       for (const query of [
@@ -140,7 +140,7 @@ describe('where a sign-in or a sign-out lands', () => {
   )
 
   attack(
-    'CVE-2021-39191: a sign-in that a third party starts chooses neither where it lands nor what it asks for',
+    'CVE-2021-39191: a sign-in that a third party starts cannot choose its return URL or its parameters',
     { oidc: code },
     async bench => {
       const target = encodeURIComponent(bench.evil.url)
@@ -161,8 +161,8 @@ describe('where a sign-in or a sign-out lands', () => {
   ] as const) {
     attack(
       version === 4
-        ? 'CVE-2022-24794: an address that is hostile itself leads back to the site, on Express 4'
-        : 'CVE-2022-24794: an address that is hostile itself leads back to the site, on Express 5',
+        ? 'CVE-2022-24794: a hostile URL of a protected page leads back to the site, on Express 4'
+        : 'CVE-2022-24794: a hostile URL of a protected page leads back to the site, on Express 5',
       {
         oidc: code,
         site: { express: version, routes: app => app.use(requiresAuth(), (_req, res) => void res.send('protected')) },
@@ -222,7 +222,7 @@ describe('where a sign-in or a sign-out lands', () => {
 
 describe('who the site is', () => {
   attack(
-    'CVE-2026-33495: Host and every forwarded header are without effect on redirect_uri, cookies and where things lead, trust proxy or not',
+    'CVE-2026-33495: Host and every forwarded header have no effect on redirect_uri, cookies and redirects, with trust proxy or without',
     { site: { before: app => app.set('trust proxy', true) } },
     async ({ site, provider, agent }) => {
       const plain = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
@@ -259,7 +259,7 @@ describe('who the site is', () => {
   )
 
   attack(
-    'CVE-2022-39387: endpoints, issuer and client come from no request, neither by query nor by body, path or header',
+    'CVE-2022-39387: no request can set endpoints, issuer or client, by query, body, path or header',
     {},
     async ({ site, evil, provider, agent }) => {
       const planted = new URLSearchParams(
@@ -356,7 +356,7 @@ describe('what is protected', () => {
   }
 
   attack(
-    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg CVE-2026-22753 CVE-2026-22754 CVE-2026-76835 CVE-2026-48794: no header, no query, no fragment and no spelling of a path or a host opens a protected page',
+    'CVE-2026-40575 CVE-2025-54576 CVE-2026-41059 CVE-2026-34457 CVE-2026-33494 GHSA-w9mr-28mw-j8hg CVE-2026-22753 CVE-2026-22754 CVE-2026-76835 CVE-2026-48794: no header, query, fragment or spelling of a path or a host gives access to a protected page',
     { site: { routes } },
     async ({ site }) => {
       const { host } = new URL(site.url)
@@ -460,7 +460,7 @@ describe('what is protected', () => {
   )
 
   attack(
-    'a request that two servers would read differently is refused, and nothing behind it is answered',
+    'a request that two servers would read differently is refused, and bytes after it are not treated as a request',
     { site: { routes } },
     async ({ site }) => {
       const host = `Host: ${new URL(site.url).host}`
@@ -486,7 +486,7 @@ describe('what is protected', () => {
   )
 
   attack(
-    'CVE-2025-31492 GHSA-59jp-rwph-878r: nobody who is signed out gets a byte of a protected page, by whatever method',
+    'CVE-2025-31492 GHSA-59jp-rwph-878r: a user who is signed out gets no byte of a protected page, whatever the method',
     { site: { routes: app => app.all('/any', requiresAuth(), (_req, res) => void res.send('TOP-SECRET')) } },
     async ({ site, provider }) => {
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
@@ -504,7 +504,7 @@ describe('what is protected', () => {
   )
 
   attack(
-    'CVE-2017-6062 CVE-2017-6413 CVE-2025-64484: headers that name somebody make nobody of that name',
+    'CVE-2017-6062 CVE-2017-6413 CVE-2025-64484: request headers that name a user do not sign that user in',
     {},
     async ({ site }) => {
       for (const name of [

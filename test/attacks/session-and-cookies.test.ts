@@ -40,7 +40,7 @@ async function ownerOf(siteUrl: string, cookie: string): Promise<string | undefi
 
 describe('a session before and after a sign-in', () => {
   attack(
-    'CVE-2021-41246 CVE-2022-25896 CVE-2023-29019 CVE-2023-24424 CVE-2024-52553 CVE-2024-28197: a sign-in never keeps the session id it came with, and what was known of it is dead',
+    'CVE-2021-41246 CVE-2022-25896 CVE-2023-29019 CVE-2023-24424 CVE-2024-52553 CVE-2024-28197: a sign-in never keeps the session id of the request, and that id is of no use afterwards',
     {},
     async ({ site }) => {
       const attacker = createAgent()
@@ -81,7 +81,7 @@ describe('a session before and after a sign-in', () => {
     },
   )
 
-  test('CVE-2024-31999 CVE-2023-20862: a copied cookie is worth nothing on any node once its owner has signed out', () =>
+  test('CVE-2024-31999 CVE-2023-20862: a copied cookie has no session on any node once its user has signed out', () =>
     withRedis(redis =>
       inScene(
         { oidc: { redis: redis.url, secret: 'a shared secret of two sites, 0123456789' } },
@@ -142,7 +142,7 @@ describe('a session before and after a sign-in', () => {
 
 describe('one kind of cookie in the place of another', () => {
   attack(
-    'CVE-2023-48309 CVE-2022-39263: no sealed value is taken for another, and no name of a key in Redis for a session',
+    'CVE-2023-48309 CVE-2022-39263: a sealed value is not accepted in the place of another, and a key name of Redis is not a session id',
     {},
     async ({ site, victim }) => {
       const agent = createAgent()
@@ -227,7 +227,7 @@ describe('one kind of cookie in the place of another', () => {
       }
     }))
 
-  attack('CVE-2021-32791: what is sealed twice is never alike, so that nothing shows through', {}, async ({ site }) => {
+  attack('CVE-2021-32791: the same value sealed twice never gives the same text', {}, async ({ site }) => {
     const sealer = createSealer([secret('sealing secret')])
     const sealed = Array.from({ length: 200 }, () =>
       sealer.seal('transaction', 'same', 'the same text').toString('hex'),
@@ -321,7 +321,7 @@ describe('cookies on https', () => {
       assert.match(gone ?? '', /Max-Age=0/, 'a sign-out takes the cookie away')
     }))
 
-  test('CVE-2020-1045: a cookie whose name only decodes to ours, or differs in case or by a blank, is not ours', () =>
+  test('CVE-2020-1045: a cookie whose name only decodes to ours, or differs in case or by a space, is ignored', () =>
     signInBehindProxy(async (url, _cookies, session) => {
       const value = session.slice('__Host-sid='.length)
       assert.equal(await ownerOf(url, session), 'alice-0001')
@@ -368,7 +368,7 @@ describe('cookies on https', () => {
     }))
 })
 
-describe('what the site itself does with its answer', () => {
+describe('what the site itself does with its response', () => {
   attack(
     'CVE-2025-7339: a page that writes its head itself, as a list or in pieces, keeps its own headers and our cookie',
     {
@@ -487,7 +487,7 @@ describe('what the site itself does with its answer', () => {
     }
   })
 
-  test('CVE-2021-32785: a sub, a sid or a kid full of format characters makes no odd key in Redis', () =>
+  test('CVE-2021-32785: a sub, a sid or a kid full of format characters gives a plain key in Redis', () =>
     withRedis(async redis => {
       const odd = '%s%n{}*?[a]:\\x'
       const provider = { user: { sub: odd }, sid: odd }

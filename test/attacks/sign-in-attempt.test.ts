@@ -11,28 +11,32 @@ const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 
 const bob = { frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob }
 
 describe('tabs that start at once, each without the cookie of the others', () => {
-  attack('all get in and land on their pages, whoever set the cookie last', {}, async ({ site, provider }) => {
-    const browser = createAgent()
-    const tabs = Array.from({ length: 30 }, () => browser.tab())
-    const page = (index: number) => `${site.url}/claims?tab=${index}${'a'.repeat(index * 60)}`
-    const starts = await Promise.all(tabs.map((_, index) => createAgent().open(page(index), { redirect: 'manual' })))
-    for (const start of starts) {
-      for (const cookie of start.hops[0]?.setCookies ?? []) {
-        browser.jar.set(site.url, cookie, { method: 'GET', isTopLevel: true, initiator: undefined })
+  attack(
+    'all of them sign in and return to their pages, whichever set the cookie last',
+    {},
+    async ({ site, provider }) => {
+      const browser = createAgent()
+      const tabs = Array.from({ length: 30 }, () => browser.tab())
+      const page = (index: number) => `${site.url}/claims?tab=${index}${'a'.repeat(index * 60)}`
+      const starts = await Promise.all(tabs.map((_, index) => createAgent().open(page(index), { redirect: 'manual' })))
+      for (const start of starts) {
+        for (const cookie of start.hops[0]?.setCookies ?? []) {
+          browser.jar.set(site.url, cookie, { method: 'GET', isTopLevel: true, initiator: undefined })
+        }
       }
-    }
-    for (const [index, tab] of tabs.entries()) {
-      const landed = await tab.visit(starts[index]?.hops[0]?.location ?? '')
-      assert.equal(landed.url, page(index), landed.text)
-      assert.equal(landed.status, 200)
-    }
-    assert.ok(cookieHeader({ site }, browser).length < 500)
-    assert.ok(provider.count('authorize') <= 61, `${provider.count('authorize')} authorization requests`)
-    assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, 2, 'with that of the victim')
-  })
+      for (const [index, tab] of tabs.entries()) {
+        const landed = await tab.visit(starts[index]?.hops[0]?.location ?? '')
+        assert.equal(landed.url, page(index), landed.text)
+        assert.equal(landed.status, 200)
+      }
+      assert.ok(cookieHeader({ site }, browser).length < 500)
+      assert.ok(provider.count('authorize') <= 61, `${provider.count('authorize')} authorization requests`)
+      assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, 2, 'with that of the victim')
+    },
+  )
 })
 
-describe('an answer in a browser that another one was meant for', () => {
+describe('a response in another browser than the one it was meant for', () => {
   attack(
     'within a minute of its first cookie a victim is at most signed in as herself, and never as the attacker',
     {},
@@ -50,7 +54,7 @@ describe('an answer in a browser that another one was meant for', () => {
     },
   )
 
-  attack('without a cookie it is never a reason to start a sign-in', {}, async ({ site, provider }) => {
+  attack('a response without a cookie never starts a sign-in', {}, async ({ site, provider }) => {
     const fields = await startAttempt({ site }, createAgent())
     const before = provider.requests.length
     const stranger = createAgent()
@@ -115,26 +119,30 @@ describe('an answer in a browser that another one was meant for', () => {
   })
 })
 
-describe('an answer to an attempt that was used', () => {
-  attack('Alice signs in and goes back, Bob types his password there: Bob is Bob', {}, async ({ site, provider }) => {
-    const ended: unknown[] = []
-    site.app.locals.ended = ended
-    const browser = createAgent()
-    const ofAlice = await startAttempt({ site }, browser)
-    const state = ofAlice.find(([name]) => name === 'state')?.[1]
-    await browser.submitForm()
-    assert.equal(await whoIs({ site }, browser), 'alice-0001')
-    provider.break(bob)
-    const authorize = provider.requestsTo('authorize').find(({ query }) => query.state === state)
-    await browser.open(`${provider.issuer}/authorize${authorize?.search}`, { from: null })
-    const page = await browser.visit(browser.page?.url ?? '')
-    assert.equal(page.status, 200, page.text)
-    assert.equal(await whoIs({ site }, browser), 'bob-0002')
-    assert.match(site.log.join('\n'), /has replaced the session of another user/)
-  })
+describe('a response to an attempt that was used', () => {
+  attack(
+    'Alice signs in and goes Back, Bob signs in on that login page: he gets a session of Bob',
+    {},
+    async ({ site, provider }) => {
+      const ended: unknown[] = []
+      site.app.locals.ended = ended
+      const browser = createAgent()
+      const ofAlice = await startAttempt({ site }, browser)
+      const state = ofAlice.find(([name]) => name === 'state')?.[1]
+      await browser.submitForm()
+      assert.equal(await whoIs({ site }, browser), 'alice-0001')
+      provider.break(bob)
+      const authorize = provider.requestsTo('authorize').find(({ query }) => query.state === state)
+      await browser.open(`${provider.issuer}/authorize${authorize?.search}`, { from: null })
+      const page = await browser.visit(browser.page?.url ?? '')
+      assert.equal(page.status, 200, page.text)
+      assert.equal(await whoIs({ site }, browser), 'bob-0002')
+      assert.match(site.log.join('\n'), /has replaced the session of another user/)
+    },
+  )
 
   attack(
-    'the same answer gets the same session again, and a session that has ended is not revived',
+    'the same response gets the same session again, and a session that has ended is not restored',
     {},
     async ({ site, provider }) => {
       const browser = createAgent()
@@ -245,7 +253,7 @@ describe('a browser that goes round in circles', () => {
   )
 
   attack(
-    'is told to allow cookies where it keeps none, and "Start again" looks at that before it asks the provider',
+    'is told to allow cookies where it keeps none, and "Start again" checks that before it goes to the provider',
     { site: { handlesErrors: false } },
     async ({ site, provider }) => {
       const start = await createAgent().open(`${site.url}/claims?x=1`)

@@ -38,25 +38,21 @@ describe('a sign-out', () => {
     },
   )
 
-  attack(
-    'a page that says "you are signed out" is never shown to somebody who is not',
-    {},
-    async ({ site, victim }) => {
-      for (const path of [
-        '/logout/callback',
-        '/logout/callback?state=x',
-        '/logout/callback?state=x&returnTo=//evil.example',
-      ]) {
-        const page = await victim.click(site.url + path, { from: 'http://evil.example/', redirect: 'manual' })
-        assert.equal(page.status, 303, path)
-        assert.equal(page.hops[0]?.location, `${site.url}/`)
-      }
-      assert.equal(await whoIs({ site }, victim), 'alice-0001')
-    },
-  )
+  attack('the page "you are signed out" is never shown to a user who is signed in', {}, async ({ site, victim }) => {
+    for (const path of [
+      '/logout/callback',
+      '/logout/callback?state=x',
+      '/logout/callback?state=x&returnTo=//evil.example',
+    ]) {
+      const page = await victim.click(site.url + path, { from: 'http://evil.example/', redirect: 'manual' })
+      assert.equal(page.status, 303, path)
+      assert.equal(page.hops[0]?.location, `${site.url}/`)
+    }
+    assert.equal(await whoIs({ site }, victim), 'alice-0001')
+  })
 
   attack(
-    'another site signs nobody out: not by a link, a form, an image, a frame or a script',
+    'another site cannot sign a user out: not by a link, a form, an image, a frame or a script',
     {},
     async ({ site, victim, evil, provider }) => {
       const from = `${evil.url}/`
@@ -105,7 +101,7 @@ describe('a sign-out', () => {
   )
 
   attack(
-    'CVE-2019-10157 CVE-2026-18569: a forged logout token ends nothing, and no time in one keeps anybody out',
+    'CVE-2019-10157 CVE-2026-18569: a forged logout token ends no session, and no time in it prevents a later sign-in',
     {},
     async ({ site, provider, victim }) => {
       const own = await createSigningKey()
@@ -160,7 +156,7 @@ describe('a sign-out', () => {
   )
 
   attack(
-    'a front-channel request with a sid somebody guessed or with another issuer ends nothing, and asks nothing of the provider',
+    'a front-channel request with a guessed sid or another issuer ends no session and sends no request to the provider',
     {},
     async ({ site, provider }) => {
       const before = provider.requests.length
@@ -184,7 +180,7 @@ describe('a sign-out', () => {
 })
 
 describe('a session that lives on', () => {
-  test('CVE-2021-41230: what the provider says of somebody after a refresh is what counts: a role that is gone is gone', async () => {
+  test('CVE-2021-41230: after a refresh the claims of the user are the new ones: a role that was removed is gone', async () => {
     const scene = await startTokenSite({
       routes: app =>
         void app.get(
@@ -231,7 +227,7 @@ describe('a session that lives on', () => {
     }
   })
 
-  test('a refreshed ID Token that is forged, or about somebody else, is refused, and its tokens are handed to nobody', async () => {
+  test('a refreshed ID Token that is forged or about another user is refused, and the tokens of that response are never returned', async () => {
     for (const [what, refreshedIdToken] of Object.entries({
       'another key': { key: 'foreign' },
       'alg none': { alg: 'none' },

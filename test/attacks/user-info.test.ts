@@ -13,7 +13,7 @@ const set = (more: Claims) => (claims: Claims) => ({ ...claims, ...more })
 
 describe('whose userinfo it is', () => {
   attack(
-    'userinfo of somebody else, of nobody, or with a sub of another kind signs nobody in',
+    'userinfo of another user, without a sub, or with a sub of another type does not sign a user in',
     { allows: [502] },
     async ({ refuses }) => {
       for (const sub of ['bob', 'ALICE-0001', 'alice-0001 ', 'alice-00010', 'alice']) {
@@ -32,7 +32,7 @@ describe('whose userinfo it is', () => {
   )
 
   attack(
-    'userinfo that is no JSON object, or comes as something else, signs nobody in',
+    'userinfo that is not a JSON object, or has another content type, does not sign a user in',
     { allows: [502, 503] },
     async ({ refuses }) => {
       const code = 'ERR_OIDC_USER_INFO_RESPONSE'
@@ -52,7 +52,7 @@ describe('whose userinfo it is', () => {
   )
 
   attack(
-    'signed userinfo with alg none, another key, algorithm, issuer, audience or time signs nobody in',
+    'signed userinfo with alg none, another key, algorithm, issuer, audience or time does not sign a user in',
     { allows: [502] },
     async ({ refuses, provider, accepts }) => {
       const own = await createSigningKey()
@@ -74,7 +74,7 @@ describe('whose userinfo it is', () => {
     },
   )
 
-  attack('where signed userinfo was agreed on, a plain answer is refused', {}, async ({ provider }) => {
+  attack('a plain userinfo response is refused where the site requires a signed one', {}, async ({ provider }) => {
     const { issuer, clientId, clientSecret } = provider
     const oidc = { issuer, clientId, clientSecret, userInfo: { algorithm: 'RS256' } } as const
     const site = await startSite({ oidc })
@@ -93,7 +93,7 @@ describe('whose userinfo it is', () => {
 
 describe('what claims say', () => {
   attack(
-    'CVE-2026-55075 CVE-2026-55076 CVE-2024-27918: only the boolean true is true: an e-mail address is not verified by a word or a number',
+    'CVE-2026-55075 CVE-2026-55076 CVE-2024-27918: email_verified is met by the boolean true only, not by a string or a number',
     {
       site: {
         routes: app => app.get('/verified', requiresClaim('email_verified', true), (_req, res) => void res.send('yes')),
@@ -115,7 +115,7 @@ describe('what claims say', () => {
   )
 
   attack(
-    'CVE-2026-40574 CVE-2026-73420: an address that only looks like the one required is another one',
+    'CVE-2026-40574 CVE-2026-73420: an e-mail address that only looks like the required one does not meet requiresClaim',
     {
       site: {
         routes: app =>
@@ -143,7 +143,7 @@ describe('what claims say', () => {
   )
 
   attack(
-    'CVE-2026-23990: empty and null claims give no right that is asked for',
+    'CVE-2026-23990: empty and null claims do not meet requiresClaim',
     {
       site: {
         routes: app => {
@@ -177,7 +177,7 @@ describe('what claims say', () => {
   )
 
   attack(
-    'CVE-2021-21411: somebody without the group is kept out on every request, with 403 and without another sign-in',
+    'CVE-2021-21411: a user without the group gets 403 on every request, without another sign-in',
     {},
     async ({ provider, site }) => {
       provider.break({ userInfoClaims: set({ role: ['reader'] }) })
@@ -197,7 +197,7 @@ describe('what claims say', () => {
 
 describe('what claims can do', () => {
   attack(
-    'CVE-2026-23603: no address in a claim is ever asked: pictures, distributed and aggregated claims',
+    'CVE-2026-23603: no URL in a claim is ever requested: pictures, distributed and aggregated claims',
     {},
     async ({ accepts, evil }) => {
       const page = await accepts('addresses', {
@@ -220,7 +220,7 @@ describe('what claims can do', () => {
     },
   )
 
-  attack('claims with the names of what every object has change no object', {}, async ({ accepts }) => {
+  attack('claims named like members of Object.prototype change no object', {}, async ({ accepts }) => {
     const hostile =
       '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"toString":"x","hasOwnProperty":"x","address":{"__proto__":{"polluted":true},"a":1}}'
     const claims = (given: Claims) => ({ ...given, ...JSON.parse(hostile) })
@@ -260,7 +260,7 @@ describe('what claims can do', () => {
   )
 
   attack(
-    'the access token of the front channel is given to nobody before the ID Token that vouches for it was verified',
+    'the access token of the front channel is not used before its at_hash in the ID Token was verified',
     {},
     async ({ refuses }) => {
       await refuses({

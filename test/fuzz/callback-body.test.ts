@@ -132,7 +132,7 @@ async function act({ type, body, hasCookie }: Input): Promise<void> {
   }
 }
 
-test('whatever is posted to the callback is answered in a civil way, and signs in only what is genuine', async t => {
+test('no body posted to the callback causes an unexpected server error, and only a genuine response signs a user in', async t => {
   await act({ type: form, body: genuine, hasCookie: true })
   await fuzz(t, { name: 'callback-body', inputs, runs: 250, act, scenes: [scene] })
 })
@@ -147,7 +147,7 @@ interface AddressInput {
 
 const inAddress = ['state', 'code', 'iss'] as const
 
-test('whatever stands in the address of the callback is answered in a civil way, and signs in only what is genuine', async t => {
+test('no URL of the callback causes an unexpected server error, and only a genuine response signs a user in', async t => {
   const byQuery = await openFuzzScene({ oidc: { responseType: 'code', responseMode: 'query' } })
   const act = async ({ fields, form: way, method, hasCookie }: AddressInput) => {
     const { site, provider } = byQuery

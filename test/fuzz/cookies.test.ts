@@ -137,6 +137,6 @@ async function renew(): Promise<void> {
   known.set('$sid', agent.cookies(site.url).find(cookie => cookie.name === 'sid')?.value ?? '')
 }
 
-test('whatever stands in the Cookie header is answered in a civil way, and no user is signed in by a damaged cookie', async t => {
+test('no Cookie header causes an unexpected server error, and a damaged cookie does not sign a user in', async t => {
   await fuzz(t, { name: 'cookies', inputs, runs: 600, act, scenes: [scene] })
 })

@@ -86,7 +86,7 @@ function change(document: Claims, { set, drop, instead }: Input): unknown {
   return Object.fromEntries(Object.entries({ ...document, ...set }).filter(([name]) => !drop.includes(name)))
 }
 
-test('a document is refused, or its issuer and every endpoint in it are what they have to be', async t => {
+test('a discovery document is refused, or its issuer is the configured one and every endpoint is a secure URL', async t => {
   const act = (input: Input) => {
     const document = JSON.parse(JSON.stringify(change(good, input)) ?? 'null') as unknown
     try {
@@ -108,7 +108,7 @@ test('a document is refused, or its issuer and every endpoint in it are what the
   await fuzz(t, { name: 'discovery', inputs, runs: 5000, act })
 })
 
-test('a site starts with any document there is, and sends nobody to a place that is not secure', async t => {
+test('a site starts with any discovery document, and sends no user to an insecure URL', async t => {
   const { issuer, clientId, clientSecret } = provider
   const act = async (input: Input) => {
     provider.break({ metadata: document => change(document, input) })

@@ -100,7 +100,7 @@ async function act(input: Input): Promise<void> {
   else assert.ok(mayEnd(input), 'accepted, and should not have been')
 }
 
-test('only a genuine logout token ends a session, and every other body is refused in a civil way', async t => {
+test('only a genuine logout token ends a session, and every other body is refused', async t => {
   await fuzz(t, { name: 'logout-token', inputs, runs: 300, act, scenes: [scene] })
   person = createAgent()
   await person.visit(`${site.url}/claims`)

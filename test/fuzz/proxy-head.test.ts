@@ -217,7 +217,7 @@ async function act(input: Input): Promise<void> {
   if (request.body === '') assert.equal(request.headers.get('content-length') ?? '0', '0')
 }
 
-test('whatever the head of a request is, the API receives one request that can be read in one way, or none', async t => {
+test('whatever the head of a request, the API receives one unambiguous request or none', async t => {
   await act({ line: 'POST /api/own HTTP/1.1', fields: ['Content-Length: 5\r\n'], body: 'hello' })
   assert.equal(recorder.requests[0]?.body, 'hello')
   await fuzz(t, { name: 'proxy-head', inputs, runs: 1000, act })

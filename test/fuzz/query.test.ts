@@ -110,7 +110,7 @@ const actOn = (which: keyof typeof scenes) =>
   }
 
 for (const which of ['form', 'query'] as const) {
-  test(`whatever is asked of our routes is answered in a civil way, and leads nowhere else (${which})`, async t => {
+  test(`no request to our routes causes an unexpected server error, and no redirect leads to another site (${which})`, async t => {
     assert.equal((await createAgent().visit(`${scenes[which].site.url}/claims`)).status, 200)
     await fuzz(t, { name: 'query', inputs, runs: 700, act: actOn(which), scenes: [scenes[which]] })
   })

@@ -159,7 +159,7 @@ function refused(error: unknown): readonly [] {
   throw error
 }
 
-test('whatever becomes of a record in Redis, the site goes on, and no user is signed in by what was not sealed for them', async t => {
+test('whatever happens to a record in Redis, the site keeps responding, and a record signs in only the user it was sealed for', async t => {
   await act({ edits: [], method: 'GET', path: '/user' })
   await fuzz(t, { name: 'records', inputs, runs: 500, act, scenes: [] })
   assert.deepEqual(

@@ -112,11 +112,11 @@ async function act(returnTo: string): Promise<void> {
   checkStays(answer.headers.location)
 }
 
-test('no return address of the grammar leads away after a sign-out', async t => {
+test('no return URL of the grammar leads to another site after a sign-out', async t => {
   await fuzz(t, { name: 'return-to', inputs, runs: 1500, act, scenes: [scene] })
 })
 
-test('no return address of the grammar leads away after a sign-in', async t => {
+test('no return URL of the grammar leads to another site after a sign-in', async t => {
   const agent = createAgent()
   const actBySigningIn = async (returnTo: string) => {
     const query = new URLSearchParams({ returnTo: wellFormed(returnTo) })

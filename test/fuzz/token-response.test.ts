@@ -46,7 +46,7 @@ function change(body: Claims, { set, drop, instead }: Input): unknown {
 
 const good = { access_token: 'at', token_type: 'Bearer', expires_in: 60, scope: 'openid', id_token: 'a.b.c' }
 
-test('a token answer is refused, or everything in it is what it has to be', async t => {
+test('a token response is refused, or every member of it has the right type', async t => {
   const act = (input: Input) => {
     const body = JSON.parse(JSON.stringify(change(good, input)) ?? 'null') as unknown
     const error = parseTokenError(input.status ?? 400, body)
@@ -68,7 +68,7 @@ test('a token answer is refused, or everything in it is what it has to be', asyn
   await fuzz(t, { name: 'token-response', inputs, runs: 5000, act })
 })
 
-test('whatever the token endpoint says, no user is signed in but with the tokens that belong to the sign-in', async t => {
+test('whatever the token endpoint sends, a user is signed in only with the tokens of that sign-in', async t => {
   const act = async (input: Input) => {
     const { set, drop, instead, status = 200 } = input
     provider.heal()

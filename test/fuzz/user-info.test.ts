@@ -106,7 +106,7 @@ async function act(input: Input): Promise<void> {
   assert.equal(({} as Claims).polluted, undefined)
 }
 
-test('whatever userinfo says, somebody is signed in as who the ID Token names, or nobody is', async t => {
+test('whatever userinfo says, the user of the ID Token is signed in, or no user is', async t => {
   await fuzz(t, { name: 'user-info', inputs, runs: 250, act, scenes: [scene] })
   provider.heal()
   assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 200)

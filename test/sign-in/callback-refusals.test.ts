@@ -287,7 +287,7 @@ describe('the binding to the browser', () => {
   )
 
   test(
-    'somebody who is signed in stays signed in when another site posts garbage to the callback',
+    'a user who is signed in stays so when another site posts garbage to the callback',
     inScene({}, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const page = await agent.post(`${site.url}/callback`, 'state=x&code=y', { from: 'http://evil.example/' })

@@ -223,7 +223,7 @@ describe('an answer that comes late', () => {
     })()
   })
 
-  test('twice is an error with the way to start again, not a loop', async () => {
+  test('a second time is an error page with a link to start again, not a loop', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
     await inScene({ oidc: { now }, site: { handlesErrors: false } }, async ({ agent, site, provider }) => {

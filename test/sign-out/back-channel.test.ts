@@ -318,7 +318,7 @@ describe('which sessions end', () => {
 
 describe('the same token again', () => {
   test(
-    'is answered like the first time and ends nothing that is new',
+    'gets the same response as the first time, and does not end a newer session',
     inLogoutScene({}, async scene => {
       const { site, provider, agent, signedOut } = scene
       await signIn(scene, agent)

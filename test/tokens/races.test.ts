@@ -70,7 +70,7 @@ describe('several processes of one site, and a provider that revokes a family of
     return later?.status === 200 && provider.reusedRefreshTokens.length === 0
   }
 
-  test('200 requests at once when the token expires: one token request, 200 answers, the family lives', async t => {
+  test('200 requests at once when the token expires: one token request, 200 responses, and the refresh token stays valid', async t => {
     await open()
     const agent = await signIn()
     await setAhead(AT_EXPIRY)

@@ -173,7 +173,7 @@ test('keys that cannot be fetched: nothing is believed, but the spent refresh to
   assert.equal(refreshes().length, 2)
 })
 
-test('an answer that is cut off after the provider has acted: one more request later, and then one new sign-in', async () => {
+test('a response that is cut off after the provider has acted: one more request later, and then one new sign-in', async () => {
   const { provider, agent, site, token, refreshes } = await atExpiry()
   provider.break({ token: { cut: 'after' } })
   for (let at = 0; at < 5; at += 1) assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')

@@ -180,7 +180,7 @@ test('tokens that live shorter than a minute are refreshed at half their life, n
   assert.equal(refreshes().length, 1)
 })
 
-test('the clock of the site going ahead an hour and back again costs one refresh, and nobody the sign-in', async () => {
+test('a clock of the site that goes ahead an hour and back again costs one refresh and signs no user out', async () => {
   const { token, refreshes, advance, agent, site } = await signedIn()
   advance(3600)
   for (let at = 0; at < 5; at += 1) assert.equal((await token()).status, 200)
