@@ -30,9 +30,15 @@ export function asksForPage(req: IncomingMessage): boolean {
 function isPage(req: IncomingMessage): boolean {
   const destination = req.headers['sec-fetch-dest']
   if (destination === undefined || destination === 'document') return true
-  // A service worker that hands on the navigation of a page, `fetch(event.request)`, makes its destination empty. The mode stays, and no
-  // script can ask for it otherwise (Fetch, section 5.4).
-  return destination === 'empty' && acceptsHtml(req)
+  return isByServiceWorker(req) && acceptsHtml(req)
+}
+
+/**
+ * Whether a service worker has handed on a navigation, `fetch(event.request)`, which makes its destination empty. The mode stays, and no
+ * script can ask for it otherwise (Fetch, section 5.4). Nothing tells the navigation of a frame from that of a page then.
+ */
+export function isByServiceWorker({ headers }: IncomingMessage): boolean {
+  return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'empty'
 }
 
 function acceptsHtml({ headers }: IncomingMessage): boolean {

@@ -27,13 +27,22 @@ export function pagePolicy({ formAction = "'none'", scriptHash, frameAncestors =
   return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors ${frameAncestors}`
 }
 
-/** The few plain pages this package shows by itself. `body` is HTML made of our own text and escaped values. */
-export function buildPage({ title, body }: { readonly title: string; readonly body: string }): string {
+interface PageContent {
+  readonly title: string
+  /** HTML made of our own text and escaped values. */
+  readonly body: string
+  /** Address that the browser opens at once in place of the page. Default: none. HTML section 4.2.5.3. */
+  readonly refresh?: string
+}
+
+/** The few plain pages this package shows by itself. */
+export function buildPage({ title, body, refresh }: PageContent): string {
+  const next = refresh === undefined ? '' : `\n<meta http-equiv="refresh" content="0;url=${escapeHtml(refresh)}">`
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="viewport" content="width=device-width, initial-scale=1">${next}
 <title>${escapeHtml(title)}</title>
 <style>${style}</style>
 </head>

@@ -22,6 +22,8 @@ export interface ProviderRedirect {
   readonly title: string
   /** The button of that form, for a browser that runs no script. */
   readonly button: string
+  /** Whether the response may be shown in a frame without a header that says so. Default `false`. */
+  readonly mayBeFrame?: boolean
 }
 
 const script = 'document.forms[0].submit()'
@@ -32,11 +34,15 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
  * Sends the browser to the provider: by a redirect, or, where the address is too long for a proxy or for the provider, by a page with
  * a form that posts itself. The authorization endpoint and the end-session endpoint both take POST: OpenID Connect Core 1.0 section
  * 3.1.2.1, OpenID Connect RP-Initiated Logout 1.0 section 2.
+ *
+ * What may be a frame gets a page that leads on: a redirect would be followed in the frame, and the page is not shown there
+ * (`X-Frame-Options`), so that nothing in it runs.
  */
 export function sendToProvider(res: HttpResponse, destination: ProviderRedirect): void {
-  const { location } = destination
+  const { location, mayBeFrame = false } = destination
   const isShort = location.length <= longestLocation && headLength(res) + location.length <= largestHead
-  if (isShort) redirect(res, location)
+  if (isShort && mayBeFrame) leadToProvider(res, destination)
+  else if (isShort) redirect(res, location)
   else postToProvider(res, destination)
 }
 
@@ -47,6 +53,14 @@ function headLength(res: HttpResponse): number {
     for (const text of Array.isArray(value) ? value : [String(value)]) length += name.length + text.length + 4
   }
   return length
+}
+
+function leadToProvider(res: HttpResponse, { location, title, button }: ProviderRedirect): void {
+  setPrivateHeaders(res)
+  res.setHeader('Content-Security-Policy', pagePolicy())
+  res.setHeader('Content-Type', 'text/html; charset=utf-8')
+  res.statusCode = 200
+  res.end(buildPage({ title, refresh: location, body: `<a href="${escapeHtml(location)}">${escapeHtml(button)}</a>` }))
 }
 
 function postToProvider(res: HttpResponse, { location, endpoint, title, button }: ProviderRedirect): void {

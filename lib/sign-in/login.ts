@@ -1,7 +1,7 @@
 import { publish, transactionNameOf } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
-import { isNavigation, isPlainClient } from '../http/fetch-metadata.js'
+import { isByServiceWorker, isNavigation, isPlainClient } from '../http/fetch-metadata.js'
 import { asExpressRequest, onlyParameter, pathOf, queryOf } from '../http/node-http.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { RequestContext } from '../http/request-context.js'
@@ -112,7 +112,13 @@ async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
     endpoint: redactAddress(location),
     params: redactFields(asked),
   }))
-  sendToProvider(res, { location, endpoint, title: 'Signing in', button: 'Sign in' })
+  sendToProvider(res, {
+    location,
+    endpoint,
+    title: 'Signing in',
+    button: 'Sign in',
+    mayBeFrame: isByServiceWorker(req),
+  })
 }
 
 /** Sends a user who is signed in to the provider for more, and back. */
