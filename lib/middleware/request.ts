@@ -72,13 +72,14 @@ export interface OidcRequest {
   /**
    * Starts a sign-in: responds to this request with a redirect to the provider. Where that fails, because the provider cannot be reached
    * for instance, the error goes to the site's error handler, and the promise is fulfilled all the same.
-   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood, and for parameters of the protocol
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood
    */
   login(options?: LoginOptions): Promise<void>
   /**
    * Signs out: ends the session here and responds with a redirect to the provider. The route decides whether the request may do so:
-   * unlike `/logout`, it does not ask for confirmation. OpenID Connect RP-Initiated Logout 1.0.
-   * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE when the session could not be ended; nothing has changed then
+   * unlike `/logout`, it does not ask for confirmation. OpenID Connect RP-Initiated Logout 1.0. Where the session could not be ended
+   * (ERR_OIDC_STORE_UNAVAILABLE), nothing has changed, the error goes to the site's error handler, and the promise is fulfilled all the same.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood
    */
   logout(options?: LogoutOptions): Promise<void>
 }

@@ -51,7 +51,7 @@ function underWorker(run: (scene: Scene, tab: Page, seen: string[]) => Promise<v
     const tab = await chromium.newPage()
     try {
       await tab.goto(`${scene.site.url}/install`)
-      await tab.waitForFunction(() => document.title === 'controlled')
+      await tab.waitForFunction("document.title === 'controlled'")
       await run(scene, tab, seen)
     } finally {
       await tab.context().close()
