@@ -89,6 +89,13 @@ const ERRORS = {
   ERR_OIDC_LOGOUT_TOKEN_EVENTS: [400, 'The token is not a logout token.'],
   ERR_OIDC_LOGOUT_TOKEN_NONCE: [400, 'The token is not a logout token.'],
 
+  // Shared signals, and global revocations.
+  ERR_OIDC_SIGNAL_MALFORMED: [400, 'The security event is damaged.'],
+  ERR_OIDC_SIGNAL_KEY: [400, 'The security event could not be verified.'],
+  ERR_OIDC_SIGNAL_ISSUER: [400, 'The security event was issued by another transmitter.'],
+  ERR_OIDC_SIGNAL_AUDIENCE: [400, 'The security event was issued for another receiver.'],
+  ERR_OIDC_SIGNAL_AUTHENTICATION: [401, 'The request is not authorized.'],
+
   // The token endpoint and userinfo.
   ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service no longer accepts this sign-in. Please try again.'],
   ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],

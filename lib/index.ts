@@ -30,7 +30,15 @@ export {
 export type { OidcRequest, OidcUser } from './middleware/request.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
 export type { Routes } from './options/config.js'
-export type { Hooks, RefreshContext, SignedOut, SignInContext, SignOutReason } from './options/hooks.js'
+export type {
+  Hooks,
+  RefreshContext,
+  Signal,
+  SignalDecision,
+  SignedOut,
+  SignInContext,
+  SignOutReason,
+} from './options/hooks.js'
 export type {
   ClientAssertionOptions,
   ClientKeyFunction,
@@ -38,9 +46,11 @@ export type {
   PrivateKeyAuthentication,
   SecretAssertionAuthentication,
   SessionOptions,
+  SignalOptions,
 } from './options/options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
+export type { SignalAction } from './protocol/event-action.js'
 export type { DecryptionKey } from './protocol/jwe.js'
 export type {
   ClientAuthenticationMethod,

@@ -120,7 +120,7 @@ export interface SignedOutEvent extends EventBase {
   /** Tells this event from the others. */
   readonly type: 'sign-out'
   /** Who ended them, as in the hook `signOut`. */
-  readonly reason: 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'
+  readonly reason: 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced' | 'signal' | 'global-revocation'
   /** How many ended. */
   readonly sessions: number
 }

@@ -160,9 +160,20 @@ function guard(config: Config | undefined, check: Check, first: LoginOptions = {
       else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in'))
       return
     }
-    const challenge = check(ticket, context)
+    const challenge = demandedOf(context) ?? check(ticket, context)
     if (challenge === undefined) next()
     else if (challenge.login !== undefined && isNavigation(req)) reauthenticate(context, challenge.login).catch(fail)
     else fail(challenge.error)
+  }
+}
+
+/** What a security event demands of a session, whatever the guard is about. */
+function demandedOf({ record }: RequestContext): Challenge | undefined {
+  if (record?.demand === undefined) return undefined
+  const login: LoginOptions = record.demand === 'reauthenticate' ? { maxAge: 0 } : {}
+  const message = 'the provider has reported a change of the user: a new sign-in is needed'
+  return {
+    error: new OidcError('ERR_OIDC_STEP_UP_REQUIRED', message, { cause: login.maxAge === 0 ? { max_age: 0 } : {} }),
+    login,
   }
 }

@@ -52,6 +52,16 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
     logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
     checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
     initiateLogin: { ...forBrowser, methods: ['GET', 'POST'], handle: initiateLogin, refusesAhead: false },
+    signals: {
+      ...forProvider,
+      methods: ['POST'],
+      handle: lazily(async () => (await import('../sign-out/signals.js')).receiveSignal),
+    },
+    revocation: {
+      ...forProvider,
+      methods: ['POST'],
+      handle: lazily(async () => (await import('../sign-out/global-revocation.js')).revokeGlobally),
+    },
     user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false, isPolling: isLook },
     token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },
     jwks: { ...forProvider, methods: ['GET'], handle: jwks, refusesAhead: false },
@@ -63,6 +73,15 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
       return path === false ? [] : [[path, table[name]] as const]
     }),
   )
+}
+
+/** Few sites have the route: the others do not load what it takes. */
+function lazily(load: () => Promise<Route['handle']>): Route['handle'] {
+  let loaded: Promise<Route['handle']> | undefined
+  return async context => {
+    loaded ??= load()
+    await (await loaded)(context)
+  }
 }
 
 /** Safe methods. They are handled without a log line, without a session and without the error handler of the site. */

@@ -26,6 +26,10 @@ export interface Routes {
   readonly checkSession: string | false
   /** Where the provider or a portal sends browsers to sign in: the `initiate_login_uri` to register. Off by default. OpenID Connect Core 1.0 section 4. */
   readonly initiateLogin: string | false
+  /** Takes security events from a transmitter of shared signals. Off by default. RFC 8935. */
+  readonly signals: string | false
+  /** Ends every session of a user when the provider says so, such as Okta's Universal Logout. Off by default. OAuth Global Token Revocation (draft). */
+  readonly revocation: string | false
   /** Says to scripts of this site who is signed in. Off by default. */
   readonly user: string | false
   /** Hands the access token to scripts of this site. Off by default. */
@@ -43,6 +47,15 @@ export interface SessionPolicy {
   readonly keep: readonly string[]
   /** Requests for which this is true do not extend the session. */
   readonly isPolling: (req: IncomingMessage) => boolean
+}
+
+/** Who may send security events and global revocations. */
+export interface SignalPolicy {
+  readonly issuer: string
+  /** What `aud` of a security event token has to contain. */
+  readonly audience: string
+  /** The whole `Authorization` header of a pushed event. `undefined`: none is expected. */
+  readonly authorization?: string | undefined
 }
 
 /** Where userinfo is fetched with which access token. */
@@ -87,6 +100,7 @@ export interface Config {
   readonly timeouts: { readonly provider: number; readonly redis: number }
   /** `false`: the site mounts express-session itself. */
   readonly session: SessionPolicy | false
+  readonly signals: SignalPolicy
   readonly hooks: Readonly<Hooks>
   /** Whether a list of sessions says in which browser each of them began. */
   readonly rememberUserAgent: boolean

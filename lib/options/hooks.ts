@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
+import type { SignalAction } from '../protocol/event-action.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import type { Tokens } from '../store/ticket.js'
 
@@ -44,9 +45,50 @@ export interface RefreshContext {
 /**
  * Why a session ended: the user signed out here (`logout`), the provider's page requested it (`front-channel`), the provider itself requested it
  * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`), or another user signed in
- * in the same browser (`replaced`).
+ * in the same browser (`replaced`), or a security event (`signal`) or a global revocation (`global-revocation`) ended it.
  */
-export type SignOutReason = 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'
+export type SignOutReason =
+  | 'logout'
+  | 'front-channel'
+  | 'back-channel'
+  | 'revoked'
+  | 'replaced'
+  | 'signal'
+  | 'global-revocation'
+
+/** A security event that has passed every check. RFC 8417, OpenID Shared Signals Framework 1.0. */
+export interface Signal {
+  /** A URI, such as `https://schemas.openid.net/secevent/caep/event-type/session-revoked`. */
+  readonly type: string
+  /** What the event says, as it was sent. */
+  readonly payload: Readonly<Record<string, unknown>>
+  /** Whom it is about, as it was sent; empty where the token does not say it. RFC 9493. */
+  readonly subject: Readonly<Record<string, unknown>>
+  /** `iss` of the token. */
+  readonly transmitter: string
+  /** Names the token; a token that comes again is not shown again. */
+  readonly jti: string
+  /** Seconds since the epoch. */
+  readonly issuedAt: number
+  /** What several events that have one cause have in common. */
+  readonly txn?: string
+  /** What is done if the hook decides nothing. */
+  readonly action: SignalAction
+  /** The `sub` that the event names, where it names a user of the issuer. */
+  readonly sub: string | undefined
+  /** The session at the provider that the event names, where it names one. */
+  readonly sid: string | undefined
+}
+
+/** What a site decides about a security event. What is left out stays as it is. */
+export interface SignalDecision {
+  /** Takes the place of the action of the event. */
+  readonly action?: SignalAction | undefined
+  /** The user who is meant, for events that name a user in another way, such as by an e-mail address. */
+  readonly sub?: string | undefined
+  /** The session at the provider that is meant. */
+  readonly sid?: string | undefined
+}
 
 /** A session that has ended. */
 export interface SignedOut {
@@ -84,6 +126,11 @@ export interface Hooks {
    * awaited; where it throws, that is logged and the sign-out goes on.
    */
   signOut?(signedOut: SignedOut): void | Promise<void>
+  /**
+   * Decides what a security event does. Where it throws, the transmitter is told to send the event again; where it returns `undefined`, the
+   * `action` is taken for the user and the session that the event names.
+   */
+  signal?(signal: Signal): SignalDecision | undefined | Promise<SignalDecision | undefined>
   /**
    * Decides what is kept as `req.oidc.user` from now on; `undefined` keeps `claims`. Runs once per refresh, in the process that did
    * it, when the new tokens are safe; there may be no request that waits for it. Needed for `userInfo({ refresh: true })` where there

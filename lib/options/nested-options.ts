@@ -2,12 +2,21 @@ import type { IncomingMessage } from 'node:http'
 import { ENDPOINTS } from '../protocol/metadata.js'
 import { PROOF_ALGORITHMS } from '../protocol/proof-algorithms.js'
 import { describe, object, objectOr, type RulesFor } from '../validation/object-rule.js'
-import { type AnyFunction, boolean, list, method, oneOf, type Rule, wholeNumber } from '../validation/rules.js'
+import {
+  type AnyFunction,
+  boolean,
+  list,
+  method,
+  nonEmptyString,
+  oneOf,
+  type Rule,
+  wholeNumber,
+} from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
 import * as rules from './option-rules.js'
-import type { SessionOptions } from './options.js'
+import type { SessionOptions, SignalOptions } from './options.js'
 
 // The options that are objects themselves. How to add one: option-descriptions.ts.
 
@@ -63,6 +72,14 @@ export const routes = object({
     text: 'where the provider or a portal sends browsers to sign in (`initiate_login_uri`)',
     default: '`false`',
   }),
+  signals: describe(rules.optionalPath, {
+    text: 'takes security events of a transmitter ([signals](signals.md))',
+    default: '`false`',
+  }),
+  revocation: describe(rules.optionalPath, {
+    text: 'ends all sessions of a user on request of the provider ([signals](signals.md))',
+    default: '`false`',
+  }),
   user: describe(rules.optionalPath, {
     text: 'tells scripts of this site who is signed in, and until when; with `?slide=0` it does not extend the session',
     default: '`false`',
@@ -87,10 +104,29 @@ export const hooks = object({
   signOut: describe(hook<Hook<'signOut'>>(), {
     text: '`({ reason, issuer, sub, sid, signedInAt })`: a session has ended',
   }),
+  signal: describe(hook<Hook<'signal'>>(), {
+    text: '`({ type, payload, subject, transmitter, jti, issuedAt, txn, action, sub, sid })`: decides what a security event does ([signals](signals.md))',
+  }),
   refresh: describe(hook<Hook<'refresh'>>(), {
     text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: decides what is kept after a refresh',
   }),
 } satisfies RulesFor<Hooks>)
+
+export const signals = object({
+  issuer: describe(secureUrlText(), {
+    text: '`iss` of what the transmitter signs, byte for byte',
+    default: '`issuer`',
+  }),
+  jwksUri: describe(secureUrlText({ mayHaveQuery: true }), {
+    text: 'the public keys of the transmitter; needed where it is not the provider',
+    default: 'the keys of the provider',
+  }),
+  audience: describe(nonEmptyString, { text: '`aud` of security event tokens', default: '`clientId`' }),
+  authorization: describe(nonEmptyString, {
+    text: 'the whole `Authorization` header that was agreed with the transmitter for pushed events',
+    default: 'none is expected',
+  }),
+} satisfies RulesFor<SignalOptions>)
 
 export const timeouts = object({
   provider: describe(wholeNumber('milliseconds', 100, 600_000), {

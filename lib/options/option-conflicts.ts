@@ -15,6 +15,7 @@ export function checkConflicts(options: ReadOptions): void {
   checkDpop(options)
   checkCredentials(options)
   checkPublishedKeys(options)
+  checkSignals(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }
@@ -56,6 +57,16 @@ function checkDpop({ dpop = false, responseType = 'code id_token', routes }: Rea
     refuse(`dpop cannot bind the tokens of responseType "${responseType}"; use "code" or "code id_token"`)
   if (typeof routes?.token === 'string')
     refuse('routes.token hands out tokens that scripts cannot use with dpop: leave it out, and use oidc.proxy')
+}
+
+/** The keys of the provider say nothing about another transmitter. */
+function checkSignals({ issuer, signals = {}, routes = {} }: ReadOptions): void {
+  const { issuer: transmitter = issuer, jwksUri } = signals
+  if (transmitter !== issuer && jwksUri === undefined)
+    refuse(`signals.issuer "${transmitter}" is not the provider, so signals.jwksUri has to say where its keys are`)
+  const { signals: events = false, revocation = false } = routes
+  if (Object.keys(signals).length > 0 && events === false && revocation === false)
+    refuse('signals is given, but there is no route for it: set routes.signals, routes.revocation or both')
 }
 
 /** RFC 7518 section 3.2: a key as long as the hash, or longer. */

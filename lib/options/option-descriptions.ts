@@ -101,6 +101,10 @@ export const optionsRule = object({
     text: 'claims that are not shown to the site',
     default: '`iss`, `aud`, `nbf`, `exp`, `iat`, `nonce`, `c_hash`, `at_hash`, `s_hash`, `azp`',
   }),
+  signals: describe(nested.signals, {
+    text: 'who sends security events and global revocations to the routes for them: see [signals](signals.md)',
+    default: 'the provider',
+  }),
   hooks: describe(nested.hooks, {
     text: 'functions of the site that are called at sign-in, refresh and sign-out',
     default: 'none',

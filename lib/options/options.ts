@@ -62,6 +62,18 @@ export interface PrivateKeyAuthentication extends ClientAssertionOptions {
   readonly algorithm?: SigningAlgorithm | undefined
 }
 
+/** Who may send security events (RFC 8935) and global revocations. */
+export interface SignalOptions {
+  /** `iss` of what the transmitter signs, byte for byte. Default: `issuer`. */
+  readonly issuer?: string | undefined
+  /** Where the public keys of the transmitter are. Needed where it is not the provider. Default: the keys of the provider. */
+  readonly jwksUri?: string | undefined
+  /** What `aud` of a security event token has to contain. Default: `clientId`. */
+  readonly audience?: string | undefined
+  /** The whole `Authorization` header that was agreed with the transmitter for pushed events, such as `Bearer …`. Default: none is expected. */
+  readonly authorization?: string | undefined
+}
+
 /**
  * Options of {@link openIdConnect}. Where an environment variable is named, it stands in for an option that is left out.
  */
@@ -147,6 +159,8 @@ export interface OidcOptions {
       }
   /** Claims that are not shown to the site. Default: iss, aud, nbf, exp, iat, nonce, c_hash, at_hash, s_hash, azp. */
   readonly protocolClaims?: readonly string[] | undefined
+  /** Who sends security events to `routes.signals` and global revocations to `routes.revocation`. Default: the provider. */
+  readonly signals?: SignalOptions | undefined
   /** Places where the site takes part. Default: none. */
   readonly hooks?: Readonly<Hooks> | undefined
   /** Keeps the `User-Agent` of each sign-in for `oidc.sessions.list`. Default `false`. */

@@ -38,6 +38,8 @@ const defaultRoutes: Routes = {
   logoutBackchannel: '/logout/backchannel',
   checkSession: false,
   initiateLogin: false,
+  signals: false,
+  revocation: false,
   user: false,
   token: false,
   jwks: false,
@@ -96,6 +98,7 @@ function buildConfig(given: ReadOptions): Config {
     clockTolerance: given.clockTolerance ?? 30,
     timeouts: { provider: 10_000, redis: 800, ...given.timeouts },
     session: given.session === false ? false : buildSessionPolicy(given.session, log),
+    signals: signalPolicy(given),
     hooks: given.hooks ?? {},
     rememberUserAgent: given.rememberUserAgent ?? false,
     clearsSiteData: given.clearSiteData ?? true,
@@ -112,6 +115,11 @@ function proofAlgorithm(given: ReadOptions['dpop'] = false): Config['proofAlgori
 function userInfoPlan(given: ReadOptions['userInfo'] = true): Config['userInfo'] {
   if (given === false) return 'off'
   return given === true ? 'front-channel' : (given.token ?? 'front-channel')
+}
+
+function signalPolicy({ issuer, clientId, signals = {} }: ReadOptions): Config['signals'] {
+  const { jwksUri: _, ...policy } = signals
+  return Object.freeze({ issuer, audience: clientId, ...policy })
 }
 
 function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: Config['log']): SessionPolicy {
@@ -139,6 +147,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     fetch: given.fetch,
     certificate: given.mtls && createCertificateSource(given.mtls),
     decryption: parseDecryption(given),
+    transmitterKeys: given.signals?.jwksUri,
     timeout: config.timeouts.provider,
     now: config.now,
     log: config.log,
@@ -157,5 +166,6 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     timeout: config.timeouts.redis,
     now: config.now,
     log: config.log,
+    readsDemands: config.routes.signals !== false,
   }
 }

@@ -30,6 +30,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly pushedAuthorization?: PushedAuthorization | undefined
   /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
+  /** Where the keys of the transmitter of security events are. Left out: the provider is the transmitter. */
+  readonly transmitterKeys?: string | undefined
   readonly fetch?: typeof globalThis.fetch | undefined
   /** The certificate that this site shows to the provider and to APIs. The endpoints for it are used then. RFC 8705. */
   readonly certificate?: CertificateSource | undefined

@@ -28,6 +28,7 @@ import { createRevocationEndpoint } from './revocation-endpoint.js'
 import { isAsymmetric } from './signatures.js'
 import type { SignedResponse } from './signed-responses.js'
 import { createTokenEndpoint, type TokenEndpointSettings } from './token-endpoint.js'
+import type { VerifySignal } from './transmitter.js'
 
 export type { ProviderSettings } from './provider-settings.js'
 
@@ -64,6 +65,8 @@ export interface Provider extends Grants {
    * @param isLiving - asked only where a token needs keys that are not known: it decides what may be spent on them
    */
   verifyLogoutToken(logoutToken: string, isLiving: IsLiving): Promise<LogoutTokenClaims>
+  /** The claims of what the transmitter of security events has signed. They are still to be checked. */
+  verifySignal: VerifySignal
   /** An ID Token that came with refreshed tokens, compared with that of the sign-in and with the access token beside it. */
   verifyRefreshedIdToken(idToken: string, original: OriginalClaims, accessToken: string): Promise<IdTokenClaims>
   /** @throws {OidcError} ERR_OIDC_UNSUPPORTED where the provider takes no tokens back */

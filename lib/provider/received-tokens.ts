@@ -8,7 +8,8 @@ import type { KeySet } from './key-set.js'
 import { createLogoutTokens } from './logout-tokens.js'
 import type { Proofs } from './proofs.js'
 import type { ProviderSettings } from './provider-settings.js'
-import { createSignatures } from './signatures.js'
+import { createSignatures, type VerifySignature } from './signatures.js'
+import type { VerifySignal } from './transmitter.js'
 import { createUserInfoEndpoint } from './user-info-endpoint.js'
 
 interface ReceivedTokensSettings extends ProviderSettings {
@@ -56,6 +57,7 @@ export function createReceivedTokens(settings: ReceivedTokensSettings) {
       },
       verifyIdToken: idTokens.verify,
       verifyRefreshedIdToken: idTokens.verifyRefreshed,
+      verifySignal: createLazySignals(settings.transmitterKeys, { ...settings, verify }),
       verifyLogoutToken: createLogoutTokens({
         ...settings,
         verify,
@@ -64,5 +66,18 @@ export function createReceivedTokens(settings: ReceivedTokensSettings) {
         algorithm: algorithms[0],
       }),
     },
+  }
+}
+
+/** Few sites take security events, so that the others do not load what it takes. */
+function createLazySignals(
+  jwksUri: string | undefined,
+  { http, now, verify }: { readonly http: Http; readonly now: () => Date; readonly verify: VerifySignature },
+): VerifySignal {
+  const source = jwksUri === undefined ? { verifyByProvider: verify, now } : { jwksUri, http, now }
+  let loaded: Promise<VerifySignal> | undefined
+  return async (token, typ) => {
+    loaded ??= import('./transmitter.js').then(({ createSignalVerifier }) => createSignalVerifier(source))
+    return (await loaded)(token, typ)
   }
 }

@@ -1,12 +1,11 @@
 import { OidcError } from '../errors.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
 import type { RequestContext } from '../http/request-context.js'
-import { longestSignIn } from '../http/transaction-cookie.js'
 import type { Services } from '../options/config.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
-import type { SessionSummary } from '../store/ticket.js'
 import { announceSignOut } from './announce-sign-out.js'
+import { endNamedSessions } from './end-named-sessions.js'
 import { respondToProvider } from './provider-response.js'
 
 /** Seconds for which the `jti` of a token is remembered: longer than any token is taken. */
@@ -28,7 +27,8 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
   const name = JSON.stringify([claims.iss, claims.jti])
   // The token was processed before; the provider may not have received the response.
   if (await store.isConsumed('logout token', name)) return
-  const ended = await endSessions(services, claims)
+  const { iss: issuer, sub: subject, sid, iat: issuedAt } = claims
+  const ended = await endNamedSessions(services, { issuer, subject, sid, issuedAt })
   // Marked after the effect: what failed half-way can be done again with the same token.
   // Where Redis is full it is not marked: a token that comes again ends nothing that is later than the token.
   await ifThereIsRoom(() => store.consume('logout token', name, tokensRemembered))
@@ -45,25 +45,4 @@ function findLogoutToken(fields: readonly FormField[]): string {
   const [token, ...more] = fields.filter(([name]) => name === 'logout_token').map(([, value]) => value)
   if (token !== undefined && more.length === 0) return token
   throw new OidcError('ERR_OIDC_LOGOUT_TOKEN_MALFORMED', 'the body does not have exactly one logout_token')
-}
-
-/** `sid` ends that session, `sub` alone every session of the user; never one of a sign-in that is later than the token. */
-async function endSessions({ store }: Services, claims: LogoutTokenClaims): Promise<readonly SessionSummary[]> {
-  const { iss: issuer, sub: subject, sid, iat } = claims
-  const ended: SessionSummary[] = []
-  const meant = {
-    logout: { issuedAt: iat },
-    onEnded: (summary: SessionSummary) => void ended.push(summary),
-  }
-  const remembered = { ...meant, remember: longestSignIn }
-  // Both have to fit: a token that names the session of another user means neither.
-  const isTheirs = (summary: SessionSummary) => summary.subject === subject
-  if (sid !== undefined)
-    await store.endAll({ issuer, sid }, { ...remembered, ...(subject !== undefined && { only: isTheirs }) })
-  else if (subject !== undefined) await store.endAll({ issuer, subject }, remembered)
-  // A session whose ID Token named no session at the provider may well be the one that is meant.
-  const isNameless = (summary: SessionSummary) => summary.sid === undefined
-  if (sid !== undefined && subject !== undefined && ended.length === 0)
-    await store.endAll({ issuer, subject }, { ...meant, only: isNameless })
-  return ended
 }

@@ -19,19 +19,23 @@ export function respondToProvider(res: HttpResponse, status: number, body?: obje
 }
 
 /**
- * A request that has to be refused, or could not be done: 400 where it is the request's fault (405 and 413 where they say more), 5xx
+ * A request that has to be refused, or could not be done: 400 where it is the request's fault (401, 405 and 413 where they say more), 5xx
  * where it is ours, so that the provider tries again. OpenID Connect Back-Channel Logout 1.0 section 2.8.
  */
-export function refuseProvider({ req, res, services: { rareLog } }: RequestContext, error: unknown): void {
+export function refuseProvider(
+  { req, res, services: { rareLog } }: RequestContext,
+  error: unknown,
+  as?: { readonly status: number; readonly body: object },
+): void {
   if (!(error instanceof OidcError)) throw error
   if (error.headers.Allow !== undefined) res.setHeader('Allow', error.headers.Allow)
   rareLog(`${error.code} ${req.method} ${pathOf(req)}`, `${error.code} ${req.method} ${pathOf(req)}: ${error.message}`)
   const body = { error: error.status >= 500 ? 'server_error' : 'invalid_request', error_description: error.code }
-  respondToProvider(res, statusFor(error), body)
+  respondToProvider(res, as?.status ?? statusFor(error), as?.body ?? body)
 }
 
 /** What the provider's own trouble makes impossible now may work later; a mistake in the options will not. */
 function statusFor({ status }: OidcError): number {
-  if (status === 405 || status === 413 || status === 500) return status
+  if ([401, 405, 413, 500].includes(status)) return status
   return status > 500 ? 503 : 400
 }

@@ -5,6 +5,7 @@ import { Recent } from './bounded-map.js'
 import type { RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
 import { createSessionRecord, type SessionRecord } from './session-record.js'
+import { parseDemand } from './sign-in-demands.js'
 import { parseTokens, type Tokens } from './ticket.js'
 
 /** Reads what belongs to a session id. */
@@ -24,17 +25,21 @@ interface LoaderSettings {
   /** Epoch s. */
   readonly now: () => number
   readonly log: (line: string) => void
+  /** Whether records can have a demand: the others do not read it. */
+  readonly readsDemands: boolean
   /** Ends the session of a key. */
   readonly endRecord: (key: string) => Promise<unknown>
 }
 
 const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.expiry, FIELD.previous] as const
+const WITH_DEMAND = [...LOAD_FIELDS, FIELD.demand] as const
 
 /** Keys of which it was said that they cannot be read. */
 const MOST_REPORTED = 1000
 
 export function createLoader(settings: LoaderSettings): Loader {
-  const { backend, redisKeys, sealer, idle, now, log, endRecord } = settings
+  const { backend, redisKeys, sealer, idle, now, log, endRecord, readsDemands } = settings
+  const loadFields = readsDemands ? WITH_DEMAND : LOAD_FIELDS
   const reported = new Recent<true>(MOST_REPORTED)
 
   /** Its user is signed out, and the next sign-in gets another key. */
@@ -69,8 +74,8 @@ export function createLoader(settings: LoaderSettings): Loader {
   return {
     async load(id, options) {
       const key = redisKeys.record(id)
-      const fields = await backend.read(key, LOAD_FIELDS)
-      const [ticket = null, session = null, versionText, expiryText, previous] = fields
+      const fields = await backend.read(key, loadFields)
+      const [ticket = null, session = null, versionText, expiryText, previous, demandText] = fields
       const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
       const time = now()
       const version = parseVersion(versionText)
@@ -83,7 +88,8 @@ export function createLoader(settings: LoaderSettings): Loader {
       const { endsAt } = expiry
       const extendedAt = isExtended ? time : expiry.extendedAt
       const onDamaged = () => report(key)
-      return createSessionRecord({ id, ticket, session, version, endsAt, extendedAt, onDamaged }, sealer, now)
+      const demand = parseDemand(demandText)
+      return createSessionRecord({ id, ticket, session, version, endsAt, extendedAt, demand, onDamaged }, sealer, now)
     },
     async readTokens(id) {
       const [tokens, expiry] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])

@@ -1,4 +1,5 @@
 import type { Sealer } from './seal.js'
+import type { SignInDemand } from './sign-in-demands.js'
 import { parseTicket, type Ticket } from './ticket.js'
 
 /** One session as it was when it was loaded. What it holds is opened when asked for, and once. */
@@ -8,6 +9,8 @@ export interface SessionRecord {
   ticket(): Ticket | undefined
   /** The site's session data as JSON; `undefined` where there is none or it cannot be opened. */
   sessionText(): string | undefined
+  /** What the user has to do before the next guarded page. */
+  readonly demand: SignInDemand | undefined
   /** Counts the writes of the session data. */
   readonly version: number
   /** When it expires, however busy it is, in seconds since the epoch. */
@@ -23,6 +26,7 @@ interface Loaded {
   readonly version: number
   readonly endsAt: number
   readonly extendedAt: number
+  readonly demand: SignInDemand | undefined
   /** Told when the ticket is there and cannot be opened. */
   readonly onDamaged: () => void
 }
@@ -38,6 +42,7 @@ class LoadedRecord implements SessionRecord {
   readonly version: number
   readonly endsAt: number
   readonly extendedAt: number
+  readonly demand: SignInDemand | undefined
   readonly #loaded: Loaded
   readonly #sealer: Sealer
   readonly #now: () => number
@@ -49,6 +54,7 @@ class LoadedRecord implements SessionRecord {
     this.version = loaded.version
     this.endsAt = loaded.endsAt
     this.extendedAt = loaded.extendedAt
+    this.demand = loaded.demand
     this.#loaded = loaded
     this.#sealer = sealer
     this.#now = now

@@ -20,6 +20,7 @@ import type { SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
+import { createSignInDemands, type SignInDemands } from './sign-in-demands.js'
 import { createSuccessors } from './successors.js'
 import { parseTokens, type SessionSummary, type Tokens } from './ticket.js'
 import { createTokenStore, type TokenStore } from './token-store.js'
@@ -49,6 +50,8 @@ export interface RecordStoreSettings {
   readonly timeout: number
   readonly now: () => Date
   readonly log: (line: string) => void
+  /** Whether {@link RecordStore.demandSignIn} is used in this site. Default `false`: records are not looked at for it. */
+  readonly readsDemands?: boolean
   /** What `req.session.cookie` says. */
   readonly cookie?: Readonly<CookieOptions>
 }
@@ -71,7 +74,7 @@ export interface ListedSession extends SessionSummary {
  * Everything a site remembers about its users. One record per session holds the sign-in, its tokens and the site's own data, so that
  * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not respond.
  */
-export interface RecordStore extends Loader, SessionEnder {
+export interface RecordStore extends Loader, SessionEnder, SignInDemands {
   readonly sealer: Sealer
   /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
   signIn(input: SignInInput): Promise<string>
@@ -133,7 +136,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
 
   const shared = { backend, redisKeys, sealer, idle, now }
   const successors = createSuccessors(backend, redisKeys, sealer)
-  const loader = createLoader({ ...shared, log, endRecord })
+  const loader = createLoader({ ...shared, log, endRecord, readsDemands: settings.readsDemands ?? false })
   const successorOf = successors.of
   const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
   const { load } = loader
@@ -157,6 +160,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     handleOf: id => client.handleOf(redisKeys.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
     ...createSessionEnder({ backend, index, client, clock, endRecord }),
+    ...createSignInDemands(backend, index, clock),
     signOuts: createRecentSignOuts(backend, redisKeys, sealer),
     browserSignOuts: createBrowserSignOuts(backend, redisKeys, clock),
     consume: (purpose, value, ttl) => backend.consume(redisKeys.consumed(purpose, value), ttl),

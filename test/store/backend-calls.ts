@@ -23,6 +23,7 @@ export const writes = {
   extend: backend => backend.extend('key', 1, 60),
   remove: backend => backend.remove('key'),
   retire: backend => backend.retire('key', 1, 60),
+  demand: backend => backend.demand('key', 'sign-in'),
   removeField: backend => backend.removeField('key', 't'),
   setText: backend => backend.setText('key', 'x', 60),
   consume: backend => backend.consume('key', 60),

@@ -40,6 +40,7 @@ async function open() {
     idle: IDLE,
     now: () => clock.now,
     log: () => {},
+    readsDemands: false,
     async endRecord(key) {
       attempt(`end ${key}`)
     },

@@ -35,6 +35,8 @@ export interface Backend extends Leases {
    * `now` (epoch s) at most. Resolves with its session data at that time.
    */
   retire(key: string, now: number, lifetime: number): Promise<Retired | undefined>
+  /** Only if the record is there. `reauthenticate` stays where `sign-in` comes after it. Whether it is there. */
+  demand(key: string, demand: 'reauthenticate' | 'sign-in'): Promise<boolean>
   /** Removes one field, and nothing else. */
   removeField(key: string, field: FieldName): Promise<void>
   /** Keeps a text for `ttl` seconds, unless there is one already. */

@@ -88,7 +88,7 @@ function createMemorySuccession(
   records: ExpiringMap<Map<FieldName, Buffer>>,
   texts: ExpiringMap<string>,
   now: () => number,
-): Pick<Backend, 'retire' | 'removeField' | 'setText' | 'getText'> {
+): Pick<Backend, 'retire' | 'demand' | 'removeField' | 'setText' | 'getText'> {
   return {
     async retire(key, at, longest) {
       const entry = records.get(key)
@@ -98,6 +98,12 @@ function createMemorySuccession(
       write(entry.value, { [FIELD.replaced]: '1', [FIELD.expiry]: formatExpiry({ ...expiry, endsAt }) })
       entry.expiresAt = Math.min(entry.expiresAt, now() + longest)
       return { version: Number(entry.value.get(FIELD.version) ?? 0), session: entry.value.get(FIELD.session) }
+    },
+    async demand(key, demand) {
+      const record = records.get(key)?.value
+      if (!record?.has(FIELD.expiry)) return false
+      if (record.get(FIELD.demand)?.toString() !== 'reauthenticate') write(record, { [FIELD.demand]: demand })
+      return true
     },
     async removeField(key, field) {
       records.get(key)?.value.delete(field)

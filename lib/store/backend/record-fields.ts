@@ -18,6 +18,8 @@ export const FIELD = {
   failure: 'f',
   /** Keys of earlier sessions of the same user in the same browser, separated by commas. They end when the browser shows this session. */
   previous: 'p',
+  /** What its user has to do before the next guarded page; see `sign-in-demands.ts`. Not sealed, and nothing secret. */
+  demand: 'd',
   /** `1` on a session that another one takes the place of: what is still changed in it is stored there. */
   replaced: 'r',
 } as const

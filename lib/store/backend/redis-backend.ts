@@ -7,6 +7,7 @@ import { createRedisLeases } from './redis-lease.js'
 import {
   ADD_MEMBER,
   CREATE,
+  DEMAND,
   EXTEND,
   MARK_LOGOUT,
   REMOVE,
@@ -97,9 +98,10 @@ export function createRedisBackend(
 function createRedisSuccession(
   call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
   { run, read }: Connection,
-): Pick<Backend, 'retire' | 'removeField' | 'setText' | 'getText'> {
+): Pick<Backend, 'retire' | 'demand' | 'removeField' | 'setText' | 'getText'> {
   return {
     retire: async (key, now, lifetime) => parseRetired(await call(RETIRE, key, now, lifetime)),
+    demand: async (key, demand) => Number(await call(DEMAND, key, demand)) === 1,
     async removeField(key, field) {
       await call(REMOVE_FIELD, key, field)
     },

@@ -54,6 +54,14 @@ export const REMOVE = script(
 return {redis.call('DEL', KEYS[1]), record[1] or false, record[2] or false}`,
 )
 
+/** ARGV: what is demanded. -> 1, or 0 when the record is gone. The `d` field: see sign-in-demands.ts */
+export const DEMAND = script(
+  'demand',
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HEXISTS', KEYS[1], 'e') == 0 then return 0 end
+if redis.call('HGET', KEYS[1], 'd') ~= 'reauthenticate' then redis.call('HSET', KEYS[1], 'd', ARGV[1]) end
+return 1`,
+)
+
 /** ARGV: field. */
 export const REMOVE_FIELD = script('remove field', `return redis.call('HDEL', KEYS[1], ARGV[1])`)
 

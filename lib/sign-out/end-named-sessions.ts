@@ -1,0 +1,58 @@
+import { longestSignIn } from '../http/transaction-cookie.js'
+import type { Services } from '../options/config.js'
+import type { SignInDemand } from '../store/sign-in-demands.js'
+import type { SessionSummary } from '../store/ticket.js'
+
+/** What another party says has ended: `sid` is one session at the provider, `subject` alone every session of the user. */
+export interface NamedByProvider {
+  readonly issuer: string
+  readonly subject?: string | undefined
+  readonly sid?: string | undefined
+  /** When that was said, in seconds since the epoch. A sign-in that is later than it stays. Left out: none is. */
+  readonly issuedAt?: number | undefined
+}
+
+/**
+ * Ends the sessions that another party names, and sign-ins that are under way.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
+ */
+export async function endNamedSessions(
+  { store }: Pick<Services, 'store'>,
+  { issuer, subject, sid, issuedAt }: NamedByProvider,
+): Promise<readonly SessionSummary[]> {
+  const ended: SessionSummary[] = []
+  const meant = {
+    logout: issuedAt === undefined ? {} : { issuedAt },
+    onEnded: (summary: SessionSummary) => void ended.push(summary),
+  }
+  const remembered = { ...meant, remember: longestSignIn }
+  // Both have to fit: a token that names the session of another user means neither.
+  const isTheirs = (summary: SessionSummary) => summary.subject === subject
+  if (sid !== undefined)
+    await store.endAll({ issuer, sid }, { ...remembered, ...(subject !== undefined && { only: isTheirs }) })
+  else if (subject !== undefined) await store.endAll({ issuer, subject }, remembered)
+  // A session whose ID Token named no session at the provider may well be the one that is meant.
+  const isNameless = (summary: SessionSummary) => summary.sid === undefined
+  if (sid !== undefined && subject !== undefined && ended.length === 0)
+    await store.endAll({ issuer, subject }, { ...meant, only: isNameless })
+  return ended
+}
+
+/**
+ * Has the users of the sessions that another party names sign in again before their next guarded page.
+ *
+ * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
+ */
+export async function demandOfNamedSessions(
+  { store }: Pick<Services, 'store'>,
+  demand: SignInDemand,
+  { issuer, subject, sid, issuedAt }: NamedByProvider & { readonly issuedAt: number },
+): Promise<void> {
+  const isTheirs = (summary: SessionSummary) => subject === undefined || summary.subject === subject
+  const isNameless = (summary: SessionSummary) => summary.sid === undefined
+  const found = sid === undefined ? 0 : await store.demandSignIn({ issuer, sid }, demand, { issuedAt, only: isTheirs })
+  if (subject === undefined || found > 0) return
+  const only = sid === undefined ? () => true : isNameless
+  await store.demandSignIn({ issuer, subject }, demand, { issuedAt, only })
+}
