@@ -3,6 +3,7 @@ import { OidcError } from '../errors.js'
 import { isRecord } from '../protocol/json.js'
 import { isLoopback } from '../protocol/url.js'
 import type { Backend } from '../store/backend/backend.js'
+import { CLUSTER_REMEDY, isNodeOfCluster } from '../store/backend/cluster-node.js'
 import { createBackend } from '../store/backend/create-backend.js'
 import {
   createRedisClient,
@@ -32,12 +33,12 @@ export async function checkRedis({ store, config }: Setup): Promise<readonly Fin
     const cause = 'Sessions are kept in the memory of one process: a restart ends them. In production this is refused.'
     return [info('redis.none', 'No Redis is set.', { cause, remedy: 'Set redis or REDIS_URL before production.' })]
   }
-  if (typeof redis !== 'string') return examine(redis, 'client', { store, config })
+  if (typeof redis !== 'string') return examine(redis, { store, config })
   const client = createRedisClient(redis)
   try {
     const reason = await connect(client)
     if (reason !== undefined) return [describeUnreachable(reason)]
-    return [...checkTransport(new URL(redis)), ...(await examine(client, 'url', { store, config }))]
+    return [...checkTransport(new URL(redis)), ...(await examine(client, { store, config }))]
   } finally {
     client.disconnect()
   }
@@ -78,7 +79,6 @@ function checkTransport(url: URL): readonly Finding[] {
 
 async function examine(
   client: RedisClient,
-  givenBy: 'url' | 'client',
   { store, config }: Pick<Setup, 'store' | 'config'>,
 ): Promise<readonly Finding[]> {
   const backend = createBackend(
@@ -87,12 +87,12 @@ async function examine(
   )
   try {
     const info = await readInfo(client)
-    const isClusterNode = givenBy === 'url' && /^cluster_enabled:1/m.test(info)
-    const cluster = isClusterNode ? [clusterNode()] : []
-    if (isClusterNode) return [...describeServer(info), ...cluster]
+    const prefix = store.prefix ?? 'oidc:'
+    const isNode = await withDeadline('cluster', CONNECT_TIMEOUT, () => isNodeOfCluster(client, prefix))
+    if (isNode) return [...describeServer(info), describeClusterNode()]
     return [
       ...describeServer(info),
-      ...(await checkCommands(backend, store.prefix ?? 'oidc:')),
+      ...(await checkCommands(backend, prefix)),
       ...(await checkLatency(backend)),
       ...(await checkClock(backend, config.now)),
     ]
@@ -102,11 +102,15 @@ async function examine(
   }
 }
 
-function clusterNode(): Finding {
-  return failure('redis.cluster', 'The URL leads to one node of a Redis Cluster.', {
+function describeClusterNode(): Finding {
+  return failure('redis.cluster', 'redis leads to one node of a Redis Cluster.', {
     cause: 'A client for one node is refused (MOVED) for most keys.',
-    remedy: 'Give the option redis a cluster client: new Cluster([{ host, port }]) of ioredis.',
+    remedy: sentenceOf(CLUSTER_REMEDY),
   })
+}
+
+function sentenceOf(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}.`
 }
 
 /** All sections of all primaries. Hosted services allow INFO, too; without it the checks that need it say nothing. */
@@ -156,7 +160,7 @@ function describeCommand(error: OidcError): Finding {
     NOPERM: 'Allow the commands and the keys of docs/deployment.md to this user of Redis (ACL).',
     OOM: 'Give Redis more memory: it is full and refuses new sessions.',
     READONLY: 'Give the address of the primary: this is a replica.',
-    MOVED: 'Give the option redis a cluster client: this is one node of a Redis Cluster.',
+    MOVED: sentenceOf(CLUSTER_REMEDY),
     NOSCRIPT: 'Scripts (EVAL, EVALSHA) must be allowed.',
   }
   return failure('redis.command', `Redis refused the command "${command}".`, {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Cluster } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5 } from 'ioredis5'
+import { type OidcError, type OidcOptions, openIdConnect } from '../../lib/index.js'
 import type { RecordStore } from '../../lib/store/store.js'
-import { type RedisServer, startCluster, until } from '../support/redis.js'
+import { type HostileProvider, startHostileProvider } from '../support/hostile-provider.js'
+import { type RedisServer, startCluster, startRedis, until, unusedPort } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
   Bench,
@@ -113,4 +115,74 @@ test('a node that hangs makes its sessions unavailable, and the others and later
       ),
     )
   }
+})
+
+describe('one node of the cluster, for all of it', () => {
+  let provider: HostileProvider
+  before(async () => {
+    provider = await startHostileProvider()
+  })
+  after(() => provider.close())
+  const openSite = (redis: OidcOptions['redis'], log: string[]) =>
+    openIdConnect({
+      issuer: provider.issuer,
+      clientId: provider.clientId,
+      clientSecret: provider.clientSecret,
+      baseUrl: 'http://localhost:3000',
+      secret: secret('session secret'),
+      log: line => log.push(line),
+      ...(redis !== undefined && { redis }),
+    })
+  const pattern = /one node of a Redis Cluster.*new Cluster\(\[\{ host, port \}\]\)/
+  const refusal = (error: OidcError) => error.code === 'ERR_OIDC_OPTIONS' && pattern.test(error.message)
+
+  test('by its URL: ready() rejects with what to write, the log says it once without being asked, and health is not ok', async () => {
+    const log: string[] = []
+    const site = openSite(nodes[1]?.url, log)
+    try {
+      const said = () => log.filter(line => /^ERR_OIDC_OPTIONS: /.test(line) && pattern.test(line))
+      await until('the log says it', async () => said().length > 0)
+      await assert.rejects(site.ready(), refusal)
+      await assert.rejects(site.ready(), refusal)
+      assert.equal((await site.health()).ok, false)
+      assert.equal(said().length, 1)
+    } finally {
+      await site.close()
+    }
+  })
+
+  test('by a client for one server: the same', async () => {
+    const client = new Redis(nodes[2]?.url ?? '')
+    const site = openSite(client, [])
+    try {
+      await assert.rejects(site.ready(), refusal)
+    } finally {
+      await site.close()
+      client.disconnect()
+    }
+  })
+
+  test('by a client for the cluster, or of a cluster that has but one node: nothing is said', async () => {
+    const log: string[] = []
+    const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+    const single = await startRedis({
+      args: ['--cluster-enabled', 'yes', '--cluster-port', String(await unusedPort())],
+    })
+    await single.command('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
+    await until('the slots are served', async () =>
+      /cluster_state:ok/.test(String(await single.command('CLUSTER', 'INFO'))),
+    )
+    try {
+      for (const redis of [cluster, single.url]) {
+        const site = openSite(redis, log)
+        await site.ready()
+        assert.equal((await site.health()).ok, true)
+        await site.close()
+      }
+      assert.doesNotMatch(log.join('\n'), /Cluster/)
+    } finally {
+      cluster.disconnect()
+      await single.stop()
+    }
+  })
 })

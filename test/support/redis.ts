@@ -265,7 +265,7 @@ async function end(child: ChildProcess): Promise<void> {
   await exited
 }
 
-async function unusedPort(): Promise<number> {
+export async function unusedPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

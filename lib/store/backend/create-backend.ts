@@ -1,4 +1,5 @@
 import type { Backend } from './backend.js'
+import { refuseClusterNode } from './cluster-node.js'
 import { warnOfEviction } from './eviction.js'
 import { createMemoryBackend } from './memory-backend.js'
 import { createRedisBackend } from './redis-backend.js'
@@ -33,7 +34,9 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
   if (typeof redis === 'string') {
     const client = createRedisClient(redis)
     logTrouble(client, log)
-    return connect(client, () => closeClient(client, timeout))
+    const backend = connect(client, () => closeClient(client, timeout))
+    lookAtFirst(client, backend)
+    return backend
   }
   checkClient(redis)
   warnOfOptions(redis, log)
@@ -43,8 +46,18 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
     const clockKey = `${prefix}clock`
     const connection = createConnection(client, { timeout, probeKey: clockKey })
     const owner = { clockKey, close }
-    return warnOfEviction(createRedisBackend(client, connection, owner), client, connection, log)
+    const backend = warnOfEviction(createRedisBackend(client, connection, owner), client, connection, log)
+    return refuseClusterNode(backend, { client, connection, prefix, log })
   }
+}
+
+/** The first ping finds what is wrong with this Redis, also on a site that does not wait for `ready()`. */
+function lookAtFirst(client: OwnedRedisClient, backend: Backend): void {
+  let isFirst = true
+  client.on('ready', () => {
+    if (isFirst) backend.ping().catch(() => {})
+    isFirst = false
+  })
 }
 
 /** One line when the connection is lost, for each new reason, and one when it is back. Errors of the client may hold a password. */

@@ -114,7 +114,8 @@ export function canReconnect(client: RedisClient): boolean {
   return typeof optionOf(client, 'retryStrategy') === 'function'
 }
 
-function isCluster(client: object): boolean {
+/** Whether the client is for a whole cluster. */
+export function isCluster(client: object): boolean {
   return 'nodes' in client
 }
 
