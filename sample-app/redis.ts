@@ -14,7 +14,7 @@ const startTimeout = 5_000
 
 /**
  * Starts a redis-server on a free loopback port, without persistence and with a password of its own: the port is open to
- * everybody on this machine.
+ * every user of this machine.
  *
  * @returns `undefined` when the machine has no redis-server or it does not start.
  */

@@ -53,7 +53,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 }
 
 // DEVELOPMENT ONLY: made anew at every start, so that nothing secret is stored in a file. A real site reads its secrets from
-// the environment or a vault, and keeps SESSION_SECRET across restarts: otherwise everybody is signed out by a deployment.
+// the environment or a vault, and keeps SESSION_SECRET across restarts: otherwise every deployment signs all users out.
 function developmentSecret(): string {
   return randomBytes(32).toString('base64url')
 }

@@ -36,7 +36,7 @@ function describeSessions(sessions: Sample['sessions']): string {
   if (sessions === 'own redis') return 'Redis, a redis-server of our own that ends with this process'
   return [
     'PROCESS MEMORY, because there is no redis-server on this machine and REDIS_URL is not set.',
-    '                    Every restart signs everybody out. Good for a look, not for more.',
+    '                    Every restart signs all users out. For a first try only.',
   ].join('\n')
 }
 

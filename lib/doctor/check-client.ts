@@ -25,7 +25,7 @@ export async function checkClient(setup: Setup, { provider }: KnownProvider): Pr
       proofKey: await createProofKey(setup),
     })
     const sentence = 'The token endpoint accepted a code that does not exist.'
-    return [failure('client.open', sentence, { remedy: 'Do not use this provider: it issues tokens to everybody.' })]
+    return [failure('client.open', sentence, { remedy: 'Do not use this provider: it issues tokens to every client.' })]
   } catch (error) {
     if (!(error instanceof OidcError)) throw error
     return [describeRefusal(error)]

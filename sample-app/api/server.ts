@@ -12,7 +12,7 @@ export function createApi(settings: VerifierSettings, scriptOrigin: string): Exp
   const api = express()
   api.disable('x-powered-by')
   api.use((req, res, next) => {
-    // Answers are about one person, and scripts of other origins than the site's have no business here.
+    // A response is about one user, and only scripts of the site may read it.
     res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
     res.set({ 'Access-Control-Allow-Origin': scriptOrigin, Vary: 'Origin' })
     if (req.method !== 'OPTIONS') return next()

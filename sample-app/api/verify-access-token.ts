@@ -28,7 +28,7 @@ interface Metadata {
 /** Milliseconds for one call to the provider. */
 const timeout = 5_000
 
-/** Public-key signatures only: the API shares no secret with whoever signs. */
+/** Public-key signatures only: the API shares no secret with the provider. */
 const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
 
 /**

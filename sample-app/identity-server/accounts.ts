@@ -6,7 +6,7 @@ export interface Account {
   readonly claims: Readonly<Record<string, string | boolean | number>>
 }
 
-// DEVELOPMENT ONLY: two users with passwords anybody can guess, in clear text.
+// DEVELOPMENT ONLY: two users with passwords that are easy to guess, in clear text.
 const accounts: readonly Account[] = [
   {
     sub: '818727',

@@ -34,8 +34,8 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
     features: buildFeatures(settings),
     extraClientMetadata: { properties: [frontChannelMetadata] },
     renderError: showProviderError,
-    // Access tokens are reference tokens, as in the original sample: a random text that means something to nobody but this
-    // server. Userinfo of oidc-provider takes no JWT that was made for an API, so this is the kind that one token can be for
+    // Access tokens are reference tokens, as in the original sample: a random text that only this
+    // server understands. Userinfo of oidc-provider takes no JWT that was made for an API, so this is the kind that one token can be for
     // both; and revoking it takes effect at once.
     ttl: {
       AccessToken: hour,
@@ -48,7 +48,7 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
     },
     // A refresh token is used once; the answer brings the next one.
     rotateRefreshToken: true,
-    // oidc-provider drops offline_access from a request that does not make people consent anew each time. Here, as in
+    // oidc-provider drops offline_access from a request that does not make the user consent again each time. Here, as in
     // IdentityServer, it is enough that the client is registered for refresh tokens.
     issueRefreshToken: async (_ctx: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
       client.grantTypeAllowed('refresh_token'),
@@ -66,7 +66,7 @@ function buildFeatures({ api }: Settings) {
     rpInitiatedLogout: { enabled: true, logoutSource: showSignOut, postLogoutSuccessSource: showSignedOut },
     revocation: {
       enabled: true,
-      // A client gives back its own tokens and nobody else's.
+      // A client can revoke its own tokens only.
       allowedPolicy: async (_ctx: unknown, client: { clientId: string }, token: { clientId: string }) =>
         client.clientId === token.clientId,
     },
@@ -94,7 +94,7 @@ function siteClient(siteUrl: string, { clientId, clientSecret }: Settings) {
   }
 }
 
-/** The API signs nobody in; it may just ask what a token stands for. */
+/** The API does not sign users in; it may only ask what a token stands for. */
 function apiClient({ api }: Settings) {
   return {
     client_id: api.clientId,

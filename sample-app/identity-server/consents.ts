@@ -1,7 +1,7 @@
 import type { IdentityProvider, ProviderContext, ProviderGrant } from 'oidc-provider'
 
 /**
- * Remembers who has allowed what, so that a person is asked once. oidc-provider itself keeps that with the browser's session
+ * Remembers who has allowed what, so that a user is asked once. oidc-provider itself keeps that with the browser's session
  * and forgets it at sign-out.
  */
 export function createConsents() {

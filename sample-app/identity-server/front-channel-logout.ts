@@ -4,12 +4,12 @@ import type { IdentityProvider, ProviderContext, ProviderSession } from 'oidc-pr
 /** The client metadata that has to be allowed in oidc-provider's configuration (`extraClientMetadata`). */
 export const frontChannelMetadata = 'frontchannel_logout_uri'
 
-/** Milliseconds. A site that does not answer holds up nobody's sign-out. */
+/** Milliseconds. A site that does not answer delays a sign-out no longer than this. */
 const patience = 3000
 
 /**
- * OpenID Connect Front-Channel Logout 1.0, which oidc-provider leaves to whoever needs it: before the browser goes back to the site, it is shown a page that loads the logout address of
- * every site the person was signed in to, each in a frame of its own.
+ * OpenID Connect Front-Channel Logout 1.0, which oidc-provider leaves to the application: before the browser goes back to the site, it is shown a page that loads the logout address of
+ * every site that the user was signed in to, each in a frame of its own.
  */
 export function addFrontChannelLogout(provider: IdentityProvider): void {
   const ended = new WeakSet<ProviderContext>()

@@ -6,7 +6,7 @@ export interface ApiAnswer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Asks the API in the name of the person a request comes from. */
+/** Calls the API for the user who made the request. */
 export type AskApi = (req: Request) => Promise<ApiAnswer>
 
 /** Milliseconds. A page should not hang because the API does. */

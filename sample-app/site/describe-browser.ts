@@ -16,7 +16,7 @@ const systems = [
   ['Linux', 'Linux'],
 ] as const
 
-/** `Firefox 152 on Windows`: enough for people to recognise their own browser. Anybody can claim to be any browser. */
+/** `Firefox 152 on Windows`: enough for users to recognise their own browser. A client can claim to be any browser. */
 export function describeBrowser(userAgent: string | undefined): string {
   if (userAgent === undefined) return 'Unknown browser'
   const [token, browser] = browsers.find(([name]) => userAgent.includes(`${name}/`)) ?? []

@@ -7,7 +7,7 @@ import { createSessions } from './controllers/sessions.js'
 import { type OpenIdConnect, requiresAuth, requiresSameSession } from './oidc.js'
 import { provideUser } from './provide-user.js'
 
-/** Which address shows what, and which of them are for people who are signed in. */
+/** Which address shows what, and which of them are for signed-in users. */
 export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   const callApi = createCallApi(createApiClient(apiUrl), apiUrl)
   const sessions = createSessions(oidc)
@@ -24,7 +24,7 @@ export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   routes.get('/sessions', requiresAuth(), sessions.show)
   routes.post('/sessions/end', form, sessions.end)
   routes.post('/sessions/end-others', form, sessions.endOthers)
-  // Shows everybody how the last sign-in went, which is for development only.
+  // Shows the last sign-ins of all browsers: for development only.
   if (process.env.NODE_ENV !== 'production') routes.get('/how-you-signed-in', oidc.inspector())
   // /login, /callback, /logout, /me and /me/token belong to the middleware, and everything below /api to its proxy.
   return routes

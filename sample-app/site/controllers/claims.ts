@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from 'express'
 import { describeAccessToken, describeIdToken } from '../describe-token.js'
 import { OidcError } from '../oidc.js'
 
-/** Who the person is, as the provider said it, and what is known about the tokens. Never the tokens themselves. */
+/** Who the user is, as the provider says, and what is known about the tokens. Never the tokens themselves. */
 export const showClaims: RequestHandler = async (req, res) => {
   const [accessToken, idToken] = await Promise.all([findAccessToken(req), req.oidc.idToken()])
   const claims = Object.entries(req.oidc.user ?? {}).map(([name, value]) => ({ name, value: textOf(value) }))

@@ -5,7 +5,7 @@ interface ErrorDescription {
   readonly status: number
   readonly code: string
   readonly sentence: string
-  /** Whether a new sign-in could help, and where the person wanted to go. */
+  /** Whether a new sign-in could help, and where the user wanted to go. */
   readonly signInHelps?: boolean
   readonly returnTo?: string | undefined
 }
@@ -33,7 +33,7 @@ function describe(error: unknown): ErrorDescription {
   return { status: 500, code: 'INTERNAL', sentence: 'Something went wrong on this site.' }
 }
 
-/** A page for people, JSON for the page's script. */
+/** A page for the user, JSON for a script. */
 function show(res: Response, { status, code, sentence, returnTo = '/', signInHelps = false }: ErrorDescription): void {
   res.status(status).set('Cache-Control', 'no-store')
   res.format({

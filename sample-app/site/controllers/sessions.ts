@@ -8,7 +8,7 @@ export interface SessionsController {
   readonly endOthers: RequestHandler
 }
 
-/** Where the person is signed in, and a way to end each of it. */
+/** Where the user is signed in, and a way to end each session. */
 export function createSessions(oidc: OpenIdConnect): SessionsController {
   return {
     async show(req, res) {
@@ -27,7 +27,7 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
     },
     async end(req, res) {
       const { handle } = req.body as { handle?: unknown }
-      // The handle comes from a form, so it could be anybody's: `sub` makes sure that it is this person's.
+      // The handle comes from a form, so it could be another user's: `sub` makes sure that it is this user's.
       if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, sub: subjectOf(req) })
       res.redirect(303, handle === req.oidc.handle ? '/' : '/sessions')
     },
@@ -38,7 +38,7 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
   }
 }
 
-/** Behind requiresAuth() there is always somebody. */
+/** Behind requiresAuth() there is always a user. */
 function subjectOf({ oidc: { user } }: Parameters<RequestHandler>[0]): string {
   return user?.sub ?? ''
 }
