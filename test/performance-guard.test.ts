@@ -73,7 +73,7 @@ function routes(app: Express): void {
 }
 
 describe('Redis commands before and after the handler', () => {
-  test('none for a page of somebody without a session, whether it looks or not', async () => {
+  test('none for a page of a user without a session, whether it reads req.oidc or not', async () => {
     const { agent, site } = scene
     for (const path of ['/open', '/page', '/cart']) {
       const { commands, page } = await watcher.during(() => agent.tab().open(`${site.url}${path}`))
@@ -127,7 +127,7 @@ describe('Redis commands before and after the handler', () => {
     assert.deepEqual(token.commands, ['hmget', 'handler', 'hmget'])
   })
 
-  test('one more, which nobody waits for, when the life of the session is extended', async () => {
+  test('one more, which delays no response, when the session is extended', async () => {
     const { agent, site } = scene
     clockAhead += 10 * MINUTE
     const { commands } = await watcher.during(() => agent.open(`${site.url}/page`))

@@ -129,7 +129,7 @@ for (const [name, body, method, expected] of [
   })
 }
 
-test('an API that refuses every token is asked twice, and its answer handed over', async () => {
+test('an API that refuses every token is called twice, and its response is returned', async () => {
   api.answer((_request, response) => refuseToken(response))
   const { answer } = await fetches('/a')
   assert.deepEqual([answer.status, answer.text], [401, 'expired'])
@@ -175,7 +175,7 @@ test('a stream is sent as it comes, and not sent again', async () => {
   assert.deepEqual([api.requests.length, api.requests[0]?.body], [1, 'part one, part two'])
 })
 
-test('an answer is handed over before it has ended', async () => {
+test('a response is returned before its body has ended', async () => {
   let finish = () => {}
   api.take((_request, response) => {
     response.write('first')
@@ -193,7 +193,7 @@ test('an answer is handed over before it has ended', async () => {
   assert.equal(answer.text, ' last')
 })
 
-test('a refresh that fails leaves the answer of the API; one that ends the session says so', async () => {
+test('a failed refresh leaves the response of the API; one that ends the session is an error', async () => {
   api.answer((_request, response) => refuseToken(response))
   bench.provider.break({ token: { status: 503 } })
   assert.equal((await fetches('/a')).answer.status, 401)
@@ -210,7 +210,7 @@ test('a token for a resource goes along when asked for', async () => {
   assert.notEqual(api.requests[0]?.token, (await bench.token()).value)
 })
 
-test('nobody signed in: no call at all', async () => {
+test('without a user there is no call', async () => {
   await bench.agent.post(`${bench.site.url}/logout?local`, {})
   assert.equal((await fetches('/a')).answer.code, 'ERR_OIDC_LOGIN_REQUIRED')
   assert.equal(api.requests.length, 0)

@@ -115,7 +115,7 @@ for (const [place, kind] of places) {
       }
     })
 
-    test('what is refused as ambiguous is 400, and nothing behind it on the connection is answered', async () => {
+    test('an ambiguous request gets 400, and nothing after it on the connection gets a response', async () => {
       const bad = head('POST /api/mallory HTTP/1.1', mallory, ['Content-Length: 05', 'Content-Type: text/plain'])
       const { statuses } = await sendBytes(port, `${bad}abcde${get(mallory, '/api/mallory')}`, 2)
       if (kind === undefined) assert.deepEqual(statuses, [400])
@@ -200,7 +200,7 @@ describe('a connection that something went wrong on is not used again', () => {
     }
   })
 
-  test('what an API sends on an idle connection is nobody’s response', async () => {
+  test('bytes that an API sends on an idle connection are not a response to any user', async () => {
     site.api.respond((_request, socket) => {
       setTimeout(() => socket.write(stolen), 20)
       return `${ok}{}`

@@ -369,7 +369,7 @@ const calls = (count: number, user: RawUser) =>
     return socket
   })
 
-test('300 open streams of a user hold up nobody: a further call is answered by the deadline, and goes through when a stream ends', async () => {
+test('with 300 open streams of a user, a further call gets a response by the deadline, and succeeds when a stream ends', async () => {
   await start({ limits: { connections: 20, perUser: 10, wait: 200 } })
   site.api.respond(({ path }) =>
     path === '/v1/stream'

@@ -131,7 +131,7 @@ for (const [description, options] of foreign) {
   })
 }
 
-test('nobody signed in: 401, and nothing is forwarded', async () => {
+test('without a user: 401, and nothing is forwarded', async () => {
   const { agent, site } = await start()
   await agent.post(`${site.url}/logout?local`, {})
   assert.equal((await call('/api/a')).status, 401)
@@ -210,13 +210,13 @@ test('a browser that goes away ends the call to the API', async () => {
   await until('the API notices', () => isOver)
 })
 
-test('an API that is away is 502, one that breaks off breaks the answer off', async () => {
+test('an API that is down is 502, and one that breaks off breaks off the response', async () => {
   await start()
   await api.close()
   assert.equal((await call('/api/a')).json<{ code: string }>().code, 'ERR_OIDC_API_UNAVAILABLE')
 })
 
-test('an answer that breaks off does not look whole', async () => {
+test('a response that breaks off does not look complete', async () => {
   await start()
   api.take((_incoming, response) => {
     response.writeHead(200, { 'content-length': '100' })
@@ -231,13 +231,13 @@ test('an answer that breaks off does not look whole', async () => {
   )
 })
 
-test('an API that never answers is given up', async () => {
+test('a call to an API that never responds is aborted', async () => {
   await start({ timeout: 100 })
   api.take(() => {})
   assert.equal((await call('/api/a')).json<{ code: string }>().code, 'ERR_OIDC_API_UNAVAILABLE')
 })
 
-test('a token the API refuses is renewed once, where there is no body', async () => {
+test('a token that the API refuses is refreshed once, for a request without a body', async () => {
   const { token, refreshes } = await start()
   const { value } = await token()
   api.answer((sent, response) => (sent.token === value ? refuseToken(response) : void response.end('good')))

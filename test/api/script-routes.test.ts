@@ -55,7 +55,7 @@ test('a script gets an access token that is good, and a new one later', async ()
   assert.equal(refreshes().length, 1)
 })
 
-test('nobody signed in: 401 with the sign-in address', async () => {
+test('without a user: 401 with the sign-in URL', async () => {
   await start()
   for (const path of ['/me', '/my-token']) {
     const page = await ask(path)

@@ -45,7 +45,7 @@ test('userInfo without refresh leaves the claims as they are', async () => {
   assert.equal((await claims()).name, 'Alice Adams')
 })
 
-test('userInfo with refresh renews the claims for this request and all later ones', async () => {
+test('userInfo with refresh updates the claims for this request and all later ones', async () => {
   const { provider } = await signedIn()
   provider.break({ userInfoClaims: info => ({ ...info, name: 'New Name', role: ['editor'] }) })
   const { info, user } = await renew()
@@ -61,7 +61,7 @@ test('a claim the provider does not send any more is gone', async () => {
   assert.equal((await claims()).sub, 'alice-0001')
 })
 
-test('userinfo of somebody else is refused, and changes nothing', async () => {
+test('userinfo of another user is refused, and changes nothing', async () => {
   const { provider } = await signedIn()
   provider.break({ userInfoClaims: info => ({ ...info, sub: 'mallory-0002', name: 'Mallory' }) })
   assert.equal((await renew()).code, 'ERR_OIDC_USER_INFO_SUBJECT')
@@ -95,7 +95,7 @@ test('userinfo that refuses every token is asked twice, and the session stays', 
   assert.equal((await claims()).name, 'Alice Adams')
 })
 
-test('a dropped token and no refresh token: the answer of userinfo is what there is to say', async () => {
+test('a dropped token and no refresh token: the error is the one of userinfo', async () => {
   const { provider, refreshes } = await signedIn({}, { scope: 'openid' })
   provider.revokeAccessTokens()
   assert.equal((await renew()).code, 'ERR_OIDC_USER_INFO_RESPONSE')
@@ -116,7 +116,7 @@ for (const [what, fault, code, requests] of [
   // A read that is cut is made once more.
   ['a connection that breaks', { cut: 'before' }, 'ERR_OIDC_PROVIDER_UNAVAILABLE', 2],
 ] as const) {
-  test(`userinfo that answers with ${what} is no reason to refresh, and the session stays`, async () => {
+  test(`userinfo that responds with ${what} does not cause a refresh, and the session stays`, async () => {
     const { provider, refreshes } = await signedIn()
     const before = provider.count('userinfo')
     provider.break({ userinfo: fault })
@@ -138,13 +138,13 @@ test('the refresh hook decides what is kept, and sees what was kept before', asy
   assert.deepEqual([localId, seen, name], [7, 'New Name', 'New Name'])
 })
 
-test('a signIn hook without a refresh hook: nobody could say what to keep, so it is an error', async () => {
+test('a signIn hook without a refresh hook is an error: it is unknown what to keep', async () => {
   await signedIn({ signIn: ({ claims: given }) => ({ ...given, localId: 7 }) })
   assert.equal((await renew()).code, 'ERR_OIDC_OPTIONS')
   assert.equal((await claims()).localId, 7)
 })
 
-test('claims that are renewed while tokens are refreshed: neither is lost', async () => {
+test('claims that are updated while tokens are refreshed: neither is lost', async () => {
   const { provider, agent, site, token, advance } = await signedIn()
   provider.break({ userInfoClaims: info => ({ ...info, name: 'New Name' }) })
   advance(LIFE - 59)

@@ -90,7 +90,7 @@ function plant(agent: Agent, url: string, cookies: string): void {
   }
 }
 
-describe('answers', () => {
+describe('responses', () => {
   test('CVE-2026-22751: a response that several browsers post at once, to several processes, signs in one of them, once', async () => {
     const redis = await startRedis()
     const provider = await startHostileProvider()

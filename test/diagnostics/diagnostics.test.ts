@@ -69,7 +69,7 @@ describe('diagnostics', () => {
   )
 
   test(
-    'tell how an answer came, and what the provider says of an error',
+    'tell the response mode of a response, and the text of the provider about an error',
     inScene({ provider: {} }, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
@@ -93,7 +93,7 @@ describe('diagnostics', () => {
   )
 
   test(
-    'tell an answer in the query as such',
+    'tell that a response is in the query',
     inScene({ oidc: { responseType: 'code', responseMode: 'query' } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
@@ -104,7 +104,7 @@ describe('diagnostics', () => {
   )
 
   test(
-    'tell each call to the provider: where, how it was answered, and with which members',
+    'tell each request to the provider: the endpoint, the status and the members of the response',
     inScene({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       const calls = new Map(only('provider-call').map(call => [new URL(call.endpoint).pathname, call]))
@@ -161,7 +161,7 @@ describe('diagnostics', () => {
   )
 
   test(
-    'tell an answer that nobody can read, and one that comes again',
+    'tell a response that cannot be read, and one that comes again',
     inScene({}, async ({ agent, site }) => {
       await agent.post(`${site.url}/callback`, { code: 'x' })
       assert.equal(only('step').at(-1)?.code, 'ERR_OIDC_REQUEST_MALFORMED')
@@ -279,7 +279,7 @@ test('an event that cannot be made is left out, and what it tells of goes on as 
   }
 })
 
-test('nothing is made for nobody', async () => {
+test('no event is created without a listener', async () => {
   let made = 0
   const never = (): never => {
     made += 1
@@ -331,7 +331,7 @@ describe('values that are shown', () => {
     assert.equal(redactAddress('nonsense'), '')
   })
 
-  test('of an answer are the names of its members', () => {
+  test('contain the names of the members of a response', () => {
     assert.deepEqual(memberNames('{"access_token":"x","id_token":"y"}'), ['access_token', 'id_token'])
     for (const text of ['[1]', 'null', '"x"', '{', 'eyJ']) assert.equal(memberNames(text), undefined, text)
   })

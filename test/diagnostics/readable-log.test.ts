@@ -127,7 +127,7 @@ describe('the readable log', () => {
     assert.ok(!/TypeError/.test(text), text)
   })
 
-  test('is not there otherwise, and nobody listens', async () => {
+  test('is not there otherwise, and no listener is added', async () => {
     const text = await errorsOf({})
     assert.match(text, /somebody listens: false/)
     assert.ok(!text.includes('PING'), text)

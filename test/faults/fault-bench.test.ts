@@ -16,7 +16,7 @@ test('npm run bench:faults measures a fault, its losses and its control, and pri
   for (const seconds of [...cells.slice(2, 6), cells[7]]) assert.match(seconds ?? '', /^\d+\.\d s$/)
 })
 
-test('a loss is seen: a Redis that was emptied has signed everyone out, at the site and at the control', async t => {
+test('a loss is seen: a Redis that was emptied has signed all users out, at the site and at the control', async t => {
   const bench = await openFaultBench()
   t.after(() => bench.close())
   const emptied: Fault = {

@@ -96,7 +96,7 @@ describe('three instances', () => {
     )
   })
 
-  test('one answer sent to all three at once is used once', async () => {
+  test('one response sent to all three at once is used once', async () => {
     const agent = createAgent()
     await agent.open(`${front.url}/login`)
     const tokens = provider.count('token')
@@ -193,7 +193,7 @@ describe('a deploy', () => {
 })
 
 describe('secrets that change', () => {
-  test('a rotation in three steps, never two of them at once: nobody is signed out, no sign-in is lost', async () => {
+  test('a rotation in three steps, never two of them at once: no user is signed out, no sign-in is lost', async () => {
     const agent = createAgent()
     const begun = createAgent()
     await signIn(agent)
@@ -211,7 +211,7 @@ describe('secrets that change', () => {
     })
   })
 
-  test('an instance with a wrong secret signs nobody out, and destroys nothing', async () => {
+  test('an instance with a wrong secret signs no user out, and deletes nothing', async () => {
     const agent = createAgent()
     await signIn(agent)
     const wrong = await start({ secret: secret('wrong secret') })
@@ -262,7 +262,7 @@ describe('clocks', () => {
     })
   })
 
-  test('90 s apart: an instance that is ahead or behind says so clearly, and nobody is signed out by it', async () => {
+  test('90 s apart: an instance that is ahead or behind logs it, and no user is signed out by it', async () => {
     const agent = createAgent()
     await signIn(agent)
     const late = await start({}, { ahead: -90_000 })

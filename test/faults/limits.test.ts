@@ -142,7 +142,7 @@ describe('headers', () => {
     'a referer of 10 KB': { referer: `http://localhost/${'a/'.repeat(5000)}` },
   }
   for (const [name, given] of Object.entries(headers)) {
-    test(`${name}: answered in a civil way`, async () => {
+    test(`${name}: no unexpected server error`, async () => {
       for (const path of ['/claims', '/login', '/session', '/logout', '/callback']) {
         assertCivil(await send({ url: scene.site.url + path, headers: given }), [])
       }

@@ -124,7 +124,7 @@ describe('a provider that is away', () => {
   )
 })
 
-describe('a wrong configuration never lets anybody in', () => {
+describe('a wrong configuration never signs a user in', () => {
   const wrong: Record<string, [Partial<SceneOptions['oidc']>, OidcErrorCode, number]> = {
     'another issuer': [{ issuer: 'http://127.0.0.1:1/', metadataUrl: 'here' }, 'ERR_OIDC_METADATA_ISSUER', 502],
     'a slash too many in the issuer': [{ issuer: 'slash' }, 'ERR_OIDC_METADATA_ISSUER', 502],
@@ -342,7 +342,7 @@ describe('metadata that changes', () => {
   )
 
   test(
-    'an endpoint that moves is followed after the next renewal',
+    'an endpoint that moves is followed after the next load of the metadata',
     withClock(ES256, async (scene, pass) => {
       const { provider } = scene
       await works(scene)

@@ -117,7 +117,7 @@ describe('Redis away', { concurrency: 1 }, () => {
     await scene.site.oidc.ready()
   })
 
-  test('for a moment, again and again, during traffic: nothing but 200 and 503, nobody signed out', async () => {
+  test('for a short time, repeatedly, during traffic: only 200 and 503, and no user is signed out', async () => {
     const stage = await setTheStage()
     const people = Array.from({ length: 5 }, () => createAgent())
     for (const person of people) await signIn(stage, person)
@@ -227,7 +227,7 @@ describe('Redis that reads and does not write', () => {
 })
 
 describe('Redis that lost things', () => {
-  test('a session evicted between callback and landing: one clean new sign-in', async () => {
+  test('a session evicted between the callback and the page: one clean new sign-in', async () => {
     const stage = await setTheStage()
     const { agent, site, redis } = stage
     const page = await agent.visit(`${site.url}/claims`, { headers: { 'x-marker': '1' } })
@@ -256,7 +256,7 @@ describe('Redis that lost things', () => {
     assert.equal((await signIn(stage)).status, 200)
   })
 
-  test('marks of used answers cannot be written: a replay is refused, not let through', async () => {
+  test('marks of used responses cannot be written: a replay is refused, not let through', async () => {
     const stage = await setTheStage()
     const { agent, provider, redis, site } = stage
     const left = await agent.open(`${site.url}/login`)
@@ -268,7 +268,7 @@ describe('Redis that lost things', () => {
     await redis.config('maxmemory', '0')
   })
 
-  test('values that are damaged count as nobody, never as an error for ever', async () => {
+  test('damaged values count as no session, not as an error for ever', async () => {
     const stage = await setTheStage()
     const { redis } = stage
     await signIn(stage, stage.agent)
@@ -282,7 +282,7 @@ describe('Redis that lost things', () => {
     assert.equal((await signIn(stage, stage.agent)).status, 200)
   })
 
-  test('a record that another version has written counts as nobody: one new sign-in, and no loop', async () => {
+  test('a record that another version has written counts as no session: one new sign-in, and no loop', async () => {
     const stage = await setTheStage()
     const { agent, provider, redis, site } = stage
     await signIn(stage, agent)
@@ -319,7 +319,7 @@ describe('Redis that lost things', () => {
 })
 
 describe('Redis that is late', () => {
-  test('a save that takes half a second is there on the landing page, on another instance', async () => {
+  test('a save that takes half a second is there on the page after the sign-in, on another instance', async () => {
     const stage = await setTheStage()
     const { provider, redis, wire } = stage
     const sealing = secret('shared secret')

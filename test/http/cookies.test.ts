@@ -20,7 +20,7 @@ test('a cookie that a response sets twice is sent once, with the value it was gi
   assert.deepEqual(cookiesOf(res), ['sid=third'])
 })
 
-test('a cookie takes the place of no cookie of another name, whoever has set it and however', () => {
+test('a cookie does not replace a cookie of another name, whatever code has set it', () => {
   for (const theirs of ['sid.anonymous=1; Path=/', ['sid.anonymous=1; Path=/', 'Sid=2', 'xsid=3']]) {
     const res = newResponse()
     res.setHeader('Set-Cookie', theirs)

@@ -24,7 +24,7 @@ describe('the page of a site without an error handler', () => {
   )
 
   test(
-    'repeats nothing that was sent, may load and run nothing, and is kept by nobody',
+    'repeats nothing of the request, can load and run nothing, and is not stored',
     inScene({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
       provider.break({ response: deny(marker, { error_description: marker }) })
       const page = await agent.visit(`${site.url}/claims`)

@@ -116,7 +116,7 @@ describe('a site that moves from Katana to this package at IdentityServer3', () 
       assert.match(String(place.site.errors.at(-1)), /flows Hybrid and AuthorizationCode: set pkce: false/)
     }))
 
-  test('sends nobody in where the flow is HybridWithProofKey already and pkce: false is still there', () =>
+  test('signs no user in where the flow is HybridWithProofKey already and pkce: false is still set', () =>
     withPlace(identityServer3({ flow: 'HybridWithProofKey' }), { oidc: { pkce: false } }, async place => {
       const agent = place.browser()
       const page = await visitSigningIn(agent, `${place.site.url}/claims`)

@@ -67,7 +67,7 @@ describe('the inspector', () => {
   )
 
   test(
-    'shows an answer that belongs to no attempt',
+    'shows a response that belongs to no attempt',
     withInspector(async ({ agent, site }) => {
       await agent.post(`${site.url}/callback`, { code: 'x' })
       const { text } = await agent.open(`${site.url}/how`)
@@ -112,7 +112,7 @@ describe('the inspector', () => {
   )
 
   test(
-    'forbids everything but its own style, and is not kept by anybody',
+    'forbids everything but its own style, and is not stored',
     withInspector(async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const { headers, text } = await agent.open(`${site.url}/how`)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
 
 test(
-  'oidc.authenticate() knows the signed-in user of a WebSocket upgrade, and nobody else',
+  'oidc.authenticate() returns the signed-in user of a WebSocket upgrade, and no user without a session',
   inScene({}, async scene => {
     await scene.agent.visit(`${scene.site.url}/claims`)
     const seen: unknown[] = []

@@ -82,7 +82,7 @@ describe('a guard is not made with', () => {
 })
 
 for (const express of [4, 5] as const)
-  test(`guards without parentheses answer with a clear error and never hang, in Express ${express}`, async () => {
+  test(`guards without parentheses respond with a clear error and never hang, in Express ${express}`, async () => {
     const site = await startSite({
       express,
       oidc: { issuer: 'http://127.0.0.1:1', clientId: 'x' },

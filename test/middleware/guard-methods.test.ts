@@ -77,7 +77,7 @@ for (const handlesErrors of [true, false]) {
       })
     }
 
-    test('names the sign-in address in the answer to HEAD, and puts no text of the request into it', async () => {
+    test('names the sign-in URL in the response to HEAD, and puts no text of the request into it', async () => {
       const answer = await ask(scene, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
       const [address] = String(answer.headers['www-authenticate']).split(', ')
       assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2F"')

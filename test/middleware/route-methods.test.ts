@@ -193,7 +193,7 @@ describe('a body that is not read', () => {
     assert.notEqual(answer.headers.connection, 'close')
   })
 
-  test('the back channel closes the connection whatever it answers', async () => {
+  test('the back channel closes the connection whatever the response', async () => {
     for (const body of [await scene.provider.createLogoutToken(), 'forged']) {
       const answer = await send({
         url: `${scene.site.url}/logout/backchannel`,

@@ -28,11 +28,11 @@ function parse(form: Record<string, string>, ...more: [string, string][]) {
   return parseAuthorizationResponse([...Object.entries(form), ...more])
 }
 
-test('a whole answer is read as a success', () => {
+test('a complete response is read as a success', () => {
   assert.deepEqual(parse(fields), success)
 })
 
-test('an answer with nothing but a state is read, and found out by the response type', () => {
+test('a response with nothing but a state is read, and refused by the response type', () => {
   assert.deepEqual(parse({ state: 's' }), { kind: 'success', state: 's' })
 })
 
@@ -44,7 +44,7 @@ test('the fields of a parsed query can be handed over as they are', () => {
   })
 })
 
-test('parameters nobody knows are kept apart, and those nobody trusts are ignored', () => {
+test('unknown parameters are kept apart, and untrusted ones are ignored', () => {
   const answer = parse({ ...fields, expires_in: '', scope: 'é', response_type: 'token', constructor: 'x' }, [
     '__proto__',
     'x',
@@ -52,7 +52,7 @@ test('parameters nobody knows are kept apart, and those nobody trusts are ignore
   assert.deepEqual(answer, { ...success, unverified: { response_type: 'token' } })
 })
 
-test('parameters nobody knows may repeat', () => {
+test('unknown parameters may repeat', () => {
   assert.deepEqual(parse(fields, ['x', '1'], ['x', '2'], ['x[]', '3'], ['__proto__', ''], ['__proto__', '']), success)
 })
 
@@ -74,7 +74,7 @@ const known = [...Object.keys(fields), 'error', 'error_description', 'error_uri'
 
 for (const name of known) {
   for (const second of [name, `${name}[]`, `${name}[0]`, `${name}[a]`, `${name}[\n`]) {
-    test(`${name} and ${second} make an answer ambiguous`, () => {
+    test(`${name} and ${second} make a response ambiguous`, () => {
       const form: Record<string, string> = { ...(name === 'error' ? {} : fields), state: 's', [name]: 'x' }
       assert.throws(() => parse(form, [second, 'x']), { code: 'ERR_OIDC_REQUEST_MALFORMED' })
     })
@@ -111,7 +111,7 @@ for (const name of ['code', 'id_token', 'access_token']) {
 }
 
 for (const name of Object.keys(fields).filter(each => each !== 'state')) {
-  test(`an answer with an empty ${name} is one without it`, () => {
+  test(`a response with an empty ${name} is one without it`, () => {
     const { [name]: _, ...without } = success as unknown as Record<string, string>
     assert.deepEqual(parse({ ...fields, [name]: '' }), without)
   })
@@ -123,7 +123,7 @@ test('a session_state that cannot be kept is left out', () => {
   for (const value of [...odd, 'x'.repeat(1025)]) assert.deepEqual(parse({ ...fields, session_state: value }), without)
 })
 
-test('an answer with an empty error is no failure', () => {
+test('a response with an empty error is not a failure', () => {
   assert.deepEqual(parse({ ...fields, error: '' }), success)
 })
 
@@ -139,7 +139,7 @@ const malformed: Record<string, Record<string, string>> = {
 }
 
 for (const [name, form] of Object.entries(malformed)) {
-  test(`an answer ${name} is refused`, () => {
+  test(`a response ${name} is refused`, () => {
     assert.throws(() => parse(form), { code: 'ERR_OIDC_REQUEST_MALFORMED' })
   })
 }
@@ -205,12 +205,12 @@ const promises: readonly (readonly [ResponseType, object])[] = [
 for (const [responseType, parts] of promises) {
   const expected = { responseType, issuer, issRequired: true }
 
-  test(`of an answer to "${responseType}", what was promised is kept and the rest dropped`, () => {
+  test(`of a response to "${responseType}", the promised fields are kept and the others dropped`, () => {
     assert.deepEqual(checkAuthorizationResponse(success, expected), { state, session_state, ...parts })
   })
 
   for (const name of Object.keys(parts)) {
-    test(`an answer to "${responseType}" without ${name} is refused`, () => {
+    test(`a response to "${responseType}" without ${name} is refused`, () => {
       const { [name]: _, ...without } = success as unknown as Record<string, string>
       const check = () => checkAuthorizationResponse(without as unknown as AuthorizationSuccess, expected)
       assert.throws(check, { code: 'ERR_OIDC_REQUEST_MALFORMED' })
@@ -227,7 +227,7 @@ for (const token_type of [undefined, 'DPoP', 'Bearer ', 'mac']) {
   })
 }
 
-test('nobody asks for the type of an access token that was not promised', () => {
+test('the type of an access token that was not promised is not checked', () => {
   const answer = checkAuthorizationResponse(
     { ...success, token_type: 'mac' },
     { responseType: 'code', issuer, issRequired: false },
@@ -235,7 +235,7 @@ test('nobody asks for the type of an access token that was not promised', () => 
   assert.deepEqual(answer, { state, session_state, code })
 })
 
-test('an answer that does not name its provider is taken where none has to', () => {
+test('a response without iss is accepted where the provider does not have to send it', () => {
   checkResponseIssuer({}, { issuer, issRequired: false })
   checkResponseIssuer({ iss: issuer }, { issuer, issRequired: false })
   checkResponseIssuer({ iss: issuer }, { issuer, issRequired: true })
@@ -249,7 +249,7 @@ for (const iss of [
   'https://evil.example',
 ]) {
   for (const issRequired of [true, false]) {
-    test(`an answer by ${iss} is refused, whether it has to name itself (${issRequired}) or not`, () => {
+    test(`a response of ${iss} is refused, whether iss is required (${issRequired}) or not`, () => {
       const expected = { responseType: 'code', issuer, issRequired } as const
       assert.throws(() => checkAuthorizationResponse({ ...success, iss }, expected), {
         code: 'ERR_OIDC_RESPONSE_ISSUER',
@@ -259,7 +259,7 @@ for (const iss of [
   }
 }
 
-test('what an answer does not have is not there afterwards either', () => {
+test('members that a response does not have are absent in the result', () => {
   const answer = checkAuthorizationResponse(
     { kind: 'success', state, code },
     { responseType: 'code', issuer, issRequired: false },
@@ -267,7 +267,7 @@ test('what an answer does not have is not there afterwards either', () => {
   assert.deepEqual(answer, { state, code })
 })
 
-test('the evidence of a refusal shows who answered', () => {
+test('the details of a refusal contain the issuer of the response', () => {
   assert.throws(() => checkResponseIssuer({ iss: 'https://evil.example\r\n' }, { issuer, issRequired: false }), {
     cause: { expected: issuer, actual: 'https://evil.example' },
   })

@@ -4,7 +4,7 @@ import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../../lib/prot
 
 const iss = 'https://op.example'
 
-test('iss and sid are read, and parameters nobody knows are ignored', () => {
+test('iss and sid are read, and unknown parameters are ignored', () => {
   const request = parseFrontChannelLogout(`?iss=${encodeURIComponent(iss)}&sid=abc&x=1&x=2`)
   assert.equal(request.iss, iss)
   assert.equal(request.sids[0], 'abc')

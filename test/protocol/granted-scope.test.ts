@@ -11,7 +11,7 @@ const maybe = fc.option(scope, { nil: undefined })
 
 const isWithin = (inner: string, outer: string) => scopeWords(inner).every(word => scopeWords(outer).includes(word))
 
-test('a scope is never wider than any answer, and is what was asked for only where no answer says otherwise', () => {
+test('a scope is never wider than in any response, and is the requested one only where no response says otherwise', () => {
   fc.assert(
     fc.property(scope, maybe, maybe, (asked, front, answer) => {
       const granted = grantedScope({ asked, front, response: answer })

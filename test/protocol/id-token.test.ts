@@ -216,14 +216,14 @@ test('a sid without a value is absent where logout tokens need it, too', () => {
   }
 })
 
-test('the evidence of a refusal shows what is no secret, cut to what a log line can bear', () => {
+test('the details of a refusal contain no secret, and are truncated for a log line', () => {
   const iss = `https://evil.example/\r\n${'x'.repeat(500)}`
   assert.throws(() => checkIdTokenClaims({ ...valid, iss }, expected), {
     cause: { actual: `https://evil.example/${'x'.repeat(179)}`, expected: expected.issuer },
   })
 })
 
-test('the evidence of a refused nonce or subject does not show it', () => {
+test('the details of a refused nonce or subject do not contain it', () => {
   assert.throws(() => checkIdTokenClaims({ ...valid, nonce: 'secret' }, expected), {
     cause: { actual: 'string', expected: undefined },
   })

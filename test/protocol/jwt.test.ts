@@ -229,7 +229,7 @@ test('claims that are not UTF-8 are refused', async () => {
   await assert.rejects(verifyJwt(token, keysFor, rs256), { code: 'ERR_OIDC_ID_TOKEN_MALFORMED' })
 })
 
-test('the evidence of a wrong signature is what the last key had to say', async () => {
+test('the details of a wrong signature are the error of the last key', async () => {
   const error = await verifyJwt(`${validHeader}.${validPayload}.`, keysFor, rs256).then(
     () => assert.fail('the token was taken'),
     (caught: OidcError) => caught,
@@ -244,7 +244,7 @@ test('a token no key fits is refused', async () => {
   )
 })
 
-test('nobody is asked for keys of a token that is refused for its header', async () => {
+test('no key is fetched for a token that is refused for its header', async () => {
   const asked: unknown[] = []
   const watching: KeysFor = async header => {
     asked.push(header)
@@ -292,7 +292,7 @@ test('30 KB of groups are taken, more than 64 KB of anything are not', async () 
   await assert.rejects(verifyJwt(long, keysFor, rs256), { code: 'ERR_OIDC_ID_TOKEN_MALFORMED' })
 })
 
-test('neither message nor evidence of a refusal quotes the token', async () => {
+test('neither message nor details of a refusal quote the token', async () => {
   const tokens = [forge('{"secret'), forge({ alg: 'RS256' }, '{"secret'), forge({ alg: 'secret\r\n' })]
   for (const token of tokens) {
     const error = await verifyJwt(token, keysFor, rs256).then(

@@ -153,7 +153,7 @@ test('the header may name the type of a logout token, of an access token, of any
   }
 })
 
-test('an error of a check holds no secret and no more than 200 characters of a stranger', () => {
+test('an error of a check contains no secret and at most 200 characters of the token', () => {
   const claims = { ...valid, iss: `https://evil.example/\u001b[31m${'x'.repeat(500)}` }
   assert.throws(
     () => checkLogoutTokenClaims(claims, expected),

@@ -83,7 +83,7 @@ for (const [status, error, code] of [
   [500, 'invalid_client', 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
   [503, undefined, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
 ] as const) {
-  test(`a push that is answered with ${status} ${error} is ${code}`, () => {
+  test(`a pushed request with the response ${status} ${error} is ${code}`, () => {
     const providerError = error === undefined ? undefined : { error }
     const refused = describeRefusedPush({ status, providerError, clientMethod: 'client_secret_basic', retryAfter: 7 })
     assert.equal(refused.code, code)

@@ -85,7 +85,7 @@ test('a nonce where the sign-in is known to have had none is refused', () => {
   assert.throws(() => check({ ...valid, nonce: 'sudden' }, kept), { code: 'ERR_OIDC_ID_TOKEN_NONCE' })
 })
 
-test('what speaks of somebody else is told from what is damaged', () => {
+test('a token of another user is told from a damaged one', () => {
   for (const code of ['MISMATCH', 'ISSUER', 'AUDIENCE', 'AUTHORIZED_PARTY', 'SUBJECT', 'NONCE']) {
     assert.equal(isForeignIdToken(new OidcError(`ERR_OIDC_ID_TOKEN_${code}` as OidcErrorCode, 'x')), true, code)
   }

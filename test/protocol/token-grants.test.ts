@@ -41,7 +41,7 @@ for (const [status, error, code] of [
   })
 }
 
-test('what invalid_grant means depends on the grant, and on a provider that is well', () => {
+test('the meaning of invalid_grant depends on the grant and on the status', () => {
   const context = { invalidGrant: 'ERR_OIDC_REFRESH_REJECTED' } as const
   assert.equal(parseTokenError(400, { error: 'invalid_grant' }, context).code, 'ERR_OIDC_REFRESH_REJECTED')
   assert.equal(parseTokenError(400, { error: 'invalid_grant' }).code, 'ERR_OIDC_CODE_REJECTED')

@@ -19,7 +19,7 @@ const refusals: readonly [grantType: string, status: number, error: string | und
 ]
 
 for (const [grantType, status, error, isOfExchange] of refusals) {
-  test(`${error} with ${status} in answer to ${grantType} is ${isOfExchange ? '' : 'not '}about the exchange`, () => {
+  test(`${error} with ${status} in response to ${grantType} is ${isOfExchange ? '' : 'not '}about the exchange`, () => {
     const expected = isOfExchange ? 'ERR_OIDC_TOKEN_DENIED' : undefined
     assert.equal(exchangeRefusal({ status, error, grantType }), expected)
     const advice = adviseOnRefusal({ status, error, grantType }) ?? ''
@@ -56,7 +56,7 @@ const methods = [
 ] as const
 
 for (const [clientMethod, advice] of methods) {
-  test(`invalid_client in answer to ${clientMethod ?? 'nothing'}: another way is named`, () => {
+  test(`invalid_client in response to ${clientMethod ?? 'nothing'}: another method is named`, () => {
     assert.match(adviseOnRefusal({ status: 401, error: 'invalid_client', clientMethod }) ?? '', advice)
   })
 }

@@ -20,7 +20,7 @@ test('a whole token response is taken', () => {
   assert.deepEqual(parse(valid), valid)
 })
 
-test('members nobody knows are left out', () => {
+test('unknown members are left out', () => {
   assert.deepEqual(parse({ ...valid, ext_expires_in: 7200, ['__proto__']: 'x' }), valid)
 })
 
@@ -129,7 +129,7 @@ for (const [status, error, code] of [
 }
 
 for (const json of [undefined, null, '<html>', ['invalid_grant'], { error: ['invalid_grant'] }, { error: 42 }]) {
-  test(`an unsuccessful answer of ${JSON.stringify(json)} is no verdict on the code`, () => {
+  test(`an unsuccessful response of ${JSON.stringify(json)} is no verdict on the code`, () => {
     const found = parseTokenError(400, json)
     assert.equal(found.code, 'ERR_OIDC_TOKEN_RESPONSE')
     assert.deepEqual(found.cause, { status: 400, error: undefined })
@@ -147,7 +147,7 @@ for (const [retryAfter, seconds] of [
   ['120', 120],
   ['99999', 99_999],
 ] as const) {
-  test(`a provider that says "Retry-After: ${retryAfter}" is believed`, () => {
+  test(`"Retry-After: ${retryAfter}" of a provider is obeyed`, () => {
     const { cause } = parseTokenError(429, undefined, { retryAfter })
     assert.deepEqual(cause, { status: 429, error: undefined, retryAfter: seconds })
   })

@@ -41,7 +41,7 @@ function outcome(changes: Partial<Transaction>, expectations: Partial<Transactio
   }
 }
 
-describe('an answer of the browser that asked', () => {
+describe('a response in the browser that started the attempt', () => {
   test('is valid for as long as a sign-in may take', () => {
     assert.equal(outcome({}), 'valid')
     assert.equal(outcome({ createdAt: now - 900 }), 'valid')
@@ -62,7 +62,7 @@ describe('an answer of the browser that asked', () => {
   })
 })
 
-describe('an answer of a browser with another binding', () => {
+describe('a response in a browser with another binding', () => {
   const replaced = { id: 'another binding', createdAt: now - 61 }
 
   test('starts anew where the binding may have been replaced since: six times, then it is an error', () => {

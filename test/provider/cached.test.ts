@@ -64,7 +64,7 @@ test('a young value is read without any load', async () => {
   assert.equal(loads.length, 1)
 })
 
-test('an aged value is read at once, and renewed behind the back of the reader', async () => {
+test('an aged value is read at once, and reloaded in the background', async () => {
   const { cached, loads, clock } = await setUpLoaded()
   clock.advance(100)
   assert.equal(await cached.get(), 'one')
@@ -76,7 +76,7 @@ test('an aged value is read at once, and renewed behind the back of the reader',
   assert.equal(loads.length, 2)
 })
 
-test('a value past its maximum age is renewed before it is read', async () => {
+test('a value past its maximum age is reloaded before it is read', async () => {
   const { cached, loads, clock } = await setUpLoaded()
   clock.advance(1000)
   const reading = cached.get()
@@ -84,7 +84,7 @@ test('a value past its maximum age is renewed before it is read', async () => {
   assert.equal(await reading, 'two')
 })
 
-test('a value past its maximum age is still good where the renewal fails', async () => {
+test('a value past its maximum age is still used where the reload fails', async () => {
   const { cached, loads, clock } = await setUpLoaded()
   clock.advance(9999)
   const reading = cached.get()
@@ -102,7 +102,7 @@ test('a value past the limit for stale ones is not good any more', async () => {
   await rejected(reading, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
 })
 
-test('renewals that fail are tried again after 1, 2, 4 … seconds, and at most 30', async () => {
+test('failed reloads are tried again after 1, 2, 4 … seconds, and at most 30', async () => {
   const { cached, loads, clock } = await setUpLoaded()
   clock.advance(100)
   for (const [index, wait] of [1, 2, 4, 8, 16, 30, 30].entries()) {
@@ -142,7 +142,7 @@ test('a success ends the waiting after failures', async () => {
   assert.equal(loads.length, 4)
 })
 
-test('without any value a failure answers for one second, and then the load is tried again', async () => {
+test('without any value a failure is returned for one second, and then the load is tried again', async () => {
   const { cached, loads, clock } = setUp()
   const first = cached.get()
   loads[0]?.fail()

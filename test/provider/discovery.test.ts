@@ -139,7 +139,7 @@ test('a redirect of the metadata is not followed', async t => {
   assert.equal(evil.seen.length, 0)
 })
 
-test('metadata is renewed behind the back of its readers from an hour on', async t => {
+test('metadata is reloaded in the background from an hour on', async t => {
   const { server, clock, discovery } = await setUp(t)
   const known = await discovery.get()
   clock.advance(HOUR - 1)

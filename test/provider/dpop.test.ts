@@ -191,7 +191,7 @@ test('a provider that lists other algorithms of proofs is refused with a sentenc
   assert.match(error.message, /"ES256".*"RS256".*dpop\.algorithm/)
 })
 
-test('10 000 requests of many users in parallel: nobody gets the nonce, the proof or the response of another', async () => {
+test('10 000 requests of many users in parallel: no user gets the nonce, the proof or the response of another', async () => {
   const users = Array.from({ length: 50 }, (_, id) => ({ id, key: deriveProofKey('Ed25519', randomBytes(64)) }))
   const resources = Array.from({ length: 20 }, (_, id) => `https://api-${id % 4}.test/resource/${id}`)
   const proofs = createProofs({ now: () => new Date() })

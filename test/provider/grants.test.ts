@@ -91,7 +91,7 @@ for (const [status, code] of [
   [307, 'ERR_OIDC_PROVIDER_RESPONSE'],
   [503, 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
 ] as const) {
-  test(`a revocation that is answered with ${status} ${code === undefined ? 'is done' : `is ${code}`}`, async t => {
+  test(`a revocation with the response ${status} ${code === undefined ? 'is done' : `is ${code}`}`, async t => {
     const { server, settings } = await createSettings(t)
     server.on('/revoke', text(status, 'text/plain', ''))
     const provider = createProvider(settings)

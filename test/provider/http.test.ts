@@ -80,7 +80,7 @@ for (const [name, way] of ways) {
     })
 
     for (const status of [300, 301, 302, 303, 304, 307, 308]) {
-      test(`an answer with status ${status} is refused, and where it points to is never asked`, async t => {
+      test(`a response with status ${status} is refused, and its location is never requested`, async t => {
         const server = await createLocalServer(t)
         const evil = await createLocalServer(t)
         server.on('/', (_, res) => void res.writeHead(status, { location: `${evil.origin}/` }).end())
@@ -106,7 +106,7 @@ for (const [name, way] of ways) {
       await rejected(http.getJson(`${server.origin}/chunked`), 'ERR_OIDC_PROVIDER_RESPONSE')
     })
 
-    test('an answer that only announces 50 MiB is dropped before it comes', async t => {
+    test('a response that only announces 50 MiB is dropped before it arrives', async t => {
       const server = await createLocalServer(t)
       const dropped = answerOnce(server.on, '/', res => {
         res.writeHead(200, { 'content-type': 'application/json', 'content-length': 50 * MIB })
@@ -167,7 +167,7 @@ for (const [name, way] of ways) {
       ['br', brotliCompressSync('{"a":1}')],
       ['identity', Buffer.from('{"a":1}')],
     ] as const) {
-      test(`an answer in ${encoding} is read, and one that only says so is refused`, async t => {
+      test(`a response in ${encoding} is read, and one that only says so is refused`, async t => {
         const server = await createLocalServer(t)
         const answer = (body: Buffer) => (_: unknown, res: ServerResponse) =>
           void res.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding }).end(body)
@@ -206,7 +206,7 @@ for (const [name, way] of ways) {
       await dropped
     })
 
-    test('a provider that never answers is given up on, and its connection closed', async t => {
+    test('a request to a provider that never responds is aborted, and its connection closed', async t => {
       const server = await createLocalServer(t)
       const dropped = answerOnce(server.on, '/', () => {})
       const http = createHttp({ ...way, timeout: 100 })
@@ -254,7 +254,7 @@ for (const [name, way] of ways) {
       })
     }
 
-    test('a GET with a whole answer is asked once, however bad the answer is', async t => {
+    test('a GET with a complete response is sent once, whatever the response', async t => {
       const server = await createLocalServer(t)
       const http = createHttp({ ...way, maxResponseBytes: 1000 })
       for (const [path, answer] of Object.entries(wholeAnswers)) {
@@ -415,12 +415,12 @@ for (const url of insecureUrls) {
   })
 }
 
-test('a fetch that does not heed its signal is given up on as well', async () => {
+test('a fetch that ignores its signal is abandoned as well', async () => {
   const http = createHttp({ fetch: () => new Promise(() => {}), timeout: 50 })
   await rejected(http.getJson('https://op.test/'), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
 })
 
-test('an answer leaves no timer behind', async () => {
+test('a response leaves no timer behind', async () => {
   const timers = () => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
   const before = timers()
   await answerWith('{}')
@@ -466,7 +466,7 @@ for (const [when, keepAlive, busy, connections] of rests) {
   })
 }
 
-test("a compression nobody has heard of is refused by Node's own client", async t => {
+test("an unknown compression is refused by Node's own client", async t => {
   const server = await createLocalServer(t)
   server.on('/', (_, res) => void res.writeHead(200, { 'content-encoding': 'constructor' }).end('{}'))
   await rejected(createHttp({}).getJson(`${server.origin}/`), 'ERR_OIDC_PROVIDER_RESPONSE')
@@ -526,7 +526,7 @@ test('text that is not UTF-8 is refused, and a byte order mark is overlooked', a
   assert.deepEqual((await answerWith('\uFEFF{"a":1}')).json(), { a: 1 })
 })
 
-test('the evidence about a wrong content type is cut and printable', async () => {
+test('the details of a wrong content type are truncated and printable', async () => {
   const type = `text/${'x'.repeat(500)}`
   const answer = await createHttp({
     fetch: async () => new Response('', { headers: { 'content-type': type } }),

@@ -46,7 +46,7 @@ test('a key is fetched when it is first needed, imported once, and verifies what
   assert.equal(fetches(), 1)
 })
 
-test('an unchanged key is not imported again after a renewal', async t => {
+test('an unchanged key is not imported again after a reload', async t => {
   const { keySet, publish, fetches } = await setUp(t)
   const [key] = await keySet.keysFor(rs256('one'))
   publish([two.jwk, one.jwk])
@@ -129,7 +129,7 @@ for (const kid of hostileKids) {
   })
 }
 
-test('keys are renewed behind the back of their readers from ten minutes on', async t => {
+test('keys are reloaded in the background from ten minutes on', async t => {
   const { keySet, publish, clock, fetches } = await setUp(t)
   await keySet.warm()
   clock.advance(10 * MINUTE - 1)
@@ -142,7 +142,7 @@ test('keys are renewed behind the back of their readers from ten minutes on', as
   assert.deepEqual(await keySet.keysFor(rs256('one')).then(keys => keys.length), 0)
 })
 
-test('a key that was taken back is not believed by a process that slept for an hour', async t => {
+test('a key that was withdrawn is not accepted by a process that slept for an hour', async t => {
   const { keySet, publish, clock } = await setUp(t)
   await keySet.warm()
   publish([two.jwk])
@@ -225,7 +225,7 @@ test('a set with very many keys is looked at up to a point', async t => {
   assert.equal((await ambiguous.keysFor(rs256())).length, 100)
 })
 
-test('a renewal says whether anything has changed', async t => {
+test('a reload returns whether anything has changed', async t => {
   const { keySet, publish, fetches } = await setUp(t)
   await keySet.warm()
   assert.equal(await keySet.reload(), false)
@@ -238,7 +238,7 @@ test('a renewal says whether anything has changed', async t => {
   assert.equal(fetches(), 5)
 })
 
-test('a renewal that fails, or that the budget does not allow, has changed nothing', async t => {
+test('a reload that fails, or that the budget does not allow, has changed nothing', async t => {
   const { server, keySet, publish, fetches } = await setUp(t)
   await keySet.warm()
   server.on('/jwks', reset())

@@ -42,14 +42,14 @@ async function until(isDone: () => boolean): Promise<void> {
   while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
-test('an ID Token of the provider for this attempt is believed', async t => {
+test('an ID Token of the provider for this attempt is accepted', async t => {
   const { provider, claims, fetches } = await setUp(t)
   const verified = await provider.verifyIdToken(await one.sign(claims({ email: 'a@b.test' })), expected)
   assert.deepEqual(verified, { claims: claims({ email: 'a@b.test' }), alg: 'RS256' })
   assert.deepEqual(fetches(), { metadata: 1, keys: 1 })
 })
 
-test('an ID Token of another asymmetric algorithm that the provider lists is believed without an option', async t => {
+test('an ID Token of another asymmetric algorithm that the provider lists is accepted without an option', async t => {
   const { provider, publish, claims } = await setUp(t)
   publish(one, curve)
   assert.equal((await provider.verifyIdToken(await curve.sign(claims()), expected)).alg, 'ES256')
@@ -178,7 +178,7 @@ test('the beginning of a sign-in has the keys fetched that its end will need', a
   assert.equal(fetches().metadata, 1)
 })
 
-test('aged metadata and keys are renewed without anybody waiting for them', async t => {
+test('aged metadata and keys are reloaded in the background', async t => {
   const { provider, server, claims, clock, fetches } = await setUp(t)
   await provider.warm()
   const gate = createGate(json({}, 500))
@@ -446,7 +446,7 @@ test('a secret that a provider repeats is neither in the error nor in the log', 
   }
 })
 
-test('health does not call a provider reachable right after a connection to it was refused, and does when it answers again', async t => {
+test('health does not call a provider reachable right after a connection to it was refused, and does when it responds again', async t => {
   const { provider, server, clock } = await setUp(t)
   await provider.warm()
   assert.equal(provider.health().reachable, true)

@@ -130,7 +130,7 @@ const failures: readonly { name: string; answer: Answer; code: OidcErrorCode; st
   { name: 'a cut connection', answer: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
 ]
 for (const { name, answer, code, status, requests = 1 } of failures) {
-  test(`userinfo that answers with ${name} fails and is asked for no more than that, and the token is not shown`, async t => {
+  test(`userinfo that responds with ${name} fails, is requested only once, and the error does not contain the token`, async t => {
     const { provider, server } = await setUp(t)
     server.on('/userinfo', answer)
     const error = await rejected(provider.fetchUserInfo(accessToken), code)

@@ -38,7 +38,7 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     assert.equal(sample.sessions, 'own redis')
   })
 
-  test('claims, API both ways, sign out at both ends, and in again as somebody else', async () => {
+  test('claims, API both ways, sign-out at both ends, and a sign-in as another user', async () => {
     const { context, page, bodies } = await open()
     await page.goto(`${sample.siteUrl}/claims`)
     assert.ok(page.url().startsWith(String(sample.identityUrl)), 'a signed-out visitor goes to the identity server')
@@ -93,7 +93,7 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     await context.close()
   })
 
-  test('two users in two tabs: who signed in last is shown in both, Back shows nobody else, and a double click signs out in both', async () => {
+  test('two users in two tabs: both tabs show the last user, Back shows no other user, and a double click signs out in both', async () => {
     const { context, page } = await open()
     const other = await context.newPage()
     await page.goto(`${sample.siteUrl}/claims`)

@@ -44,7 +44,7 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     await site.close()
   })
 
-  test('is not believed under an encoded name, and the first of two wins', async () => {
+  test('is not accepted under an encoded name, and the first of two wins', async () => {
     const site = await startSite({ oidc: offline })
     const [one, two] = await Promise.all(
       ['one', 'two'].map(async name => {

@@ -79,7 +79,7 @@ describe("over the site's own express-session", () => {
   )
 
   test(
-    'a step-up does not get the data of somebody else who signed in meanwhile',
+    'a step-up does not get the data of another user who signed in meanwhile',
     inScene(
       withOwnSession({ responseType: 'code', responseMode: 'query', userInfo: false }),
       async ({ agent, site, provider }) => {

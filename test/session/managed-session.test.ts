@@ -13,7 +13,7 @@ declare module 'express-session' {
 
 describe('req.session', () => {
   test(
-    'that nobody touches costs no cookie and no header',
+    'that is never accessed costs no cookie and no header',
     inScene({}, async ({ agent, site }) => {
       const page = await agent.open(`${site.url}/`)
       assert.deepEqual(page.hops[0]?.setCookies, [])
@@ -32,7 +32,7 @@ describe('req.session', () => {
   )
 
   test(
-    'that is written to gets a cookie that says nothing, and the answer must not be stored',
+    'that is written to gets an opaque cookie, and the response must not be stored',
     inScene({}, async scene => {
       const page = await scene.agent.fetch(`${scene.site.url}/session?cart=apples`, { method: 'POST' })
       const cookies = page.hops[0]?.setCookies ?? []
@@ -64,7 +64,7 @@ describe('req.session', () => {
   )
 
   test(
-    'written to while the answer streams keeps its data and its cookie',
+    'written to while the response streams keeps its data and its cookie',
     inScene({ site: { routes: addRoutes } }, async scene => {
       const page = await scene.agent.open(`${scene.site.url}/stream`)
       assert.equal(page.text, 'onetwo')
@@ -104,7 +104,7 @@ describe('req.session', () => {
   )
 
   test(
-    'with a cookie somebody forged begins anew under another id',
+    'with a forged cookie begins anew under another id',
     inScene({}, async scene => {
       const forged = { cookie: `sid=${'x'.repeat(43)}.${'y'.repeat(43)}` }
       const page = await scene.agent.fetch(`${scene.site.url}/session?a=1`, { method: 'POST', headers: forged })

@@ -101,7 +101,7 @@ describe('a response while its session is saved', () => {
   )
 
   test(
-    'what Node does not take as a body is refused at once, and the error handler can still answer',
+    'a value that Node does not accept as a body is refused at once, and the error handler can still respond',
     inScene(
       withRoute((_req, res, next) => {
         try {

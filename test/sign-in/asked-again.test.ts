@@ -29,7 +29,7 @@ function wishesOf({ query }: { readonly query: Readonly<Record<string, string>> 
 }
 
 describe('a sign-in that is started anew', () => {
-  test('asks for everything that was asked for, when the answer was late', async () => {
+  test('requests everything that was requested, when the response was late', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
     await inScene({ oidc: { now }, site: { routes: ask(asked) } }, async ({ agent, site, provider }) => {
@@ -168,7 +168,7 @@ test('a step-up says who is expected; another user lands on the start page with 
 describe('a max_age that is no time', () => {
   for (const value of ['', ' ', '0x10', '1e2', '-1', '1.5', 'soon', -1, 1.5, [], ['5'], {}]) {
     test(
-      `${JSON.stringify(value)} sends nobody to the provider, and does not count as 0`,
+      `${JSON.stringify(value)} sends no user to the provider, and does not count as 0`,
       inScene({ site: { routes: ask({ params: { max_age: value } }) } }, async ({ agent, site, provider }) => {
         await agent.open(`${site.url}/ask`)
         assert.equal(site.lastCode(), 'ERR_OIDC_OPTIONS')
@@ -177,7 +177,7 @@ describe('a max_age that is no time', () => {
     )
 
     test(
-      `${JSON.stringify(value)} that the hook returns sends nobody to the provider either`,
+      `${JSON.stringify(value)} that the hook returns sends no user to the provider either`,
       inScene(
         { oidc: { hooks: { authorizationParams: () => ({ max_age: value }) } } },
         async ({ agent, site, provider }) => {

@@ -272,7 +272,7 @@ refuses(backChannel, 'a token endpoint or userinfo answer with', 1)
 
 describe('the binding to the browser', () => {
   test(
-    "an attacker's valid answer, posted by the victim's browser, is refused before any network call",
+    "a valid response of the attacker, posted by the victim's browser, is refused before any network call",
     inScene({}, async scene => {
       const { agent: victim, provider, site } = scene
       const attacker = createAgent()

@@ -187,7 +187,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
     })())
 
   test(
-    'a session cookie of another site on this host, with a longer path and so sent first, keeps nobody out',
+    'a session cookie of another site on this host, with a longer path and so sent first, does not prevent a sign-in',
     inScene({}, ({ site, provider }) =>
       inContext(async context => {
         await context.addCookies([{ name: 'sid', value: 'foreign', domain: 'localhost', path: '/claims' }])

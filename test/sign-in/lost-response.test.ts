@@ -91,7 +91,7 @@ test('a response to the callback that is lost on the wire: the browser posts aga
   }
 })
 
-test("over the site's own express-session the same answer gets the same session, too", async () => {
+test("over the site's own express-session the same response gets the same session, too", async () => {
   const options = { secret: secret('express-session secret'), resave: false, saveUninitialized: false }
   const mount = {
     oidc: { session: false },

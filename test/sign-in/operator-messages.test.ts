@@ -17,7 +17,7 @@ function lastLine({ site }: Scene): string {
 describe('the log says what an operator can do', () => {
   for (const name of ['require_pushed_authorization_requests', 'require_signed_request_object']) {
     test(
-      `about ${name}: nobody is sent to the provider, and ready() fails`,
+      `about ${name}: no user is sent to the provider, and ready() fails`,
       inScene(
         { ...bare, oidc: { pushedAuthorization: false }, provider: { metadata: { [name]: true } } },
         async scene => {
@@ -135,7 +135,7 @@ describe('what the provider says about a sign-in', () => {
   )
 
   test(
-    'is no line in the log where the site asked for an answer without a page',
+    'is no line in the log where the site asked for a response without a page',
     inScene({ oidc: { authorizationParams: { prompt: 'none' } } }, async ({ site, provider, agent }) => {
       for (const error of [
         'login_required',

@@ -369,7 +369,7 @@ describe('a file server in front of the keys and the metadata: JSON that is call
 })
 
 test(
-  'Auth0, when somebody presses "rotate" again and again: each new key is found, in a process that runs on',
+  'Auth0, when the operator rotates keys repeatedly: each new key is found, in a process that runs on',
   inScene({ provider: { alg: 'ES256' } }, async scene => {
     await signsIn(scene)
     const before = scene.provider.count('jwks')
@@ -383,7 +383,7 @@ test(
   }),
 )
 
-describe('OneLogin, years ago: the answer is in the fragment, whatever was asked', () => {
+describe('OneLogin, years ago: the response is in the fragment, whatever was requested', () => {
   test(
     'the error of the callback names the two options',
     inScene({}, async scene => {

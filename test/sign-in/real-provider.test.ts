@@ -28,7 +28,7 @@ describe('against oidc-provider and a real Redis', () => {
   })
 
   for (const [responseType, responseMode] of signIns) {
-    test(`${responseType} by ${responseMode}: signed in, signed out, signed in as somebody else`, async () => {
+    test(`${responseType} by ${responseMode}: signed in, signed out, signed in as another user`, async () => {
       const { issuer, clientId, clientSecret } = provider
       const site = await startSite({
         oidc: {

@@ -22,13 +22,13 @@ async function look(turns: readonly ResponseUse['kind'][], provider: number) {
   return { kind: turn.kind, looks }
 }
 
-test('an answer that nobody works on is decided at the first look', async () => {
+test('a response that no request works on is decided at the first look', async () => {
   for (const kind of ['first', 'finished', 'unknown', 'other'] as const) {
     assert.deepEqual(await look([kind], 10_000), { kind, looks: 1 })
   }
 })
 
-test('an answer that another request works on is looked at until that one is through', async () => {
+test('a response that another request works on is looked at until that request has ended', async () => {
   assert.deepEqual(await look(['pending', 'pending', 'finished'], 10_000), { kind: 'finished', looks: 3 })
 })
 

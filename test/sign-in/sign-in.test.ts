@@ -188,7 +188,7 @@ describe('the back channel', () => {
   )
 
   test(
-    'never asks userinfo before an ID Token vouches for somebody (code token)',
+    'never requests userinfo before an ID Token was verified (code token)',
     inScene({ oidc: { responseType: 'code token' } }, async ({ agent, site, provider }) => {
       provider.break({ backIdToken: { key: 'foreign' } })
       await agent.visit(`${site.url}/claims`)

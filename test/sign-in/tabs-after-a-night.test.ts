@@ -35,7 +35,7 @@ describe('tabs of a browser that wake up when the session has ended over night',
     for (const count of [2, 4, 6]) {
       const routes = (app: Express) => void app.get('/work', requiresAuth(), slowPage(onSignedOut))
       test(
-        `${count} tabs, with a site that answers 401 by ${onSignedOut}: all get their page, by one sign-in each at most`,
+        `${count} tabs, with a site that handles a 401 by ${onSignedOut}: all get their page, by one sign-in each at most`,
         inScene({ provider: { refreshTokens: 'always' }, site: { routes } }, async scene => {
           const { provider, site } = scene
           const context = await chromium.newContext()

@@ -19,7 +19,7 @@ describe('several attempts in one browser', () => {
     [2, 4, 0, 3, 1],
   ]) {
     test(
-      `five tabs end each at its own page, answered in the order ${order.join()}`,
+      `five tabs end each at its own page, with responses in the order ${order.join()}`,
       inScene({}, async ({ agent, site }) => {
         const tabs = await openTabs(agent, site.url, 5)
         for (const index of order) {
@@ -47,7 +47,7 @@ describe('several attempts in one browser', () => {
   )
 
   test(
-    'an answer that found the user signed in by another tab is a repeat when it comes again, and waits for nothing',
+    'a response that found the user signed in by another tab is a repeat when it comes again, and waits for nothing',
     inScene({}, async ({ agent, site, provider }) => {
       const [first, second] = await openTabs(agent, site.url, 2)
       await first?.submitForm()
@@ -131,7 +131,7 @@ describe('several attempts in one browser', () => {
   )
 })
 
-describe('an answer that comes again', () => {
+describe('a response that comes again', () => {
   test(
     'lands on the page of the first time: reload and back button, without another redemption',
     inScene({}, async ({ agent, site, provider }) => {
@@ -193,7 +193,7 @@ describe('an answer that comes again', () => {
   })
 })
 
-describe('an answer that comes late', () => {
+describe('a response that comes late', () => {
   test('starts anew by itself, once, and still ends at the page asked for', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)

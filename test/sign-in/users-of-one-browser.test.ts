@@ -91,7 +91,7 @@ async function holdCallback(tab: Page): Promise<ReturnType<typeof createGate>> {
 
 describe('in a real browser', { timeout: 120_000 }, () => {
   test(
-    'an image and a link of another site to the front-channel logout sign out nobody where the provider sends no sid',
+    'an image and a link of another site to the front-channel logout sign no user out where the provider sends no sid',
     inBrowser({ provider: { sid: null } }, async (scene, { tab }) => {
       await signIn(scene, tab)
       const logout = `${scene.site.url}/logout/frontchannel?iss=${encodeURIComponent(scene.provider.issuer)}`

@@ -97,7 +97,7 @@ describe('a logout token', () => {
   }
 
   test(
-    'may come with parameters nobody knows, and after a body parser',
+    'may come with unknown parameters, and after a body parser',
     inLogoutScene({ site: { before: app => void app.use(express.urlencoded({ extended: true })) } }, async scene => {
       await signIn(scene, scene.agent)
       const body = `ignored_parameter=x&logout_token=${await scene.provider.createLogoutToken()}&ignored_parameter=y`
@@ -227,7 +227,7 @@ describe('which sessions end', () => {
     })
   })
 
-  test('`sub` alone ends all three, and nobody else’s', async () => {
+  test('`sub` alone ends all three, and no session of another user', async () => {
     await inThreeSessions(async (scene, [one, two, three], bob) => {
       await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: undefined })))
       assert.deepEqual(await signedIn(scene, one, two, three, bob), [false, false, false, true])
@@ -261,7 +261,7 @@ describe('which sessions end', () => {
   })
 
   test(
-    'a `sid` that nobody knows ends nothing of a person whose sessions have other names',
+    'an unknown `sid` ends no session of a user whose sessions have other ones',
     inLogoutScene({}, async scene => {
       await signIn(scene, scene.agent)
       await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-9' })))

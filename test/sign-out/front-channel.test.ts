@@ -48,7 +48,7 @@ describe('a front-channel logout', () => {
   )
 
   test(
-    'is the same when asked again, and for a session nobody knows, and is told once',
+    'is the same when it is requested again, and for an unknown session, and calls the hook once',
     inLogoutScene({}, async scene => {
       await signIn(scene, scene.agent)
       for (const query of [{}, {}, { sid: 'unknown' }]) {
@@ -61,7 +61,7 @@ describe('a front-channel logout', () => {
   )
 
   test(
-    'is signed by nobody: tokens are not revoked, and the provider is not called',
+    'is not authenticated: tokens are not revoked, and the provider is not called',
     inLogoutScene({ oidc: { scope: 'openid offline_access' } }, async scene => {
       await signIn(scene, scene.agent)
       const before = scene.provider.requests.length
@@ -256,7 +256,7 @@ describe('in Chromium', () => {
   )
 
   test(
-    'a page of anybody else cannot frame it',
+    'a page of another origin cannot frame it',
     inLogoutScene({}, async scene => {
       const framer = await startFramer()
       try {

@@ -33,7 +33,7 @@ async function records(): Promise<number> {
 
 const alg = { provider: { alg: 'ES256' }, idTokenAlgorithm: 'ES256' } as const
 
-describe('a logout token that arrives while somebody signs in', () => {
+describe('a logout token that arrives while a user signs in', () => {
   const places: readonly (readonly [string, keyof Faults, string])[] = [
     ['during the code exchange', 'token', 'code'],
     ['during the code exchange', 'token', 'code id_token'],

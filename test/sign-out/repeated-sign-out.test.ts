@@ -146,7 +146,7 @@ describe('a double click on "Sign out" in a real browser, at a real provider', {
   })
   after(() => chromium?.close())
 
-  test('signs out at the provider as well: the next sign-in asks who it is', async () => {
+  test('signs out at the provider as well: the next sign-in asks for the user', async () => {
     const provider = await startProvider({ signIn: 'form' })
     const { issuer, clientId, clientSecret } = provider
     const [first, second] = [createGate(), createGate()]

@@ -224,7 +224,7 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
   )
 
   test(
-    'a double click: both are answered, the session ends once, and both ways lead to the provider',
+    'a double click: both get a response, the session ends once, and both lead to the provider',
     inLogoutScene({}, async scene => {
       await signIn(scene, scene.agent)
       const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
@@ -331,7 +331,7 @@ describe('the return from the provider', () => {
   }
 
   test(
-    'that nobody left for does not say that a person is signed out who is not',
+    'without a sign-out before it redirects to the start page, and a user who is signed in stays so',
     inLogoutScene({}, async scene => {
       await signIn(scene, scene.agent)
       const page = await scene.agent.open(`${scene.site.url}/logout/callback?state=x`)
@@ -365,7 +365,7 @@ describe('the return from the provider', () => {
   )
 })
 
-describe('somebody else may not sign people out', () => {
+describe('another party cannot sign users out', () => {
   const evil = 'https://evil.example/page'
   const signOuts = {
     link: (scene: LogoutScene) => scene.agent.click(`${scene.site.url}/logout?returnTo=/bye`, { from: evil }),
@@ -373,7 +373,7 @@ describe('somebody else may not sign people out', () => {
   }
   for (const [name, visit] of Object.entries(signOuts)) {
     test(
-      `a ${name} of another site gets a page that asks, and the answer signs out`,
+      `a ${name} of another site gets a page that asks, and its form signs out`,
       inLogoutScene({}, async scene => {
         await signIn(scene, scene.agent)
         const page = await visit(scene)
@@ -390,7 +390,7 @@ describe('somebody else may not sign people out', () => {
   }
 
   test(
-    'the page that asks may be framed by nobody and sends its form here and to the provider only',
+    'the page that asks cannot be framed and sends its form to this site and to the provider only',
     inLogoutScene({}, async scene => {
       const { headers } = await signOuts.link(scene)
       const policy = String(headers['content-security-policy'])

@@ -192,7 +192,7 @@ describe('in Chromium the page that watches', () => {
   )
 
   test(
-    'believes no other window, though it is of the right origin',
+    'ignores another window, though it is of the right origin',
     inWatched(async scene => {
       const page = await openWatched(scene)
       const evil = `http://127.0.0.1:${scene.framesPort}/evil`
@@ -211,7 +211,7 @@ describe('in Chromium the page that watches', () => {
   )
 
   test(
-    'believes no other origin, though it is in the right window',
+    'ignores another origin, though it is in the right window',
     inWatched(async scene => {
       const page = await chromium.newPage()
       // Its own policy would not let the frame be led astray.

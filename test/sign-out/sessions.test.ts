@@ -121,7 +121,7 @@ describe('oidc.sessions', () => {
   )
 
   test(
-    'takes no session id for a handle, and undefined for nobody',
+    'does not accept a session id as a handle, or undefined as a user',
     inLogoutScene({}, async scene => {
       const { sessions } = scene.site.oidc
       await signIn(scene, scene.agent)

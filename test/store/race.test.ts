@@ -93,7 +93,7 @@ describe('two requests that change different keys at the same time', () => {
   })
 })
 
-test('a refresh that finishes after a sign-out does not sign anybody in again', async () => {
+test('a refresh that finishes after a sign-out does not sign the user in again', async () => {
   for (let trial = 0; trial < trials; trial += 1) {
     const id = await signIn(here)
     const replacing = wait(elsewhere, trial).then(() =>

@@ -107,7 +107,7 @@ test('a client that was closed is not waited for', async () => {
   assert.deepEqual(await waiting, { command: 'ping', reason: 'client is closed' })
 })
 
-test('a command without an answer has a deadline, and goes on counting until the client lets go of it', async () => {
+test('a command without a reply has a deadline, and counts until the client drops it', async () => {
   const { stub, ping } = open('ready', 2)
   const finish: ((value: unknown) => void)[] = []
   stub.answer = () => new Promise(resolve => finish.push(resolve))
@@ -137,7 +137,7 @@ test('a command that a client forgets with its connection counts until the next 
   }
 })
 
-test('a command that a client sends again over the next connection goes on counting, and a late answer counts once', async () => {
+test('a command that a client sends again over the next connection still counts, and a late reply counts once', async () => {
   const { stub, ping } = open('ready', 2, { autoResendUnfulfilledCommands: true })
   const finish: ((value: unknown) => void)[] = []
   stub.answer = () => new Promise(resolve => finish.push(resolve))

@@ -103,7 +103,7 @@ function contract(create: () => RecordStore): void {
     assert.equal((await store.load(id))?.ticket()?.sid, newName.sid)
   })
 
-  test('is not renamed over what somebody else has written meanwhile', async () => {
+  test('is not renamed over what another process has written meanwhile', async () => {
     const store = create()
     const id = await signIn(store)
     const stale = await open(store, id)

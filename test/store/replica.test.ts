@@ -82,7 +82,7 @@ for (const [kind, connect] of Object.entries(clients)) {
       assert.equal(wire.total, 2)
     })
 
-    test('an address that leads to a replica for ever: reads are answered, writes are refused, connections do not pile up', async t => {
+    test('an address that leads to a replica for ever: reads succeed, writes are refused, connections do not pile up', async t => {
       const { backend, wire } = await openAddress(t, connect, 1_500)
       const startedAt = performance.now()
       await one.command('REPLICAOF', '127.0.0.1', two.port)

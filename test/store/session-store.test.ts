@@ -245,7 +245,7 @@ for (const kind of storeKinds) {
       assert.equal(await store.load(gone), undefined)
     })
 
-    test('set by somebody who never loaded replaces what is there and creates nothing', async () => {
+    test('set without a load before it replaces an existing session and creates none', async () => {
       const store = bench.stateOf(kind, server)
       const id = await savedSession(store, { a: 1, b: 1 })
       const { cookie } = (await visit(store, id)).session
@@ -296,7 +296,7 @@ describe('what a save sends', () => {
     assert.equal(await commandsDuring(store, () => save(req)), 0)
   })
 
-  test('opening a session that nobody changes is not a change, whatever is in it', async () => {
+  test('opening a session without changing it is not a change, whatever is in it', async () => {
     const store = bench.stateOf('ioredis 6', server)
     const data = {
       date: new Date(0),

@@ -61,7 +61,7 @@ describe('the clock of the store', () => {
     assert.ok(startedAfter > loggedOut)
   })
 
-  test('is not known before the store has answered, which no logout is earlier than', async () => {
+  test('is not known before the store has responded, which no logout is earlier than', async () => {
     const { store, create } = createStore()
     store.isAway = true
     const clock = create()
@@ -93,7 +93,7 @@ describe('the clock of the store', () => {
     assert.equal(store.commands, 4)
   })
 
-  test('is asked again while answers come slowly, a few times, and the one that says most counts', async () => {
+  test('is requested again while replies are slow, a few times, and the latest time counts', async () => {
     const { store, pass, create } = createStore()
     const ways = [300, 40, 1]
     Object.defineProperty(store, 'way', { get: () => [0, ways[store.commands - 1] ?? 0] })

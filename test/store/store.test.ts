@@ -207,7 +207,7 @@ for (const kind of storeKinds) {
       assert.deepEqual(await store.list({ issuer, subject: 'alice' }), [])
     })
 
-    test('something happens once, whoever asks', async () => {
+    test('a key is consumed once, whichever caller is first', async () => {
       const store = bench.stateOf(kind, server)
       const value = secret('state')
       const answers = await Promise.all([1, 2, 3, 4].map(() => store.consume('state', value, 60)))

@@ -48,7 +48,7 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
   })
 }
 
-test('after the connection was lost and found again, commands are gathered and answered as before', async () => {
+test('after a reconnect, commands are gathered and get their replies as before', async () => {
   const client = bench.client(server)
   const store = bench.state({ redis: client })
   const id = await signIn(store)

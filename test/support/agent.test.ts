@@ -87,7 +87,7 @@ describe('redirects', () => {
 })
 
 describe('Sec-Fetch-Site, Origin and Referer', () => {
-  test('of an address somebody typed', async () => {
+  test('of an address that the user typed', async () => {
     await createAgent().open(`${here}/x`)
     const { headers } = last()
     assert.equal(headers['sec-fetch-site'], 'none')
@@ -160,7 +160,7 @@ describe('cookies', () => {
     assert.equal(get?.headers.cookie, 'lax=1; __Host-none=1')
   })
 
-  test('a Lax cookie set in the answer to that form arrives on the GET after it', async () => {
+  test('a Lax cookie set in the response to that form arrives on the GET after it', async () => {
     await createAgent().post(setting(`${here}/callback`, { to: '/page', status: '303' }), {}, { from: `${there}/op` })
     assert.equal(last().headers.cookie, 'lax=1; __Host-none=1')
   })

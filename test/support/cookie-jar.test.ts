@@ -110,7 +110,7 @@ describe('a cookie is refused', () => {
     assert.equal(jarWith('__Host-a=1; Secure', 'http://localhost/').all().length, 0)
   })
 
-  test('but a Lax cookie set in the answer to a cross-site form post is kept', () => {
+  test('but a Lax cookie set in the response to a cross-site form post is kept', () => {
     assert.equal(jarWith('a=1; SameSite=Lax', 'http://localhost/', formPost).header(site, link), 'a=1')
   })
 

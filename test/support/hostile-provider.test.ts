@@ -264,14 +264,14 @@ describe('one line breaks', () => {
     assert.notEqual(read(fields.get('id_token')).claims.sub, 'mallory')
   })
 
-  test('the token answer before the code is used up, once', async () => {
+  test('the token response before the code is used up, once', async () => {
     provider.break({ token: { status: 503, times: 1 } })
     const code = (await authorize()).get('code')
     assert.equal((await redeem(code)).status, 503)
     assert.equal((await redeem(code)).status, 200)
   })
 
-  test('the connection, before and after the code is used up, and in the middle of the answer', async () => {
+  test('the connection, before and after the code is used up, and in the middle of the response', async () => {
     const code = (await authorize()).get('code')
     provider.break({ token: { cut: 'before' } })
     await assert.rejects(redeem(code))

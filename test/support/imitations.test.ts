@@ -288,7 +288,7 @@ describe('an imitation of a provider', () => {
     })
   })
 
-  test('IdentityServer3 answers the refresh of a disabled user with invalid_request', () =>
+  test('IdentityServer3 responds to the refresh of a disabled user with invalid_request', () =>
     withImitation(identityServer3(), {}, async (imitation, agent) => {
       const { fields } = await signIn(imitation, agent)
       const { body } = await redeem(imitation, fields.code)
@@ -328,7 +328,7 @@ describe('an imitation of a provider', () => {
       assert.deepEqual([hybrid.fields.code === undefined, hybrid.fields.iss], [false, undefined])
     }))
 
-  test('Duende, where pushed requests are required: no other authorization request is answered', () =>
+  test('Duende, where pushed requests are required: every other authorization request is refused', () =>
     withImitation(duende({ requiresPushedRequests: true }), {}, async (imitation, agent) => {
       const page = await agent.open(addressOf(imitation))
       assert.equal(page.status, 400)

@@ -89,7 +89,7 @@ describe('a fake provider', () => {
     await site.oidc.close()
   })
 
-  test('answers in the query where the site wants that', async () => {
+  test('responds in the query where the site requests that', async () => {
     const site = createSite(provider, { responseType: 'code', responseMode: 'query' })
     assert.equal((await claimsOf(site, await provider.signIn(site.app))).sub, 'alice')
     await site.oidc.close()
@@ -124,7 +124,7 @@ describe('a fake provider', () => {
     await site.oidc.close()
   })
 
-  test('goes on in the session of a visitor', async () => {
+  test('continues in the session of the browser', async () => {
     const site = createSite(provider, { session: { keep: ['cart'] } })
     const { cookies } = await ask(site, '/fill', '')
     const cookie = await provider.signIn(site.app, undefined, { cookie: cookies.join('; ') })

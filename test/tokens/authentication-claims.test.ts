@@ -80,7 +80,7 @@ for (const [what, said, facts = said] of signIns) {
   })
 }
 
-test('an answer that leaves the claims out leaves them as the sign-in has them', async () => {
+test('a response without the claims leaves them as the sign-in has them', async () => {
   const facts = { acr: 'mfa', amr: ['otp'], auth_time: 1_780_271_900 }
   const { advance, token } = await signedIn(facts)
   const silent = ({ acr: _, amr: __, auth_time: ___, ...claims }: Claims): Claims => claims

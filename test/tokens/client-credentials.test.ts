@@ -81,7 +81,7 @@ test('it is sealed in Redis, and ends there with its life', async () => {
   assert.ok(life > LIFE - 60 && life <= LIFE, `${life} s`)
 })
 
-test('it is renewed ahead of time, in the background', async () => {
+test('it is fetched again ahead of time, in the background', async () => {
   await start(1)
   const { value } = await ask()
   seconds += LIFE - 60
@@ -90,14 +90,14 @@ test('it is renewed ahead of time, in the background', async () => {
   assert.equal(provider.count('token'), 2)
 })
 
-test('it is renewed before it is handed out with less than a minute left', async () => {
+test('it is fetched again before it is returned with less than a minute left', async () => {
   await start(1)
   const { value } = await ask()
   seconds += LIFE - 30
   assert.notEqual((await ask()).value, value)
 })
 
-test('a failure is not kept as a token, and not repeated by everybody at once', async () => {
+test('a failure is not kept as a token, and not repeated by all callers at once', async () => {
   await start(2)
   provider.break({ token: { status: 503 } })
   for (const oidc of open) await assert.rejects(oidc.clientCredentials(), { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })

@@ -29,7 +29,7 @@ async function start(timeout = 1_000): Promise<TokenSite> {
 }
 
 for (const delay of [1_200, 1_800, 2_600]) {
-  test(`an answer ${delay} ms after the request, with a deadline of one second, is kept: the caller gets 503, and the next the new token`, async () => {
+  test(`a response ${delay} ms after the request, with a deadline of one second, is kept: the caller gets 503, and the next the new token`, async () => {
     const { provider, token, refreshes, advance } = await start()
     provider.break({ token: { delay, times: 1 } })
     const first = await token()
@@ -50,7 +50,7 @@ test('a late invalid_grant ends the session', async () => {
   await until('the session has ended', async () => (await token()).code === 'ERR_OIDC_LOGIN_REQUIRED')
 })
 
-test('close waits for a late answer and keeps it', async () => {
+test('close waits for a late response and keeps it', async () => {
   redis = await startRedis()
   const common = { redis: redis.url, secret: secret('site secret'), timeouts: { provider: 1_000 } }
   bench = await startTokenSite({ oidc: common })
@@ -98,7 +98,7 @@ async function openTokenStore(
 
 for (const store of ['the memory', 'Redis']) {
   for (const lost of [1, 2]) {
-    test(`the answer to taking the lease is lost ${lost} times, with ${store}: nothing waits for the lease to expire`, async () => {
+    test(`the reply to acquiring the lease is lost ${lost} times, with ${store}: nothing waits for the lease to expire`, async () => {
       redis = store === 'Redis' ? await startRedis() : undefined
       const { tokenStore, view, close } = await openTokenStore(redis?.url)
       const now = () => new Date(START * 1000)

@@ -182,7 +182,7 @@ describe('several processes of one site, and a provider that revokes a family of
     assert.ok(again.hops[0]?.location?.startsWith(`${provider.issuer}/authorize`), again.hops[0]?.location)
   })
 
-  test('Redis is cut between the answer and the save: nothing is lost, and nothing is sent twice', async t => {
+  test('Redis is cut between the response and the save: nothing is lost, and nothing is sent twice', async t => {
     await open()
     const agent = await signIn()
     await setAhead(AT_EXPIRY)

@@ -79,7 +79,7 @@ function failsWith(code: OidcErrorCode) {
   }
 }
 
-test('two processes that renew at once: one asks, the other gets its result', async () => {
+test('two processes that refresh at once: one sends the request, the other gets its result', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
@@ -97,7 +97,7 @@ test('two processes that renew at once: one asks, the other gets its result', as
   assert.deepEqual([a.tokens, b.tokens], [named('second'), named('second')])
 })
 
-test('who comes with an old view finds what was renewed meanwhile, and does not ask', async () => {
+test('a caller with an old version finds the refreshed tokens, and sends no request', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
@@ -285,7 +285,7 @@ test('a save that Redis refuses is tried again in the background until it works'
   assert.deepEqual((await openTokenStore(tokenStore)).tokens, named('second'))
 })
 
-test('a save whose answer was lost is recognised as done', async () => {
+test('a save whose reply was lost is recognised as done', async () => {
   const { store, create } = createBench()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)

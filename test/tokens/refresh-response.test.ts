@@ -33,7 +33,7 @@ async function isSignedIn({ agent, site }: TokenSite): Promise<boolean> {
 
 afterEach(() => bench.close())
 
-test('a refresh token and an ID Token that the answer brings replace the old ones', async () => {
+test('a refresh token and an ID Token in the response replace the old ones', async () => {
   const { token, refreshes, advance } = await atExpiry()
   const first = await idToken(bench)
   await token()
@@ -43,7 +43,7 @@ test('a refresh token and an ID Token that the answer brings replace the old one
   assert.notEqual(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
 })
 
-test('a refresh token and an ID Token that the answer does not bring stay', async () => {
+test('a refresh token and an ID Token stay where the response has none', async () => {
   const { provider, token, refreshes, advance } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
   provider.break({ tokenResponse: ({ id_token: _, refresh_token: __, ...body }) => body })
   const first = await idToken(bench)
@@ -54,7 +54,7 @@ test('a refresh token and an ID Token that the answer does not bring stay', asyn
   assert.equal(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
 })
 
-test('a scope that the answer does not name stays', async () => {
+test('a scope stays where the response has none', async () => {
   const { provider, token } = await atExpiry()
   provider.break({ tokenResponse: ({ scope: _, ...body }) => body })
   assert.equal((await token()).scope, 'openid profile offline_access')
@@ -66,7 +66,7 @@ test('an ID Token of a refresh has no nonce as a rule, and may lack auth_time, s
   assert.equal((await token()).status, 200)
 })
 
-test('auth_time and acr of a refreshed ID Token prove nothing: nobody has signed in', async () => {
+test('auth_time and acr of a refreshed ID Token prove nothing: no user has signed in', async () => {
   const { provider, token } = await atExpiry()
   provider.break({ refreshedIdToken: claims => ({ ...claims, auth_time: bench.now(), acr: 'strong' }) })
   assert.equal((await token()).status, 200)
@@ -147,7 +147,7 @@ const damaged: readonly [string, Faults][] = [
 ]
 
 for (const [description, faults] of damaged) {
-  test(`an answer with ${description} is refused, and the session stays`, async () => {
+  test(`a response with ${description} is refused, and the session stays`, async () => {
     const { provider, token, refreshes } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
     provider.break(faults)
     assert.equal((await token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
@@ -159,7 +159,7 @@ for (const [description, faults] of damaged) {
   })
 }
 
-test('keys that cannot be fetched: nothing is believed, but the spent refresh token is replaced', async () => {
+test('keys that cannot be fetched: the ID Token is not accepted, but the used refresh token is replaced', async () => {
   const { provider, token, refreshes, advance } = await atExpiry()
   provider.break({ rotateBefore: 'both', refreshedIdToken: {}, jwks: { status: 503 } })
   await provider.keys.rotate()
@@ -237,7 +237,7 @@ const troubles: readonly [string, Faults, string][] = [
 ]
 
 for (const [description, faults, code] of troubles) {
-  test(`${description} keeps the session, and nobody asks again for a while`, async () => {
+  test(`${description} keeps the session, and no request is sent again for a while`, async () => {
     const { provider, token, refreshes, advance } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
     provider.break(faults)
     for (let at = 0; at < 5; at += 1) assert.equal((await token()).code, code)

@@ -48,7 +48,7 @@ test('forceRefresh refreshes a token that is still good', async () => {
   assert.equal(refreshes().length, 1)
 })
 
-test('a token that is due soon is renewed in the background, and nobody waits for it', async () => {
+test('a token that is due soon is refreshed in the background, and no request waits for it', async () => {
   const { token, refreshes, provider, advance } = await signedIn()
   let release = () => {}
   provider.break({ token: { until: () => new Promise<void>(resolve => (release = resolve)) } })
@@ -129,7 +129,7 @@ test('without a refresh token a token is handed out until it expires, and then 4
   assert.equal((await agent.open(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated, true)
 })
 
-test('nobody signed in: 401', async () => {
+test('without a user: 401', async () => {
   bench = await startTokenSite()
   assert.equal((await bench.token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
 })

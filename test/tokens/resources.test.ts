@@ -62,7 +62,7 @@ test('two tokens asked for at once are two tokens, and each is right', async () 
   assert.equal(provider.reusedRefreshTokens.length, 0)
 })
 
-test('each token is renewed at its own time', async () => {
+test('each token is refreshed at its own time', async () => {
   const { token, refreshes, advance } = await signedIn()
   const main = await token()
   advance(150)
@@ -131,7 +131,7 @@ test('requiresScope with ask: one trip to the provider, and back to the page, wi
   assert.equal(provider.count('authorize'), 2)
 })
 
-test('the next trip asks for what was granted before as well', async () => {
+test('the next authorization request asks for what was granted before as well', async () => {
   const { agent, site, provider } = await signedIn({
     routes(app) {
       asking.routes?.(app)

@@ -64,7 +64,7 @@ test('a token response whose scope is a list signs in with that scope', async ()
   assert.equal((await token()).scope, 'openid read')
 })
 
-test('an empty refresh token in an answer is none: the sign-in works, and a refresh keeps the token it has', async () => {
+test('an empty refresh token in a response is none: the sign-in works, and a refresh keeps the token it has', async () => {
   const { provider, signIn, token, advance, refreshes } = await start('openid offline_access', {
     provider: { rotatesRefreshTokens: false },
   })
@@ -99,7 +99,7 @@ for (const [what, answer] of [
   })
 }
 
-test('an answer without a scope does not grant what the sign-in was refused', async () => {
+test('a response without a scope does not grant what the sign-in was refused', async () => {
   const { provider, signIn, token } = await start('openid read write offline_access')
   provider.break({ tokenResponse: withoutScope, response: extra('scope', 'openid read offline_access') })
   await signIn()

@@ -25,7 +25,7 @@ test('work under one key is done once at a time, and again afterwards', async ()
   assert.equal(await flights.run('a', work), 2)
 })
 
-test('work that fails fails for everybody who waits, and is tried again afterwards', async () => {
+test('work that fails fails for all waiting callers, and is tried again afterwards', async () => {
   const flights = createSingleFlight<string>()
   const failing = async (): Promise<string> => {
     throw new Error('no')

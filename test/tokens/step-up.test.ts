@@ -156,7 +156,7 @@ test('a script gets 401, and is told what is lacking', async () => {
   )
 })
 
-test('a refresh is no sign-in: it makes nobody stronger or fresher', async () => {
+test('a refresh is not a sign-in: acr and auth_time stay', async () => {
   const { agent, site, provider, signIn, token, advance } = await start({ acr: 'strong', maxAge: 300 })
   await signIn()
   provider.break({ refreshedIdToken: claims => ({ ...claims, acr: 'strong', auth_time: bench.now() }) })

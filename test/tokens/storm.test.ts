@@ -207,7 +207,7 @@ test('the gate opens again with the first success', async () => {
   await Promise.all(Array.from({ length: 50 }, () => limiter.enter(10)))
 })
 
-test('while a probe gets no answer, the others get the last failure after two seconds, and not when it ends', async t => {
+test('while a probe gets no response, the others get the last failure after two seconds, and not when it ends', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { gate: limiter } = createGate()
   const full = await Promise.all(Array.from({ length: 50 }, () => limiter.enter(15_600)))
@@ -258,7 +258,7 @@ test('failures that are about one session give the provider no rest', async () =
   }
 })
 
-test('renewals ahead of time are spread: sessions that began together are not due together', () => {
+test('refreshes ahead of time are spread: sessions that began together are not due together', () => {
   const token = { issuedAt: 0, expiresAt: 3600 }
   const due = (now: number) =>
     Array.from({ length: 1000 }, (_, at) => isDue(token, 60, now, `session ${at}`)).filter(Boolean).length

@@ -37,7 +37,7 @@ function coverageOf(...runs: readonly (readonly string[])[]): Coverage {
 
 const isCovered = (coverage: Coverage, part: string) => comesBy(coverage.get('sign.mjs'), text.indexOf(part))
 
-test('a branch nobody takes is not come by, and what is around it is', () => {
+test('a branch that is never taken is not covered, and the code around it is', () => {
   const coverage = coverageOf(['5'])
   assert.deepEqual(
     ['n < 0', "'minus'", "'plus'", "'nil'", 'undefined'].map(part => isCovered(coverage, part)),
@@ -53,7 +53,7 @@ test('what one process of several comes by is come by', () => {
   )
 })
 
-test('a function nobody calls, and a file nobody loads, are not come by', () => {
+test('a function that is never called, and a file that is never loaded, are not covered', () => {
   const coverage = coverageOf([])
   assert.equal(isCovered(coverage, 'n < 0'), false)
   assert.equal(comesBy(coverage.get('other.mjs'), 0), false)
