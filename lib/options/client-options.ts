@@ -2,6 +2,7 @@ import { isByCertificate } from '../protocol/client-authentication.js'
 import type { ClientCredentials } from '../provider/client-credentials.js'
 import { askSite, type ClientKeySource, type NamedClientKey, shareCalls } from '../provider/client-key.js'
 import type { Decryption } from '../provider/decryption.js'
+import type { RequestSigning } from '../provider/request-objects.js'
 import { refuse } from '../validation/place.js'
 import { readClientKey, readDecryptionKeys } from './credential-rules.js'
 import type { ReadOptions } from './option-descriptions.js'
@@ -21,7 +22,7 @@ export function parseCredentials(options: ReadOptions): ClientCredentials {
     clientAssertionAudience: audience,
     clientAssertionHeader: header,
     clientAssertionAlgorithms: profileAlgorithms(options),
-    ...(method === 'private_key_jwt' && { clientKey: sourceOf(clientAuthentication.key) }),
+    ...(method === 'private_key_jwt' && { clientKey: sourceOf(clientAuthentication.key, 'clientAuthentication.key') }),
   }
 }
 
@@ -38,13 +39,29 @@ export function parseDecryption({ decryption }: ReadOptions): Decryption | undef
   return { readKeys: typeof keys === 'function' ? shareCalls(read) : async () => keys, idToken, userInfo, response }
 }
 
+/** What authorization requests are signed with. `undefined`: they are not. */
+export function parseRequestSigning(options: ReadOptions): RequestSigning | undefined {
+  const { requestObject = false, clientAuthentication } = options
+  if (requestObject === false) return undefined
+  const own = requestObject === true ? {} : requestObject
+  const { algorithm } = own
+  const allowed = profileAlgorithms(options)
+  if (own.key !== undefined) return { key: sourceOf(own.key, 'requestObject.key'), algorithm, allowed }
+  if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
+    return refuse(
+      'requestObject needs a key: set requestObject.key, or clientAuthentication with method "private_key_jwt"',
+    )
+  const { key, header, algorithm: usual } = clientAuthentication
+  return { key: sourceOf(key, 'clientAuthentication.key'), algorithm: algorithm ?? usual, allowed, header }
+}
+
 /** What the function returns is checked each time; the same object is copied once. */
-function sourceOf<K extends object>(key: K | ClientKeyFunction): K | ClientKeySource {
+function sourceOf<K extends object>(key: K | ClientKeyFunction, option: string): K | ClientKeySource {
   if (typeof key !== 'function') return key
   let known: { readonly returned: unknown; readonly read: NamedClientKey } | undefined
   return shareCalls(async () => {
-    const returned: unknown = await askSite('clientAuthentication.key', key as ClientKeyFunction)
-    if (known === undefined || known.returned !== returned) known = { returned, read: readClientKey(returned) }
+    const returned: unknown = await askSite(option, key as ClientKeyFunction)
+    if (known === undefined || known.returned !== returned) known = { returned, read: readClientKey(returned, option) }
     return known.read
   })
 }

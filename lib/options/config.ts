@@ -78,6 +78,8 @@ export interface Config {
   readonly requiresResponseIssuer: boolean
   /** Whether authorization requests are handed over before the browser leaves. */
   readonly pushedAuthorization: PushedAuthorization
+  /** Whether authorization requests are signed. */
+  readonly signsRequests: boolean
   /** What binds tokens to a key of their session. `undefined`: they are bearer tokens. */
   readonly proofAlgorithm: ProofAlgorithm | undefined
   readonly scope: string

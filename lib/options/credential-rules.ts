@@ -47,13 +47,25 @@ const privateKeyOrSource: Rule<ClientPrivateKey | ClientKeyFunction> = secret({
 
 const keyFunction = callback<ClientKeyFunction>(privateKeyOrSource.expected)
 
-const RETURNED = { path: 'what clientAuthentication.key returns' }
-
 /** What a function has returned: a key, or a key with members of the header. @throws {OidcError} ERR_OIDC_OPTIONS */
-export function readClientKey(returned: unknown): NamedClientKey {
+export function readClientKey(returned: unknown, option: string): NamedClientKey {
+  const place = { path: `what ${option} returns` }
   const isNamed = isPlain(returned) && 'key' in returned
-  return isNamed ? namedKey.read(returned, RETURNED) : { key: privateKey.read(returned, RETURNED) }
+  return isNamed ? namedKey.read(returned, place) : { key: privateKey.read(returned, place) }
 }
+
+/** Signed authorization requests. */
+export const requestObjectOrBoolean = objectOr(
+  'true, false or an object',
+  value => typeof value === 'boolean',
+  object({
+    key: describe(privateKeyOrSource, { text: 'the private key', default: 'that of `clientAuthentication`' }),
+    algorithm: describe(signingAlgorithm, {
+      text: 'what requests are signed with',
+      default: 'one that fits the key, and that the provider lists',
+    }),
+  }),
+)
 
 const DECRYPTION_KEY =
   'a private key of RSA (2048 bits or more), EC (P-256, P-384, P-521) or X25519: a KeyObject or a private JWK'

@@ -24,12 +24,13 @@ function checkPublishedKeys({
   routes,
   clientAuthentication,
   decryption,
+  requestObject,
   responseMode = 'form_post',
 }: ReadOptions): void {
   if (decryption?.response === true && !isSigned(responseMode))
     refuse('decryption.response needs signed responses: set responseMode to "form_post.jwt" or "query.jwt"')
   const isSigning = typeof clientAuthentication === 'object' && clientAuthentication.method === 'private_key_jwt'
-  if (typeof routes?.jwks === 'string' && !isSigning && decryption === undefined)
+  if (typeof routes?.jwks === 'string' && !isSigning && decryption === undefined && typeof requestObject !== 'object')
     refuse('routes.jwks has nothing to publish: set clientAuthentication with a private key, or decryption')
   if (typeof routes?.jwks === 'string' && isSigning && types.isCryptoKey(clientAuthentication.key))
     refuse('routes.jwks cannot publish a CryptoKey: give clientAuthentication.key as KeyObject or JWK')

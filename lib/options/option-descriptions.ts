@@ -2,7 +2,7 @@ import { describe, object, type RulesFor } from '../validation/object-rule.js'
 import { authorizationParams } from '../validation/parameter-rules.js'
 import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
-import { clientAuthentication, clientCertificate, decryption } from './credential-rules.js'
+import { clientAuthentication, clientCertificate, decryption, requestObjectOrBoolean } from './credential-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
@@ -23,7 +23,7 @@ export const optionsRule = object({
     required: true,
   }),
   profile: describe(rules.profile, {
-    text: 'holds the site to the FAPI 2.0 Security Profile: see [High-assurance profiles](high-assurance.md)',
+    text: 'holds the site to the FAPI 2.0 Security Profile, or to Message Signing as well: see [High-assurance profiles](high-assurance.md)',
     default: 'none',
   }),
   clientId: describe(nonEmptyString, {
@@ -67,6 +67,10 @@ export const optionsRule = object({
   pushedAuthorization: describe(rules.pushedAuthorization, {
     text: '`true` sends authorization requests to the provider before the browser leaves (PAR, RFC 9126); `auto`: where the provider requires it',
     default: '`auto`',
+  }),
+  requestObject: describe(requestObjectOrBoolean, {
+    text: '`true` signs authorization requests (JAR, RFC 9101) with the key of `private_key_jwt`; an object names another one',
+    default: '`false`',
   }),
   scope: describe(rules.scope, {
     text: 'words separated by spaces; `openid` is added',

@@ -23,7 +23,7 @@ import { secureUrl, secureUrlText } from '../validation/url-rule.js'
 
 export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512')
 
-export const profile: Rule<'fapi2'> = rule('"fapi2"', value => value === 'fapi2')
+export const profile: Rule<'fapi2' | 'fapi2-message-signing'> = oneOf('fapi2', 'fapi2-message-signing')
 
 export const pushedAuthorization: Rule<PushedAuthorization> = rule(
   '"auto", true or false',

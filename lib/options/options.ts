@@ -84,7 +84,7 @@ export interface OidcOptions {
    * Holds the site to a whole profile: `fapi2` is the FAPI 2.0 Security Profile. It sets the options that the profile decides, and refuses at the
    * start what the site has set against it. Default: none.
    */
-  readonly profile?: 'fapi2' | undefined
+  readonly profile?: 'fapi2' | 'fapi2-message-signing' | undefined
   /** The name the provider knows this site by. `OIDC_CLIENT_ID`. */
   readonly clientId?: string | undefined
   /**
@@ -131,6 +131,19 @@ export interface OidcOptions {
    * request per sign-in. `false`: never, and a provider that requires it is refused. Default `auto`.
    */
   readonly pushedAuthorization?: 'auto' | boolean | undefined
+  /**
+   * Whether authorization requests are signed (JAR, RFC 9101): `true` signs with the key of `private_key_jwt`, an object may name a key and an
+   * algorithm of its own. A function is asked for the key of each request. Signed requests are pushed where `pushedAuthorization` says so. Default `false`.
+   */
+  readonly requestObject?:
+    | boolean
+    | {
+        /** Default: the key of `clientAuthentication`. */
+        readonly key?: ClientPrivateKey | ClientKeyFunction | undefined
+        /** Default: one that fits the key, and that the provider lists. */
+        readonly algorithm?: SigningAlgorithm | undefined
+      }
+    | undefined
   /** The scopes to request, space-separated; `openid` is always added. Default `openid profile email`. */
   readonly scope?: string | undefined
   /** More parameters for every authorization request, with their names on the wire. */

@@ -5,7 +5,7 @@ import type { ProviderSettings } from '../provider/provider.js'
 import type { RecordStoreSettings } from '../store/store.js'
 import type { Environment } from '../validation/place.js'
 import { createClock, createLog, createPollingCheck } from './checked-functions.js'
-import { parseCredentials, parseDecryption } from './client-options.js'
+import { parseCredentials, parseDecryption, parseRequestSigning } from './client-options.js'
 import type { Config, Routes, SessionPolicy } from './config.js'
 import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
 import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
@@ -85,6 +85,7 @@ function buildConfig(given: ReadOptions): Config {
     pkce: given.pkce ?? true,
     requiresResponseIssuer: given.profile !== undefined,
     pushedAuthorization: given.pushedAuthorization ?? 'auto',
+    signsRequests: (given.requestObject ?? false) !== false,
     proofAlgorithm: proofAlgorithm(given.dpop),
     scope: given.scope ?? scope.read('openid profile email', { path: 'scope' }),
     authorizationParams: given.authorizationParams ?? {},
@@ -143,6 +144,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     responseMode: config.responseMode,
     proofAlgorithm: config.proofAlgorithm,
     pushedAuthorization: config.pushedAuthorization,
+    requestSigning: parseRequestSigning(given),
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     certificate: given.mtls && createCertificateSource(given.mtls),

@@ -1,3 +1,4 @@
+import { isSigned } from '../protocol/response-mode.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
 import { listFittingAlgorithms } from '../provider/client-credentials.js'
 import { refuse } from '../validation/place.js'
@@ -19,6 +20,9 @@ const DEFAULTS = {
   idTokenAlgorithm: 'PS256',
 } as const satisfies Partial<ReadOptions>
 
+/** FAPI 2.0 Message Signing sections 5.3 and 5.4: requests and responses are signed as well. */
+const MESSAGE_SIGNING = { ...DEFAULTS, responseMode: 'query.jwt', requestObject: true } as const
+
 /**
  * The options as a profile completes them. What the site has set against the profile is refused: a profile is all of it or nothing.
  *
@@ -26,8 +30,8 @@ const DEFAULTS = {
  */
 export function applyProfile(given: ReadOptions): ReadOptions {
   if (given.profile === undefined) return given
-  const options = { ...DEFAULTS, ...given }
-  const conflict = findConflict(options)
+  const options = { ...(given.profile === 'fapi2' ? DEFAULTS : MESSAGE_SIGNING), ...given }
+  const conflict = findConflict(options) ?? findRequestConflict(options) ?? findMessageConflict(options)
   if (conflict === undefined) return options
   return refuse(`profile "${given.profile}" ${conflict}`)
 }
@@ -64,6 +68,24 @@ function findClientConflict({ clientAuthentication, issuer }: Completed): string
   if (typeof key === 'function') return undefined
   if (algorithm === undefined && !listFittingAlgorithms(key).some(fitting => ALGORITHMS.includes(fitting)))
     return `allows keys for ${ALGORITHMS.join(', ')}, and clientAuthentication.key is another one`
+  return undefined
+}
+
+/** Requests that are signed are signed with the algorithms of the profile, whichever profile it is. */
+function findRequestConflict({ requestObject }: Completed): string | undefined {
+  if (typeof requestObject !== 'object') return undefined
+  const { key, algorithm } = requestObject
+  if (algorithm !== undefined && !ALGORITHMS.includes(algorithm))
+    return wrongAlgorithm('requestObject.algorithm', algorithm)
+  if (key === undefined || typeof key === 'function' || algorithm !== undefined) return undefined
+  if (listFittingAlgorithms(key).some(fitting => ALGORITHMS.includes(fitting))) return undefined
+  return `allows keys for ${ALGORITHMS.join(', ')}, and requestObject.key is another one`
+}
+
+function findMessageConflict({ profile, requestObject = false, responseMode }: Completed): string | undefined {
+  if (profile !== 'fapi2-message-signing') return undefined
+  if (requestObject === false) return 'needs signed requests: leave requestObject out'
+  if (!isSigned(responseMode)) return 'needs signed responses: set responseMode to "query.jwt" or "form_post.jwt"'
   return undefined
 }
 

@@ -30,6 +30,7 @@ export const LISTS = [
   'id_token_signing_alg_values_supported',
   'authorization_signing_alg_values_supported',
   'dpop_signing_alg_values_supported',
+  'request_object_signing_alg_values_supported',
 ] as const
 
 const FLAGS = [
@@ -51,6 +52,8 @@ export interface ProviderNeeds {
   readonly signingAlgorithm: SigningAlgorithm
   /** Whether authorization requests are pushed. Default `auto`. */
   readonly pushedAuthorization?: PushedAuthorization | undefined
+  /** Whether authorization requests are signed. Default `false`. */
+  readonly signsRequests?: boolean | undefined
   /** Which of these an option of the site has named. The others are defaults. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
 }
@@ -141,8 +144,9 @@ export function checkProviderSupports(metadata: ProviderMetadata, needs: Provide
   if (!needs.signingAlgorithm.startsWith('HS') && metadata.jwks_uri === undefined) throw missing('jwks_uri')
 }
 
-function checkRequirements(metadata: ProviderMetadata, { pushedAuthorization }: ProviderNeeds): void {
-  if (metadata.require_signed_request_object === true) throw required('require_signed_request_object')
+function checkRequirements(metadata: ProviderMetadata, { pushedAuthorization, signsRequests }: ProviderNeeds): void {
+  if (metadata.require_signed_request_object === true && signsRequests !== true)
+    throw required('require_signed_request_object', 'set requestObject: true, or ')
   if (isPushed(metadata, pushedAuthorization)) {
     const { require_pushed_authorization_requests: isRequired, pushed_authorization_request_endpoint: endpoint } =
       metadata

@@ -37,6 +37,8 @@ export interface ProviderMetadata {
   readonly id_token_signing_alg_values_supported?: readonly string[]
   /** Algorithms signed authorization responses are signed with. JARM section 4. */
   readonly authorization_signing_alg_values_supported?: readonly string[]
+  /** Algorithms of signed authorization requests. OpenID Connect Discovery 1.0 section 3. */
+  readonly request_object_signing_alg_values_supported?: readonly string[]
   /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */
   readonly dpop_signing_alg_values_supported?: readonly string[]
   /** Whether every authorization response has `iss`. RFC 9207. */

@@ -71,7 +71,9 @@ export function selectClientAuthentication(
     }
     case 'client_secret_jwt': {
       const secret = required(clientSecret, method)
-      const algorithm = selectAlgorithm(credentials.clientAssertionAlgorithm, macAlgorithms(secret), metadata, warn)
+      const listed = metadata.token_endpoint_auth_signing_alg_values_supported
+      const wish = { ...ASSERTIONS, listed, algorithm: credentials.clientAssertionAlgorithm }
+      const algorithm = selectAlgorithm(wish, macAlgorithms(secret), warn)
       return { method, clientSecret: secret, algorithm, header }
     }
     default:
@@ -80,15 +82,43 @@ export function selectClientAuthentication(
 }
 
 function signWith(
-  { key, header }: NamedClientKey,
-  { clientAssertionAlgorithm, clientAssertionAlgorithms: allowed, clientAssertionHeader }: ClientCredentials,
+  named: NamedClientKey,
+  { clientAssertionAlgorithm, clientAssertionAlgorithms, clientAssertionHeader }: ClientCredentials,
   metadata: ProviderMetadata,
   warn: Warn | undefined,
 ): ClientAuthentication {
-  const fitting = listFittingAlgorithms(key).filter(candidate => allowed?.includes(candidate) ?? true)
-  const algorithm = selectAlgorithm(clientAssertionAlgorithm, fitting, metadata, warn)
+  const signer = selectSigner(
+    named,
+    {
+      ...ASSERTIONS,
+      listed: metadata.token_endpoint_auth_signing_alg_values_supported,
+      algorithm: clientAssertionAlgorithm,
+      allowed: clientAssertionAlgorithms,
+      header: clientAssertionHeader,
+    },
+    warn,
+  )
+  return { method: 'private_key_jwt', ...signer }
+}
+
+/** What a key is to sign, for messages, and what the site and the provider say about the algorithm. */
+export interface SigningWish {
+  readonly what: string
+  readonly option: string
+  readonly listed: readonly string[] | undefined
+  readonly algorithm: SigningAlgorithm | undefined
+  readonly allowed?: readonly SigningAlgorithm[] | undefined
+  readonly header?: AssertionHeader | undefined
+}
+
+const ASSERTIONS = { what: 'algorithm of client assertions', option: 'clientAuthentication.algorithm' }
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS, ERR_OIDC_UNSUPPORTED for a key that fits nothing */
+export function selectSigner({ key, header }: NamedClientKey, wish: SigningWish, warn?: Warn) {
+  const fitting = listFittingAlgorithms(key).filter(candidate => wish.allowed?.includes(candidate) ?? true)
+  const algorithm = selectAlgorithm(wish, fitting, warn)
   const kid = isJwk(key) && key.kid !== undefined ? { kid: key.kid } : {}
-  return { method: 'private_key_jwt', key, algorithm, header: { ...kid, ...clientAssertionHeader, ...header } }
+  return { key, algorithm, header: { ...kid, ...wish.header, ...header } }
 }
 
 function required<T>(credential: T | undefined, method: ClientAuthenticationMethod): T {
@@ -122,25 +152,16 @@ const ALGORITHMS: Readonly<Record<string, readonly SigningAlgorithm[]>> = {
  * refuse every request. OpenID Connect Discovery 1.0 section 3.
  */
 function selectAlgorithm(
-  configured: SigningAlgorithm | undefined,
+  { algorithm: configured, listed, what, option }: SigningWish,
   fitting: readonly SigningAlgorithm[],
-  { token_endpoint_auth_signing_alg_values_supported: supported }: ProviderMetadata,
   warn: Warn | undefined,
 ): SigningAlgorithm {
   const candidates = configured === undefined ? fitting : [configured]
   if (candidates.length === 0) {
-    throw new OidcError(
-      'ERR_OIDC_OPTIONS',
-      'the type of the client key has no default algorithm: set clientAuthentication.algorithm',
-    )
+    throw new OidcError('ERR_OIDC_OPTIONS', `the type of the client key has no default algorithm: set ${option}`)
   }
-  const wish = {
-    what: 'algorithm of client assertions',
-    candidates,
-    isExplicit: configured !== undefined,
-    advice: 'set clientAuthentication.algorithm, or another key',
-  }
-  return chooseListed(wish, supported, warn)
+  const advice = `set ${option}, or another key`
+  return chooseListed({ what, candidates, isExplicit: configured !== undefined, advice }, listed, warn)
 }
 
 /** Bytes of a secret, RFC 7518 section 3.2. A shorter one is used with HS256 all the same: many providers take that. */

@@ -7,7 +7,15 @@ import type { ProviderSettings } from './provider-settings.js'
 
 /** What the site needs of the provider is asked once per metadata, not once per sign-in. */
 export function createMetadataCheck(
-  { responseType, responseMode, proofAlgorithm, explicit, pushedAuthorization, log = () => {} }: ProviderSettings,
+  {
+    responseType,
+    responseMode,
+    proofAlgorithm,
+    explicit,
+    pushedAuthorization,
+    requestSigning,
+    log = () => {},
+  }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
   authentication: (metadata: ProviderMetadata, warn: Warn) => unknown,
 ): (metadata: ProviderMetadata) => void {
@@ -15,7 +23,14 @@ export function createMetadataCheck(
   return function checkUsable(metadata) {
     const doubts: string[] = []
     const warn: Warn = doubt => doubts.push(doubt)
-    const needs = { responseType, responseMode, signingAlgorithm, explicit, pushedAuthorization }
+    const needs = {
+      responseType,
+      responseMode,
+      signingAlgorithm,
+      explicit,
+      pushedAuthorization,
+      signsRequests: requestSigning !== undefined,
+    }
     checkProviderSupports(metadata, needs, warn)
     if (returnsCode(responseType)) authentication(metadata, warn)
     if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)

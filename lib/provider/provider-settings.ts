@@ -6,6 +6,7 @@ import type { CertificateSource } from './client-certificate.js'
 import type { ClientCredentials } from './client-credentials.js'
 import type { Decryption } from './decryption.js'
 import type { EndpointOverrides } from './discovery.js'
+import type { RequestSigning } from './request-objects.js'
 
 export interface ProviderSettings extends ClientCredentials {
   readonly issuer: string
@@ -28,6 +29,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly proofAlgorithm?: ProofAlgorithm | undefined
   /** Whether authorization requests are pushed. Default `auto`. */
   readonly pushedAuthorization?: PushedAuthorization | undefined
+  /** What authorization requests are signed with. Left out: they are not signed. */
+  readonly requestSigning?: RequestSigning | undefined
   /** Which of response type, response mode and ID Token algorithm the site has named: they count for more than a list of the metadata. */
   readonly explicit?: readonly ExplicitNeed[] | undefined
   /** Where the keys of the transmitter of security events are. Left out: the provider is the transmitter. */

@@ -47,6 +47,11 @@ export interface Provider extends Grants {
    * @throws {OidcError} ERR_OIDC_CLIENT_REJECTED; ERR_OIDC_AUTHORIZATION_FAILED with what the provider said about the request
    */
   pushRequest(params: URLSearchParams, proofKey?: ProofKey): Promise<string>
+  /**
+   * The request object of an authorization request. RFC 9101.
+   * @throws {OidcError} ERR_OIDC_OPTIONS, ERR_OIDC_UNSUPPORTED where the key fits no algorithm of the provider
+   */
+  signRequest(params: URLSearchParams): Promise<string>
   /** For requests to APIs with a token that is bound to a key. */
   proofs(): Promise<Proofs>
   /** The signed ID Token inside an encrypted one. It comes before every verification. */
@@ -138,6 +143,7 @@ export function createProvider(settings: ProviderSettings): Provider {
       return received.fetchUserInfo(await discovery.get(), accessToken, proofKey)
     },
     pushRequest: createLazyPush(discovery.get, { ...clientRequests, proofs }),
+    signRequest: createLazyRequestObjects(discovery.get, settings),
     proofs,
     ...received.verifiers,
     // Loaded where the route is used.
@@ -160,6 +166,18 @@ function createLazyProofs(settings: Parameters<typeof import('./proofs.js').crea
   return () => {
     loaded ??= import('./proofs.js').then(({ createProofs }) => createProofs(settings))
     return loaded
+  }
+}
+
+/** As with proofs: loaded at the first request that is signed. */
+function createLazyRequestObjects(
+  metadata: () => Promise<ProviderMetadata>,
+  { requestSigning: signing, clientId, now, random }: ProviderSettings,
+): Provider['signRequest'] {
+  return async params => {
+    if (signing === undefined) throw new TypeError('requests are not signed')
+    const { createRequestObjects } = await import('./request-objects.js')
+    return createRequestObjects({ clientId, signing, now, random })(await metadata(), params)
   }
 }
 

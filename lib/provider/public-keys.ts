@@ -3,7 +3,9 @@ import type { JWK } from 'jose'
 import { OidcError } from '../errors.js'
 import type { ClientPrivateKey } from '../protocol/client-assertion.js'
 import type { ClientCredentials } from './client-credentials.js'
+import type { NamedClientKey } from './client-key.js'
 import type { Decryption } from './decryption.js'
+import type { RequestSigning } from './request-objects.js'
 
 /** Members of a public key. RFC 7518 section 6, RFC 8037 section 2. */
 const PARAMETERS = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const
@@ -33,18 +35,24 @@ export interface PublishedKeys {
   readonly clientKey?: ClientCredentials['clientKey']
   readonly clientAssertionHeader?: ClientCredentials['clientAssertionHeader']
   readonly decryption?: Decryption | undefined
+  readonly requestSigning?: RequestSigning | undefined
 }
 
 /** What the provider may know of the keys of this site. */
 export async function listPublicKeys(settings: PublishedKeys): Promise<readonly JWK[]> {
-  const { clientKey, clientAssertionHeader, decryption } = settings
-  const named = typeof clientKey === 'function' ? await clientKey() : clientKey && { key: clientKey }
-  const kid = named?.header?.kid ?? clientAssertionHeader?.kid
+  const { clientKey, clientAssertionHeader, decryption, requestSigning } = settings
+  const signing = [
+    await readKey(clientKey, clientAssertionHeader?.kid),
+    await readKey(requestSigning?.key, requestSigning?.header?.kid),
+  ].flat()
   const decryptionKeys = (await decryption?.readKeys()) ?? []
-  return toPublicJwks([
-    ...(named === undefined ? [] : [{ key: named.key, kid, use: 'sig' as const }]),
-    ...decryptionKeys.map(key => ({ key, use: 'enc' as const })),
-  ])
+  return toPublicJwks([...signing, ...decryptionKeys.map(key => ({ key, use: 'enc' as const }))])
+}
+
+async function readKey(source: ClientCredentials['clientKey'], kid: string | undefined): Promise<PublishedKey[]> {
+  if (source === undefined) return []
+  const { key, header }: NamedClientKey = typeof source === 'function' ? await source() : { key: source }
+  return [{ key, kid: header?.kid ?? kid, use: 'sig' }]
 }
 
 /** Each key once, also where it serves for two things. RFC 7517 section 5. */

@@ -44,10 +44,18 @@ export async function requestAuthorization(
     params,
   })
   const endpoint = metadata.authorization_endpoint
-  if (!isPushed(metadata, config.pushedAuthorization)) return { location: addToEndpoint(endpoint, asked), asked }
-  const requestUri = await provider.pushRequest(asked, proofKey).catch((error: unknown) => {
+  const pushes = isPushed(metadata, config.pushedAuthorization)
+  const sent = config.signsRequests ? await sign(provider, asked, pushes) : asked
+  if (!pushes) return { location: addToEndpoint(endpoint, sent), asked }
+  const requestUri = await provider.pushRequest(sent, proofKey).catch((error: unknown) => {
     const isRefused = error instanceof OidcError && error.code === 'ERR_OIDC_AUTHORIZATION_FAILED'
     throw isRefused && error.providerError ? describeRefusal(config, error.providerError, transaction) : error
   })
   return { location: addToEndpoint(endpoint, buildReference(config.clientId, requestUri)), asked }
+}
+
+/** The request as a signed object. Loaded where requests are signed. */
+async function sign(provider: Services['provider'], asked: URLSearchParams, pushes: boolean): Promise<URLSearchParams> {
+  const { buildSignedRequest } = await import('../protocol/request-object.js')
+  return buildSignedRequest(await provider.signRequest(asked), asked, pushes)
 }

@@ -109,3 +109,50 @@ test('an RSA key signs assertions with PS256 under the profile, although the pro
   const selected = selectClientAuthentication(provider, metadata)
   assert.equal('algorithm' in selected && selected.algorithm, 'PS256')
 })
+
+test('the profile fapi2-message-signing adds signed requests and signed responses', () => {
+  const { config, provider } = parse({ profile: 'fapi2-message-signing' })
+  const { responseMode, signsRequests, pushedAuthorization, requiresResponseIssuer } = config
+  assert.deepEqual(
+    { responseMode, signsRequests, pushedAuthorization, requiresResponseIssuer },
+    { responseMode: 'query.jwt', signsRequests: true, pushedAuthorization: true, requiresResponseIssuer: true },
+  )
+  assert.equal(provider.requestSigning?.key, key)
+  assert.equal(parse().config.signsRequests, false)
+})
+
+for (const options of [
+  { responseMode: 'form_post.jwt' },
+  { requestObject: { algorithm: 'ES256' } },
+  { requestObject: { key: rsa } },
+]) {
+  test(`the profile fapi2-message-signing goes with ${JSON.stringify(options)}`, () => {
+    parse({ profile: 'fapi2-message-signing', ...options })
+  })
+}
+
+for (const [options, says] of [
+  [{ requestObject: false }, /signed requests/],
+  [{ responseMode: 'query' }, /signed responses/],
+  [{ responseMode: 'form_post' }, /signed responses/],
+  [{ requestObject: { algorithm: 'RS256' } }, /requestObject.algorithm is "RS256"/],
+  [{ requestObject: { key: otherCurve } }, /requestObject.key is another/],
+  [{ pushedAuthorization: 'auto' }, /pushedAuthorization/],
+  [{ dpop: false }, /dpop/],
+] as const) {
+  test(`the profile fapi2-message-signing does not go with ${JSON.stringify(options)}: ${says}`, () => {
+    assert.throws(() => parse({ profile: 'fapi2-message-signing', ...options }), {
+      code: 'ERR_OIDC_OPTIONS',
+      message: says,
+    })
+  })
+}
+
+test('signed requests need a key', () => {
+  const options = { profile: undefined, clientAuthentication: undefined, clientSecret: 'a client secret' }
+  assert.throws(() => parse({ ...options, requestObject: true }), {
+    code: 'ERR_OIDC_OPTIONS',
+    message: /requestObject/,
+  })
+  parse({ ...options, requestObject: { key } })
+})
