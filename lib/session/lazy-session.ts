@@ -53,6 +53,11 @@ export function isAttached(req: HttpRequest): boolean {
   return state !== undefined && state.attachSession === undefined
 }
 
+/** Whether `req.session` is that of another middleware, on a request that has not passed this package before. Calls no getter of it. */
+export function hasForeignSession(req: HttpRequest): boolean {
+  return Object.hasOwn(req, 'session') && findRequestState(req)?.context === undefined
+}
+
 /** Whether the site has left the session as it is. One that was destroyed is gone, and one that was regenerated has another id. */
 export function isStill(req: HttpRequest, id: string): boolean {
   if (!Object.hasOwn(req, 'session')) return false

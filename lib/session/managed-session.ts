@@ -3,9 +3,13 @@ import type { SessionBinding } from '../http/session-binding.js'
 import type { TransactionCookie } from '../http/transaction-cookie.js'
 import type { Config, SessionPolicy } from '../options/config.js'
 import type { EndedSession, RecordStore, SessionRecord } from '../store/store.js'
-import { defineLazySession, isAttached, isStill } from './lazy-session.js'
+import { defineLazySession, hasForeignSession, isAttached, isStill } from './lazy-session.js'
 import { type CookieSession, createSessionCookie } from './session-cookie.js'
 import { takeCookiesAway, watchResponse } from './session-response.js'
+
+const FOREIGN_SESSION =
+  'ERR_OIDC_OPTIONS: another middleware before this one (express-session or cookie-session) has set req.session. It is replaced, what was ' +
+  'stored in it is not found, and the browser gets two cookies. Remove that middleware; or keep express-session, and set session: false'
 
 /**
  * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
@@ -21,6 +25,13 @@ export function createManagedSession(
   const cookie = createSessionCookie(config, policy, store.sealer)
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
   const adopted = new WeakSet<HttpRequest>()
+  let hasWarned = false
+
+  function warnOfForeignSession(req: HttpRequest): void {
+    if (hasWarned || !hasForeignSession(req)) return
+    hasWarned = true
+    config.log(FOREIGN_SESSION)
+  }
 
   async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
     for (const { id, kind } of presented) {
@@ -49,6 +60,7 @@ export function createManagedSession(
     },
     holds: (req, id) => !isAttached(req) || isStill(req, id),
     open(req, res, record, fail) {
+      warnOfForeignSession(req)
       if (adopted.has(req)) cookie.clear(res, 'anonymous')
       defineLazySession(req, () => {
         store.sessions.attach(req, record)

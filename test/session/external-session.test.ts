@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Express } from 'express'
 import session from 'express-session'
 import { requiresAuth } from '../../lib/index.js'
 import { inScene, type SceneOptions } from '../support/handler-fixture.js'
@@ -126,3 +127,57 @@ async function records(redis: Awaited<ReturnType<typeof startRedis>>): Promise<s
   const keys = (await redis.command('keys', '*')) as string[]
   return keys.filter(key => /^oidc:[\w-]{43}$/.test(key))
 }
+
+describe('express-session before this middleware without session: false', () => {
+  const foreign = (line: string) => line.startsWith('ERR_OIDC_OPTIONS: another middleware before this one')
+
+  for (const express of [4, 5] as const) {
+    test(
+      `is replaced, and the log says so once, with what to do (Express ${express})`,
+      inScene({ site: { ...withOwnSession().site, express } }, async ({ agent, site }) => {
+        await agent.visit(`${site.url}/claims`)
+        await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
+        assert.deepEqual((await agent.fetch(`${site.url}/session`)).json(), { cart: 'apples' })
+        assert.match(site.log.filter(foreign).join('\n'), /^[^\n]*two cookies[^\n]*set session: false$/)
+      }),
+    )
+  }
+
+  test(
+    'a session that is no store of express-session is noticed without being read',
+    inScene(
+      {
+        site: {
+          before: app =>
+            app.use((req, _res, next) => {
+              const get = () => assert.fail('the session was read')
+              Object.defineProperty(req, 'session', { configurable: true, enumerable: true, get })
+              next()
+            }),
+        },
+      },
+      async ({ agent, site }) => {
+        await agent.open(`${site.url}/user`)
+        assert.equal(site.log.filter(foreign).length, 1)
+      },
+    ),
+  )
+
+  test('nothing is said with session: false, with no other session, and where this middleware is passed twice', async () => {
+    for (const options of [
+      withOwnSession(),
+      {
+        site: {
+          routes: (app: Express) => void app.use((req, _res, next) => (req.session.id === '' ? undefined : next())),
+        },
+      },
+    ]) {
+      await inScene(options, async ({ agent, site }) => {
+        site.app.use('/again', site.oidc, (req, res) => void res.json(typeof req.session))
+        await agent.visit(`${site.url}/claims`)
+        assert.equal((await agent.open(`${site.url}/again`)).json(), 'object')
+        assert.deepEqual(site.log.filter(foreign), [])
+      })()
+    }
+  })
+})
