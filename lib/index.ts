@@ -39,6 +39,7 @@ export type {
   SignInContext,
   SignOutReason,
 } from './options/hooks.js'
+export type { Logger, LogMethod } from './options/log.js'
 export type {
   ClientAssertionOptions,
   ClientKeyFunction,

@@ -1,5 +1,7 @@
+import type { Log, LogFields } from './log.js'
+
 /** Writes log lines that any client can cause: lines of one kind are counted, not repeated. */
-export type RareLog = (kind: string, line: string) => void
+export type RareLog = (kind: string, line: string, fields?: LogFields) => void
 
 /** Milliseconds after which a kind that has not occurred again is forgotten. */
 const period = 60_000
@@ -18,12 +20,12 @@ interface Counter {
  * The first three lines of a kind are written at once; after that one line when ten, a hundred, a thousand, ... of it have come within a minute,
  * and one with the number at the end of the minute. So a flood of requests that are refused writes a few lines, and none is unknown.
  */
-export function createRareLog(log: (line: string) => void): RareLog {
+export function createRareLog(log: Log): RareLog {
   const counters = new Map<string, Counter>()
 
   function report(kind: string, counter: Counter): void {
     counter.reported = counter.count
-    log(`${kind}: ${counter.count} times within a minute`)
+    log(`${kind}: ${counter.count} times within a minute`, { kind, count: counter.count })
   }
 
   function startCounting(kind: string): Counter {
@@ -36,11 +38,11 @@ export function createRareLog(log: (line: string) => void): RareLog {
     return counter
   }
 
-  return function logRarely(wanted, line) {
+  return function logRarely(wanted, line, fields) {
     const kind = counters.has(wanted) || counters.size < mostKinds ? wanted : 'other refusals'
     const counter = counters.get(kind) ?? startCounting(kind)
     counter.count += 1
-    if (counter.count <= inFull) log(line)
+    if (counter.count <= inFull) log(line, fields)
     else if (/^10+$/.test(String(counter.count))) report(kind, counter)
   }
 }

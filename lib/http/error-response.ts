@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { LogFields } from '../diagnostics/log.js'
 import { OidcError } from '../errors.js'
 import { publicPath } from '../options/config.js'
 import { isSilentRefusal } from '../protocol/provider-error.js'
@@ -47,6 +48,7 @@ export function respondWithError(context: RequestContext, error: unknown, next: 
 export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
   config.log(
     `${req.method} ${pathOf(req)}: the request was aborted, because an error was thrown${describeCause(error)}`,
+    { level: 'error', method: req.method, path: pathOf(req) },
   )
   if (res.headersSent) {
     if (!res.writableEnded) res.destroy()
@@ -93,14 +95,21 @@ function describeFailure({ req }: RequestContext, { code, message, cause }: Oidc
 /** Handlers show `sentence`, which does not name the cause. Bounded, because the handler may write a line of its own for each request. */
 function logBesideHandler(context: RequestContext, error: OidcError): void {
   if (!isUnexpected(error) || isSilentRefusal(error.providerError)) return
-  context.services.rareLog(error.code, describeFailure(context, error))
+  context.services.rareLog(error.code, describeFailure(context, error), fieldsOf(context, error))
+}
+
+function fieldsOf({ req }: RequestContext, { code, status }: OidcError): LogFields {
+  return { level: status < 500 ? 'warn' : 'error', code, status, method: req.method, path: pathOf(req) }
 }
 
 function renderError(context: RequestContext, error: OidcError): void {
   const { req, res, services } = context
   const id = randomUUID()
   const signIn = signInAddress(context, error)
-  if (isUnexpected(error)) services.config.log(`[${id}] ${describeFailure(context, error)}`)
+  if (isUnexpected(error)) {
+    const fields = { ...fieldsOf(context, error), correlationId: id }
+    services.config.log(`[${id}] ${describeFailure(context, error)}`, fields)
+  }
   res.statusCode = error.status
   if (prefersHtml(req)) {
     res.setHeader('Content-Security-Policy', pagePolicy(isOwnFrame(req) ? { frameAncestors: "'self'" } : {}))

@@ -27,22 +27,6 @@ export function createClock(given: (() => Date) | undefined): () => Date {
   return clock
 }
 
-type Log = (line: string) => unknown
-
-/** The log. One that fails, at once or later, must not fail what it reports on: the line goes to standard error then. */
-export function createLog(given: Log | undefined): (line: string) => void {
-  const standard = (line: string) => console.error(`express-hybrid-oidc: ${line}`)
-  if (given === undefined) return standard
-  return line => {
-    try {
-      const result = given(line)
-      if (types.isPromise(result)) result.catch(() => standard(line))
-    } catch {
-      standard(line)
-    }
-  }
-}
-
 /** A request is polling only where the site says `true`: a promise, for instance, says nothing. One line in the log says so. */
 export function createPollingCheck(
   given: ((req: IncomingMessage) => boolean) | undefined,

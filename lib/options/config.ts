@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Log } from '../diagnostics/log.js'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
@@ -109,7 +110,7 @@ export interface Config {
   /** Whether browsers are told to drop the pages of a user who has gone. */
   readonly clearsSiteData: boolean
   readonly now: () => Date
-  readonly log: (line: string) => void
+  readonly log: Log
 }
 
 /** What a handler works with. */

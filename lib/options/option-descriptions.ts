@@ -163,7 +163,7 @@ export const optionsRule = object({
     text: 'whether `/logout` sends the ID Token to the provider as `id_token_hint`',
     default: '`true`',
   }),
-  log: describe(callback<(line: string) => void>('a function that takes a line'), {
+  log: describe(rules.log, {
     text: 'takes warnings and failures',
     default: 'standard error',
   }),

@@ -20,6 +20,7 @@ import {
   string,
 } from '../validation/rules.js'
 import { secureUrl, secureUrlText } from '../validation/url-rule.js'
+import type { Logger } from './log.js'
 
 export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512')
 
@@ -187,6 +188,24 @@ export const redisPrefix: Rule<string> = string(
   'a string of 1 to 64 visible ASCII characters, without * ? [ ] and \\',
   /^[!-)+->@-Z^-~]{1,64}$/,
 )
+
+const logFunction = callback<(line: string) => void>(
+  'a function that takes a line, or a logger with the methods warn and error',
+)
+
+/** A logger is used as it is. */
+export const log: Rule<((line: string) => void) | Logger> = {
+  expected: logFunction.expected,
+  read: (value, place) => guarded(place, () => (isLogger(value) ? value : logFunction.read(value, place))),
+}
+
+function isLogger(value: unknown): value is Logger {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ['warn', 'warning', 'error'].some(name => typeof Reflect.get(value, name) === 'function')
+  )
+}
 
 /** Without a path, so that there is no doubt about what a path in it would mean. */
 export const origin: Rule<string> = {

@@ -9,6 +9,7 @@ import type { NamedClientKey } from '../provider/client-key.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
+import type { Logger } from './log.js'
 
 /** How the session behaves. */
 export interface SessionOptions {
@@ -231,6 +232,9 @@ export interface OidcOptions {
    * (login.gov); most others ask the user a question without it, or respond with an error. OpenID Connect RP-Initiated Logout 1.0 section 2.
    */
   readonly idTokenHint?: boolean | undefined
-  /** Takes warnings and failures, a line each, never with a secret in it. Default: standard error. */
-  readonly log?: ((line: string) => void) | undefined
+  /**
+   * Takes warnings and failures, never with a secret in it: a function gets a line, a logger (pino, winston, `console`) a line and fields at its level.
+   * Default: standard error.
+   */
+  readonly log?: ((line: string) => void) | Logger | undefined
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../diagnostics/log.js'
 import type { ExplicitNeed } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
@@ -44,7 +45,7 @@ export interface ProviderSettings extends ClientCredentials {
   readonly timeout?: number | undefined
   readonly now: () => Date
   /** Takes warnings, a line each. */
-  readonly log?: ((line: string) => void) | undefined
+  readonly log?: Log | undefined
   /** Unique names for client assertions. */
   readonly random?: (() => string) | undefined
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../diagnostics/log.js'
 import { redactAddress } from '../diagnostics/values.js'
 import { formatProviderError } from '../protocol/provider-error.js'
 import { createBudget } from './budget.js'
@@ -6,7 +7,7 @@ import type { HttpResponse } from './response.js'
 
 export interface RefusalLogSettings {
   readonly now: () => Date
-  readonly log: (line: string) => void
+  readonly log: Log
 }
 
 /** Lines at once, and the seconds after which there may be one more: a provider that refuses everything must not fill the disk. */
@@ -27,6 +28,7 @@ export function logRefusals(http: Http, { now, log }: RefusalLogSettings): Http 
     if (providerError === undefined || EXPECTED.includes(providerError.error) || !budget.take()) return
     log(
       `the provider refused a request to ${redactAddress(url)}${about}: ${status} ${formatProviderError(providerError)}`,
+      { endpoint: redactAddress(url), status, error: providerError.error },
     )
   }
 

@@ -144,7 +144,7 @@ async function beginSession(
   // Also where the session of the other user has expired: the browser still keeps the pages.
   if (replaced.length > 0 || (binding.user !== undefined && binding.user !== user)) clearSiteData(res, config)
   if (replaced.length > 0) {
-    config.log('a sign-in has replaced the session of another user in the same browser')
+    config.log('a sign-in has replaced the session of another user in the same browser', { level: 'info' })
     await announceSignOut(config, 'replaced', replaced)
   }
   return returnToFor(context, pending, ticket.subject)

@@ -14,7 +14,7 @@ export function refusedSignIn(
   transaction: Pick<ActiveTransaction, 'scope'>,
 ): OidcError {
   if (!isSilentRefusal(providerError))
-    config.log(`the provider refused a sign-in: ${formatProviderError(providerError)}`)
+    config.log(`the provider refused a sign-in: ${formatProviderError(providerError)}`, { error: providerError.error })
   return describeRefusal(config, providerError, transaction)
 }
 

@@ -29,7 +29,7 @@ export async function announceSignOut(config: Config, reason: SignOutReason, end
     try {
       await config.hooks.signOut({ reason, issuer, sub: subject, sid, signedInAt })
     } catch (error) {
-      config.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`)
+      config.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`, { level: 'error' })
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { CookieOptions } from 'express-session'
+import type { Log } from '../diagnostics/log.js'
 import { createAdoption } from './adoption.js'
 import { createBackend } from './backend/create-backend.js'
 import { parseExpiry } from './backend/expiry.js'
@@ -49,7 +50,7 @@ export interface RecordStoreSettings {
   /** Milliseconds one operation on Redis may take, 800 being a good value. */
   readonly timeout: number
   readonly now: () => Date
-  readonly log: (line: string) => void
+  readonly log: Log
   /** Whether {@link RecordStore.demandSignIn} is used in this site. Default `false`: records are not looked at for it. */
   readonly readsDemands?: boolean
   /** What `req.session.cookie` says. */

@@ -183,7 +183,8 @@ function createLease(context: LeaseContext, { request, owner, view, leave }: Acq
     try {
       return await saveRefresh(what)
     } catch (error) {
-      if (isStoreAway(error)) background.add(keepSaving(what, savePatience(duration)).catch(() => config.log(LOST)))
+      if (isStoreAway(error))
+        background.add(keepSaving(what, savePatience(duration)).catch(() => config.log(LOST, { level: 'error' })))
       throw error
     }
   }

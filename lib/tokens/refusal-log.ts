@@ -15,7 +15,7 @@ export function logRefusal(config: Config, purpose: string, { code, cause }: Oid
   const what = purpose === '' ? 'the tokens of a session' : 'an additional token'
   const details = said.length === 0 ? code : `${code}, ${said.join(', ')}`
   const line = `refreshing ${what} failed (${details}): the session ${verdict.endsSession ? 'ends' : 'stays'}`
-  if (budgetOf(config, line).take()) config.log(line)
+  if (budgetOf(config, line).take()) config.log(line, { code, status, error })
 }
 
 function budgetOf(config: Config, line: string): Budget {

@@ -40,6 +40,47 @@ if (scale > 1) {
   for (const version of [4, 5] as const) describe(`with Express ${version}`, () => runAll(version))
 }
 
+/** What a logger wrote for one failure of a site, line by line. */
+async function logOfFailure(log: Untyped, lines: readonly string[]): Promise<Untyped[]> {
+  await inScene({ oidc: { log } }, async ({ agent, site }) => {
+    await agent.open(`${site.url}/callback`)
+  })()
+  return lines.map(line => JSON.parse(line)).filter(({ code }) => code !== undefined)
+}
+
+if (scale > 1) {
+  const expected = { code: 'ERR_OIDC_REQUEST_METHOD', status: 405, method: 'GET', path: '/callback' }
+
+  test('pino: a failure is a line with its level, code and path', async () => {
+    const lines: string[] = []
+    const [line, ...others] = await logOfFailure(load('pino')({}, { write: (text: string) => lines.push(text) }), lines)
+    assert.deepEqual(others, [])
+    const { level, msg, component, time: _, pid: __, hostname: ___, ...fields } = line
+    assert.deepEqual([level, component, fields], [40, 'express-hybrid-oidc', expected])
+    assert.match(msg, /^ERR_OIDC_REQUEST_METHOD GET/)
+  })
+
+  test('winston: a failure is a line with its level, code and path', async () => {
+    const lines: string[] = []
+    const { createLogger, transports } = load('winston')
+    const { Writable } = await import('node:stream')
+    const stream = new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(String(chunk))
+        done()
+      },
+    })
+    const [line, ...others] = await logOfFailure(
+      createLogger({ transports: [new transports.Stream({ stream })] }),
+      lines,
+    )
+    assert.deepEqual(others, [])
+    const { level, message, ...fields } = line
+    assert.deepEqual([level, fields], ['warn', expected])
+    assert.match(message, /^express-hybrid-oidc: ERR_OIDC_REQUEST_METHOD GET/)
+  })
+}
+
 function runAll(version: 4 | 5): void {
   /** A test at a site that uses a package. */
   function usesPackage(name: string, site: () => Site, run: (scene: Scene) => Promise<void>): void {

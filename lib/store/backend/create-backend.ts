@@ -1,3 +1,4 @@
+import type { Log } from '../../diagnostics/log.js'
 import type { Backend } from './backend.js'
 import { refuseClusterNode } from './cluster-node.js'
 import { warnOfEviction } from './eviction.js'
@@ -19,7 +20,7 @@ interface BackendSettings {
   readonly prefix: string
   /** Milliseconds. */
   readonly timeout: number
-  readonly log: (line: string) => void
+  readonly log: Log
 }
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
@@ -61,16 +62,16 @@ function lookAtFirst(client: OwnedRedisClient, backend: Backend): void {
 }
 
 /** One line when the connection is lost, for each new reason, and one when it is back. Errors of the client may hold a password. */
-function logTrouble(client: OwnedRedisClient, log: (line: string) => void): void {
+function logTrouble(client: OwnedRedisClient, log: Log): void {
   let trouble: string | undefined
   client.on('error', error => {
     const reason = reasonOf(error)
     if (reason === trouble) return
     trouble = reason
-    log(`Redis is not available: ${reason}`)
+    log(`Redis is not available: ${reason}`, { level: 'error', reason })
   })
   client.on('ready', () => {
-    if (trouble !== undefined) log('Redis is available again')
+    if (trouble !== undefined) log('Redis is available again', { level: 'info' })
     trouble = undefined
   })
 }
