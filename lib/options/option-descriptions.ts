@@ -83,7 +83,7 @@ export const optionsRule = object({
   secret: describe(rules.secrets, {
     text: 'at least 32 characters; several: the first writes, all read',
     variable: 'SESSION_SECRET',
-    parseVariable: (text: string) => text.split(','),
+    parseVariable: (text: string) => (text.includes(',') ? text.split(',') : text),
     required: rules.secretAdvice,
   }),
   redis: describe(rules.redis, {

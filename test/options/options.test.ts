@@ -18,6 +18,13 @@ const good: OidcOptions = {
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 })
 
+const siteEnvironment = {
+  OIDC_ISSUER: 'https://op.example/',
+  OIDC_CLIENT_ID: 'client',
+  OIDC_CLIENT_SECRET: 'from the environment',
+  OIDC_BASE_URL: 'https://rp.example/',
+}
+
 /** What must not start, whatever types say. */
 const refused: { readonly name: string; readonly options: Record<string, unknown>; readonly says: RegExp }[] = [
   { name: 'no issuer', options: { issuer: undefined }, says: /OIDC_ISSUER/ },
@@ -185,10 +192,7 @@ describe('options', () => {
     } = parseOptions(
       { log: () => {} },
       {
-        OIDC_ISSUER: 'https://op.example/',
-        OIDC_CLIENT_ID: 'client',
-        OIDC_CLIENT_SECRET: 'from the environment',
-        OIDC_BASE_URL: 'https://rp.example/',
+        ...siteEnvironment,
         SESSION_SECRET: 'abcdefghijklmnopqrstuvwxyz012345,ABCDEFGHIJKLMNOPQRSTUVWXYZ012345',
         REDIS_URL: 'redis://127.0.0.1:1',
       },
@@ -198,6 +202,13 @@ describe('options', () => {
     assert.equal(provider.clientSecret, 'from the environment')
     assert.equal(state.secrets.length, 2)
     assert.equal(state.redis, 'redis://127.0.0.1:1')
+  })
+
+  test('one short secret of the environment is named without a number', () => {
+    const read = (SESSION_SECRET: string) => () =>
+      parseOptions({ log: () => {} }, { SESSION_SECRET, ...siteEnvironment })
+    assert.throws(read('short'), /SESSION_SECRET\) needs at least 32 characters/)
+    assert.throws(read(`${'abcdefgh'.repeat(4)},short`), /SESSION_SECRET\)\[1\] needs at least 32 characters/)
   })
 
   test('have the defaults the README names', () => {
