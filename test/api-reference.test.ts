@@ -41,7 +41,7 @@ describe('the API reference', () => {
       'export interface Silent { readonly said: number }',
       '/** See {@link Nowhere}. */ export type Broken = string',
       'interface Hidden { readonly here: true }',
-      '/** Uses what nobody can look up. */ export const shown = (hidden: Hidden): boolean => hidden.here',
+      '/** Uses a type that is not exported. */ export const shown = (hidden: Hidden): boolean => hidden.here',
     ]
     const entry = join(folder, 'index.ts')
     writeFileSync(entry, source.join('\n'))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -180,6 +180,31 @@ function retiredProse({ name, text }: SourceFile): string[] {
     .map(word => `${name} says ${word}`)
 }
 
+/** Words that hide who does something: the user, another user, the caller, another process, an attacker. */
+const RETIRED_SUBJECTS = /\b(?:nobody|somebody|whoever|everybody|anybody)\b/gi
+const NAME_OF_TEST = /^\s*(?:test|attack|describe|it)\(\s*(['"`])(.*?)\1,/gm
+
+interface Text {
+  readonly name: string
+  readonly text: string
+}
+
+function retiredSubjects({ name, text }: Text): string[] {
+  return (text.match(RETIRED_SUBJECTS) ?? []).map(word => `${name} says ${word}`)
+}
+
+function testNames({ name, text }: Text): Text[] {
+  return [...text.matchAll(NAME_OF_TEST)].map(([, , of = '']) => ({ name: `${name}: ${of}`, text: of }))
+}
+
+/** The texts below a directory of the project. */
+function textsBelow(directory: string, extension: RegExp): Text[] {
+  const root = new URL(`../${directory}/`, import.meta.url)
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter(name => extension.test(name) && !name.includes('node_modules'))
+    .map(name => ({ name: `${directory}/${name}`, text: readFileSync(new URL(name, root), 'utf8') }))
+}
+
 describe('lib', () => {
   test('every file lies in a layer of the table', () => {
     assert.ok(files.length > 10, `${files.length} files`)
@@ -290,6 +315,29 @@ describe('lib', () => {
   })
 })
 
+describe('the project', () => {
+  test('texts name the user, the caller or another process', () => {
+    const pages = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map(name => ({
+      name,
+      text: readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'),
+    }))
+    const texts = [
+      ...pages,
+      ...textsBelow('docs', /\.md$/),
+      ...textsBelow('lib', /\.ts$/),
+      ...textsBelow('sample-app', /\.(?:ts|js|ejs|css)$/),
+    ]
+    assert.ok(texts.length > 200, `${texts.length} texts`)
+    assert.deepEqual(texts.flatMap(retiredSubjects), [])
+  })
+
+  test('names of tests name the user, the caller or another process', () => {
+    const names = textsBelow('test', /\.test\.ts$/).flatMap(testNames)
+    assert.ok(names.length > 1500, `${names.length} names`)
+    assert.deepEqual(names.flatMap(retiredSubjects), [])
+  })
+})
+
 describe('these rules would notice', () => {
   const parse = (text: string, name = 'protocol/a.ts') => parseSourceFile(name, text)
 
@@ -363,6 +411,18 @@ describe('these rules would notice', () => {
     assert.equal(retiredProse(parse('/** Nobody waits. */')).length, 1)
     assert.equal(retiredProse(parse('f() // the answer')).length, 1)
     assert.deepEqual(retiredProse(parse("const a = 'https://answer'")), [])
+  })
+
+  test('a text or a name of a test without a subject', () => {
+    const text =
+      "test('somebody waits', () => {})\\n  attack(\\n    `nobody's`,\\n    {})\\ntest('one', () => 'whoever')"
+    const names = testNames({ name: 'a', text })
+    assert.deepEqual(
+      names.map(({ text }) => text),
+      ['somebody waits', "nobody's", 'one'],
+    )
+    assert.deepEqual(names.flatMap(retiredSubjects), ['a: somebody waits says somebody', "a: nobody's says nobody"])
+    assert.equal(retiredSubjects({ name: 'b', text: 'Everybody, or anybody; a body of some kind' }).length, 2)
   })
 
   test('a default export', () => {

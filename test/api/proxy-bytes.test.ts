@@ -23,7 +23,7 @@ const get = (user: RawUser, path = '/api/own') => head(`GET ${path} HTTP/1.1`, u
 const hidden = 'GET /admin HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n'
 const length = `Content-Length: ${hidden.length}`
 
-/** Nobody's bytes became another request, and what was forwarded carries the token of who asked. */
+/** No bytes became another request, and each forwarded request has the token of the user who sent it. */
 function checkApi(paths: readonly string[] = []): void {
   assert.deepEqual(site.api.faults, [])
   for (const request of site.api.requests) {
@@ -73,7 +73,7 @@ smuggling.push(
     'POST',
     [length, 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'],
   ],
-  ['an expectation nobody knows', 'POST', [length, 'Expect: 200-ok']],
+  ['an unknown expectation', 'POST', [length, 'Expect: 200-ok']],
 )
 
 const places = [

@@ -5,7 +5,7 @@ import { type Agent, createAgent } from '../support/agent.js'
 import { type RawApi, startRawApi } from '../support/raw-api.js'
 import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
 
-/** Somebody who is signed in, and speaks to the site byte by byte. */
+/** A signed-in user who sends raw bytes to the site. */
 export interface RawUser {
   readonly agent: Agent
   readonly cookie: string

@@ -23,7 +23,7 @@ export interface Refusal {
   readonly userInfoRequests?: number
 }
 
-/** A scene with somebody who is signed in and does not take part, and a host that nobody should ever talk to. */
+/** A scene with a signed-in user who does not take part, and a host that must get no request. */
 export interface Bench extends Scene {
   readonly victim: Agent
   readonly evil: { readonly url: string; readonly requests: readonly string[] }
@@ -34,8 +34,8 @@ export interface Bench extends Scene {
 }
 
 /**
- * A test of an attack. Whatever it is about, afterwards the site is alive and made no unexpected server error, somebody who was signed in
- * still is, nobody talked to the evil host, and (as in every test) no secret was logged.
+ * A test of an attack. After each, the site still responds and made no unexpected server error, a user who was signed in
+ * still is, the evil host got no request, and (as in every test) no secret was logged.
  */
 export function attack(name: string, options: AttackOptions, run: (bench: Bench) => Promise<void>): void {
   test(name, async () => {
@@ -111,7 +111,7 @@ async function assertRefusal(scene: Scene, { what, faults, code, ...expected }: 
   assert.equal(site.lastCode(), code, `${what}: ${page.status} ${page.text.slice(0, 300)}`)
   assert.ok(page.status >= 400, `${what}: status ${page.status}`)
   assert.deepEqual(sessionCookiesSet(page), [], `${what}: session cookies`)
-  assert.equal(await whoIs(scene, agent), undefined, `${what}: somebody is signed in`)
+  assert.equal(await whoIs(scene, agent), undefined, `${what}: a user is signed in`)
   assert.equal(provider.count('token') - before.token, expected.tokenRequests ?? 0, `${what}: token requests`)
   assert.equal(
     provider.count('userinfo') - before.userinfo,

@@ -526,7 +526,7 @@ function leaksOf(error: Error): readonly unknown[] {
   return findSecrets(seen.join('\n'), knownSecrets())
 }
 
-/** Long enough for the news to travel: until the site knows that nobody listens, it cannot act on it. */
+/** Long enough for the site to notice that the client has disconnected. */
 async function hangUp(controller: AbortController): Promise<void> {
   controller.abort()
   await new Promise(resolve => setTimeout(resolve, 100))

@@ -559,7 +559,7 @@ describe('starting a sign-in', () => {
     'without PKCE no user is signed in by an ID Token of the token endpoint without this nonce, or by a first one without c_hash',
     { allows: [502], provider: { pkce: 'optional' }, oidc: { responseType: 'code id_token', pkce: false } },
     async ({ refuses, provider }) => {
-      const nonces = { missing: undefined, empty: '', 'of another kind': 7, 'of somebody else': 'x'.repeat(43) }
+      const nonces = { missing: undefined, empty: '', 'of another kind': 7, 'of another user': 'x'.repeat(43) }
       for (const [what, nonce] of Object.entries(nonces)) {
         const backIdToken = (claims: object) => ({ ...claims, nonce })
         await refuses({

@@ -202,7 +202,7 @@ describe('where a sign-in or a sign-out lands', () => {
             `Host: ${new URL(site.url).host}`,
             'Accept: text/html',
           ])
-          // The start page of this site is open to everybody.
+          // The start page of this site is public.
           assert.ok([200, 303, 400, 404].includes(start.status), `${path}: ${start.status}`)
           assert.ok(!start.body.includes('protected'), `${path}: the page was shown`)
           if (start.status !== 303) continue

@@ -9,7 +9,7 @@ export interface SelfSignedOptions {
   readonly notAfter?: string
 }
 
-/** A certificate for localhost that nobody vouches for, made of bytes: Node can read X.509 but not write it. RFC 5280 section 4.1. */
+/** An untrusted certificate for localhost, made of bytes: Node can read X.509 but not write it. RFC 5280 section 4.1. */
 export function createSelfSigned({
   host = 'localhost',
   notBefore = '20200101000000Z',

@@ -63,7 +63,7 @@ describe('a session before and after a sign-in', () => {
         assert.equal(await whoIs({ site }, person), 'alice-0001')
         const sid = person.cookies(site.url).find(({ name }) => name === 'sid')?.value
         assert.ok(!cookie.includes(sid ?? 'none'), 'a new id')
-        assert.equal(await ownerOf(site.url, cookie), undefined, 'the old cookie is nobody')
+        assert.equal(await ownerOf(site.url, cookie), undefined, 'the old cookie has no user')
         const { text } = await send({ url: `${site.url}/session`, headers: { cookie } })
         assert.deepEqual(JSON.parse(text), {}, 'and holds nothing')
       }
@@ -220,7 +220,7 @@ describe('one kind of cookie in the place of another', () => {
           const { status } = await send({ url: `${url}/claims`, headers: { cookie } })
           assert.equal(status, 401)
         }
-        assert.equal(await ownerOf(a.site.url, cookie), 'alice-0001', 'and nobody there could end it')
+        assert.equal(await ownerOf(a.site.url, cookie), 'alice-0001', 'and no user there could end it')
       } finally {
         await Promise.all([otherIssuer.close(), otherClient.close(), provider.close()])
         await a.close()

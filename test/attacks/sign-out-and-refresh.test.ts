@@ -130,7 +130,7 @@ describe('a sign-out', () => {
         'iat ahead': await provider.createLogoutToken({ ...user, iat: now() + 3600 }),
         'iat long ago': await provider.createLogoutToken({ ...user, iat: now() - 3600 }),
         over: await provider.createLogoutToken({ ...user, exp: now() - 3600 }),
-        nobody: await provider.createLogoutToken({ sub: undefined, sid: undefined }),
+        'no user': await provider.createLogoutToken({ sub: undefined, sid: undefined }),
         'an ID Token': await provider.keys.sign({
           ...user,
           iss: provider.issuer,
@@ -151,7 +151,7 @@ describe('a sign-out', () => {
       }
       const agent = createAgent()
       await agent.visit(`${site.url}/claims`)
-      assert.equal(await whoIs({ site }, agent), 'alice-0001', 'nobody is kept out afterwards')
+      assert.equal(await whoIs({ site }, agent), 'alice-0001', 'the user can sign in afterwards')
     },
   )
 

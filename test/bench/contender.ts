@@ -17,7 +17,7 @@ export interface ContenderSettings {
 
 /**
  * A site that signs people in at `/login` and answers `/page` (who it is), `/cart` (the same, and what is in the session), `/fill`
- * (puts something into the session) and `/open` (for everybody).
+ * (puts something into the session) and `/open` (public).
  */
 export type CreateContender = (settings: ContenderSettings) => Promise<RequestListener> | RequestListener
 

@@ -21,7 +21,7 @@ interface Visit {
   readonly load: Omit<Load, 'seconds'>
 }
 
-/** Authenticated and anonymous pages, everybody beside everybody else. */
+/** Authenticated and anonymous pages, all contenders side by side. */
 export async function measurePages(contenders: readonly Contender[], redis: RedisServer, pace: Pace) {
   const visits: Visit[] = []
   const exact: Record<string, { commands: number; bytes: number }> = {}

@@ -5,7 +5,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
 }
 
-/** In random order, so that nobody always comes first, or after the same one. */
+/** In random order, so that no contender always comes first, or after the same one. */
 export function shuffle<T>(items: readonly T[]): T[] {
   return items
     .map(item => ({ item, at: Math.random() }))

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CLIENT } from './contender.js'
 
-/** A provider that believes everybody and forgets nothing, so that what is measured is the site and not the provider. */
+/** A provider that checks nothing and keeps everything, so that what is measured is the site and not the provider. */
 const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const kid = 'bench-1'
 const grants = new Map<string, string>()

@@ -181,7 +181,7 @@ export async function assertSignsIn(run: Run, path = '/claims'): Promise<Record<
   return user ?? {}
 }
 
-/** Nobody is signed in, the site knows why, and no call was made that comes after the fault. */
+/** No user is signed in, the site has the expected error code, and no request was sent that comes after the fault. */
 export async function assertRefuses(
   run: Run,
   code: OidcErrorCode,

@@ -91,7 +91,7 @@ async function errorsOf(environment: NodeJS.ProcessEnv, strange: readonly string
     })
     startReadableLog()
     const events = channel('express-hybrid-oidc')
-    console.error('somebody listens:', events.hasSubscribers)
+    console.error('has a listener:', events.hasSubscribers)
     ${strange.map(message => `events.publish(${message})`).join('\n')}
     events.publish({ at: 0, type: 'store-trouble', command: 'PING', reason: '100 %s' })
     await oidc.close()`
@@ -109,7 +109,7 @@ describe('the readable log', () => {
 
   test('is written where NODE_DEBUG names the package, each event once', async () => {
     const text = await errorsOf({ NODE_DEBUG: 'express-hybrid-oidc' })
-    assert.match(text, /somebody listens: true/)
+    assert.match(text, /has a listener: true/)
     assert.equal(text.split('Redis PING: 100 %s').length, 2, text)
   })
 
@@ -129,7 +129,7 @@ describe('the readable log', () => {
 
   test('is not there otherwise, and no listener is added', async () => {
     const text = await errorsOf({})
-    assert.match(text, /somebody listens: false/)
+    assert.match(text, /has a listener: false/)
     assert.ok(!text.includes('PING'), text)
   })
 })

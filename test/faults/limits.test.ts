@@ -132,7 +132,7 @@ describe('headers', () => {
   const headers: Record<string, Record<string, string>> = {
     'ten thousand semicolons for cookies': { cookie: ';'.repeat(10_000) },
     'a cookie of 15 KB': { cookie: `sid=${'a'.repeat(15_000)}` },
-    'more cookies than anybody has': { cookie: Array.from({ length: 1500 }, (_, n) => `c${n}=1`).join('; ') },
+    'more cookies than a browser sends': { cookie: Array.from({ length: 1500 }, (_, n) => `c${n}=1`).join('; ') },
     'cookies without names': { cookie: '=a; ; =; b' },
     'a thousand attempts': {
       cookie: Array.from({ length: 300 }, (_, n) => `oidc.AAAAAA.${n}=${'A'.repeat(30)}`).join('; '),

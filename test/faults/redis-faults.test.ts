@@ -69,7 +69,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
     ({ wire }) => wire.turn('fine'),
   ],
   'is stopped in its tracks': [({ redis }) => redis.pause(), ({ redis }) => redis.resume()],
-  'is slower than anybody waits': [({ wire }) => wire.delay(1500), ({ wire }) => wire.delay(0)],
+  'is slower than every deadline': [({ wire }) => wire.delay(1500), ({ wire }) => wire.delay(0)],
   'wants a password': [
     ({ redis, wire }) => redis.config('requirepass', 'other').then(() => wire.cut()),
     ({ redis }) => redis.config('requirepass', ''),

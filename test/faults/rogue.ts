@@ -91,7 +91,7 @@ const raw =
   ({ socket }) =>
     void socket.end(text)
 
-/** Faults after which the exchange hangs, until somebody gives it up. */
+/** Faults after which the exchange hangs, until the client aborts it. */
 export const hanging: Readonly<Record<string, Act>> = {
   'never answers': () => {},
   'says 100 Continue again and again': (_req, res) => repeat(res, () => res.writeContinue()),
@@ -121,7 +121,7 @@ export const cutting: Readonly<Record<string, Act>> = {
 export const ending: Readonly<Record<string, Act>> = {
   ...cutting,
   'speaks no HTTP': raw('220 mail.example.com ESMTP\r\n'),
-  'sends more headers than anybody reads': says(200, { ...json, 'x-long': 'x'.repeat(200_000) }, '{}'),
+  'sends more headers than a client reads': says(200, { ...json, 'x-long': 'x'.repeat(200_000) }, '{}'),
   'never stops sending': (_req, res) => {
     const piece = Buffer.alloc(65_536, ' ')
     res.writeHead(200, json)
@@ -148,7 +148,7 @@ export const ending: Readonly<Record<string, Act>> = {
   'says 200 with JSON nested 100 000 deep': says(200, json, '['.repeat(100_000) + ']'.repeat(100_000)),
 }
 
-/** Redirects of every kind, to places nobody may be led to. */
+/** Redirects of every kind, to hosts that must get no request. */
 export function redirects(evil: string): Readonly<Record<string, Act>> {
   const targets = { 'a foreign host': evil, 'the address of cloud metadata': 'http://169.254.169.254/latest/meta-data' }
   return Object.fromEntries(

@@ -66,7 +66,7 @@ test('a site that is signed in to, read, written and signed out of while Redis a
     while (!until()) {
       const signIn = await agent
         .visit(`${front.url}/login?returnTo=/claims`, { from: null })
-        .catch(browserFoundNobody(provider.port))
+        .catch(browserFoundNoProvider(provider.port))
       note('sign-in', signIn.status)
       for (let n = 0; n < 3; n += 1) {
         note('page', (await agent.fetch(`${front.url}/claims`, { from: `${front.url}/` })).status)
@@ -122,7 +122,7 @@ test('a site that is signed in to, read, written and signed out of while Redis a
   })
   const keys = (await redis.command('KEYS', '*')) as string[]
   for (const key of keys) {
-    assert.notEqual(await redis.command('TYPE', key), 'hash', 'a session that nobody has is still there')
+    assert.notEqual(await redis.command('TYPE', key), 'hash', 'a session without a cookie is still there')
     assert.ok(Number(await redis.command('PTTL', key)) > 0, 'a key that would live for ever')
   }
   for (const [key] of Object.entries(statuses)) assert.match(key, / (0|200|400|401|502|503)$/, JSON.stringify(statuses))
@@ -138,7 +138,7 @@ test('a site that is signed in to, read, written and signed out of while Redis a
 })
 
 /** The browser itself finds the provider away, or just going: its own error page, and no answer of the site. */
-function browserFoundNobody(port: number): (error: unknown) => { readonly status: number } {
+function browserFoundNoProvider(port: number): (error: unknown) => { readonly status: number } {
   return error => {
     const { code, port: asked } = error as { readonly code?: string; readonly port?: number }
     if ((code === 'ECONNREFUSED' || code === 'ECONNRESET') && asked === port) return { status: 0 }

@@ -24,7 +24,7 @@ export interface TcpProxy {
   aim(port: number): void
   /** Resets every connection there is. New ones are welcome. */
   cut(): void
-  /** Cuts the connection in place of the reply to the next `times` requests that contain `text`: they arrive, and nobody hears of it. */
+  /** Cuts the connection in place of the reply to the next `times` requests that contain `text`: they arrive, and the sender gets no reply. */
   cutReplies(text: string, times: number, how?: 'reset' | 'end'): void
   /** Resets every connection, and refuses new ones until {@link accept}. */
   refuse(): Promise<void>

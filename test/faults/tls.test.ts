@@ -26,7 +26,7 @@ interface Case extends SelfSignedOptions {
 
 const cases: Readonly<Record<string, Case>> = {
   'a certificate the operator trusts': { trusted: true, status: 303 },
-  'a certificate nobody trusts': { trusted: false, status: 503 },
+  'an untrusted certificate': { trusted: false, status: 503 },
   'a certificate for another host': { trusted: true, host: 'elsewhere.example', status: 503 },
   'a certificate that has expired': { trusted: true, notAfter: '20210101000000Z', status: 503 },
   'a certificate that is not valid yet': { trusted: true, notBefore: '20980101000000Z', status: 503 },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** Collects what a process must never have: rejections nobody handled, and exceptions nobody caught. */
+/** Collects what a process must never have: unhandled rejections and uncaught exceptions. */
 export function watchProcess(): { readonly seen: readonly unknown[]; check(): void } {
   const seen: unknown[] = []
   const note = (error: unknown) => void seen.push(error)

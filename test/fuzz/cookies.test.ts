@@ -8,7 +8,7 @@ import { beginLogout } from '../support/logout-cookie.js'
 import { assertCivil, fuzz, openFuzzScene, sendable, text } from './fuzz.js'
 
 /**
- * A Cookie header. `$sid` stands for the session cookie of somebody who is signed in, `$attempt` and `$logout` for the cookies
+ * A Cookie header. `$sid` stands for the session cookie of a signed-in user, `$attempt` and `$logout` for the cookies
  * of a sign-in and of a sign-out that are under way.
  */
 interface Input {

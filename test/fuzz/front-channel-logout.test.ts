@@ -62,7 +62,7 @@ const ways: Readonly<Record<Field['form'], (text: string) => string>> = {
 
 function queryOf(fields: readonly Field[]): string {
   const write = ({ name, value, form }: Field) => `${name}=${ways[form](wellFormed(known.get(value) ?? value))}`
-  // What a browser makes of an address that nobody encoded.
+  // What a browser makes of a URL that was not encoded.
   return wellFormed(fields.map(write).join('&')).replaceAll(/[^!-~]+/g, encodeURIComponent)
 }
 

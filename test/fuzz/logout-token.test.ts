@@ -66,7 +66,7 @@ async function isSignedIn(): Promise<boolean> {
   return page.json<{ isAuthenticated: boolean }>().isAuthenticated
 }
 
-/** What has to hold of a token that signs anybody out, said once more and in other words. */
+/** The conditions for a token that signs a user out, written independently. */
 function mayEnd({ set, drop, header, part, body }: Input): boolean {
   const touched = Object.keys(set).filter(name => !drop.includes(name))
   const isSame = (name: string, value: unknown) => !touched.includes(name) || set[name] === value

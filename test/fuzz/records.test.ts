@@ -11,7 +11,7 @@ import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { assertCivil, fuzz, json, openFuzzScene, text } from './fuzz.js'
 
-/** What happens to the record of somebody who is signed in, and what is asked of the site then. */
+/** What happens to the record of a signed-in user, and the request to the site after that. */
 interface Input {
   readonly edits: readonly Edit[]
   readonly method: 'GET' | 'POST'
@@ -93,7 +93,7 @@ const inputs: fc.Arbitrary<Input> = fc.record({
 
 /** What was there with members changed: a value of another version is alike for the most part. */
 function sealAnew(field: keyof typeof purposes, value: unknown): Buffer {
-  assert.ok(me, 'nobody')
+  assert.ok(me, 'no user')
   const context = field === 'i' ? me.key : me.id
   const before = sealer.open(purposes[field], context, me.record.get(field) ?? Buffer.alloc(0))
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -121,14 +121,14 @@ function edit(record: Map<string, Buffer>, { field, how, at, text: given, json: 
 }
 
 async function put(record: ReadonlyMap<string, Buffer>): Promise<void> {
-  assert.ok(me, 'nobody')
+  assert.ok(me, 'no user')
   await client.del(me.key)
   if (record.size > 0) await client.hset(me.key, record as Map<string, Buffer>)
   await client.expire(me.key, 3600)
 }
 
 async function act({ edits: wanted, method, path }: Input): Promise<void> {
-  assert.ok(me && other, 'nobody')
+  assert.ok(me && other, 'no user')
   const record = new Map(me.record)
   for (const one of wanted) edit(record, one)
   await put(record)
@@ -143,7 +143,7 @@ async function act({ edits: wanted, method, path }: Input): Promise<void> {
   const answer = await send({ url: site.url + path, method: isPost ? 'POST' : 'GET', headers })
   // 502 and 503: a refresh token that was damaged says that the provider is to be asked.
   assertCivil(answer, [502, 503])
-  assert.ok(!answer.text.includes('theirs'), 'the data of somebody else')
+  assert.ok(!answer.text.includes('theirs'), 'the data of another user')
   const isSignedIn =
     path === '/user' ? answer.text.includes('"isAuthenticated":true') : path === '/claims' && answer.status === 200
   const isWhole = Buffer.compare(record.get('t') ?? Buffer.alloc(0), me.record.get('t') ?? Buffer.alloc(0)) === 0
@@ -171,5 +171,5 @@ test('whatever happens to a record in Redis, the site keeps responding, and a re
   const { text: whole } = await send({ url: `${site.url}/user`, headers: { cookie: me?.cookie ?? '' } })
   assert.match(whole, /"sub":"alice-0001"/)
   const { text: session } = await send({ url: `${site.url}/session`, headers: { cookie: other?.cookie ?? '' } })
-  assert.match(session, /theirs/, 'somebody else noticed nothing')
+  assert.match(session, /theirs/, 'the other user is not affected')
 })

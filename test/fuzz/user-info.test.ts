@@ -76,7 +76,7 @@ function answerOf({ body, contentType, status }: NonNullable<Input['raw']>): End
   return { answer: () => ({ status, headers: { 'content-type': contentType, location: '/' }, body: sent }) }
 }
 
-/** What has to hold of userinfo that somebody was signed in with, said once more and in other words. */
+/** The conditions for userinfo that a user was signed in with, written independently. */
 function mayBeBelieved(input: Input): boolean {
   const { set, drop, raw, instead, signed } = input
   if (raw !== undefined) return raw.status === 200 && raw.contentType.startsWith('application/json')

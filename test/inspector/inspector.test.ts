@@ -53,12 +53,12 @@ describe('the inspector', () => {
   test(
     'shows which check failed, what was there, and what was not reached',
     withInspector(async ({ agent, site, provider }) => {
-      provider.break({ frontIdToken: claims => ({ ...claims, aud: 'somebody <else>' }) })
+      provider.break({ frontIdToken: claims => ({ ...claims, aud: 'another <client>' }) })
       await agent.visit(`${site.url}/claims`)
       const { text } = await agent.open(`${site.url}/how`)
       assert.match(text, /<strong>The sign-in failed in step 5:<\/strong>/)
       assert.match(text, /ERR_OIDC_ID_TOKEN_AUDIENCE/)
-      assert.match(text, /actual: somebody &#60;else&#62;, expected: client/)
+      assert.match(text, /actual: another &#60;client&#62;, expected: client/)
       assert.match(text, /passed">✓<\/span>iss is the provider/)
       assert.match(text, /failed">✗<\/span>aud names this site/)
       assert.match(text, /not reached">–<\/span>nonce is the one of this attempt/)

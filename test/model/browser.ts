@@ -187,7 +187,7 @@ export class Browser {
     }
   }
 
-  /** A script that writes to the session, whoever is signed in. */
+  /** A script that writes to the session, for any signed-in user. */
   async write(tab: Tab): Promise<void> {
     const received = await this.#request(
       { method: 'POST', path: '/cart', headers: this.#header('POST', '/cart', scriptContext), body: '' },

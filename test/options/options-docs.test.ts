@@ -17,7 +17,7 @@ function membersOf(file: string, name: string): string[] {
   return declaration.members.map(member => member.name?.getText(tree) ?? '')
 }
 
-/** The value a parameter has in a file where nobody gives it. */
+/** The value a parameter has in a file that does not set it. */
 function literalDefaultsIn(file: string): Record<string, unknown> {
   const tree = parseSourceFile(file, ts.sys.readFile(join(root, 'lib', file)) ?? '').tree
   const elements = nodesOf(tree).filter(ts.isBindingElement)

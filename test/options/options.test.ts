@@ -8,7 +8,7 @@ import { createSelfSigned } from '../attacks/self-signed.js'
 const good: OidcOptions = {
   issuer: 'https://op.example',
   clientId: 'client',
-  clientSecret: 'not a secret of anybody',
+  clientSecret: 'not a real secret',
   baseUrl: 'https://rp.example',
   secret: 'abcdefghijklmnopqrstuvwxyz012345',
   redis: 'redis://127.0.0.1:1',

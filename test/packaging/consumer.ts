@@ -1,4 +1,4 @@
-/** A site of somebody who has installed the package, in each of the ways a project can be written. It signs in and says how that went. */
+/** A site that has installed the package, in each module format of a project. It signs a user in and prints the result. */
 
 const names = {
   express: 'express',

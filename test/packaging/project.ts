@@ -25,7 +25,7 @@ export interface Packed {
   remove(): void
 }
 
-/** What `npm publish` would send, made from a copy: a test must not rebuild a `dist` that somebody else is reading. */
+/** What `npm publish` would send, made from a copy: a test must not rebuild a `dist` that another process is reading. */
 export function pack(): Packed {
   const folder = mkdtempSync(join(tmpdir(), 'oidc-package-'))
   const stage = join(folder, 'stage')

@@ -52,7 +52,7 @@ function inspect(change: Change): string {
 }
 
 accepts('every claim right', {})
-accepts('claims nobody asked for', { email: 'a@example.com', groups: ['x'] })
+accepts('claims that were not requested', { email: 'a@example.com', groups: ['x'] })
 
 rejects('ERR_OIDC_ID_TOKEN_ISSUER', [
   { iss: undefined },
@@ -161,7 +161,7 @@ rejects('ERR_OIDC_ID_TOKEN_NONCE', [
   { nonce: 42 },
 ])
 
-accepts('an acr nobody asked for', { acr: '0' })
+accepts('an acr that was not requested', { acr: '0' })
 accepts('an acr that was asked for', { acr: 'mfa' }, { acrValues: ['hwk', 'mfa'] })
 accepts('an acr where any would do', { acr: 'pwd' }, { acrValues: [] })
 rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 'pwd' }, { acr: '' }, { acr: null }, { acr: ['mfa'] }], {
@@ -169,8 +169,8 @@ rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 'pwd' }, { acr: '' }, { acr: null }
 })
 rejects('ERR_OIDC_ID_TOKEN_ACR', [{}, { acr: 1 }, { acr: null }, { acr: '' }], { acrValues: [] })
 
-accepts('an auth_time nobody asked for', { auth_time: 1 })
-accepts('an auth_time of tomorrow that nobody asked for', { auth_time: now + 86_400 })
+accepts('an auth_time that was not requested', { auth_time: 1 })
+accepts('an auth_time of tomorrow that was not requested', { auth_time: now + 86_400 })
 accepts('an auth_time just within max_age', { auth_time: now - 90 }, { maxAge: 60 })
 accepts('an auth_time of this moment for max_age 0', { auth_time: now - 30 }, { maxAge: 0 })
 accepts('an auth_time of a clock slightly ahead', { auth_time: now + 30 }, { maxAge: 60 })

@@ -147,7 +147,7 @@ const rejections: readonly (readonly [string, string, OidcErrorCode])[] = [
   ['an algorithm that is a list', forge({ alg: ['RS256'] }), 'ERR_OIDC_ID_TOKEN_ALGORITHM'],
   ['a shared secret of ours', mac({ alg: 'HS256' }, secret), 'ERR_OIDC_ID_TOKEN_ALGORITHM'],
   [
-    'a signature by somebody else',
+    'a signature by another party',
     forge({ alg: 'RS256', kid: 'k1' }, claims, stranger.privateKey),
     'ERR_OIDC_ID_TOKEN_SIGNATURE',
   ],

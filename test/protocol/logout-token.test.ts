@@ -52,7 +52,7 @@ function inspect(change: Change): string {
 }
 
 accepts('every claim right', {})
-accepts('claims nobody knows', { ignored_claim: 'x', toe: now, typ: 'Logout' })
+accepts('unknown claims', { ignored_claim: 'x', toe: now, typ: 'Logout' })
 accepts('sub alone', { sid: undefined })
 accepts('sid alone', { sub: undefined })
 accepts('several audiences', { aud: ['other', 'client'] })

@@ -33,7 +33,7 @@ for (const sub of ['userinvalid', 'use', 'User', 'user ', '']) {
 }
 
 const taken: Record<string, Record<string, unknown>> = {
-  'that names nobody': {},
+  'without a sub': {},
   'by our provider for us': { iss: 'https://op.example', aud: 'client', exp: now + 1 },
   'for us among others': { aud: ['api', 'client'] },
   'that ended within the tolerance': { exp: now - 29 },

@@ -96,7 +96,7 @@ const rejections: readonly { name: string; token: Make; code: OidcErrorCode }[] 
     token: claims => curve.sign(claims()),
     code: 'ERR_OIDC_ID_TOKEN_KEY',
   },
-  { name: 'a key nobody published', token: claims => two.sign(claims()), code: 'ERR_OIDC_ID_TOKEN_KEY' },
+  { name: 'a key that is not published', token: claims => two.sign(claims()), code: 'ERR_OIDC_ID_TOKEN_KEY' },
   {
     name: 'the name of a key it was not signed with',
     token: claims => two.sign(claims(), { kid: 'one' }),

@@ -72,7 +72,7 @@ type Forge = (signed: Record<string, unknown>) => string | Promise<string>
 const forgeries: readonly { name: string; token: Forge }[] = [
   { name: 'no signature', token: signed => new UnsecuredJWT(signed).encode() },
   { name: 'the key of a stranger', token: signed => stranger.sign(signed) },
-  { name: 'a key nobody published', token: signed => stranger.sign(signed, { kid: 'unknown' }) },
+  { name: 'a key that is not published', token: signed => stranger.sign(signed, { kid: 'unknown' }) },
   { name: 'another issuer', token: signed => signer.sign({ ...signed, iss: 'https://else.test' }) },
   { name: 'another audience', token: signed => signer.sign({ ...signed, aud: 'another' }) },
   { name: 'an end in the past', token: signed => signer.sign({ ...signed, exp: 1 }) },

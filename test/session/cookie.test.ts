@@ -8,7 +8,7 @@ const baseUrl = 'https://www.example.com'
 const offline: OidcOptions = {
   issuer: 'https://op.example',
   clientId: 'client',
-  clientSecret: 'of no use to anybody',
+  clientSecret: 'not a real secret',
   baseUrl,
 }
 

@@ -89,7 +89,7 @@ describe('three processes of one site, without stickiness', { timeout: 280_000 *
     })
     t.diagnostic(`slow save against sign-out: ${trials} trials, ${revived} revived`)
     assert.equal(revived, 0)
-    // A save that came after the end found nobody and began an anonymous session of its own; none may hold a sign-in.
+    // A save after the end found no session and began an anonymous one; none may contain a sign-in.
     const records = ((await redis.command('keys', '*')) as string[]).filter(isRecord)
     const tickets = await Promise.all(records.map(key => redis.command('hexists', key, 't')))
     assert.equal(tickets.filter(Boolean).length, 0, 'no sign-in is left in Redis')

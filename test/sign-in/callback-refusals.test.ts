@@ -30,7 +30,7 @@ const responses: Refusal[] = [
     code: 'ERR_OIDC_REQUEST_MALFORMED',
   },
   {
-    name: 'the state of nobody',
+    name: 'a state that was never issued',
     faults: { response: replace('state', 'x'.repeat(43)) },
     code: 'ERR_OIDC_TRANSACTION_MISSING',
   },
@@ -63,7 +63,11 @@ const frontIdTokens: Refusal[] = [
   { name: 'no JWT', faults: { frontIdToken: { token: () => 'x' } }, code: 'ERR_OIDC_ID_TOKEN_MALFORMED' },
   { name: 'alg none', faults: { frontIdToken: { alg: 'none' } }, code: 'ERR_OIDC_ID_TOKEN_ALGORITHM' },
   { name: 'alg RS512', faults: { frontIdToken: { alg: 'RS512' } }, code: 'ERR_OIDC_ID_TOKEN_ALGORITHM' },
-  { name: 'a key nobody published', faults: { frontIdToken: { key: 'foreign' } }, code: 'ERR_OIDC_ID_TOKEN_SIGNATURE' },
+  {
+    name: 'a key that is not published',
+    faults: { frontIdToken: { key: 'foreign' } },
+    code: 'ERR_OIDC_ID_TOKEN_SIGNATURE',
+  },
   {
     name: 'an unknown kid',
     faults: { frontIdToken: { header: header => ({ ...header, kid: 'unknown' }) } },
@@ -143,12 +147,12 @@ const frontIdTokens: Refusal[] = [
   },
   {
     name: 'a code that belongs to another answer',
-    faults: { response: replace('code', 'code-of-somebody-else') },
+    faults: { response: replace('code', 'code-of-another-user') },
     code: 'ERR_OIDC_ID_TOKEN_CODE_HASH',
   },
   {
     name: 'an access token that belongs to another answer',
-    faults: { response: replace('access_token', 'token-of-somebody-else') },
+    faults: { response: replace('access_token', 'token-of-another-user') },
     code: 'ERR_OIDC_ID_TOKEN_ACCESS_TOKEN_HASH',
   },
   {
@@ -232,12 +236,12 @@ const backChannel: Refusal[] = [
     code: 'ERR_OIDC_PROVIDER_UNAVAILABLE',
   },
   {
-    name: 'userinfo of somebody else',
+    name: 'userinfo of another user',
     faults: { userInfoClaims: claims => ({ ...claims, sub: 'bob' }) },
     code: 'ERR_OIDC_USER_INFO_SUBJECT',
   },
   {
-    name: 'userinfo of nobody',
+    name: 'userinfo without a sub',
     faults: { userInfoClaims: ({ sub: _, ...claims }) => claims },
     code: 'ERR_OIDC_USER_INFO_RESPONSE',
   },

@@ -39,7 +39,7 @@ async function signIn({ site }: Scene, tab: Page): Promise<void> {
   await tab.waitForURL(`${site.url}/claims`)
 }
 
-/** Bob signs in at the provider, in another tab, over whoever is signed in here. */
+/** Bob signs in at the provider, in another tab, over the user who is signed in here. */
 async function signInBob({ site, provider }: Scene, context: BrowserContext): Promise<Page> {
   provider.break({ frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob })
   const tab = await context.newPage()

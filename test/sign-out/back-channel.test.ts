@@ -71,7 +71,7 @@ class Refusals {
 describe('a logout token', () => {
   for (const [name, claims, fault] of [
     ['as the specification wants it', {}, {}],
-    ['without typ, with claims nobody knows', { ignored_claim: 'x' }, { header: ({ typ: _, ...header }) => header }],
+    ['without typ, with unknown claims', { ignored_claim: 'x' }, { header: ({ typ: _, ...header }) => header }],
     ['of type JWT', {}, { header: header => ({ ...header, typ: 'JWT' }) }],
     ['with sid alone', { sub: undefined }, {}],
     ['with sub alone', { sid: undefined }, {}],
@@ -109,7 +109,7 @@ describe('a logout token', () => {
   test(
     'for a session that is unknown, or gone already, is no error',
     inLogoutScene({}, async ({ site, provider, signedOut }) => {
-      for (const claims of [{}, { sub: 'nobody' }, { sid: 'unknown' }, { sid: undefined }]) {
+      for (const claims of [{}, { sub: 'unknown' }, { sid: 'unknown' }, { sid: undefined }]) {
         await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken(claims)))
       }
       assert.deepEqual(signedOut, [])
@@ -125,7 +125,12 @@ const badTokens: readonly (readonly [OidcErrorCode, string, Claims, JwtFault])[]
   ['ERR_OIDC_LOGOUT_TOKEN_ALGORITHM', 'HS256 under the client secret', {}, { alg: 'HS256' }],
   ['ERR_OIDC_LOGOUT_TOKEN_SIGNATURE', 'a foreign key', {}, { key: 'foreign' }],
   ['ERR_OIDC_LOGOUT_TOKEN_SIGNATURE', 'a damaged signature', {}, { signature: bytes => bytes.fill(0, 0, 9) }],
-  ['ERR_OIDC_LOGOUT_TOKEN_KEY', 'a kid nobody published', {}, { header: header => ({ ...header, kid: 'unknown' }) }],
+  [
+    'ERR_OIDC_LOGOUT_TOKEN_KEY',
+    'a kid that is not published',
+    {},
+    { header: header => ({ ...header, kid: 'unknown' }) },
+  ],
   [
     'ERR_OIDC_LOGOUT_TOKEN_MALFORMED',
     'the typ and the claims of an access token',

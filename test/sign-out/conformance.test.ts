@@ -15,7 +15,7 @@ function scene(responseType: string): SceneOptions {
   return { provider: { sid }, oidc: { responseType } }
 }
 
-/** Their logout token: no `typ`, a claim and a parameter nobody knows. */
+/** Their logout token: no `typ`, an unknown claim and an unknown parameter. */
 async function createToken({ provider }: LogoutScene, claims: Claims, fault: JwtFault): Promise<string> {
   const changes = typeof fault === 'function' ? {} : fault
   const header = (all: Claims) => {

@@ -4,7 +4,7 @@ import { inScene } from '../support/handler-fixture.js'
 
 for (const [what, query, said] of [
   ['without a state', '', /no state/],
-  ['with another state', '?state=of-somebody-else', /another/],
+  ['with another state', '?state=of-another-user', /another/],
 ] as const) {
   test(
     `who comes back from a sign-out ${what} is told that no user is signed in, and the log says why`,

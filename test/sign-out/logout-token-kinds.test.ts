@@ -120,7 +120,7 @@ describe('a flood of forged logout tokens', () => {
     provider.createLogoutToken(claims, { key: 'foreign', header: header => ({ ...header, kid: `unknown-${at}` }) })
 
   for (const [what, claims] of [
-    ['that name nobody who is signed in', { sub: 'mallory', sid: 'unknown' }],
+    ['that name no signed-in user', { sub: 'mallory', sid: 'unknown' }],
     ['that name another user who is signed in, who may have sent them', { sub: 'bob', sid: 'sid-of-bob' }],
     ['that would be refused in any case', { aud: 'other' }],
   ] as const) {

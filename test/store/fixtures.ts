@@ -101,7 +101,7 @@ export const storeKinds = ['memory', 'ioredis 6', 'ioredis 5', 'URL'] as const
 
 export type StoreKind = (typeof storeKinds)[number]
 
-/** Signs somebody in who had no session before. */
+/** Signs in a user who had no session before. */
 export async function signIn(
   store: RecordStore,
   overrides: Partial<Parameters<RecordStore['signIn']>[0]> = {},

@@ -54,7 +54,7 @@ test('a session is there although the earlier ones cannot be ended and its life 
   const { loader, calls, store } = await open()
   for (let request = 0; request < 2; request += 1) {
     assert.equal((await loader.load('id'))?.id, 'id')
-    // What is not waited for has failed by then; a rejection that nobody handles would end this test.
+    // The reads that are not awaited have failed by then; an unhandled rejection would end this test.
     await new Promise(setImmediate)
     assert.deepEqual(calls.splice(0).sort(), ['end earlier', 'end first', 'extend'])
   }

@@ -33,7 +33,7 @@ test('the change that leads from one to the other leads from one to the other, w
       const [from, to] = [JSON.stringify(before), JSON.stringify(after)]
       const difference = diffSessions(from, to)
       assert.deepEqual(diffSessions(mergeSession(from, difference), to).size, 0)
-      // Somebody else's keys are not touched.
+      // Keys of other writers are not changed.
       const merged = new Map(Object.entries(JSON.parse(mergeSession(JSON.stringify(other), difference))))
       for (const [key, value] of Object.entries(JSON.parse(JSON.stringify(other)))) {
         if (!difference.has(key)) assert.deepEqual(merged.get(key), value)

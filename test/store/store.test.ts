@@ -387,7 +387,7 @@ describe('records that are not what they should be', () => {
     const client = bench.client(server)
     const id = await signIn(store)
     const key = await keyOf()
-    const { issuer: _, ...nobody } = ticket()
+    const { issuer: _, ...withoutIssuer } = ticket()
     const shapes = [
       '',
       'null',
@@ -395,7 +395,7 @@ describe('records that are not what they should be', () => {
       '"x"',
       '{',
       '{}',
-      JSON.stringify(nobody),
+      JSON.stringify(withoutIssuer),
       JSON.stringify({ ...ticket(), expiresAt: 'later' }),
       JSON.stringify({ ...ticket(), expiresAt: '99999999999' }),
     ]

@@ -163,7 +163,7 @@ function contract(create: () => RecordStore): void {
 
   test('a session is ended only while its tokens are those seen, and leaves the index', async () => {
     const store = create()
-    const subject = `somebody ${Math.trunc(performance.now() * 1000)}`
+    const subject = `user ${Math.trunc(performance.now() * 1000)}`
     const tokenStore = store.tokenStore(await signIn(store, { ticket: ticket({ subject }) }))
     const first = await openTokenStore(tokenStore)
     await tokenStore.commit('', first, { tokens: tokens() })

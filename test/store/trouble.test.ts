@@ -182,7 +182,7 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
       await store.ping()
       await server.kill()
       await until('the client has noticed', () => client.status !== 'ready')
-      const attempts = Array.from({ length: 3000 }, () => store.load('an id of nobody'))
+      const attempts = Array.from({ length: 3000 }, () => store.load('an unknown id'))
       const { offlineQueue } = client as unknown as { readonly offlineQueue: { readonly length: number } }
       assert.equal(offlineQueue.length, 0)
       for (const { status } of await Promise.allSettled(attempts)) assert.equal(status, 'rejected')
@@ -200,7 +200,7 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
       server.pause()
       const { commandQueue } = client as unknown as { readonly commandQueue: { readonly length: number } }
       for (let wave = 0; wave < 3; wave += 1) {
-        const attempts = Array.from({ length: 1500 }, () => store.load('an id of nobody'))
+        const attempts = Array.from({ length: 1500 }, () => store.load('an unknown id'))
         for (const { status } of await Promise.allSettled(attempts)) assert.equal(status, 'rejected')
       }
       assert.ok(commandQueue.length <= 2001, `${commandQueue.length} commands`)

@@ -12,7 +12,7 @@ export type FormFields =
 export interface RequestOptions {
   /** Replace what a browser would send, or leave a header out with `undefined`. */
   readonly headers?: Readonly<Record<string, string | undefined>>
-  /** URL of the page that causes the request; `null` for an address somebody typed. Default: the page shown. */
+  /** URL of the page that causes the request; `null` for a URL that the user typed. Default: the page shown. */
   readonly from?: string | null
   /** Default `follow`. */
   readonly redirect?: 'follow' | 'manual'
@@ -31,9 +31,9 @@ export interface Agent {
   readonly jar: CookieJar
   /** What the tab shows. */
   readonly page: Page | undefined
-  /** Somebody types an address. */
+  /** The user types a URL. */
   open(url: string, options?: RequestOptions): Promise<Page>
-  /** Somebody follows a link on the page shown (or on `from`). */
+  /** The user follows a link on the page shown (or on `from`). */
   click(url: string, options?: RequestOptions): Promise<Page>
   /** Like {@link open}, and goes on as long as the page submits a form by itself. */
   visit(url: string, options?: RequestOptions): Promise<Page>

@@ -59,7 +59,7 @@ export function inScene(options: SceneOptions, run: (scene: Scene) => Promise<vo
 /** The name of the session cookie on plain http. */
 export const sessionCookie = 'sid'
 
-/** And that of somebody who is not signed in. */
+/** And that of a user who is not signed in. */
 export const anonymousCookie = 'sid.anonymous'
 
 export function sessionCookieOf({ agent, site }: Scene): string | undefined {

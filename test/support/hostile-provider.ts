@@ -89,7 +89,7 @@ const ALICE = {
   role: ['editor', 'admin'],
 }
 
-/** A provider that does everything right until a test says otherwise. It asks nobody to sign in. */
+/** A provider that behaves correctly until a test sets a fault. It shows no login page. */
 export async function startHostileProvider(options: HostileProviderOptions = {}): Promise<HostileProvider> {
   const clientId = options.clientId ?? 'client'
   const clientSecret = options.clientSecret ?? secret('client secret')

@@ -4,7 +4,7 @@ export interface HtmlForm {
   readonly method: 'GET' | 'POST'
   /** In document order, as a browser would send them without a button being pressed. */
   readonly fields: readonly (readonly [name: string, value: string])[]
-  /** Whether the page submits it by script, without anybody doing anything. */
+  /** Whether the page submits it by script, without an action of the user. */
   readonly isAutomatic: boolean
 }
 

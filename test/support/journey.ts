@@ -85,7 +85,7 @@ export async function travel(jar: CookieJar, pending: Journey): Promise<Page> {
   }
 }
 
-/** Whoever reads a cookie in a log is whoever it belongs to. The session id is worth as much without its MAC. */
+/** A cookie in a log gives its reader the session of the user. The session id is worth as much without its MAC. */
 function keepCookieSecret(header: string): void {
   const [, name = '', value = ''] = /^([^=]*)=([^;]*)/.exec(header) ?? []
   if (value.length < 32) return

@@ -10,7 +10,7 @@ export interface LogoutCookie {
   readonly state: string
 }
 
-/** Begins a sign-out of nobody, as a browser without cookies does. The provider has to have an end-session endpoint. */
+/** Begins a sign-out without a user, as a browser without cookies does. The provider must have an end-session endpoint. */
 export async function beginLogout(siteUrl: string, returnTo = '/user'): Promise<LogoutCookie> {
   const answer = await send({ url: `${siteUrl}/logout?${new URLSearchParams({ returnTo })}`, method: 'POST' })
   const { location = '' } = answer.headers

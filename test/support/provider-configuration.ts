@@ -135,7 +135,7 @@ interface PageContext {
   body: string
 }
 
-/** Nobody is asked whether they really want to sign out. */
+/** Users are not asked whether they want to sign out. */
 function confirmLogout(ctx: PageContext, form: string): void {
   const answered = form.replace('</form>', '<input type="hidden" name="logout" value="yes"/></form>')
   ctx.body = `<!doctype html><title>Signing out</title>${answered}<script>document.forms[0].submit()</script>`

@@ -27,7 +27,7 @@ export interface ProviderOptions {
   readonly site?: string
   /** Default `127.0.0.1`, another site than a site on `localhost`. */
   readonly host?: string
-  /** `automatic`: whoever comes is signed in as {@link TestProvider.user}. `form`: a page asks for a name. Default `automatic`. */
+  /** `automatic`: every user is signed in as {@link TestProvider.user}. `form`: a page asks for a name. Default `automatic`. */
   readonly signIn?: 'automatic' | 'form'
   /** Format of access tokens for the resources. Default `opaque`. */
   readonly accessTokens?: 'opaque' | 'jwt'

@@ -13,7 +13,7 @@ export function secret(label: string): string {
   return keepSecret(label, `s3cr3t-${randomBytes(16).toString('hex')}`)
 }
 
-/** Registers a value somebody else made, such as a token or a session id, and returns it. */
+/** Registers a value of another party, such as a token or a session id, and returns it. */
 export function keepSecret(label: string, value: string): string {
   if (value.length < SHORTEST) throw new RangeError(`"${label}" is too short to be searched for`)
   if (known.has(value)) return value

@@ -100,7 +100,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   }
 }
 
-/** Everything that is said to somebody whose request failed, headers included; a new cookie is for that browser alone. */
+/** Everything in the response to a failed request, headers included; a new cookie is for that browser alone. */
 function recordFailure(res: ServerResponse, failures: string[]): void {
   const keep = (chunk: unknown) => {
     if (res.statusCode < 400 || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) return

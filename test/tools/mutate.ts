@@ -53,7 +53,7 @@ interface Job {
 
 type Verdict = 'noticed' | 'hung' | 'survived'
 
-/** Survivors that change nothing anybody could see, with the reason. */
+/** Survivors that change nothing observable, with the reason. */
 interface Accepted {
   readonly file: string
   readonly kind: string

@@ -72,7 +72,7 @@ export const hooks: Hooks = {
     expectType<Same<typeof idTokenClaims.iss, string>>()
     expectType<Same<NonNullable<typeof userInfo>['sub'], string>>()
     // @ts-expect-error what the provider says is not to be changed
-    claims.sub = 'somebody else'
+    claims.sub = 'another user'
     return { ...claims, local: 1 }
   },
   signOut: ({ reason }) => {

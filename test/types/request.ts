@@ -28,14 +28,14 @@ export async function page(req: Request): Promise<void> {
   expectType<Same<typeof req.oidc.isAuthenticated, boolean>>()
   expectType<Same<typeof req.oidc.sid, string | undefined>>()
 
-  // @ts-expect-error nobody may be signed in
+  // @ts-expect-error there may be no user
   req.oidc.user.email
   const user = req.oidc.user
   if (user === undefined) return
   expectType<Same<typeof user.email, string>>()
   expectType<Same<typeof user.role, readonly string[] | undefined>>()
   expectType<Same<typeof user.sub, string>>()
-  // A claim nobody declared is there, and has to be looked at before it is used.
+  // A claim that is not declared has the type unknown.
   expectType<Same<typeof user.department, unknown>>()
   // @ts-expect-error claims change by signing in, not by assignment
   user.email = 'mallory@example.com'
@@ -66,7 +66,7 @@ export async function instance(oidc: OpenIdConnect, req: Request): Promise<void>
   expectType<Same<Awaited<ReturnType<typeof oidc.authenticate>>, OidcUser | undefined>>()
   expectType<Same<Awaited<ReturnType<typeof oidc.sessions.list>>, readonly OidcSession[]>>()
   await oidc.sessions.revoke({ sub: 'alice' })
-  // @ts-expect-error somebody has to be meant
+  // @ts-expect-error a user is required
   await oidc.sessions.revoke({})
   expectType<Same<Awaited<ReturnType<typeof oidc.health>>['ok'], boolean>>()
   oidc.proxy('/api', { target: 'https://api.example.com' })

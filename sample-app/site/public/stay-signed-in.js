@@ -25,5 +25,5 @@ const watch = watchSession({
   },
 })
 
-// The button, and Escape as well: whoever is there stays signed in.
+// The button, and Escape as well: the user stays signed in.
 dialog?.addEventListener('close', () => watch.extend())

@@ -1,7 +1,7 @@
 import express from 'express'
 import { CART, type CreateContender, describePerson } from '../contender.js'
 
-/** Nobody is signed in and nothing is read: what Express itself costs. */
+/** No user is signed in and nothing is read: the cost of Express itself. */
 export const createExpress: CreateContender = () => {
   const person = { sub: 'person-1', name: 'Person Number 1', email: 'person-1@example.com' }
   const app = express()
