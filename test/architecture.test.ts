@@ -414,8 +414,7 @@ describe('these rules would notice', () => {
   })
 
   test('a text or a name of a test without a subject', () => {
-    const text =
-      "test('somebody waits', () => {})\\n  attack(\\n    `nobody's`,\\n    {})\\ntest('one', () => 'whoever')"
+    const text = "test('somebody waits', () => {})\n  attack(\n    `nobody's`,\n    {})\ntest('one', () => 'whoever')"
     const names = testNames({ name: 'a', text })
     assert.deepEqual(
       names.map(({ text }) => text),
