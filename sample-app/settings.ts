@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 
 /** What the three servers need to know. Every value can be set in the environment. */
 export interface Settings {
@@ -18,6 +18,8 @@ export interface Settings {
   /** A Redis URL; `false`: process memory; left out: a redis-server of our own, if the machine has one. */
   readonly redis: string | false | undefined
   readonly api: ApiSettings
+  /** The private key of the site where the sample runs as FAPI 2.0 (`npm start -- --fapi2`), with the built-in identity server only. */
+  readonly fapi2: KeyObject | undefined
 }
 
 /** How the API knows itself to the provider. */
@@ -30,7 +32,7 @@ export interface ApiSettings {
 }
 
 /** The configuration of the original sample, so far as the environment does not say otherwise. */
-export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+export function readSettings(env: NodeJS.ProcessEnv = process.env, flags = process.argv): Settings {
   const issuer = env.OIDC_ISSUER || undefined
   return {
     sitePort: readPort(env.PORT, 3000),
@@ -49,6 +51,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       clientId: env.API_CLIENT_ID || 'sample-api',
       clientSecret: env.API_CLIENT_SECRET || (issuer === undefined ? developmentSecret() : undefined),
     },
+    fapi2: issuer === undefined && flags.includes('--fapi2') ? createClientKey() : undefined,
   }
 }
 
@@ -56,6 +59,11 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 // the environment or a vault, and keeps SESSION_SECRET across restarts: otherwise every deployment signs all users out.
 function developmentSecret(): string {
   return randomBytes(32).toString('base64url')
+}
+
+/** DEVELOPMENT ONLY, as above: a real site keeps its key in a vault, and the provider knows the public half. */
+export function createClientKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 }
 
 function readPort(text: string | undefined, fallback: number): number {

@@ -13,6 +13,8 @@ export interface Sample {
   readonly apiUrl: string
   /** Where sessions are kept. */
   readonly sessions: 'redis' | 'own redis' | 'memory'
+  /** Whether it runs as FAPI 2.0. */
+  readonly isFapi2: boolean
   close(): Promise<void>
 }
 
@@ -48,13 +50,20 @@ export async function startSample(overrides: Partial<Settings> = {}): Promise<Sa
 
     identityListener?.serve(await createIdentityServer({ issuer, siteUrl, settings }))
     const verifier = { issuer, audience: settings.api.audience ?? apiUrl, client: settings.api }
-    apiListener.serve(createApi(verifier, new URL(siteUrl).origin))
+    apiListener.serve(createApi(verifier, new URL(siteUrl).origin, apiUrl))
     const site = createSite({ issuer, siteUrl, apiUrl, settings, redis: redis?.url ?? (settings.redis || undefined) })
     closing.push(site.close)
     siteListener.serve(site.application)
 
     const sessions = redis ? 'own redis' : settings.redis ? 'redis' : 'memory'
-    return { siteUrl, identityUrl: identityListener?.url, apiUrl, sessions, close }
+    return {
+      siteUrl,
+      identityUrl: identityListener?.url,
+      apiUrl,
+      sessions,
+      isFapi2: settings.fapi2 !== undefined,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

@@ -1,4 +1,4 @@
-// `npm start`: starts everything, says where it is, and ends everything on Ctrl-C.
+// `npm start`: starts everything, says where it is, and ends everything on Ctrl-C. `npm start -- --fapi2` runs it as FAPI 2.0.
 import { type Sample, startSample } from './start-sample.js'
 
 /** Milliseconds. Whatever has not closed by then is left to the end of the process. */
@@ -15,13 +15,14 @@ try {
   process.exit(1)
 }
 
-function describe({ siteUrl, identityUrl, apiUrl, sessions }: Sample): string {
+function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2 }: Sample): string {
   const lines = [
     '',
     `  Site              ${siteUrl}`,
     `  Identity server   ${identityUrl ?? `(yours: ${process.env.OIDC_ISSUER})`}`,
     `  API               ${apiUrl}`,
     `  Sessions          ${describeSessions(sessions)}`,
+    ...(isFapi2 ? ['  Profile           FAPI 2.0, with PAR, DPoP and signed responses (JARM)'] : []),
     '',
     identityUrl
       ? '  Sign in as alice (password alice) or bob (password bob). Ctrl-C ends everything.'

@@ -1,16 +1,25 @@
 import type { RequestHandler, Response } from 'express'
+import { hasProof } from './check-proof.js'
 import type { AccessToken, VerifyAccessToken } from './verify-access-token.js'
 
-/** Lets a request through whose bearer token is good and carries a scope. The answers to others are those of RFC 6750. */
-export function requireAccessToken(verify: VerifyAccessToken, scope: string): RequestHandler {
+/**
+ * Lets a request through whose access token is good and carries a scope. The responses to others are those of RFC 6750. A token that is bound to a
+ * key comes with the scheme DPoP and a proof, and never as a bearer token (RFC 9449 section 7).
+ */
+export function requireAccessToken(verify: VerifyAccessToken, scope: string, address: string): RequestHandler {
   return async (req, res, next) => {
-    const token = /^Bearer ([\w\-.~+/]+=*)$/i.exec(req.get('authorization') ?? '')?.[1]
+    const [, scheme, token] = /^(Bearer|DPoP) ([\w\-.~+/]+=*)$/i.exec(req.get('authorization') ?? '') ?? []
     if (token === undefined) {
       res.set('WWW-Authenticate', 'Bearer').status(401).json({ error: 'this needs an access token' })
       return
     }
     const accessToken = await verify(token)
-    if (accessToken === undefined) {
+    const isBound = scheme?.toLowerCase() === 'dpop'
+    const { boundTo } = accessToken ?? {}
+    const isProven = isBound
+      ? boundTo !== undefined && (await hasProof(req, token, boundTo, address))
+      : boundTo === undefined
+    if (accessToken === undefined || !isProven) {
       res.set('WWW-Authenticate', 'Bearer error="invalid_token"').status(401).json({ error: 'invalid_token' })
       return
     }

@@ -6,8 +6,9 @@ import { createAccessTokenVerifier, type VerifierSettings } from './verify-acces
  * The protected API: it knows nothing of sessions or cookies, just access tokens.
  *
  * @param scriptOrigin Where scripts come from that may call it by themselves.
+ * @param address Where it is itself, as its callers know it.
  */
-export function createApi(settings: VerifierSettings, scriptOrigin: string): Express {
+export function createApi(settings: VerifierSettings, scriptOrigin: string, address: string): Express {
   const verify = createAccessTokenVerifier(settings)
   const api = express()
   api.disable('x-powered-by')
@@ -19,7 +20,7 @@ export function createApi(settings: VerifierSettings, scriptOrigin: string): Exp
     res.set({ 'Access-Control-Allow-Headers': 'Authorization', 'Access-Control-Max-Age': '600' }).sendStatus(204)
   })
 
-  api.get('/identity', requireAccessToken(verify, 'read'), (_req, res) => {
+  api.get('/identity', requireAccessToken(verify, 'read', address), (_req, res) => {
     const { subject, clientId, scopes, expiresAt } = accessTokenOf(res)
     res.json({
       message: 'The API knows who is asking.',

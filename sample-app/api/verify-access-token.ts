@@ -7,6 +7,8 @@ export interface AccessToken {
   readonly scopes: readonly string[]
   /** Epoch seconds. */
   readonly expiresAt: number
+  /** The thumbprint of the key that the token is bound to. RFC 9449 section 6. */
+  readonly boundTo: string | undefined
 }
 
 export interface VerifierSettings {
@@ -86,12 +88,13 @@ async function introspect(
   return found.active === true ? describe(found) : undefined
 }
 
-function describe({ sub, exp, scope, client_id: clientId, azp }: JWTPayload): AccessToken {
+function describe({ sub, exp, scope, client_id: clientId, azp, cnf }: JWTPayload): AccessToken {
   return {
     subject: sub ?? '',
     clientId: String(clientId ?? azp ?? ''),
     scopes: typeof scope === 'string' ? scope.split(' ') : [],
     expiresAt: exp ?? 0,
+    boundTo: (cnf as { jkt?: string } | undefined)?.jkt,
   }
 }
 

@@ -1,3 +1,4 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Settings } from '../settings.js'
 import { claimsOfScopes, findAccount } from './accounts.js'
 import type { Consents } from './consents.js'
@@ -21,7 +22,7 @@ const day = 24 * hour
 export async function buildConfiguration({ siteUrl, settings }: IdentityServerOptions, consents: Consents) {
   return {
     adapter: createMemoryAdapter(),
-    jwks: await createSigningKeys(),
+    jwks: await createSigningKeys(settings.fapi2 === undefined ? ['RS256'] : ['RS256', 'PS256']),
     cookies: { keys: createCookieKeys() },
     clients: [siteClient(siteUrl, settings), apiClient(settings)],
     findAccount,
@@ -32,6 +33,7 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     loadExistingGrant: consents.load,
     features: buildFeatures(settings),
+    ...(settings.fapi2 && { responseTypes: ['code'] }),
     extraClientMetadata: { properties: [frontChannelMetadata] },
     renderError: showProviderError,
     // Access tokens are reference tokens, as in the original sample: a random text that only this
@@ -59,8 +61,9 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
   }
 }
 
-function buildFeatures({ api }: Settings) {
+function buildFeatures({ api, fapi2 }: Settings) {
   return {
+    ...(fapi2 && fapiFeatures),
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: { enabled: true, logoutSource: showSignOut, postLogoutSuccessSource: showSignedOut },
@@ -78,8 +81,31 @@ function buildFeatures({ api }: Settings) {
   }
 }
 
+/** What the FAPI 2.0 Security Profile asks of a provider, and signed responses (JARM). */
+const fapiFeatures = {
+  fapi: { enabled: true, profile: '2.0' },
+  pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+  dPoP: { enabled: true },
+  jwtResponseModes: { enabled: true },
+}
+
+/** What the site is registered with: its public key instead of a secret. */
+function fapiClient(key: KeyObject) {
+  return {
+    client_secret: undefined,
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'ES256',
+    jwks: { keys: [{ ...createPublicKey(key).export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
+    id_token_signed_response_alg: 'PS256',
+    authorization_signed_response_alg: 'PS256',
+    dpop_bound_access_tokens: true,
+    response_types: ['code'],
+    grant_types: ['authorization_code', 'refresh_token'],
+  }
+}
+
 /** The site, with the name it has in the original post. */
-function siteClient(siteUrl: string, { clientId, clientSecret }: Settings) {
+function siteClient(siteUrl: string, { clientId, clientSecret, fapi2 }: Settings) {
   return {
     client_id: clientId,
     client_name: 'Hybrid Sample',
@@ -91,6 +117,7 @@ function siteClient(siteUrl: string, { clientId, clientSecret }: Settings) {
     backchannel_logout_uri: `${siteUrl}/logout/backchannel`,
     backchannel_logout_session_required: true,
     [frontChannelMetadata]: `${siteUrl}/logout/frontchannel`,
+    ...(fapi2 && fapiClient(fapi2)),
   }
 }
 

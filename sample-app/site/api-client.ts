@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import { OidcError } from './oidc.js'
 
 /** An answer of the API. */
 export interface ApiAnswer {
@@ -14,15 +15,16 @@ const timeout = 5_000
 
 export function createApiClient(apiUrl: string): AskApi {
   return async req => {
-    // The access token is still valid when we get it: the middleware renews it ahead of time. It stays on the server.
-    const { value } = await req.oidc.accessToken()
     try {
-      const answer = await fetch(`${apiUrl}/identity`, {
-        headers: { Authorization: `Bearer ${value}`, Accept: 'application/json' },
+      // The middleware adds the access token, refreshed where that is needed, and the proof of its key where it is bound to one.
+      const answer = await req.oidc.fetch(`${apiUrl}/identity`, {
+        headers: { Accept: 'application/json' },
         signal: AbortSignal.timeout(timeout),
       })
       return { status: answer.status, body: (await answer.json()) as ApiAnswer['body'] }
-    } catch {
+    } catch (error) {
+      // The session has ended, or the provider is away: that is for the error handler.
+      if (error instanceof OidcError && error.code !== 'ERR_OIDC_API_UNAVAILABLE') throw error
       return { status: 504, body: { error: 'The API does not answer.' } }
     }
   }

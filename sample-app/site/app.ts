@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
 import type { Settings } from '../settings.js'
 import { showError, showNotFound } from './controllers/errors.js'
-import { openIdConnect, readSessionWatch } from './oidc.js'
+import { type OidcOptions, openIdConnect, readSessionWatch } from './oidc.js'
 import { createRoutes } from './routes.js'
 import { createSecurityHeaders } from './security-headers.js'
 
@@ -20,21 +20,39 @@ export interface Site {
   close(): Promise<void>
 }
 
+/** The flow of the original sample, or FAPI 2.0: pushed requests, tokens that are bound to a key, signed responses. */
+function chooseFlow({ responseType, clientSecret, fapi2 }: Settings): OidcOptions {
+  if (fapi2 !== undefined) {
+    return {
+      profile: 'fapi2',
+      responseMode: 'query.jwt',
+      clientAuthentication: { method: 'private_key_jwt', key: fapi2 },
+      // A script has no key for a bound token, so that the second way on the page "API by script" is not there.
+      routes: { user: '/me' },
+    }
+  }
+  return {
+    responseType,
+    ...(clientSecret !== undefined && { clientSecret }),
+    // For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
+    routes: { user: '/me', token: '/me/token' },
+  }
+}
+
 /** The site: an ordinary Express application with one line more. */
 export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOptions): Site {
-  const { clientId, clientSecret, scope, responseType, sessionSecret } = settings
+  const { clientId, scope, sessionSecret } = settings
   const oidc = openIdConnect({
     issuer,
     clientId,
-    ...(clientSecret !== undefined && { clientSecret }),
     baseUrl: siteUrl,
-    responseType,
     scope,
     secret: sessionSecret,
     // For the page "My sessions".
     rememberUserAgent: true,
-    // For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
-    routes: { user: '/me', token: '/me/token' },
+    // Where req.oidc.fetch may send the access token.
+    apis: [new URL(apiUrl).origin],
+    ...chooseFlow(settings),
     ...(redis !== undefined && { redis }),
   })
 

@@ -4,7 +4,14 @@
 import { readFileSync } from 'node:fs'
 import { transformSync } from 'esbuild'
 
-export { OidcError, type OpenIdConnect, openIdConnect, requiresAuth, requiresSameSession } from '../../lib/index.js'
+export {
+  OidcError,
+  type OidcOptions,
+  type OpenIdConnect,
+  openIdConnect,
+  requiresAuth,
+  requiresSameSession,
+} from '../../lib/index.js'
 
 /**
  * The script that warns before a session ends. A site of your own sends the file of the package:
