@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, normalize, relative } from 'node:path'
 import { build } from 'esbuild'
 
 /**
  * Puts what is in dist into one file for each entry point, and what they share into others: to find and read a hundred small files takes
- * a site that imports the package longer than all the rest of it. The declarations stay as they are, and nothing for Node is made shorter.
+ * a site that imports the package longer than all the rest of it. Of the declarations stay those that the public ones lead to, as they are. Nothing
+ * for Node is made shorter.
  */
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 const forBrowser = exports['./session-watch'].default
@@ -27,14 +28,29 @@ const forNode = build({
 /** The one file for browsers, which sites serve as it is: nothing is shared with it, and it is made short. */
 const script = build({ ...common, entryPoints: [forBrowser], platform: 'browser', target: 'es2021', minify: true })
 const outputFiles = (await Promise.all([forNode, script])).flatMap(({ outputFiles }) => outputFiles)
-removeScripts('dist')
+const declarations = reachableFrom(Object.values(exports).flatMap(entry => entry.types ?? []))
+const written = new Set(outputFiles.map(({ path }) => relative('.', path)))
 for (const { path, contents } of outputFiles) writeFileSync(path, contents)
+removeUnless('dist', path => declarations.has(path) || written.has(path))
 
-function removeScripts(folder) {
+/** The declarations that entry points import, and those that these import in turn. */
+function reachableFrom(entries) {
+  const found = new Set()
+  const waiting = entries.map(normalize)
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (found.has(path)) continue
+    found.add(path)
+    const specifiers = readFileSync(path, 'utf8').matchAll(/(?:\bfrom|\bimport|\bimport\()\s*['"](\.[^'"]+)\.js['"]/g)
+    for (const [, specifier] of specifiers) waiting.push(join(dirname(path), `${specifier}.d.ts`))
+  }
+  return found
+}
+
+function removeUnless(folder, isKept) {
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
-    if (statSync(path).isDirectory()) removeScripts(path)
-    else if (name.endsWith('.js')) rmSync(path)
+    if (statSync(path).isDirectory()) removeUnless(path, isKept)
+    else if (!isKept(path)) rmSync(path)
   }
   if (readdirSync(folder).length === 0) rmdirSync(folder)
 }
