@@ -49,8 +49,24 @@ function isOurs(config: Config, path: string): boolean {
   return Object.values(config.routes).some(route => route !== false && publicPath(config, route) === pathname)
 }
 
-/** The page a user who is not signed in wanted. A script's call and a posted form have no page of their own: the one they came from has to do. */
+/** The header in which a script may name its page. */
+const pageHeader = 'x-return-to'
+
+/** The form field in which a page may name itself. */
+const pageField = 'returnTo'
+
+/**
+ * The page a user who is not signed in wanted. A script's call and a posted form have no page of their own: the one that they name, or the
+ * one they came from, which `Referrer-Policy: no-referrer` hides. What they name is checked as every other such address is.
+ */
 export function pageAskedFor(req: HttpRequest, config: Config): string {
   const isPage = (isNavigation(req) || isFrame(req)) && req.method === 'GET'
-  return returnToOf(config, isPage ? addressOf(req) : req.headers.referer)
+  if (isPage) return returnToOf(config, addressOf(req))
+  return readReturnTo(config, namedPage(req)) ?? returnToOf(config, req.headers.referer)
+}
+
+/** The form field counts where a body parser has read it. */
+function namedPage({ headers, body }: HttpRequest): unknown {
+  const fields = typeof body === 'object' && body !== null ? body : {}
+  return headers[pageHeader] ?? (Object.hasOwn(fields, pageField) ? Reflect.get(fields, pageField) : undefined)
 }

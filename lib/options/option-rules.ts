@@ -166,8 +166,8 @@ export const optionalPath: Rule<string | false> = {
 
 /** The prefixes belong to the browser: on https `__Host-` is added, and without https a browser refuses such a cookie. */
 export const cookieName: Rule<string> = string(
-  'a name of letters, digits, "_" and "-" (at most 64) that does not begin with "__"; the __Host- prefix is added where it belongs',
-  /^(?!__)[\w-]{1,64}$/,
+  'a name of letters, digits, ".", "_" and "-" (at most 64) that does not begin with "__"; the __Host- prefix is added where it belongs',
+  /^(?!__)[\w.-]{1,64}$/,
 )
 
 /** What express-session and JavaScript have at the top of every session or object. */

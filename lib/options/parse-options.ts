@@ -170,5 +170,10 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     now: config.now,
     log: config.log,
     readsDemands: config.routes.signals !== false,
+    cookie: {
+      secure: config.secure,
+      sameSite: 'lax',
+      ...(config.session !== false && config.session.persistent && { maxAge: config.lifetime * 1000 }),
+    },
   }
 }

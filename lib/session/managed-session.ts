@@ -10,6 +10,8 @@ import { takeCookiesAway, watchResponse } from './session-response.js'
 const FOREIGN_SESSION =
   'ERR_OIDC_OPTIONS: another middleware before this one (express-session or cookie-session) has set req.session. It is replaced, what was ' +
   'stored in it is not found, and the browser gets two cookies. Remove that middleware; or keep express-session, and set session: false'
+const COOKIE_CHANGED =
+  'ERR_OIDC_OPTIONS: req.session.cookie.maxAge or expires was set, which has no effect: set session.persistent, session.idle and session.absolute'
 
 /**
  * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
@@ -25,12 +27,11 @@ export function createManagedSession(
   const cookie = createSessionCookie(config, policy, store.sealer)
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
   const adopted = new WeakSet<HttpRequest>()
-  let hasWarned = false
+  const said = new Set<string>()
 
-  function warnOfForeignSession(req: HttpRequest): void {
-    if (hasWarned || !hasForeignSession(req)) return
-    hasWarned = true
-    config.log(FOREIGN_SESSION)
+  function logOnce(line: string): void {
+    if (!said.has(line)) config.log(line)
+    said.add(line)
   }
 
   async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
@@ -60,12 +61,19 @@ export function createManagedSession(
     },
     holds: (req, id) => !isAttached(req) || isStill(req, id),
     open(req, res, record, fail) {
-      warnOfForeignSession(req)
+      if (hasForeignSession(req)) logOnce(FOREIGN_SESSION)
       if (adopted.has(req)) cookie.clear(res, 'anonymous')
       defineLazySession(req, () => {
         store.sessions.attach(req, record)
         const cameWith = record && cookie.read(req).find(({ id }) => id === record.id)
-        watchResponse(req, res, { store, cookie, transactionCookie, cameWith, fail })
+        watchResponse(req, res, {
+          store,
+          cookie,
+          transactionCookie,
+          cameWith,
+          fail,
+          sawCookieChange: () => logOnce(COOKIE_CHANGED),
+        })
       })
     },
     async signIn(req, res, signIn) {

@@ -18,6 +18,8 @@ interface Watch extends Context {
   /** The session that `req.session` was, and how it came. */
   readonly cameWith: CookieSession | undefined
   readonly fail: (error: unknown) => void
+  /** Called where the site has set `req.session.cookie.maxAge` or `expires`. */
+  readonly sawCookieChange: () => void
 }
 
 /** What a response does to the cookies of sessions. */
@@ -34,7 +36,7 @@ interface CookieChange {
 export function watchResponse(
   req: HttpRequest,
   res: HttpResponse,
-  { store, cookie, transactionCookie, cameWith, fail }: Watch,
+  { store, cookie, transactionCookie, cameWith, fail, sawCookieChange }: Watch,
 ): void {
   const { sessions } = store
   let decided: CookieChange | undefined
@@ -64,6 +66,7 @@ export function watchResponse(
 
   const work = () => {
     const isChanged = Boolean(req.session) && sessions.isChanged(req)
+    if (req.session && sessions.isCookieChanged(req)) sawCookieChange()
     const isGone = cameWith !== undefined && !isStill(req, cameWith.id)
     const id = begun()
     const ended = isGone && !res.headersSent && !(id && cameWith.kind === 'anonymous') ? cameWith : undefined

@@ -102,6 +102,11 @@ export class SessionStore extends RedisStore {
     }
   }
 
+  /** Whether the site has changed how long the cookie lives, which counts for nothing here. */
+  isCookieChanged({ session }: Express.Request): boolean {
+    return session.cookie?.originalMaxAge !== this.#cookie.originalMaxAge
+  }
+
   /** What this request changed in `req.session` and has not saved. */
   changesOf(req: Express.Request): SessionChanges {
     const { session } = req

@@ -62,6 +62,48 @@ describe('a signed-out request to a protected page', () => {
     ),
   )
 
+  const withoutReferrer = {
+    routes: (app: express.Express) => {
+      app.use(express.urlencoded({ extended: true }))
+      app.post('/order', requiresAuth(), (_req, res) => void res.send('ordered'))
+    },
+    handlesErrors: false,
+  }
+  const named: readonly (readonly [named: string, page: string])[] = [
+    ['/shop?item=1#here', '/shop?item=1#here'],
+    ['/', '/'],
+    ['https://evil.example/', '/'],
+    ['//evil.example/', '/'],
+    ['/\\evil.example', '/'],
+    ['javascript:alert(1)', '/'],
+    ['/callback', '/'],
+    ['', '/'],
+  ]
+
+  test('without a Referer, by a script or a form that names its page, comes back there and to no other site', () =>
+    inScene({ site: withoutReferrer }, async ({ agent, site }) => {
+      const hidden = { referer: undefined }
+      for (const [page, back] of named) {
+        const answer = await agent.fetch(`${site.url}/claims`, { headers: { ...hidden, 'x-return-to': page } })
+        const query = new URLSearchParams({ returnTo: back })
+        assert.equal(answer.json<{ login_url: string }>().login_url, `/login?${query}`, page)
+      }
+      for (const [page, back] of named) {
+        const form = createAgent()
+        await form.open(`${site.url}/`)
+        await form.post(`${site.url}/order`, { item: '1', returnTo: page }, { headers: hidden })
+        const { url } = await form.submitForm()
+        assert.equal(url.replace(/#.*/, ''), site.url + back.replace(/#.*/, ''), page)
+      }
+    })())
+
+  test('with a Referer, by a script that names a page which is none of this site, comes back to the page it runs on', () =>
+    inScene({ site: withoutReferrer }, async ({ agent, site }) => {
+      await agent.open(`${site.url}/user?tab=2`)
+      const answer = await agent.fetch(`${site.url}/claims`, { headers: { 'x-return-to': 'https://evil.example/' } })
+      assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
+    })())
+
   for (const hostile of ['//evil.example/%2e%2e', '/\\evil.example', '/%09/evil.example', '/.//evil.example']) {
     test(
       `with the hostile path ${hostile} ends on this site`,

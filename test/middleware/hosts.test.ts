@@ -3,10 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
 import express5, { type Express, type RequestHandler } from 'express'
-import { type OpenIdConnect, openIdConnect } from '../../lib/index.js'
+import { type OidcError, type OpenIdConnect, openIdConnect } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { inScene, openScene, type Scene } from '../support/handler-fixture.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
+import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 
 const express4 = createRequire(import.meta.url)('express4') as typeof express5
@@ -228,6 +229,45 @@ describe('a server of node:http', () => {
         assert.deepEqual(seen, Array(5).fill([undefined, false, 'object']))
       }),
     )())
+})
+
+test('while Redis is away, handshakes of WebSockets are refused with the code, and nothing is thrown or rejected beside that', async () => {
+  const redis = await startRedis()
+  const rejected: unknown[] = []
+  const note = (reason: unknown) => void rejected.push(reason)
+  process.on('unhandledRejection', note)
+  const scene = await openScene({ oidc: { redis: redis.url } })
+  const seen: unknown[] = []
+  const server = createServer().on('upgrade', (req, socket) => {
+    const refuse = (error: unknown) => {
+      seen.push([(error as OidcError | undefined)?.code, (req as express5.Request).oidc?.isAuthenticated])
+      socket.end('HTTP/1.1 503 Service Unavailable\r\n\r\n')
+    }
+    // As engine.io calls a middleware, and as the documentation of ws authenticates.
+    if (req.url === '/engine') scene.site.oidc(req, {} as ServerResponse, refuse)
+    else scene.site.oidc.authenticate(req).then(() => refuse(undefined), refuse)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  try {
+    await scene.agent.visit(`${scene.site.url}/claims`)
+    const cookie = scene.agent.cookies(scene.site.url).map(({ name, value }) => `${name}=${value}`)
+    await redis.kill()
+    const { port } = server.address() as { port: number }
+    await upgrade(port, '/engine', cookie)
+    await upgrade(port, '/ws', cookie)
+    const code = 'ERR_OIDC_STORE_UNAVAILABLE'
+    assert.deepEqual(seen, [
+      [code, false],
+      [code, undefined],
+    ])
+    await new Promise(resolve => setImmediate(resolve))
+    assert.deepEqual(rejected, [])
+  } finally {
+    process.off('unhandledRejection', note)
+    server.close()
+    await scene.close()
+    await redis.stop()
+  }
 })
 
 /** An answer with what is different each time left out. */

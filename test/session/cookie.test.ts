@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Express } from 'express'
 import type { OidcOptions } from '../../lib/index.js'
 import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
 import { startSite } from '../support/site.js'
@@ -30,6 +31,33 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
     assert.match(answer.headers.getSetCookie()[0] ?? '', /; Max-Age=1234;/)
     await site.close()
+  })
+
+  test('may have the name of express-session, and is what req.session.cookie shows', async () => {
+    const routes = (app: Express) =>
+      void app.get('/cookie', (req, res) => {
+        const { originalMaxAge, secure, httpOnly, sameSite, path } = req.session.cookie
+        if (req.query.maxAge) req.session.cookie.maxAge = Number(req.query.maxAge)
+        res.json({ originalMaxAge, secure, httpOnly, sameSite, path })
+      })
+    const ignored = (line: string) => /^ERR_OIDC_OPTIONS: req\.session\.cookie\.maxAge .* no effect/.test(line)
+    for (const persistent of [true, false]) {
+      const session = { name: 'connect.sid', persistent, absolute: 1234 }
+      const site = await startSite({ oidc: { ...offline, session }, routes })
+      const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
+      const [cookie = ''] = answer.headers.getSetCookie()
+      assert.match(cookie, /^__Host-connect\.sid\.anonymous=/)
+      const headers = { cookie: cookie.split(';')[0] ?? '' }
+      assert.deepEqual(await (await fetch(`${site.url}/session`, { headers })).json(), { a: '1' })
+      const shown = async (query = '') => (await fetch(`${site.url}/cookie${query}`, { headers })).json()
+      const attributes = { secure: true, httpOnly: true, sameSite: 'lax', path: '/' }
+      assert.deepEqual(await shown(), { originalMaxAge: persistent ? 1_234_000 : null, ...attributes })
+      assert.deepEqual(site.log.filter(ignored), [])
+      await shown('?maxAge=5000')
+      await shown('?maxAge=5000')
+      assert.equal(site.log.filter(ignored).length, 1)
+      await site.close()
+    }
   })
 
   test('is removed with the attributes it was set with', async () => {
