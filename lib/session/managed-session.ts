@@ -13,6 +13,14 @@ const FOREIGN_SESSION =
 const COOKIE_CHANGED =
   'ERR_OIDC_OPTIONS: req.session.cookie.maxAge or expires was set, which has no effect: set session.persistent, session.idle and session.absolute'
 
+function createOnceLog({ log }: Config): (line: string) => void {
+  const said = new Set<string>()
+  return line => {
+    if (!said.has(line)) log(line)
+    said.add(line)
+  }
+}
+
 /**
  * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
  * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
@@ -27,12 +35,7 @@ export function createManagedSession(
   const cookie = createSessionCookie(config, policy, store.sealer)
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
   const adopted = new WeakSet<HttpRequest>()
-  const said = new Set<string>()
-
-  function logOnce(line: string): void {
-    if (!said.has(line)) config.log(line)
-    said.add(line)
-  }
+  const logOnce = createOnceLog(config)
 
   async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
     for (const { id, kind } of presented) {
