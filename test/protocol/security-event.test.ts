@@ -45,6 +45,11 @@ describe('a security event token', () => {
     assert.equal(checkSecurityEventClaims({ ...token, aud: ['other', 'client'] }, expected).jti, 'event-1')
   })
 
+  test('with 16 events is accepted', () => {
+    const events = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`urn:${at}`, {}]))
+    assert.equal(checkSecurityEventClaims({ ...token, events }, expected).events.length, 16)
+  })
+
   const subjects: readonly [name: string, claims: object, expected: object][] = [
     ['the token', {}, subject],
     ['the event', { sub_id: undefined, events: { [REVOKED]: { subject } } }, subject],
@@ -107,6 +112,10 @@ describe('the token of a global revocation', () => {
 
   test('is read', () => {
     assert.deepEqual(checkGlobalRevocationClaims(claims, expected), { jti: 'r-1', issuedAt: NOW, expiresAt: NOW + 300 })
+  })
+
+  test('may be valid for a day', () => {
+    assert.equal(checkGlobalRevocationClaims({ ...claims, exp: NOW + 86_400 }, expected).expiresAt, NOW + 86_400)
   })
 
   for (const [name, exp] of [
