@@ -75,12 +75,21 @@ export const hooks: Hooks = {
     claims.sub = 'another user'
     return { ...claims, local: 1 }
   },
+  signal: ({ action, subject }) => {
+    expectType<Same<typeof action, 'end' | 'reauthenticate' | 'sign-in' | 'none'>>()
+    // @ts-expect-error what the transmitter says is not to be changed
+    subject.format = 'email'
+    return { action: 'end', sub: 'alice' }
+  },
   signOut: ({ reason }) => {
-    expectType<Same<typeof reason, 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced'>>()
+    type Reason = 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced' | 'signal' | 'global-revocation'
+    expectType<Same<typeof reason, Reason>>()
   },
 }
 
 export const wrongHooks: Hooks = {
+  // @ts-expect-error there is no such action
+  signal: () => ({ action: 'delete' }),
   // @ts-expect-error claims are an object
   signIn: () => 'alice',
 }
