@@ -13,6 +13,7 @@ const ERRORS = {
     503,
     'The sign-in service cannot be reached right now. Please try again in a moment.',
   ],
+  ERR_OIDC_PROVIDER_UNKNOWN: [404, 'This site does not know this sign-in service.'],
   ERR_OIDC_PROVIDER_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
   ERR_OIDC_METADATA: [502, 'The sign-in service is not set up correctly.'],
   ERR_OIDC_METADATA_ISSUER: [502, 'The sign-in service is not set up correctly.'],

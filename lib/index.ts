@@ -44,9 +44,13 @@ export type {
   ClientAssertionOptions,
   ClientKeyFunction,
   OidcOptions,
+  OneProviderOptions,
   PrivateKeyAuthentication,
+  ProviderChoice,
+  ProviderOptions,
   SecretAssertionAuthentication,
   SessionOptions,
+  SeveralProvidersOptions,
   SignalOptions,
 } from './options/options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'

@@ -9,7 +9,7 @@ import { readClientCredentials } from './middleware/argument-rules.js'
 import { createGuards, type Guards } from './middleware/guards.js'
 import { createMiddleware } from './middleware/middleware.js'
 import type { OidcUser } from './middleware/request.js'
-import type { OidcOptions } from './options/options.js'
+import type { OneProviderOptions, SeveralProvidersOptions } from './options/options.js'
 import { parseOptions } from './options/parse-options.js'
 import { createProvider } from './provider/provider.js'
 import { createSessions, type OidcSessions } from './sign-out/sessions.js'
@@ -92,46 +92,58 @@ export interface OpenIdConnect extends Guards {
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS for a mistake in the options
  */
-export function openIdConnect(options: OidcOptions = {}): OpenIdConnect {
-  const { config, ...settings } = parseOptions(options, process.env)
+export function openIdConnect(options: OneProviderOptions | SeveralProvidersOptions = {}): OpenIdConnect {
+  const { config, several, ...settings } = parseOptions(options, process.env)
   startReadableLog()
   const provider = createProvider(settings.provider)
   const store = createRecordStore(settings.store)
   const services = { config, provider, store }
   const tokens = createTokenServices(services)
-  const middleware = createMiddleware(services, tokens)
+  const middleware = createMiddleware(services, tokens, several)
+  const { providers } = middleware
+  const known = providers === undefined ? [provider] : providers.listed.map(({ services }) => services.provider)
   const inspector = createInspector(config.baseUrl, () => process.env.NODE_ENV === 'production')
-  provider.warm().catch((error: Error) => config.log(`the provider is not ready yet: ${error.message}`))
+  for (const one of known)
+    one.warm().catch((error: Error) => config.log(`the provider is not ready yet: ${error.message}`))
 
   return Object.assign(middleware.receive as (req: IncomingMessage, res: ServerResponse, next: Next) => void, {
     async ready() {
-      await Promise.all([store.ping(), provider.warm()])
+      await Promise.all([store.ping(), ...known.map(one => one.warm())])
     },
     async health() {
       const reachable = await store.ping().then(
         () => true,
         () => false,
       )
-      const { reachable: providerReachable, error } = provider.health()
+      const states = known.map(one => one.health())
+      const { error } = states.find(state => !state.reachable) ?? states.find(state => state.error !== undefined) ?? {}
       return {
         ok: reachable,
         store: { reachable },
-        provider: { reachable: providerReachable, ...(error !== undefined && { error }) },
+        provider: { reachable: states.every(state => state.reachable), ...(error !== undefined && { error }) },
       }
     },
     async close() {
       inspector.stop()
       await tokens.whenIdle()
+      await providers?.close()
       provider.close()
       await store.close()
     },
     ...createGuards(config),
     authenticate: middleware.authenticate,
-    clientCredentials: async (given?: ClientCredentialsOptions) =>
-      tokens.clientTokens.get(readClientCredentials(given)),
+    async clientCredentials(given?: ClientCredentialsOptions) {
+      const { provider: name, ...wanted } = readClientCredentials(given)
+      const { clientTokens } = await middleware.servicesFor('oidc.clientCredentials', name ?? providers?.defaultName)
+      return clientTokens.get(wanted)
+    },
     proxy: (path: string, proxyOptions: ProxyOptions) => createProxy(config, path, proxyOptions),
     inspector: inspector.handler,
     errorHandler: middleware.errorHandler,
-    sessions: createSessions({ config, store }),
+    sessions: createSessions({
+      config,
+      store,
+      configOf: async (of, name) => (await middleware.servicesFor(of, name)).config,
+    }),
   })
 }

@@ -9,6 +9,7 @@ import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
 import type { Config } from '../options/config.js'
 import { type ApiConnections, createApiConnections } from '../provider/api-connections.js'
+import { userKeyOf } from '../store/ticket.js'
 import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
 import { keyOfToken } from '../tokens/bound-token.js'
 import { isInvalidToken } from './api-fetch.js'
@@ -118,7 +119,7 @@ function checkUser(context: RequestContext, req: HttpRequest): string {
   const ticket = context.ticket()
   if (ticket === undefined) throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in')
   checkSessionHandle(req, context.handle())
-  return ticket.subject
+  return userKeyOf(ticket)
 }
 
 interface Sending {

@@ -1,11 +1,12 @@
 import type { RareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
-import type { Services } from '../options/config.js'
+import type { Config, Services } from '../options/config.js'
 import type { BrowserName } from '../store/browser-sessions.js'
 import type { EndedSession, SessionRecord } from '../store/store.js'
 import type { Ticket, Tokens } from '../store/ticket.js'
 import { monotonic } from '../time.js'
 import type { AccessTokens } from '../tokens/access-tokens.js'
+import type { ClientTokens } from '../tokens/client-tokens.js'
 import type { Revocations } from '../tokens/revocation.js'
 import type { TokenExchanges } from '../tokens/token-exchange.js'
 import type { LogoutCookie } from './logout-cookie.js'
@@ -16,6 +17,10 @@ import type { Transactions } from './transaction-state.js'
 
 /** What the middleware is made of; the same for every request. */
 export interface MiddlewareServices extends Services {
+  /** Of the instance: the same for all of its providers. */
+  readonly site: Config
+  /** `undefined`: the site has one provider, and everything here belongs to it. */
+  readonly providers: ProviderSelection | undefined
   readonly sessionBinding: SessionBinding
   readonly transactions: Transactions
   readonly transactionCookie: TransactionCookie
@@ -24,8 +29,45 @@ export interface MiddlewareServices extends Services {
   /** Whether the site has made `oidc.errorHandler()`: every error goes to `next` then. */
   readonly errorHandling: { isMade: boolean }
   readonly accessTokens: AccessTokens
+  readonly clientTokens: ClientTokens
   readonly exchanges: TokenExchanges
   readonly revocations: Revocations
+}
+
+/** The providers of a site that has several. */
+export interface ProviderSelection {
+  /** Who is asked where nothing else decides. */
+  readonly defaultName: string | undefined
+  /** The page of the site on which the user chooses, where nothing else decides. */
+  readonly page: string | undefined
+  /**
+   * Everything that belongs to one provider. `undefined`: there is no such provider.
+   * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE where the site could not say; ERR_OIDC_OPTIONS
+   */
+  find(name: string): Promise<MiddlewareServices | undefined>
+}
+
+/** What belongs to a provider. `undefined`: there is no such provider, or not any more. */
+export async function servicesOf(
+  services: MiddlewareServices,
+  name: string | undefined,
+): Promise<MiddlewareServices | undefined> {
+  if (name === services.config.providerName) return services
+  return name === undefined ? undefined : services.providers?.find(name)
+}
+
+/** Revokes the tokens of a session that has ended, at the provider that issued them and at no other. */
+export function revokeEnded(services: MiddlewareServices, { provider, tokens }: EndedSession): void {
+  const revoke = ({ config, revocations }: MiddlewareServices) => {
+    if (config.revokesTokens) revocations.inBackground(tokens)
+  }
+  if (provider === services.config.providerName) revoke(services)
+  // Without its provider nothing can be revoked; the tokens expire.
+  else
+    servicesOf(services, provider).then(
+      found => found && revoke(found),
+      () => undefined,
+    )
 }
 
 const OVER: readonly string[] = ['ERR_OIDC_LOGIN_REQUIRED', 'ERR_OIDC_REFRESH_REJECTED']
@@ -64,6 +106,12 @@ export class RequestContext {
     this.record = record
     this.failure = failure
     this.app = req.app
+  }
+
+  /** The same request, to be handled with what belongs to a provider. What the site sees of it stays as it is. */
+  at(services: MiddlewareServices): RequestContext {
+    const { req, res, next, record, failure } = this
+    return new RequestContext(services, req, res, next, { record, failure })
   }
 
   /** The sign-in this request belongs to. */
@@ -133,14 +181,14 @@ export class RequestContext {
    * request. `undefined`: there was none.
    */
   async end(): Promise<EndedSession | undefined> {
-    const { sessionBinding, transactionCookie, config, revocations } = this.services
+    const { sessionBinding, transactionCookie } = this.services
     const binding = transactionCookie.read(this.req, this.res)
     const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding))] : []
     const mine = [this.#successor, this.record?.id, ...sessionBinding.idsOf(this.req), ...known]
     const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
     const [ended, ...others] = await sessionBinding.end(this.req, ids)
-    if (config.revokesTokens) for (const { tokens } of others) revocations.inBackground(tokens)
+    for (const other of others) revokeEnded(this.services, other)
     sessionBinding.forget(this.req, this.res)
     return ended
   }

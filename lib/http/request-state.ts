@@ -50,7 +50,7 @@ export function contextOf(req: HttpRequest, config?: Config): RequestContext {
     )
   }
   const passed = [state?.context, ...(state?.others ?? [])].filter(context => context !== undefined)
-  const context = config === undefined ? passed[0] : passed.find(({ services }) => services.config === config)
+  const context = config === undefined ? passed[0] : passed.find(({ services }) => services.site === config)
   if (context === undefined) {
     const message =
       config === undefined

@@ -46,7 +46,11 @@ export function returnToInHead(config: Config, path: string): string {
 
 function isOurs(config: Config, path: string): boolean {
   const { pathname } = new URL(path, config.baseUrl)
-  return Object.values(config.routes).some(route => route !== false && publicPath(config, route) === pathname)
+  return Object.values(config.routes).some(route => {
+    if (route === false) return false
+    const path = publicPath(config, route)
+    return path === pathname || (config.hasSeveralProviders && pathname.startsWith(`${path}/`))
+  })
 }
 
 /** The header in which a script may name its page. */

@@ -34,7 +34,7 @@ export interface ActiveTransaction extends Transaction {
 /** What a new transaction is about; its secrets and its binding are made here. */
 export type TransactionInput = Omit<
   Transaction,
-  'id' | 'seed' | 'binding' | 'settings' | 'createdAt' | 'startedAt' | 'pkce' | 'proofAlgorithm'
+  'id' | 'seed' | 'binding' | 'settings' | 'createdAt' | 'startedAt' | 'pkce' | 'proofAlgorithm' | 'provider'
 >
 
 /** The attempts to sign in, which travel in `state`, sealed. */
@@ -91,6 +91,7 @@ export function createTransactions({ config, store }: Pick<Services, 'config' | 
         ...input,
         ...(!config.pkce && { pkce: false }),
         ...(config.proofAlgorithm && { proofAlgorithm: config.proofAlgorithm }),
+        ...(config.providerName !== undefined && { provider: config.providerName }),
         id: randomText(9),
         seed: randomText(16),
         binding: fingerprint(binding.id),
@@ -153,8 +154,10 @@ export function joinScopes(...scopes: readonly (string | undefined)[]): string {
 }
 
 function settingsOf(config: Config): string {
-  const { responseType, responseMode, scope } = config
-  return fingerprint(JSON.stringify([redirectUri(config), responseType, responseMode, scope]), 8)
+  const { issuer, clientId, responseType, responseMode, scope, providerName } = config
+  // Another issuer under the same name is another provider.
+  const provider = providerName === undefined ? [] : [providerName, issuer, clientId]
+  return fingerprint(JSON.stringify([redirectUri(config), responseType, responseMode, scope, ...provider]), 8)
 }
 
 function randomText(bytes: number): string {

@@ -51,6 +51,7 @@ function reader<T>(method: string, options: Rule<T>): (given?: unknown) => T {
 export const readLogin = reader(
   'req.oidc.login',
   object({
+    provider: nonEmptyString,
     returnTo: anyString,
     prompt: nonEmptyString,
     maxAge,
@@ -82,7 +83,7 @@ export const readUserInfo = reader(
 
 export const readClientCredentials = reader(
   'oidc.clientCredentials',
-  object({ scope: scopeText, resource } satisfies RulesFor<ClientCredentialsOptions>),
+  object({ provider: nonEmptyString, scope: scopeText, resource } satisfies RulesFor<ClientCredentialsOptions>),
 )
 
 const exchange = reader(

@@ -8,6 +8,7 @@ import { boolean, nonEmptyString, oneOrSeveral, rule, wholeNumber } from '../val
 // What guards are made with. A value that was not understood must never open a guard, so it stops the site at the start.
 
 const requirement = object({
+  provider: nonEmptyString,
   acr: oneOrSeveral('authentication contexts', nonEmptyString),
   maxAge: wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER),
 })

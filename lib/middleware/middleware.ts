@@ -3,18 +3,23 @@ import { createRareLog } from '../diagnostics/rare-log.js'
 import { abandon, handleError, respondWithError } from '../http/error-response.js'
 import { createLogoutCookie } from '../http/logout-cookie.js'
 import { type HttpRequest, type HttpResponse, isAnswerable, type Next, pathOf, responseFor } from '../http/node-http.js'
-import { type MiddlewareServices, RequestContext } from '../http/request-context.js'
+import { type MiddlewareServices, type ProviderSelection, RequestContext } from '../http/request-context.js'
 import { findRequestState } from '../http/request-state.js'
 import { createTransactionCookie } from '../http/transaction-cookie.js'
 import { createTransactions } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
+import type { ProviderConfiguration, SeveralProviders } from '../options/several-providers.js'
+import { createProvider } from '../provider/provider.js'
 import { createExternalSession } from '../session/external-session.js'
 import { createManagedSession } from '../session/managed-session.js'
+import { findProvider } from '../sign-in/choose-provider.js'
 import type { SessionRecord } from '../store/store.js'
-import type { TokenServices } from '../tokens/token-services.js'
+import { createTokenServices, type TokenServices } from '../tokens/token-services.js'
+import { refuse } from '../validation/place.js'
 import { checkRawRequest } from './argument-rules.js'
+import { createProviders, type ProviderRuntime, type Providers } from './providers.js'
 import { defineContext, type OidcUser } from './request.js'
-import { createRouteTable, handleRoute, type Route, respondToPrefetch } from './routes.js'
+import { createRouteTable, type FoundRoute, findRoute, handleRoute, respondToPrefetch } from './routes.js'
 
 /** The middleware: how a request comes in, and how one without a response is looked at. */
 export interface Middleware {
@@ -24,31 +29,65 @@ export interface Middleware {
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
   /** An error handler for the end of the app. From now on every error goes to `next`. */
   errorHandler(): ErrorHandler
+  /** Where the site has several. */
+  readonly providers: Providers | undefined
+  /**
+   * What belongs to the provider that a method of this instance, `of`, was given.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for a name on a site with one provider, and without one where the site has several
+   */
+  servicesFor(of: string, name: string | undefined): Promise<MiddlewareServices>
+}
+
+/** A session, with what belongs to its provider. */
+interface OwnedRecord {
+  readonly record: SessionRecord | undefined
+  readonly services: MiddlewareServices
 }
 
 /** Four parameters: that is how Express and Connect know an error handler. */
 export type ErrorHandler = (error: unknown, req: IncomingMessage, res: ServerResponse, next: Next) => void
 
-export function createMiddleware(services: Services, tokenServices: TokenServices): Middleware {
+export function createMiddleware(
+  services: Services,
+  tokenServices: TokenServices,
+  several?: SeveralProviders,
+): Middleware {
   const { config, store } = services
   const { session: policy } = config
   const transactionCookie = createTransactionCookie(config, store)
-  const middleware: MiddlewareServices = {
-    ...services,
+  const shared = {
+    site: config,
     sessionBinding:
       policy === false ? createExternalSession(store) : createManagedSession(config, policy, store, transactionCookie),
-    transactions: createTransactions(services),
     transactionCookie,
     logoutCookie: createLogoutCookie(config, store.sealer),
     rareLog: createRareLog(config.log),
     errorHandling: { isMade: false },
-    ...tokenServices,
   }
+  /** What belongs to one of several providers. */
+  const start = (configuration: ProviderConfiguration, providers: ProviderSelection): ProviderRuntime => {
+    const own = { config: configuration.config, provider: createProvider(configuration.provider), store }
+    const tokens = createTokenServices(own)
+    const transactions = createTransactions(own)
+    return { services: { ...own, ...shared, ...tokens, transactions, providers }, whenIdle: tokens.whenIdle }
+  }
+  const providers = several && createProviders(several, start)
+  const transactions = createTransactions(services)
+  const middleware: MiddlewareServices = { ...services, ...shared, ...tokenServices, transactions, providers }
   const routes = createRouteTable(config)
   const isPolling = policy === false ? () => false : policy.isPolling
 
+  /** Whose session it is. That of a provider that is not there any more, or is another one now, is none. */
+  async function findOwner(record: SessionRecord | undefined): Promise<OwnedRecord> {
+    const ticket = record?.ticket()
+    if (ticket === undefined) return { record, services: middleware }
+    const owner = ticket.provider === undefined ? undefined : await providers?.find(ticket.provider)
+    if (owner === undefined || owner.config.issuer !== ticket.issuer) return { record: undefined, services: middleware }
+    return { record, services: owner }
+  }
+
   /** Hands the request on, once: what fails before it goes to the site's error handler, and what is thrown by it is the caller's. */
-  function proceed(context: RequestContext, route: Route | undefined): void {
+  function proceed(context: RequestContext, route: FoundRoute | undefined): void {
     const { req, res, next, record } = context
     const fail = (error: unknown) => respondWithError(context, error)
     try {
@@ -63,21 +102,31 @@ export function createMiddleware(services: Services, tokenServices: TokenService
   }
 
   return {
+    providers,
+    async servicesFor(of, name) {
+      if (providers === undefined && name !== undefined)
+        refuse(`${of}: provider must be left out: this site has one provider only`)
+      if (providers === undefined) return middleware
+      return name === undefined
+        ? refuse(`${of}: provider is missing: this site has several providers`)
+        : findProvider(providers, name)
+    },
     receive(req, given, next) {
       const res = responseFor(req, given)
-      const contextFor = (record?: SessionRecord) => new RequestContext(middleware, req, res, next, { record })
+      const contextFor = (record?: SessionRecord, services = middleware) =>
+        new RequestContext(services, req, res, next, { record })
       const fail = (failure: unknown) => {
         const context = new RequestContext(middleware, req, res, next, { failure })
         defineContext(req, context)
         respondWithError(context, failure)
       }
-      let route: Route | undefined
+      let route: FoundRoute | undefined
       let found: Promise<SessionRecord | undefined> | undefined
       try {
-        route = isAnswerable(res) ? routes.get(pathOf(req)) : undefined
-        if (route !== undefined && respondToPrefetch(route, { req, res })) return
-        const extend = !(route?.isPolling?.(req) || isPolling(req))
-        found = route?.isForProvider ? undefined : middleware.sessionBinding.find(req, { extend })
+        route = isAnswerable(res) ? findRoute(routes, pathOf(req), providers !== undefined) : undefined
+        if (route !== undefined && respondToPrefetch(route.route, { req, res })) return
+        const extend = !(route?.route.isPolling?.(req) || isPolling(req))
+        found = route?.route.isForProvider ? undefined : middleware.sessionBinding.find(req, { extend })
       } catch (error) {
         fail(error)
         return
@@ -85,7 +134,9 @@ export function createMiddleware(services: Services, tokenServices: TokenService
       if (found === undefined) proceed(contextFor(), route)
       else {
         const handOn = (record: SessionRecord | undefined) => proceed(contextFor(record), route)
-        found.then(handOn, fail).catch(error => abandon(contextFor(), error))
+        const handOnAt = ({ record, services }: OwnedRecord) => proceed(contextFor(record, services), route)
+        const handled = providers === undefined ? found.then(handOn, fail) : found.then(findOwner).then(handOnAt, fail)
+        handled.catch(error => abandon(contextFor(), error))
       }
     },
     errorHandler() {
@@ -95,9 +146,11 @@ export function createMiddleware(services: Services, tokenServices: TokenService
     async authenticate(req) {
       checkRawRequest(req)
       const raw = req as HttpRequest
-      const record = await middleware.sessionBinding.find(raw, { extend: !isPolling(req) })
+      const found = await middleware.sessionBinding.find(raw, { extend: !isPolling(req) })
+      const { record, services } =
+        providers === undefined ? { record: found, services: middleware } : await findOwner(found)
       const res = responseFor(raw, undefined)
-      const context = new RequestContext(middleware, raw, res, () => {}, { record })
+      const context = new RequestContext(services, raw, res, () => {}, { record })
       middleware.sessionBinding.open(raw, res, record, () => {})
       defineContext(raw, context)
       return context.ticket()?.claims as OidcUser | undefined

@@ -31,6 +31,8 @@ export interface OidcRequest {
   readonly isAuthenticated: boolean
   /** Claims after strip, merge and hook; `undefined` when no user is signed in. */
   readonly user: OidcUser | undefined
+  /** The name of the provider that the user signed in at; `undefined` when no user is signed in, and on a site with one provider. */
+  readonly provider: string | undefined
   /** The provider's session id, where it gives one. */
   readonly sid: string | undefined
   /** Names this session in `oidc.sessions`; `undefined` when no user is signed in. */
@@ -99,6 +101,10 @@ export class SignedInRequest implements OidcRequest {
 
   get user(): OidcUser | undefined {
     return this.#context.ticket()?.claims as OidcUser | undefined
+  }
+
+  get provider(): string | undefined {
+    return this.#context.ticket()?.provider
   }
 
   get sid(): string | undefined {
@@ -172,7 +178,7 @@ export function defineContext(req: HttpRequest, context: RequestContext): void {
   const state = requestState(req)
   const { context: earlier, others = [] } = state
   // `req.oidc` is that of the instance that came last; guards of an earlier one still find theirs.
-  if (earlier !== undefined && earlier.services.config !== context.services.config) state.others = [...others, earlier]
+  if (earlier !== undefined && earlier.services.site !== context.services.site) state.others = [...others, earlier]
   state.context = context
   state.oidc = undefined
 }

@@ -8,6 +8,7 @@ import { setPrivateHeaders } from '../http/response.js'
 import { callbackMethods, type RouteMethods, wrongMethod } from '../http/route-methods.js'
 import type { Config, Routes } from '../options/config.js'
 import { callback } from '../sign-in/callback.js'
+import { findProvider } from '../sign-in/choose-provider.js'
 import { initiateLogin } from '../sign-in/initiate-login.js'
 import { login } from '../sign-in/login.js'
 import { logoutBackchannel } from '../sign-out/backchannel-logout.js'
@@ -32,26 +33,40 @@ export interface Route extends RouteMethods {
   readonly isPolling?: (req: HttpRequest) => boolean
   /** Whether the connection closes after every response. */
   readonly closes?: boolean
+  /** Whether each of several providers has a path of its own, below this one. */
+  readonly isOfProvider?: boolean
 }
 
 /** Path to route. A plain map: the few paths of ours need no patterns, and a request for another page costs one lookup. */
 export type RouteTable = ReadonlyMap<string, Route>
 
 const forBrowser = { refusesAhead: true, isForProvider: false, fail: respondWithError }
-const forProvider = { refusesAhead: true, isForProvider: true, fail: refuseProvider }
+const forProvider = { refusesAhead: true, isForProvider: true, fail: refuseProvider, isOfProvider: true }
 
 export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes' | 'responseMode'>): RouteTable {
   const table: Readonly<Record<keyof Routes, Route>> = {
     // It refuses everything that is not a page navigation, with 401, as a guarded page does.
-    login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false },
-    callback: { ...forBrowser, handle: callback, ...callbackMethods(responseMode), otherMethods: ['GET', 'POST'] },
+    login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false, isOfProvider: true },
+    callback: {
+      ...forBrowser,
+      handle: callback,
+      ...callbackMethods(responseMode),
+      otherMethods: ['GET', 'POST'],
+      isOfProvider: true,
+    },
     logout: { ...forBrowser, methods: ['GET', 'POST'], handle: logout },
     logoutCallback: { ...forBrowser, methods: ['GET'], handle: logoutCallback },
     logoutFrontchannel: { ...forProvider, methods: ['GET'], handle: logoutFrontchannel },
     // Keycloak keeps connections in a pool and does not try again: it lost logouts to those that ended when this site started anew.
     logoutBackchannel: { ...forProvider, methods: ['POST'], handle: logoutBackchannel, closes: true },
     checkSession: { ...forBrowser, methods: ['GET'], handle: checkSession, refusesAhead: false },
-    initiateLogin: { ...forBrowser, methods: ['GET', 'POST'], handle: initiateLogin, refusesAhead: false },
+    initiateLogin: {
+      ...forBrowser,
+      methods: ['GET', 'POST'],
+      handle: initiateLogin,
+      refusesAhead: false,
+      isOfProvider: true,
+    },
     signals: {
       ...forProvider,
       methods: ['POST'],
@@ -84,6 +99,27 @@ function lazily(load: () => Promise<Route['handle']>): Route['handle'] {
   }
 }
 
+/** Which route a request is for, and which of several providers its path names. */
+export interface FoundRoute {
+  readonly route: Route
+  readonly providerName?: string
+}
+
+/** @param hasSeveral - whether the site has several providers: what is of one of them has a path of its own, and no other */
+export function findRoute(table: RouteTable, path: string, hasSeveral: boolean): FoundRoute | undefined {
+  const route = table.get(path)
+  // Without a name the start of a sign-in goes to the default, or to the page on which the user chooses.
+  if (route !== undefined) return !hasSeveral || !route.isOfProvider || isStart(route) ? { route } : undefined
+  if (!hasSeveral) return undefined
+  const end = path.lastIndexOf('/')
+  const named = table.get(path.slice(0, end))
+  return named?.isOfProvider ? { route: named, providerName: path.slice(end + 1) } : undefined
+}
+
+function isStart({ handle }: Route): boolean {
+  return handle === login
+}
+
 /** Safe methods. They are handled without a log line, without a session and without the error handler of the site. */
 const looking: readonly string[] = ['HEAD', 'OPTIONS', 'TRACE']
 
@@ -105,11 +141,15 @@ export function respondToPrefetch(
 }
 
 /** Handles a request for one of our routes. */
-export async function handleRoute(route: Route, context: RequestContext): Promise<void> {
+export async function handleRoute({ route, providerName }: FoundRoute, request: RequestContext): Promise<void> {
   const { methods, otherMethods = [], handle, fail, closes = false } = route
+  let context = request
   closeUnlessRead(context, closes)
   try {
     if (![...methods, ...otherMethods].includes(context.req.method)) throw wrongMethod(route)
+    const { providers } = context.services
+    if (providers !== undefined && providerName !== undefined)
+      context = context.at(await findProvider(providers, providerName))
     await handle(context)
   } catch (error) {
     fail(context, error)

@@ -5,6 +5,7 @@ import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
+import type { AtProvider } from '../store/session-index.js'
 import type { RecordStore } from '../store/store.js'
 import { toEpochSeconds } from '../time.js'
 import type { Hooks } from './hooks.js'
@@ -65,6 +66,10 @@ export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
 /** Everything the middleware knows about the site it runs in. Complete and frozen; made once by the factory. */
 export interface Config {
   readonly issuer: string
+  /** Whether the site has several providers, and each has paths of its own below some of the routes. */
+  readonly hasSeveralProviders: boolean
+  /** What the site calls this provider, where it has several and this is one of them. */
+  readonly providerName?: string
   readonly clientId: string
   /** Origin and path, without a trailing slash. The one authority on where this site is. */
   readonly baseUrl: string
@@ -127,7 +132,17 @@ export function epochSeconds(config: Pick<Config, 'now'>): number {
 
 /** The address the provider sends the browser back to. */
 export function redirectUri(config: Config): string {
-  return config.baseUrl + config.routes.callback
+  return config.baseUrl + config.routes.callback + pathSuffix(config)
+}
+
+/** Each of several providers has redirect URIs of its own, so that a response tells who sent it. RFC 9700 section 4.4.2.2. */
+export function pathSuffix({ providerName }: Pick<Config, 'providerName'>): string {
+  return providerName === undefined ? '' : `/${providerName}`
+}
+
+/** Where the users and sessions of a provider are known by their names. */
+export function atProvider({ issuer, providerName }: Pick<Config, 'issuer' | 'providerName'>): AtProvider {
+  return { issuer, ...(providerName !== undefined && { provider: providerName }) }
 }
 
 /** Path of one of our routes as a browser has to ask for it, which differs from the route when the site lives below a path. */

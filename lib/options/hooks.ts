@@ -14,6 +14,8 @@ export interface SignInContext {
   readonly userInfo: UserInfo | undefined
   /** The tokens from the token endpoint. Do not return them from the hook: they are stored apart from the claims. */
   readonly tokens: Readonly<Tokens>
+  /** The name of the provider, where the site has several. */
+  readonly provider?: string
   /** The path that the user will land on. */
   readonly returnTo: string
   /** What `req.oidc.login({ data })` was given. `undefined`: another sign-in, or nothing. */
@@ -96,6 +98,8 @@ export interface SignedOut {
   readonly reason: SignOutReason
   /** The issuer at which the user had signed in. */
   readonly issuer: string
+  /** The name of that provider, where the site has several. */
+  readonly provider?: string
   /** The `sub` of the user at that issuer. */
   readonly sub: string
   /** The provider's session id, where it gave one. */

@@ -5,7 +5,8 @@ import { secureUrlText } from '../validation/url-rule.js'
 import { clientAuthentication, clientCertificate, decryption, requestObjectOrBoolean } from './credential-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
-import type { OidcOptions } from './options.js'
+import type { OidcOptions, ProviderChoice } from './options.js'
+import { providerName, providers } from './provider-rules.js'
 
 /*
  * The one description of all options. The check at the start, the table of docs/options.md and its defaults follow from it.
@@ -21,6 +22,22 @@ export const optionsRule = object({
     text: 'issuer identifier, byte for byte; a trailing slash counts',
     variable: 'OIDC_ISSUER',
     required: true,
+  }),
+  providers: describe(providers, {
+    text: 'several providers by their names, instead of `issuer` and `clientId`: see [Several providers](several-providers.md)',
+    default: 'none',
+  }),
+  resolveProvider: describe(callback<NonNullable<ProviderChoice['resolveProvider']>>('a function that takes a name'), {
+    text: 'finds one of many providers by its name',
+    default: 'none',
+  }),
+  defaultProvider: describe(providerName, {
+    text: 'the provider for sign-ins that name none',
+    default: 'none',
+  }),
+  chooseProvider: describe(rules.path, {
+    text: 'the page of the site on which the user chooses a provider',
+    default: 'none',
   }),
   profile: describe(rules.profile, {
     text: 'holds the site to the FAPI 2.0 Security Profile, or to Message Signing as well: see [High-assurance profiles](high-assurance.md)',
@@ -167,7 +184,7 @@ export const optionsRule = object({
     text: 'takes warnings and failures',
     default: 'standard error',
   }),
-} satisfies RulesFor<OidcOptions>)
+} satisfies RulesFor<OidcOptions & ProviderChoice>)
 
 /** The options after their rules have read them. */
 export type ReadOptions = ReturnType<typeof optionsRule.read>

@@ -3,6 +3,7 @@ import { EXPLICIT_NEEDS } from '../protocol/metadata.js'
 import { createCertificateSource } from '../provider/client-certificate.js'
 import type { ProviderSettings } from '../provider/provider.js'
 import type { RecordStoreSettings } from '../store/store.js'
+import { isPlain } from '../validation/object-rule.js'
 import type { Environment } from '../validation/place.js'
 import { createClock, createPollingCheck } from './checked-functions.js'
 import { parseCredentials, parseDecryption, parseRequestSigning } from './client-options.js'
@@ -12,14 +13,24 @@ import { createLog } from './log.js'
 import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
-import type { OidcOptions } from './options.js'
+import type { OidcOptions, SeveralProvidersOptions } from './options.js'
 import { applyProfile } from './profile.js'
+import {
+  hasSeveralProviders,
+  readSeveral,
+  readSite,
+  type SeveralProviders,
+  siteAlone,
+  withoutProvider,
+} from './several-providers.js'
 
 /** The options, complete, each part for the layer that needs it. */
 export interface Configuration {
   readonly config: Config
   readonly provider: ProviderSettings
   readonly store: RecordStoreSettings
+  /** Where the site has several providers. `provider` is none of them then. */
+  readonly several?: SeveralProviders
 }
 
 /** The library cannot make a function of the site show anything. */
@@ -52,19 +63,47 @@ const defaultRoutes: Routes = {
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS with a sentence that says what to do
  */
-export function parseOptions(options: OidcOptions, environment: Environment): Configuration {
+export function parseOptions(options: OidcOptions | SeveralProvidersOptions, environment: Environment): Configuration {
+  if (isPlain(options) && hasSeveralProviders(options)) return parseSeveral(options, withoutProvider(environment))
   const given = applyProfile(optionsRule.read(options, { path: '', environment }))
   checkConflicts(given)
   checkRedisIsThere(given.redis, isProduction(environment))
-  const config = buildConfig(given)
-  checkTlsIsVerified(environment, config.log)
-  if (given.mtls !== undefined && given.fetch !== undefined) config.log(OWN_FETCH)
-  if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
+  const config = Object.freeze(buildConfig(given))
+  checkSurroundings(given, config, environment)
   return Object.freeze({
-    config: Object.freeze(config),
+    config,
     provider: Object.freeze(buildProviderSettings(given, config)),
     store: Object.freeze(buildStoreSettings(given, config)),
   })
+}
+
+/** The options of the site, and those of each provider on top of them. */
+function parseSeveral(options: object, environment: Environment): Configuration {
+  const site = readSite(options, environment)
+  const alone = siteAlone(site)
+  checkConflicts(alone)
+  checkRedisIsThere(site.redis, isProduction(environment))
+  const routes = Object.freeze({ ...defaultRoutes, ...site.routes })
+  const config = Object.freeze({ ...buildConfig(alone), routes, hasSeveralProviders: true })
+  checkSurroundings(site, config, environment)
+  const several = readSeveral(options, site, given => {
+    checkConflicts(given)
+    const own = { ...buildConfig(given), hasSeveralProviders: true }
+    return { config: own, provider: Object.freeze(buildProviderSettings(given, own)) }
+  })
+  return Object.freeze({
+    config,
+    provider: Object.freeze(buildProviderSettings(alone, config)),
+    // Whoever signed in stays signed in when a provider comes or goes: their sessions name the provider.
+    store: Object.freeze({ ...buildStoreSettings(site, config), realm: JSON.stringify(['several', config.baseUrl]) }),
+    several,
+  })
+}
+
+function checkSurroundings(given: ReadOptions, config: Config, environment: Environment): void {
+  checkTlsIsVerified(environment, config.log)
+  if (given.mtls !== undefined && given.fetch !== undefined) config.log(OWN_FETCH)
+  if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
 }
 
 function buildConfig(given: ReadOptions): Config {
@@ -78,6 +117,7 @@ function buildConfig(given: ReadOptions): Config {
   return {
     issuer,
     clientId,
+    hasSeveralProviders: false,
     baseUrl,
     secure: baseUrl.startsWith('https:'),
     routes,

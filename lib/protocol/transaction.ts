@@ -56,6 +56,8 @@ export interface Transaction {
   readonly data?: Readonly<Record<string, unknown>>
   /** Whether there is {@link data}: where it was kept elsewhere, it may be lost. */
   readonly hasData?: boolean
+  /** The name of the provider that was asked, where the site has several. */
+  readonly provider?: string
   /** `false`: no challenge of a verifier was sent. */
   readonly pkce?: boolean
   /** The tokens are bound to a key of this algorithm. */
@@ -170,6 +172,7 @@ const CORE = {
   pkce: 'm',
   hasData: 'o',
   proofAlgorithm: 'n',
+  provider: 'u',
 } as const satisfies Partial<Record<keyof Transaction, string>>
 
 const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's', data: 't' } as const satisfies Partial<
@@ -207,7 +210,9 @@ function isTransaction(value: Record<string, unknown>): value is Transaction & R
     isNumericDate(value.createdAt) &&
     isAbsentOr(value.begunAt, isNumericDate) &&
     isCount(value.startedAt) &&
-    ['sessionId', 'subject', 'extraScope'].every(name => isAbsentOr(value[name], text => typeof text === 'string')) &&
+    ['sessionId', 'subject', 'extraScope', 'provider'].every(name =>
+      isAbsentOr(value[name], text => typeof text === 'string'),
+    ) &&
     ['maxAge', 'restarts', 'rounds'].every(name => isAbsentOr(value[name], isCount)) &&
     isAbsentOr(value.freshLogin, flag => flag === true) &&
     isAbsentOr(value.pkce, flag => flag === false) &&

@@ -1,5 +1,5 @@
 import type { ActiveTransaction } from '../http/transaction-state.js'
-import { type Config, epochSeconds } from '../options/config.js'
+import { atProvider, type Config, epochSeconds } from '../options/config.js'
 import { keepAuthentication } from '../protocol/claims.js'
 import { grantedScope } from '../protocol/granted-scope.js'
 import { sessionCeiling } from '../protocol/session-expiry.js'
@@ -41,7 +41,7 @@ export function buildTicket(
   const { sub, sid, auth_time, acr, amr } = idTokenClaims
   const now = epochSeconds(config)
   return {
-    issuer: config.issuer,
+    ...atProvider(config),
     subject: sub,
     claims: keepAuthentication(claims, idTokenClaims),
     scope,

@@ -13,7 +13,7 @@ import {
   type FoundBinding,
   transactionLifetime,
 } from '../http/transaction-cookie.js'
-import { epochSeconds } from '../options/config.js'
+import { type Config, epochSeconds } from '../options/config.js'
 import {
   type AuthorizationResponse,
   checkResponseIssuer,
@@ -22,6 +22,7 @@ import {
 import { isPosted, isSigned } from '../protocol/response-mode.js'
 import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
 import type { SignedResponse } from '../provider/signed-responses.js'
+import { userKeyOf } from '../store/ticket.js'
 import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
 import { restartLogin } from './login.js'
@@ -125,7 +126,7 @@ async function resumeSession(context: RequestContext, { binding }: PendingSignIn
   services.transactionCookie.remember(res, binding, {
     id,
     rounds: binding.rounds ?? 0,
-    user: digestOfUser(binding, ticket.subject),
+    user: digestOfUser(binding, userKeyOf(ticket)),
   })
 }
 
@@ -206,12 +207,27 @@ function checkMethod(context: RequestContext, transaction: Transaction | undefin
 
 function judge({ services }: RequestContext, transaction: Transaction, browser: BrowserBinding): 'valid' | 'restart' {
   const { settings } = services.transactions
+  checkProvider(services.config, transaction)
   return checkTransaction(transaction, {
     browser,
     settings,
     now: epochSeconds(services.config),
     lifetime: transactionLifetime,
   })
+}
+
+/**
+ * Mix-up: the response to a sign-in at one provider must not be used with another one, to which the code would be sent. Each of several providers has a
+ * redirect URI of its own, so the path says whose response it is, whether the provider names itself or not. RFC 9700 section 4.4.
+ *
+ * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER
+ */
+function checkProvider({ providerName }: Config, transaction: Transaction): void {
+  if (transaction.provider === providerName) return
+  throw new OidcError(
+    'ERR_OIDC_RESPONSE_ISSUER',
+    'the response came to the redirect URI of another provider than the one that was asked',
+  )
 }
 
 /** Finds the attempt that a response belongs to and checks its browser; the error says what is missing. */

@@ -1,18 +1,18 @@
 import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import { asExpressRequest } from '../http/node-http.js'
-import type { RequestContext } from '../http/request-context.js'
+import { type RequestContext, revokeEnded } from '../http/request-context.js'
 import { type BrowserBinding, digestOfUser, transactionLifetime } from '../http/transaction-cookie.js'
 import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
 import { describeBrowser } from '../http/user-agent.js'
-import { epochSeconds, publicPath } from '../options/config.js'
+import { atProvider, epochSeconds, publicPath } from '../options/config.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
 import { sessionCeiling } from '../protocol/session-expiry.js'
 import { fingerprint, signedOutSince } from '../protocol/transaction.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import { announceSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
-import { type SessionSummary, withoutProofKey } from '../store/ticket.js'
+import { isSamePerson, type SessionSummary, userKeyOf, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
 import { fingerprintedOf } from './response-use.js'
@@ -80,7 +80,7 @@ async function isSignedInAlready(
   const { sessionId, signedInAt = 0 } = binding
   if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
   const ticket = (await store.load(sessionId, { extend: false }))?.ticket()
-  if (ticket === undefined || ticket.subject !== subject || ticket.issuer !== config.issuer) return false
+  if (ticket === undefined || !isSamePerson(ticket, { ...atProvider(config), subject })) return false
   // The provider lets the session live less long than the one that is there.
   if (sessionCeiling(idTokenClaims, { now: epochSeconds(config), clockTolerance }) < ticket.expiresAt) return false
   // The same response again gets that session, and does not wait for one that never comes.
@@ -107,6 +107,7 @@ async function beginSession(
     userInfo,
     tokens: withoutProofKey(tokens),
     ...place,
+    ...(config.providerName !== undefined && { provider: config.providerName }),
     req: asExpressRequest(req),
   }
   const decide = async () => (await config.hooks.signIn?.(forHook)) ?? claims
@@ -134,11 +135,11 @@ async function beginSession(
       if (await store.browserSignOuts.isSignedOutSince(binding, transaction.startedAt)) throw signedOutSince()
     },
     onEnded: (summary: SessionSummary) => {
-      if (summary.subject !== ticket.subject) replaced.push(summary)
+      if (userKeyOf(summary) !== userKeyOf(ticket)) replaced.push(summary)
     },
   }
   const id = await step('session', () => sessionBinding.signIn(req, res, signIn))
-  const user = digestOfUser(binding, ticket.subject)
+  const user = digestOfUser(binding, userKeyOf(ticket))
   transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0, user })
   await endLostSessions(context, pending)
   // Also where the session of the other user has expired: the browser still keeps the pages.
@@ -147,7 +148,7 @@ async function beginSession(
     config.log('a sign-in has replaced the session of another user in the same browser', { level: 'info' })
     await announceSignOut(config, 'replaced', replaced)
   }
-  return returnToFor(context, pending, ticket.subject)
+  return returnToFor(context, pending, userKeyOf(ticket))
 }
 
 /**
@@ -158,13 +159,13 @@ async function endLostSessions(
   { req, services }: RequestContext,
   { binding, transaction }: PendingSignIn,
 ): Promise<void> {
-  const { config, store, sessionBinding, revocations } = services
+  const { store, sessionBinding } = services
   // Only a browser that has signed out.
   if (binding.browser === binding.id) return
   try {
     const lost = await store.browserSessions.ofOtherBindings(binding, transaction.startedAt - ON_THE_WIRE)
     const ended = await sessionBinding.end(req, lost)
-    if (config.revokesTokens) for (const { tokens } of ended) revocations.inBackground(tokens)
+    for (const session of ended) revokeEnded(services, session)
   } catch {
     // They end by themselves, and with the next sign-out.
   }
@@ -174,9 +175,9 @@ async function endLostSessions(
 function returnToFor(
   { services: { config } }: RequestContext,
   { transaction, returnTo }: PendingSignIn,
-  subject: string,
+  user: string,
 ): string {
-  const isOther = transaction.subject !== undefined && transaction.subject !== fingerprint(subject)
+  const isOther = transaction.subject !== undefined && transaction.subject !== fingerprint(user)
   const prompts = String(transaction.params?.prompt ?? '').split(' ')
   return isOther && !prompts.includes('select_account') ? publicPath(config, '/') : returnTo
 }

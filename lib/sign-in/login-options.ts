@@ -4,6 +4,8 @@ import type { Transaction } from '../protocol/transaction.js'
 
 /** What one sign-in asks for beyond the site's options. */
 export interface LoginOptions {
+  /** The name of the provider, on a site with several. Default: that of the user who is signed in, else the option `defaultProvider`. */
+  readonly provider?: string
   /** Where to land afterwards: a path of this site. Anything else is ignored. Default: the page asked for, on a GET. */
   readonly returnTo?: string
   /**

@@ -4,12 +4,14 @@ import { OidcError } from '../errors.js'
 import { isByServiceWorker, isNavigation, isPlainClient } from '../http/fetch-metadata.js'
 import { asExpressRequest, onlyParameter, pathOf, queryOf } from '../http/node-http.js'
 import { sendToProvider } from '../http/provider-redirect.js'
-import type { RequestContext } from '../http/request-context.js'
+import type { MiddlewareServices, RequestContext } from '../http/request-context.js'
 import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
 import type { TransactionInput } from '../http/transaction-state.js'
 import { type AuthorizationParams, checkAuthorizationParams } from '../protocol/authorization-request.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
+import { userKeyOf } from '../store/ticket.js'
 import { requestAuthorization } from './authorization-address.js'
+import { chooseProvider } from './choose-provider.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
 import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
 
@@ -36,11 +38,14 @@ export async function login(context: RequestContext): Promise<void> {
 /**
  * Sends the browser to the provider. The attempt travels in `state`; a cookie binds it to this browser.
  *
- * @throws {OidcError} ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters that replace protocol
+ * @throws {OidcError} ERR_OIDC_PROVIDER_UNKNOWN, ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters that replace protocol
  *   ones, ERR_OIDC_COOKIE_NOT_KEPT for a browser that goes round in circles
  */
 export async function startLogin(context: RequestContext, options: LoginOptions): Promise<void> {
-  const { services, req } = context
+  const { req } = context
+  const services = await chooseProvider(context, options)
+  // The user chooses on a page of the site.
+  if (services === undefined) return
   const { config } = services
   const params: AuthorizationParams = {
     ...(await config.hooks.authorizationParams?.(asExpressRequest(req))),
@@ -48,15 +53,17 @@ export async function startLogin(context: RequestContext, options: LoginOptions)
   }
   const rounds = await countRounds(context)
   const sessionId = context.record?.id ?? services.sessionBinding.idOf(req)
-  const subject = context.ticket()?.subject
-  await leave(context, {
+  const ticket = context.ticket()
+  // A sign-in at another provider is meant to change the user, who lands on the page all the same.
+  const isSameProvider = ticket?.provider === config.providerName
+  await leave(context, services, {
     returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context.req, config),
     ...(options.scope !== undefined && { extraScope: options.scope }),
     ...(options.data !== undefined && { data: options.data, hasData: true }),
     ...(Object.keys(params).length > 0 && { params }),
     ...(rounds > 0 && { rounds }),
     ...(sessionId !== undefined && { sessionId }),
-    ...(subject !== undefined && { subject: fingerprint(subject) }),
+    ...(ticket !== undefined && isSameProvider && { subject: fingerprint(userKeyOf(ticket)) }),
   })
 }
 
@@ -74,7 +81,7 @@ export function restartLogin(context: RequestContext, transaction: Transaction):
     begunAt = createdAt,
     restarts = 0,
   } = transaction
-  return leave(context, {
+  return leave(context, context.services, {
     returnTo,
     begunAt,
     restarts: restarts + 1,
@@ -89,8 +96,7 @@ export function restartLogin(context: RequestContext, transaction: Transaction):
 
 type Wishes = Omit<TransactionInput, 'maxAge' | 'freshLogin' | 'acrValues'>
 
-async function leave(context: RequestContext, wishes: Wishes): Promise<void> {
-  const { services, req, res } = context
+async function leave({ req, res }: RequestContext, services: MiddlewareServices, wishes: Wishes): Promise<void> {
   const { config, provider, transactions, transactionCookie } = services
   const metadata = await provider.metadata()
   const { params, enforced } = enforceParams({
@@ -132,6 +138,8 @@ export async function reauthenticate(context: RequestContext, options: LoginOpti
  */
 async function withHint(context: RequestContext, options: LoginOptions): Promise<LoginOptions> {
   const { ticket } = context.signedIn()
+  // What one provider knows of a user is no business of another.
+  if (options.provider !== undefined && options.provider !== ticket.provider) return options
   const said = { ...context.services.config.authorizationParams, ...options.params }
   if (options.loginHint !== undefined || HINTS.some(name => said[name] !== undefined)) return options
   const { preferred_username: name, email } = ticket.claims

@@ -5,6 +5,8 @@ import type { LoginOptions } from './login-options.js'
 
 /** How strong and how fresh a sign-in has to be. */
 export interface AuthenticationRequirement {
+  /** The name of the provider that the user has to have signed in at, on a site with several. Default: any of them. */
+  readonly provider?: string
   /** Authentication contexts of which one is required. Asked for as an essential claim, and enforced on `acr`. */
   readonly acr?: string | readonly string[]
   /** Seconds since the user last authenticated. A sign-in that was made for it counts for 30 seconds after its end, `0` included. */
@@ -35,7 +37,14 @@ export function findChallenge(
   required: AuthenticationRequirement,
   { now, clockTolerance }: StepUpClock,
 ): Challenge | undefined {
-  const { maxAge } = required
+  const { maxAge, provider } = required
+  if (provider !== undefined && ticket.provider !== provider) {
+    const error = new OidcError(
+      'ERR_OIDC_LOGIN_REQUIRED',
+      'the user has signed in at another provider than this page requires',
+    )
+    return { error, login: challengeFor(required) }
+  }
   const { acr } = challengeFor(required)
   const isStrong = acr === undefined || (ticket.acr !== undefined && acr.includes(ticket.acr))
   const isRecent = maxAge === undefined || isFresh(ticket, maxAge, { now, clockTolerance })
@@ -63,8 +72,9 @@ function isFresh(ticket: Ticket, maxAge: number, { now, clockTolerance }: StepUp
 }
 
 /** What to ask the provider for. */
-export function challengeFor({ acr, maxAge }: AuthenticationRequirement): LoginOptions {
+export function challengeFor({ provider, acr, maxAge }: AuthenticationRequirement): LoginOptions {
   return {
+    ...(provider !== undefined && { provider }),
     ...(acr !== undefined && { acr: typeof acr === 'string' ? [acr] : acr }),
     ...(maxAge !== undefined && { maxAge }),
   }

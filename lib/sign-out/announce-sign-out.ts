@@ -6,6 +6,7 @@ import type { SignOutReason } from '../options/hooks.js'
 /** What tickets and summaries say alike. */
 interface Ended {
   readonly issuer: string
+  readonly provider?: string
   readonly subject: string
   readonly sid?: string
   readonly signedInAt: number
@@ -25,9 +26,16 @@ export function clearSiteData(res: HttpResponse, config: Config): void {
 export async function announceSignOut(config: Config, reason: SignOutReason, ended: readonly Ended[]): Promise<void> {
   publish(() => ({ type: 'sign-out', site: config.baseUrl, reason, sessions: ended.length }))
   if (config.hooks.signOut === undefined) return
-  for (const { issuer, subject, sid, signedInAt } of ended) {
+  for (const { issuer, provider, subject, sid, signedInAt } of ended) {
     try {
-      await config.hooks.signOut({ reason, issuer, sub: subject, sid, signedInAt })
+      await config.hooks.signOut({
+        reason,
+        issuer,
+        ...(provider !== undefined && { provider }),
+        sub: subject,
+        sid,
+        signedInAt,
+      })
     } catch (error) {
       config.log(`the hook signOut failed: ${error instanceof Error ? error.name : typeof error}`, { level: 'error' })
     }

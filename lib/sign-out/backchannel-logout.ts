@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
 import type { RequestContext } from '../http/request-context.js'
-import type { Services } from '../options/config.js'
+import { atProvider, type Services } from '../options/config.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
 import { announceSignOut } from './announce-sign-out.js'
@@ -24,7 +24,8 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
   const { config, provider, store } = services
   const token = findLogoutToken(await readFormFields(req))
   const claims = await provider.verifyLogoutToken(token, claims => isLiving(services, claims))
-  const name = JSON.stringify([claims.iss, claims.jti])
+  const { provider: providerName } = atProvider(config)
+  const name = JSON.stringify([claims.iss, claims.jti, ...(providerName === undefined ? [] : [providerName])])
   // The token was processed before; the provider may not have received the response.
   if (await store.isConsumed('logout token', name)) return
   const { iss: issuer, sub: subject, sid, iat: issuedAt } = claims
@@ -36,9 +37,10 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
 }
 
 /** Whether the session that a token names, or one of the user it names, is here. */
-async function isLiving({ store }: Services, { iss: issuer, sub: subject, sid }: LogoutTokenClaims): Promise<boolean> {
-  if (sid !== undefined && (await store.list({ issuer, sid })).length > 0) return true
-  return subject !== undefined && (await store.list({ issuer, subject })).length > 0
+async function isLiving({ store, config }: Services, { sub: subject, sid }: LogoutTokenClaims): Promise<boolean> {
+  const place = atProvider(config)
+  if (sid !== undefined && (await store.list({ ...place, sid })).length > 0) return true
+  return subject !== undefined && (await store.list({ ...place, subject })).length > 0
 }
 
 function findLogoutToken(fields: readonly FormField[]): string {

@@ -1,5 +1,5 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
-import type { Services } from '../options/config.js'
+import { atProvider, type Services } from '../options/config.js'
 import type { SignInDemand } from '../store/sign-in-demands.js'
 import type { SessionSummary } from '../store/ticket.js'
 
@@ -18,9 +18,10 @@ export interface NamedByProvider {
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
  */
 export async function endNamedSessions(
-  { store }: Pick<Services, 'store'>,
+  { store, config }: Pick<Services, 'store' | 'config'>,
   { issuer, subject, sid, issuedAt }: NamedByProvider,
 ): Promise<readonly SessionSummary[]> {
+  const place = { ...atProvider(config), issuer }
   const ended: SessionSummary[] = []
   const meant = {
     logout: issuedAt === undefined ? {} : { issuedAt },
@@ -30,12 +31,12 @@ export async function endNamedSessions(
   // Both have to fit: a token that names the session of another user means neither.
   const isTheirs = (summary: SessionSummary) => summary.subject === subject
   if (sid !== undefined)
-    await store.endAll({ issuer, sid }, { ...remembered, ...(subject !== undefined && { only: isTheirs }) })
-  else if (subject !== undefined) await store.endAll({ issuer, subject }, remembered)
+    await store.endAll({ ...place, sid }, { ...remembered, ...(subject !== undefined && { only: isTheirs }) })
+  else if (subject !== undefined) await store.endAll({ ...place, subject }, remembered)
   // A session whose ID Token named no session at the provider may well be the one that is meant.
   const isNameless = (summary: SessionSummary) => summary.sid === undefined
   if (sid !== undefined && subject !== undefined && ended.length === 0)
-    await store.endAll({ issuer, subject }, { ...meant, only: isNameless })
+    await store.endAll({ ...place, subject }, { ...meant, only: isNameless })
   return ended
 }
 
@@ -45,14 +46,16 @@ export async function endNamedSessions(
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
  */
 export async function demandOfNamedSessions(
-  { store }: Pick<Services, 'store'>,
+  { store, config }: Pick<Services, 'store' | 'config'>,
   demand: SignInDemand,
   { issuer, subject, sid, issuedAt }: NamedByProvider & { readonly issuedAt: number },
 ): Promise<void> {
+  const place = { ...atProvider(config), issuer }
   const isTheirs = (summary: SessionSummary) => subject === undefined || summary.subject === subject
   const isNameless = (summary: SessionSummary) => summary.sid === undefined
-  const found = sid === undefined ? 0 : await store.demandSignIn({ issuer, sid }, demand, { issuedAt, only: isTheirs })
+  const found =
+    sid === undefined ? 0 : await store.demandSignIn({ ...place, sid }, demand, { issuedAt, only: isTheirs })
   if (subject === undefined || found > 0) return
   const only = sid === undefined ? () => true : isNameless
-  await store.demandSignIn({ issuer, subject }, demand, { issuedAt, only })
+  await store.demandSignIn({ ...place, subject }, demand, { issuedAt, only })
 }

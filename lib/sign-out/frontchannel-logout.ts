@@ -2,6 +2,7 @@ import { OidcError } from '../errors.js'
 import { type HttpRequest, type HttpResponse, queryTextOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { longestSignIn, markSignOut } from '../http/transaction-cookie.js'
+import { atProvider } from '../options/config.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
 import type { SessionSummary, Ticket } from '../store/ticket.js'
 import { announceSignOut } from './announce-sign-out.js'
@@ -44,7 +45,7 @@ async function endNamedSession(context: RequestContext): Promise<void> {
   checkFrontChannelIssuer(request, config.issuer)
   const ended: (SessionSummary | Ticket)[] = []
   const onEnded = (summary: SessionSummary) => void ended.push(summary)
-  for (const sid of request.sids) await store.endAll({ issuer: config.issuer, sid }, { onEnded })
+  for (const sid of request.sids) await store.endAll({ ...atProvider(config), sid }, { onEnded })
   if (request.sids.length === 0) ended.push(...(await endNamelessSession(context, req)))
   if (ended.length > 0) await endWhatIsUnderWay(context, request.sids, onEnded)
   await announceSignOut(config, 'front-channel', ended)
@@ -61,7 +62,7 @@ async function endWhatIsUnderWay(
 ): Promise<void> {
   const { config, store, transactionCookie } = services
   const remembered = { logout: {}, remember: longestSignIn, onEnded }
-  for (const sid of sids) await store.endAll({ issuer: config.issuer, sid }, remembered)
+  for (const sid of sids) await store.endAll({ ...atProvider(config), sid }, remembered)
   const markedAt = await markSignOut(req, res, services)
   transactionCookie.signOut(req, res, { markedAt })
 }
@@ -71,12 +72,12 @@ async function endWhatIsUnderWay(
  * that has a name does not end without it.
  */
 async function endNamelessSession(
-  { services: { sessionBinding, store } }: RequestContext,
+  { services: { sessionBinding, store, config } }: RequestContext,
   req: HttpRequest,
 ): Promise<readonly Ticket[]> {
   const id = sessionBinding.idOf(req)
   const ticket = id === undefined ? undefined : (await store.load(id, { extend: false }))?.ticket()
-  if (id === undefined || ticket === undefined) return []
+  if (id === undefined || ticket === undefined || ticket.provider !== config.providerName) return []
   if (ticket.sid !== undefined) {
     throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: iss and sid are missing')
   }

@@ -1,7 +1,7 @@
 import { OidcError } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import { readBody, requireMediaType } from '../http/text-body.js'
-import { epochSeconds } from '../options/config.js'
+import { epochSeconds, pathSuffix } from '../options/config.js'
 import { sessionsNamedBy } from '../protocol/event-subject.js'
 import { isRecord, parseJson } from '../protocol/json.js'
 import { checkGlobalRevocationClaims, isGlobalRevocationType } from '../protocol/security-event.js'
@@ -21,7 +21,7 @@ export async function revokeGlobally(context: RequestContext): Promise<void> {
   const { jti, forgottenIn } = await authorize(context)
   requireMediaType(req, 'application/json')
   const subject = subjectOf(await readBody(req))
-  const name = JSON.stringify([issuer, jti])
+  const name = JSON.stringify([issuer, jti, config.providerName])
   if (!(await store.isConsumed('global revocation', name))) {
     const named = sessionsNamedBy(subject, config.issuer)
     // It says now, so nothing is later than it.
@@ -38,7 +38,12 @@ async function authorize({ req, services }: RequestContext): Promise<{ jti: stri
   const { config, provider } = services
   const { clockTolerance, signals, baseUrl, routes } = config
   const now = epochSeconds(config)
-  const expected = { issuer: signals.issuer, audience: `${baseUrl}${routes.revocation}`, now, clockTolerance }
+  const expected = {
+    issuer: signals.issuer,
+    audience: `${baseUrl}${routes.revocation}${pathSuffix(config)}`,
+    now,
+    clockTolerance,
+  }
   try {
     const claims = await provider.verifySignal(bearerTokenOf(req.headers.authorization), isGlobalRevocationType)
     const { jti, expiresAt } = checkGlobalRevocationClaims(claims, expected)

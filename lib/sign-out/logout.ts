@@ -1,8 +1,9 @@
 import { isOwnRequest } from '../http/fetch-metadata.js'
+import type { HttpResponse } from '../http/node-http.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
 import { sendToProvider } from '../http/provider-redirect.js'
-import type { RequestContext } from '../http/request-context.js'
+import { type MiddlewareServices, type RequestContext, revokeEnded, servicesOf } from '../http/request-context.js'
 import { redirect, setPrivateHeaders } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
 import { markSignOut } from '../http/transaction-cookie.js'
@@ -45,7 +46,7 @@ export async function logout(context: RequestContext): Promise<void> {
  */
 export async function endSignIn(context: RequestContext, options: LogoutOptions): Promise<void> {
   const { req, res, services } = context
-  const { config, revocations, transactionCookie, store } = services
+  const { config, transactionCookie, store } = services
   const returnTo = returnToOf(config, options.returnTo)
   // Before anything ends: a sign-out that cannot be asked for leaves the session.
   checkEndSessionParams(options.params ?? {})
@@ -56,13 +57,15 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   const ended = await context.end()
   const binding = transactionCookie.signOut(req, res, { markedAt, isForced: true })
   clearSiteData(res, config)
-  if (config.revokesTokens) revocations.inBackground(ended?.tokens)
+  if (ended !== undefined) revokeEnded(services, ended)
   if (ticket !== undefined && ended !== undefined) await announceSignOut(config, 'logout', [ticket])
   // The next click comes with the binding of this response, if that is there before the provider's page.
   if (signOut !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], signOut).catch(() => {})
-  const endpoint = signOut && (await endSessionEndpoint(services))
-  if (signOut === undefined || endpoint === undefined) return redirect(res, returnTo)
-  const location = providerAddress(context, endpoint, { ...options, ...signOut, returnTo })
+  // A repeat comes without the session, and goes to the provider that the first request went to.
+  const asked = signOut && ((await servicesOf(services, signOut.provider)) ?? services)
+  const endpoint = asked && (await endSessionEndpoint(asked))
+  if (signOut === undefined || asked === undefined || endpoint === undefined) return redirect(res, returnTo)
+  const location = providerAddress(res, asked, endpoint, { ...options, ...signOut, returnTo })
   sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
 }
 
@@ -77,14 +80,17 @@ async function rememberSignOut(context: RequestContext): Promise<RecentSignOut> 
   const browser = typeof binding === 'object' ? binding.id : undefined
   const names = [record?.id ?? sessionBinding.idOf(req), browser].filter(name => name !== undefined)
   const idTokenHint = (await context.readTokens())?.idToken
-  const signOut = { state: logoutCookie.create(), ...(idTokenHint !== undefined && { idTokenHint }) }
+  const { providerName: provider } = services.config
+  const created = { state: logoutCookie.create(), ...(provider !== undefined && { provider }) }
+  const signOut = { ...created, ...(idTokenHint !== undefined && { idTokenHint }) }
   if (idTokenHint !== undefined) return store.signOuts.keep(names, signOut)
   return (await store.signOuts.find(names).catch(() => undefined)) ?? signOut
 }
 
 /** Where to sign out at the provider, and how to come back from there. */
 function providerAddress(
-  { res, services: { config, logoutCookie } }: RequestContext,
+  res: HttpResponse,
+  { config, logoutCookie }: MiddlewareServices,
   endpoint: string,
   { returnTo, state, idTokenHint, uiLocales, params }: LogoutOptions & RecentSignOut & { returnTo: string },
 ): string {

@@ -11,16 +11,22 @@ export type RevokeTarget =
       readonly sub: string
       /** But not the one with this handle. */
       readonly except?: string | undefined
+      /** The name of the user's provider. Required on a site with several, for `sid` as well. */
+      readonly provider?: string
     }
   | {
       /** All sessions that hang on this one at the provider. */
       readonly sid: string
+      /** The name of the provider. */
+      readonly provider?: string
     }
   | {
       /** The one session with this handle. */
       readonly handle: string
       /** Only if it belongs to this user. */
       readonly sub?: string
+      /** Only if that user has signed in at this provider. Required with `sub` on a site with several. */
+      readonly provider?: string
     }
 
 /** As the provider or this package gave it: nothing is cut off at its ends. */
@@ -29,13 +35,13 @@ const identifier: Rule<string> = rule(
   (value): value is string => typeof value === 'string' && value !== '',
 )
 
-const bySub = object({ sub: { ...identifier, required: true }, except: identifier })
-const bySid = object({ sid: { ...identifier, required: true } })
-const byHandle = object({ handle: { ...identifier, required: true }, sub: identifier })
-const user = object({ sub: { ...identifier, required: true } })
+const bySub = object({ sub: { ...identifier, required: true }, except: identifier, provider: identifier })
+const bySid = object({ sid: { ...identifier, required: true }, provider: identifier })
+const byHandle = object({ handle: { ...identifier, required: true }, sub: identifier, provider: identifier })
+const user = object({ sub: { ...identifier, required: true }, provider: identifier })
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function readUser(given: unknown): { readonly sub: string } {
+export function readUser(given: unknown): { readonly sub: string; readonly provider?: string } {
   return user.read(given, { of: 'oidc.sessions.list', path: '' })
 }
 

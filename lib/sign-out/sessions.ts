@@ -1,6 +1,6 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
 import { userAgentOf } from '../http/user-agent.js'
-import type { Config } from '../options/config.js'
+import { atProvider, type Config } from '../options/config.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
 import type { RecordStore } from '../store/store.js'
 import type { SessionSummary } from '../store/ticket.js'
@@ -13,6 +13,8 @@ export interface OidcSession {
   readonly handle: string
   /** Whose it is. */
   readonly sub: string
+  /** The name of the provider, where the site has several. */
+  readonly provider?: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
   /** When it began. */
@@ -27,8 +29,8 @@ export interface OidcSession {
 
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
 export interface OidcSessions {
-  /** The sessions of a user, the newest first. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
-  list(of: { readonly sub: string }): Promise<readonly OidcSession[]>
+  /** The sessions of a user, the newest first. With several providers, `provider` names that of the user. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
+  list(of: { readonly sub: string; readonly provider?: string }): Promise<readonly OidcSession[]>
   /**
    * Ends sessions at once, and, for `sub` and `sid`, sign-ins that are under way. The number of those that ended. With a `handle` from a
    * form, also give the `sub` of the user who sent it: the session ends only if it is theirs.
@@ -38,22 +40,24 @@ export interface OidcSessions {
   revoke(target: RevokeTarget): Promise<number>
 }
 
-export function createSessions({
-  config,
-  store,
-}: {
+interface SessionsSettings {
   readonly config: Config
   readonly store: RecordStore
-}): OidcSessions {
-  const { issuer } = config
+  /** Where the users of a provider are known by their names. */
+  readonly configOf: (of: string, provider: string | undefined) => Promise<Config>
+}
+
+export function createSessions({ config, store, configOf }: SessionsSettings): OidcSessions {
   return {
     async list(given) {
-      const { sub } = readUser(given)
-      const sessions = await store.list({ issuer, subject: sub })
+      const { sub, provider } = readUser(given)
+      const place = atProvider(await configOf('oidc.sessions.list', provider))
+      const sessions = await store.list({ ...place, subject: sub })
       return sessions
         .map(session => ({
           handle: session.handle,
           sub: session.subject,
+          ...(session.provider !== undefined && { provider: session.provider }),
           sid: session.sid,
           signedInAt: session.signedInAt,
           lastSeenAt: session.lastSeenAt,
@@ -73,16 +77,22 @@ export function createSessions({
     },
   }
 
-  function revokeAll(target: RevokeTarget, options: EndAllOptions): Promise<number> {
+  async function revokeAll(target: RevokeTarget, options: EndAllOptions): Promise<number> {
+    const of = 'oidc.sessions.revoke'
     if ('handle' in target) {
-      const { handle, sub } = target
-      const only = (summary: SessionSummary) =>
-        summary.issuer === issuer && (sub === undefined || summary.subject === sub)
+      const { handle, sub, provider } = target
+      // A handle alone is that of one session of this site, whichever provider it is of.
+      const isAny = config.hasSeveralProviders && sub === undefined && provider === undefined
+      const place = isAny ? undefined : atProvider(await configOf(of, provider))
+      const isThere = (summary: SessionSummary) =>
+        place === undefined || (summary.issuer === place.issuer && summary.provider === place.provider)
+      const only = (summary: SessionSummary) => isThere(summary) && (sub === undefined || summary.subject === sub)
       const { onEnded } = options
       return store.endOne(handle, { only, ...(onEnded && { onEnded }) })
     }
-    if ('sid' in target) return store.endAll({ issuer, sid: target.sid }, options)
+    const place = atProvider(await configOf(of, target.provider))
+    if ('sid' in target) return store.endAll({ ...place, sid: target.sid }, options)
     const { sub, except } = target
-    return store.endAll({ issuer, subject: sub }, { ...options, ...(except !== undefined && { except }) })
+    return store.endAll({ ...place, subject: sub }, { ...options, ...(except !== undefined && { except }) })
   }
 }

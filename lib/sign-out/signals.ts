@@ -59,7 +59,7 @@ async function receive({ req, services }: RequestContext): Promise<void> {
   const claims = await provider.verifySignal(body.trim(), isSecurityEventType)
   const { clockTolerance } = config
   const token = checkSecurityEventClaims(claims, { ...policy, now: epochSeconds(config), clockTolerance })
-  const name = JSON.stringify([token.issuer, token.jti])
+  const name = JSON.stringify([token.issuer, token.jti, config.providerName])
   // It was dealt with before; the transmitter may not have received the response.
   if (await store.isConsumed('security event', name)) return
   for (const event of token.events) await dealWith(services, token, event)

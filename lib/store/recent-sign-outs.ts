@@ -8,6 +8,8 @@ export interface RecentSignOut {
   /** The ID Token as the provider sent it. */
   readonly idTokenHint?: string
   readonly state: string
+  /** The name of the provider that is asked, where the site has several. */
+  readonly provider?: string | undefined
 }
 
 /** The sign-outs of the last minute, for a browser that sends the same request again: a double click. */

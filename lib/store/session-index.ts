@@ -5,9 +5,16 @@ import type { Sealer } from './seal.js'
 import { parseSummary, type SessionSummary } from './ticket.js'
 
 /** Which sessions: all of a person, or those that hang on one session at the provider. */
-export type SessionQuery =
-  | { readonly issuer: string; readonly subject: string }
-  | { readonly issuer: string; readonly sid: string }
+export type SessionQuery = (AtProvider & { readonly subject: string }) | (AtProvider & { readonly sid: string })
+
+/** Where a user or a session is known by its name: at an issuer, and where the site has several providers, at one of them. */
+export interface AtProvider {
+  readonly issuer: string
+  readonly provider?: string
+}
+
+/** An issuer has no space. */
+const placeOf = ({ issuer, provider }: AtProvider) => (provider === undefined ? issuer : `${provider} ${issuer}`)
 
 /** Sets of record keys by (issuer, subject) and by (issuer, sid). */
 export interface SessionIndex {
@@ -37,12 +44,14 @@ export function createSessionIndex(
   sealer: Sealer,
   now: () => number,
 ): SessionIndex {
-  const keysOf = ({ issuer, subject, sid }: SessionSummary): (readonly string[])[] => {
-    const bySubject = redisKeys.index('sub', issuer, subject)
-    return sid === undefined ? [bySubject] : [bySubject, redisKeys.index('sid', issuer, sid)]
+  const keysOf = (summary: SessionSummary): (readonly string[])[] => {
+    const { subject, sid } = summary
+    const place = placeOf(summary)
+    const bySubject = redisKeys.index('sub', place, subject)
+    return sid === undefined ? [bySubject] : [bySubject, redisKeys.index('sid', place, sid)]
   }
-  const targetOf = (query: SessionQuery): [IndexKind, issuer: string, value: string] =>
-    'sid' in query ? ['sid', query.issuer, query.sid] : ['sub', query.issuer, query.subject]
+  const targetOf = (query: SessionQuery): [IndexKind, place: string, value: string] =>
+    'sid' in query ? ['sid', placeOf(query), query.sid] : ['sub', placeOf(query), query.subject]
   const keysFor = (query: SessionQuery): readonly string[] => redisKeys.index(...targetOf(query))
   return {
     async add(key, summary) {
@@ -71,9 +80,10 @@ export function createSessionIndex(
       // Under every secret: a process with an older newest one looks there.
       await Promise.all(redisKeys.logout(...targetOf(query)).map(key => backend.markLogout(key, logout, ttl)))
     },
-    async logoutsOf({ issuer, subject, sid }) {
-      const keys = redisKeys.logout('sub', issuer, subject)
-      const more = sid === undefined ? [] : redisKeys.logout('sid', issuer, sid)
+    async logoutsOf(summary) {
+      const { subject, sid } = summary
+      const keys = redisKeys.logout('sub', placeOf(summary), subject)
+      const more = sid === undefined ? [] : redisKeys.logout('sid', placeOf(summary), sid)
       const found = await Promise.all([...keys, ...more].map(key => backend.readLogout(key)))
       return found.filter(logout => logout !== undefined)
     },

@@ -162,9 +162,10 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
 }
 
 function summaryOf({ ticket, time, metadata }: SignInInput): SessionSummary {
-  const { issuer, subject, sid, signedInAt, expiresAt } = ticket
+  const { issuer, provider, subject, sid, signedInAt, expiresAt } = ticket
   return {
     issuer,
+    ...(provider !== undefined && { provider }),
     subject,
     signedInAt,
     expiresAt,

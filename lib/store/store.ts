@@ -59,6 +59,8 @@ export interface RecordStoreSettings {
 
 /** What a session left behind. */
 export interface EndedSession {
+  /** The name of the provider, where the site has several and that is known. */
+  readonly provider?: string | undefined
   /** Those it had at its end: a refresh that came just before the end is among them. */
   readonly tokens: Tokens | undefined
 }
@@ -154,9 +156,12 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
     async end(id) {
-      const { existed, tokens } = await endRecord(redisKeys.record(id))
+      const { existed, tokens, summary } = await endRecord(redisKeys.record(id))
       if (!existed) return undefined
-      return { tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined }
+      return {
+        provider: summary?.provider,
+        tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
+      }
     },
     handleOf: id => client.handleOf(redisKeys.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),

@@ -4,6 +4,8 @@ import type { SignInTime } from './backend/logout-time.js'
 /** Who is signed in, and until when. Written by sign-in and refresh only, never by the site's own code. */
 export interface Ticket {
   readonly issuer: string
+  /** The name of the provider, where the site has several. */
+  readonly provider?: string
   readonly subject: string
   /** The provider's session id, where it gives one. */
   readonly sid?: string
@@ -79,6 +81,8 @@ export interface OtherAccessToken {
 /** What can be said about a session without its id. */
 export interface SessionSummary extends Partial<SignInTime> {
   readonly issuer: string
+  /** The name of the provider, where the site has several. */
+  readonly provider?: string
   readonly subject: string
   readonly sid?: string
   /** Seconds since the epoch. */
@@ -89,8 +93,16 @@ export interface SessionSummary extends Partial<SignInTime> {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
-export function isSamePerson(a: Ticket | undefined, b: Ticket): boolean {
-  return a !== undefined && a.issuer === b.issuer && a.subject === b.subject
+/** Who somebody is: the same `sub` at two providers is two users. */
+type Identity = Pick<Ticket, 'issuer' | 'provider' | 'subject'>
+
+export function isSamePerson(a: Identity | undefined, b: Identity): boolean {
+  return a !== undefined && a.issuer === b.issuer && a.provider === b.provider && a.subject === b.subject
+}
+
+/** What tells the users of one site apart: the `sub`, and with several providers the name of the provider as well. */
+export function userKeyOf({ provider, subject }: Omit<Identity, 'issuer'>): string {
+  return provider === undefined ? subject : JSON.stringify([provider, subject])
 }
 
 /** The content of an unsealed field; `undefined` where it does not have the shape of a ticket. */

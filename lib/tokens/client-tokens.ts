@@ -16,6 +16,8 @@ import { isDue, isFresh, isUsable } from './token-freshness.js'
 
 /** What a token for this site itself is for. */
 export interface ClientCredentialsOptions {
+  /** The name of the provider, on a site with several. Default: the option `defaultProvider`. */
+  readonly provider?: string
   /** Space-separated. Default: whatever the provider gives this client. */
   readonly scope?: string
   /** The API the token is for. RFC 8707. */
@@ -115,7 +117,8 @@ function isComplete(tokens: Tokens | undefined): tokens is ClientToken {
 }
 
 function purposeOf({ config }: Services, { scope, resource }: ClientCredentialsOptions): string {
-  return JSON.stringify([config.issuer, config.clientId, resource ?? null, ...scopeKey(scope)])
+  const provider = config.providerName === undefined ? [] : [{ provider: config.providerName }]
+  return JSON.stringify([config.issuer, config.clientId, resource ?? null, ...scopeKey(scope), ...provider])
 }
 
 function toAccessToken({ accessToken, tokenType = 'Bearer', scope, expiresAt }: ClientToken): AccessToken {

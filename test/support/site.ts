@@ -9,13 +9,14 @@ import {
   openIdConnect,
   requiresAuth,
   requiresClaim,
+  type SeveralProvidersOptions,
 } from '../../lib/index.js'
 import { startLoopbackServer } from './loopback-server.js'
 import { checkNothingPersonal, secret } from './secrets.js'
 
 export interface SiteOptions {
   /** Options of the middleware; what is left out of `baseUrl`, `secret` and `log` is filled in. */
-  readonly oidc: OidcOptions
+  readonly oidc: OidcOptions | SeveralProvidersOptions
   /** Default 5. */
   readonly express?: 4 | 5
   /** Host in `baseUrl`. Default `localhost`, another site than a provider on `127.0.0.1`. */
@@ -64,7 +65,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   }
   let oidc: OpenIdConnect
   try {
-    oidc = openIdConnect(given)
+    oidc = openIdConnect(given as OidcOptions)
   } catch (error) {
     // A server that goes on listening would keep the test file from ending.
     await server.stop()
