@@ -3,12 +3,12 @@ import { createRareLog } from '../diagnostics/rare-log.js'
 import { abandon, handleError, respondWithError } from '../http/error-response.js'
 import { createLogoutCookie } from '../http/logout-cookie.js'
 import { type HttpRequest, type HttpResponse, isAnswerable, type Next, pathOf, responseFor } from '../http/node-http.js'
-import { type MiddlewareServices, type ProviderSelection, RequestContext } from '../http/request-context.js'
+import { type MiddlewareServices, RequestContext } from '../http/request-context.js'
 import { findRequestState } from '../http/request-state.js'
 import { createTransactionCookie } from '../http/transaction-cookie.js'
 import { createTransactions } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
-import type { ProviderConfiguration, SeveralProviders } from '../options/several-providers.js'
+import type { SeveralProviders } from '../options/several-providers.js'
 import { createProvider } from '../provider/provider.js'
 import { createExternalSession } from '../session/external-session.js'
 import { createManagedSession } from '../session/managed-session.js'
@@ -17,7 +17,7 @@ import type { SessionRecord } from '../store/store.js'
 import { createTokenServices, type TokenServices } from '../tokens/token-services.js'
 import { refuse } from '../validation/place.js'
 import { checkRawRequest } from './argument-rules.js'
-import { createProviders, type ProviderRuntime, type Providers } from './providers.js'
+import { createProviders, type Providers } from './providers.js'
 import { defineContext, type OidcUser } from './request.js'
 import { createRouteTable, type FoundRoute, findRoute, handleRoute, respondToPrefetch } from './routes.js'
 
@@ -64,27 +64,13 @@ export function createMiddleware(
     rareLog: createRareLog(config.log),
     errorHandling: { isMade: false },
   }
-  /** What belongs to one of several providers. */
-  const start = (configuration: ProviderConfiguration, providers: ProviderSelection): ProviderRuntime => {
-    const own = { config: configuration.config, provider: createProvider(configuration.provider), store }
-    const tokens = createTokenServices(own)
-    const transactions = createTransactions(own)
-    return { services: { ...own, ...shared, ...tokens, transactions, providers }, whenIdle: tokens.whenIdle }
-  }
-  const providers = several && createProviders(several, start)
+  const providers = several && createProviders(several, createStart(store, shared))
   const transactions = createTransactions(services)
   const middleware: MiddlewareServices = { ...services, ...shared, ...tokenServices, transactions, providers }
   const routes = createRouteTable(config)
   const isPolling = policy === false ? () => false : policy.isPolling
 
-  /** Whose session it is. That of a provider that is not there any more, or is another one now, is none. */
-  async function findOwner(record: SessionRecord | undefined): Promise<OwnedRecord> {
-    const ticket = record?.ticket()
-    if (ticket === undefined) return { record, services: middleware }
-    const owner = ticket.provider === undefined ? undefined : await providers?.find(ticket.provider)
-    if (owner === undefined || owner.config.issuer !== ticket.issuer) return { record: undefined, services: middleware }
-    return { record, services: owner }
-  }
+  const findOwner = (record: SessionRecord | undefined) => ownerOf(record, middleware)
 
   /** Hands the request on, once: what fails before it goes to the site's error handler, and what is thrown by it is the caller's. */
   function proceed(context: RequestContext, route: FoundRoute | undefined): void {
@@ -103,14 +89,7 @@ export function createMiddleware(
 
   return {
     providers,
-    async servicesFor(of, name) {
-      if (providers === undefined && name !== undefined)
-        refuse(`${of}: provider must be left out: this site has one provider only`)
-      if (providers === undefined) return middleware
-      return name === undefined
-        ? refuse(`${of}: provider is missing: this site has several providers`)
-        : findProvider(providers, name)
-    },
+    servicesFor: (of, name) => servicesFor(middleware, of, name),
     receive(req, given, next) {
       const res = responseFor(req, given)
       const contextFor = (record?: SessionRecord, services = middleware) =>
@@ -145,15 +124,58 @@ export function createMiddleware(
     },
     async authenticate(req) {
       checkRawRequest(req)
-      const raw = req as HttpRequest
-      const found = await middleware.sessionBinding.find(raw, { extend: !isPolling(req) })
-      const { record, services } =
-        providers === undefined ? { record: found, services: middleware } : await findOwner(found)
-      const res = responseFor(raw, undefined)
-      const context = new RequestContext(services, raw, res, () => {}, { record })
-      middleware.sessionBinding.open(raw, res, record, () => {})
-      defineContext(raw, context)
-      return context.ticket()?.claims as OidcUser | undefined
+      return authenticate(middleware, req, { extend: !isPolling(req) })
     },
   }
+}
+
+type Shared = Omit<MiddlewareServices, keyof Services | keyof TokenServices | 'transactions' | 'providers'>
+
+/** Makes what belongs to one of several providers. */
+function createStart(store: Services['store'], shared: Shared): Parameters<typeof createProviders>[1] {
+  return ({ config, provider }, providers) => {
+    const own = { config, provider: createProvider(provider), store }
+    const tokens = createTokenServices(own)
+    const services = { ...own, ...shared, ...tokens, transactions: createTransactions(own), providers }
+    return { services, whenIdle: tokens.whenIdle }
+  }
+}
+
+/** Whose session it is. That of a provider that is not there any more, or is another one now, is none. */
+async function ownerOf(record: SessionRecord | undefined, middleware: MiddlewareServices): Promise<OwnedRecord> {
+  const ticket = record?.ticket()
+  if (ticket === undefined) return { record, services: middleware }
+  const owner = ticket.provider === undefined ? undefined : await middleware.providers?.find(ticket.provider)
+  if (owner === undefined || owner.config.issuer !== ticket.issuer) return { record: undefined, services: middleware }
+  return { record, services: owner }
+}
+
+async function servicesFor(
+  middleware: MiddlewareServices,
+  of: string,
+  name: string | undefined,
+): Promise<MiddlewareServices> {
+  const { providers } = middleware
+  if (providers === undefined && name !== undefined)
+    refuse(`${of}: provider must be left out: this site has one provider only`)
+  if (providers === undefined) return middleware
+  return name === undefined
+    ? refuse(`${of}: provider is missing: this site has several providers`)
+    : findProvider(providers, name)
+}
+
+async function authenticate(
+  middleware: MiddlewareServices,
+  req: IncomingMessage,
+  options: { readonly extend: boolean },
+): Promise<OidcUser | undefined> {
+  const raw = req as HttpRequest
+  const found = await middleware.sessionBinding.find(raw, options)
+  const isOne = middleware.providers === undefined
+  const { record, services } = isOne ? { record: found, services: middleware } : await ownerOf(found, middleware)
+  const res = responseFor(raw, undefined)
+  const context = new RequestContext(services, raw, res, () => {}, { record })
+  middleware.sessionBinding.open(raw, res, record, () => {})
+  defineContext(raw, context)
+  return context.ticket()?.claims as OidcUser | undefined
 }

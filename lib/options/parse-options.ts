@@ -94,7 +94,7 @@ function parseSeveral(options: object, environment: Environment): Configuration 
   return Object.freeze({
     config,
     provider: Object.freeze(buildProviderSettings(alone, config)),
-    // Whoever signed in stays signed in when a provider comes or goes: their sessions name the provider.
+    // Users stay signed in when another provider comes or goes: sessions name their provider.
     store: Object.freeze({ ...buildStoreSettings(site, config), realm: JSON.stringify(['several', config.baseUrl]) }),
     several,
   })

@@ -93,7 +93,7 @@ export interface SessionSummary extends Partial<SignInTime> {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
-/** Who somebody is: the same `sub` at two providers is two users. */
+/** Who a user is: the same `sub` at two providers is two users. */
 type Identity = Pick<Ticket, 'issuer' | 'provider' | 'subject'>
 
 export function isSamePerson(a: Identity | undefined, b: Identity): boolean {

@@ -26,7 +26,7 @@ function addPages(late: Late) {
       res.json({ provider, sub: user?.sub, sid, handle })
     })
     app.get('/choose', (req, res) => void res.send(`choose for ${req.query.returnTo}`))
-    app.get('/token', async (req, res) => void res.json(await req.oidc.accessToken({ forceRefresh: true })))
+    app.get('/fresh', async (req, res) => void res.json(await req.oidc.accessToken({ forceRefresh: true })))
     app.get(
       '/only-b',
       (req, res, next) => late.oidc?.requiresAuth({ provider: 'b' })(req, res, next),
@@ -109,7 +109,7 @@ test('a user signs in at one of two real providers, then at the other, and signs
       ]),
       [[second.handle, 'b']],
     )
-    const { text } = await agent.fetch(`${site.url}/token`)
+    const { text } = await agent.fetch(`${site.url}/fresh`)
     assert.equal(typeof JSON.parse(text).value, 'string')
     const before = [a.count('endSession'), b.count('endSession')]
     await agent.visit(`${site.url}/logout`)
@@ -210,13 +210,13 @@ test('tokens go to the provider that issued them: refresh, revocation at a sign-
   withTwo(async ({ a, b, site }) => {
     const agent = createAgent()
     await agent.visit(`${site.url}/login/a?returnTo=/who`)
-    const tokenOf = async () => JSON.parse((await agent.fetch(`${site.url}/token`)).text).value as string
+    const tokenOf = async () => JSON.parse((await agent.fetch(`${site.url}/fresh`)).text).value as string
     const before = b.count('token')
     assert.equal(typeof (await tokenOf()), 'string', JSON.stringify(site.errors.map(String)))
     assert.deepEqual([a.count('token'), b.count('token') - before], [2, 0])
     await agent.visit(`${site.url}/logout`)
     await site.oidc.close()
-    const secrets = a.requestsTo('revocation').map(({ body }) => text)
+    const secrets = a.requestsTo('revocation').map(({ path }) => path)
     assert.ok(secrets.length > 0)
     assert.equal(b.count('revocation'), 0)
   }))
