@@ -44,15 +44,17 @@ export type {
   ClientAssertionOptions,
   ClientKeyFunction,
   OidcOptions,
-  OneProviderOptions,
   PrivateKeyAuthentication,
-  ProviderChoice,
-  ProviderOptions,
   SecretAssertionAuthentication,
   SessionOptions,
-  SeveralProvidersOptions,
   SignalOptions,
 } from './options/options.js'
+export type {
+  OneProviderOptions,
+  ProviderChoice,
+  ProviderOptions,
+  SeveralProvidersOptions,
+} from './options/provider-options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type { SignalAction } from './protocol/event-action.js'

@@ -5,7 +5,8 @@ import { secureUrlText } from '../validation/url-rule.js'
 import { clientAuthentication, clientCertificate, decryption, requestObjectOrBoolean } from './credential-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
-import type { OidcOptions, ProviderChoice } from './options.js'
+import type { OidcOptions } from './options.js'
+import type { ProviderChoice } from './provider-options.js'
 import { providerName, providers } from './provider-rules.js'
 
 /*

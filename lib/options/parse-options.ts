@@ -13,8 +13,9 @@ import { createLog } from './log.js'
 import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
-import type { OidcOptions, SeveralProvidersOptions } from './options.js'
+import type { OidcOptions } from './options.js'
 import { applyProfile } from './profile.js'
+import type { SeveralProvidersOptions } from './provider-options.js'
 import {
   hasSeveralProviders,
   readSeveral,

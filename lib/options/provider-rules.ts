@@ -1,7 +1,7 @@
 import { isPlain } from '../validation/object-rule.js'
 import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from '../validation/place.js'
 import { type Rule, string } from '../validation/rules.js'
-import { PROVIDER_OPTIONS, type ProviderOptions } from './options.js'
+import { PROVIDER_OPTIONS, type ProviderOptions } from './provider-options.js'
 
 /** It is the end of paths, and so it has one spelling. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/

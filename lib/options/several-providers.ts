@@ -4,7 +4,7 @@ import type { Environment } from '../validation/place.js'
 import { refuse } from '../validation/place.js'
 import type { Config } from './config.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
-import { ONLY_OF_A_PROVIDER, PROVIDER_OPTIONS, type ProviderOptions } from './options.js'
+import { ONLY_OF_A_PROVIDER, PROVIDER_OPTIONS, type ProviderOptions } from './provider-options.js'
 import { provider as providerRule } from './provider-rules.js'
 
 /** What belongs to one of several providers. */
