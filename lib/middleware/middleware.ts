@@ -69,23 +69,7 @@ export function createMiddleware(
   const middleware: MiddlewareServices = { ...services, ...shared, ...tokenServices, transactions, providers }
   const routes = createRouteTable(config)
   const isPolling = policy === false ? () => false : policy.isPolling
-
   const findOwner = (record: SessionRecord | undefined) => ownerOf(record, middleware)
-
-  /** Hands the request on, once: what fails before it goes to the site's error handler, and what is thrown by it is the caller's. */
-  function proceed(context: RequestContext, route: FoundRoute | undefined): void {
-    const { req, res, next, record } = context
-    const fail = (error: unknown) => respondWithError(context, error)
-    try {
-      middleware.sessionBinding.open(req, res, record, fail)
-      defineContext(req, context)
-    } catch (error) {
-      fail(error)
-      return
-    }
-    if (route === undefined) next()
-    else handleRoute(route, context).catch(fail)
-  }
 
   return {
     providers,
@@ -178,4 +162,19 @@ async function authenticate(
   middleware.sessionBinding.open(raw, res, record, () => {})
   defineContext(raw, context)
   return context.ticket()?.claims as OidcUser | undefined
+}
+
+/** Hands the request on, once: what fails before it goes to the site's error handler, and what is thrown by it is the caller's. */
+function proceed(context: RequestContext, route: FoundRoute | undefined): void {
+  const { req, res, next, record, services } = context
+  const fail = (error: unknown) => respondWithError(context, error)
+  try {
+    services.sessionBinding.open(req, res, record, fail)
+    defineContext(req, context)
+  } catch (error) {
+    fail(error)
+    return
+  }
+  if (route === undefined) next()
+  else handleRoute(route, context).catch(fail)
 }

@@ -31,6 +31,7 @@ function literalDefaultsIn(file: string): Record<string, unknown> {
 
 const types = {
   OidcOptions: membersOf('options/options.ts', 'OidcOptions'),
+  ProviderChoice: membersOf('options/provider-options.ts', 'ProviderChoice'),
   SessionOptions: membersOf('options/options.ts', 'SessionOptions'),
   Routes: membersOf('options/config.ts', 'Routes'),
   Hooks: membersOf('options/hooks.ts', 'Hooks'),
@@ -125,7 +126,7 @@ describe('the description of the options', () => {
 
   test('has each member of the types, and no other', () => {
     const named = optionEntries.filter(({ path, name }) => path === name).map(({ name }) => name)
-    assert.deepEqual(named.sort(), [...types.OidcOptions].sort())
+    assert.deepEqual(named.sort(), [...types.OidcOptions, ...types.ProviderChoice].sort())
     assert.deepEqual(namesBelow('session').sort(), [...types.SessionOptions].sort())
     assert.deepEqual(namesBelow('routes').sort(), [...types.Routes].sort())
     assert.deepEqual(namesBelow('hooks').sort(), [...types.Hooks].sort())
