@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import type { Express } from 'express'
 import type { OpenIdConnect, SeveralProvidersOptions } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
@@ -206,7 +206,7 @@ for (const responseType of ['code', 'code id_token'] as const)
         { sendsIss },
       ))
 
-test('tokens go to the provider that issued them: refresh, revocation at a sign-out, and of a session that another one replaces', () =>
+test('tokens go to the provider that issued them: refresh, and revocation at a sign-out', () =>
   withTwo(async ({ a, b, site }) => {
     const agent = createAgent()
     await agent.visit(`${site.url}/login/a?returnTo=/who`)
@@ -247,22 +247,51 @@ test('a sign-in that names no provider goes to the page on which the user choose
     { chooseProvider: '/choose' },
   ))
 
-test('a session of a provider that is not there any more, or is another one now, is none', async () => {
-  const a = await startHostileProvider()
-  const b = await startHostileProvider()
-  let given: object | undefined = optionsOf(a)
-  const site = await startSite({
-    oidc: { resolveProvider: () => given, session: { idle: 600 } } as never,
-    routes: addPages({}),
-  })
+/** Runs it as if so much time had passed for the cache of resolved providers. */
+async function sixMinutesLater(run: () => Promise<void>): Promise<void> {
+  const real = performance.now.bind(performance)
+  const clock = mock.method(performance, 'now', () => real() + 6 * 60_000)
   try {
-    const agent = createAgent()
-    await agent.visit(`${site.url}/login/acme?returnTo=/who`)
-    assert.equal((await who(agent, site)).provider, 'acme')
-    given = optionsOf(b)
-    assert.equal((await who(agent, site)).provider, 'acme', 'what was resolved is used for a while')
+    await run()
   } finally {
-    await site.close()
-    await Promise.all([a.close(), b.close()])
+    clock.mock.restore()
   }
-})
+}
+
+for (const [what, isGone] of [
+  ['that the site does not know any more', true],
+  ['that has another issuer now', false],
+] as const)
+  test(`a session of a provider ${what} is none`, async () => {
+    const a = await startHostileProvider()
+    const b = await startHostileProvider()
+    let given: object | undefined = optionsOf(a)
+    const site = await startSite({ oidc: { resolveProvider: () => given } as never, routes: addPages({}) })
+    try {
+      const agent = createAgent()
+      await agent.visit(`${site.url}/login/acme?returnTo=/who`)
+      assert.equal((await who(agent, site)).provider, 'acme')
+      given = isGone ? undefined : optionsOf(b)
+      assert.equal((await who(agent, site)).provider, 'acme', 'what was resolved is used for five minutes')
+      await sixMinutesLater(async () => {
+        assert.deepEqual(await who(agent, site), {})
+        assert.equal((await agent.visit(`${site.url}/login/acme`)).status, isGone ? 404 : 200)
+      })
+      assert.equal(b.count('token'), isGone ? 0 : 1)
+    } finally {
+      await site.close()
+      await Promise.all([a.close(), b.close()])
+    }
+  })
+
+test('a sign-in at another provider ends the session before it, and nothing of that one goes to the other provider', () =>
+  withTwo(async ({ a, b, site }) => {
+    const agent = createAgent()
+    await agent.visit(`${site.url}/login/a?returnTo=/who`)
+    await agent.visit(`${site.url}/login/b?returnTo=/who`)
+    assert.equal((await who(agent, site)).provider, 'b')
+    assert.deepEqual(await site.oidc.sessions.list({ sub: 'alice-0001', provider: 'a' }), [])
+    await site.oidc.close()
+    assert.deepEqual(b.requestsTo('revocation'), [])
+    assert.ok(a.count('token') > 0)
+  }))
