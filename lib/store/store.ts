@@ -60,7 +60,7 @@ export interface RecordStoreSettings {
 /** What a session left behind. */
 export interface EndedSession {
   /** The name of the provider, where the site has several and that is known. */
-  readonly provider?: string | undefined
+  readonly provider?: string
   /** Those it had at its end: a refresh that came just before the end is among them. */
   readonly tokens: Tokens | undefined
 }
@@ -159,7 +159,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
       const { existed, tokens, summary } = await endRecord(redisKeys.record(id))
       if (!existed) return undefined
       return {
-        provider: summary?.provider,
+        ...(summary?.provider !== undefined && { provider: summary.provider }),
         tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
       }
     },

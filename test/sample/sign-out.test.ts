@@ -65,6 +65,8 @@ describe('signing out of the sample in a real browser', { timeout: 240_000 }, ()
   test('a session that was ended elsewhere: Back reloads the page that the back/forward cache shows', async () => {
     const { page, context } = await signedIn()
     const other = await signedIn()
+    // Chromium keeps no page whose scripts have received a response with `no-store`, such as that of the script which watches the session.
+    await page.route('**/public/stay-signed-in.js', route => route.abort())
     await page.goto(`${sample.siteUrl}/`)
     await page.goto(`${sample.siteUrl}/call-api/script`)
     await other.page.goto(`${sample.siteUrl}/sessions`)
