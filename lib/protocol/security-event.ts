@@ -110,12 +110,12 @@ function readEvent({ sub_id: subId, iss, sub }: Claims, type: string, payload: u
 export function checkGlobalRevocationClaims(
   claims: Claims,
   expected: SignalExpectations,
-): { readonly jti: string; readonly issuedAt: number; readonly expiresAt: number } {
-  const { jti, issuedAt } = checkCommonClaims(claims, expected)
+): { readonly jti: string; readonly expiresAt: number } {
+  const { jti } = checkCommonClaims(claims, expected)
   const { exp } = claims
   if (!isFuture(exp, expected)) throw malformed('exp is not in the future', exp)
   if (exp > expected.now + LONGEST_VALIDITY) throw malformed('exp is more than a day ahead', exp)
-  return { jti, issuedAt, expiresAt: exp }
+  return { jti, expiresAt: exp }
 }
 
 function checkCommonClaims(claims: Claims, expected: SignalExpectations): { jti: string; issuedAt: number } {

@@ -1,7 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 
 /** What is wrong with any JWT, under a name of its own where the JWT is no ID Token. */
-type Kind = 'LOGOUT_TOKEN' | 'RESPONSE'
+type Kind = 'LOGOUT_TOKEN' | 'RESPONSE' | 'SIGNAL'
 
 const CODES = {
   LOGOUT_TOKEN: {
@@ -20,11 +20,18 @@ const CODES = {
     ERR_OIDC_ID_TOKEN_KEY: 'ERR_OIDC_RESPONSE_KEY',
     ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_RESPONSE_SIGNATURE',
   },
+  SIGNAL: {
+    ERR_OIDC_ID_TOKEN_MALFORMED: 'ERR_OIDC_SIGNAL_MALFORMED',
+    ERR_OIDC_ID_TOKEN_ALGORITHM: 'ERR_OIDC_SIGNAL_KEY',
+    ERR_OIDC_ID_TOKEN_KEY: 'ERR_OIDC_SIGNAL_KEY',
+    ERR_OIDC_ID_TOKEN_SIGNATURE: 'ERR_OIDC_SIGNAL_KEY',
+  },
 } as const satisfies Record<Kind, Readonly<Record<string, OidcErrorCode>>>
 
 const NAMES: Readonly<Record<Kind, string>> = {
   LOGOUT_TOKEN: 'logout token',
   RESPONSE: 'signed authorization response',
+  SIGNAL: 'security event',
 }
 
 /** The error, under the code of this kind of JWT. Others stay as they are. */

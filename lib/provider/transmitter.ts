@@ -1,6 +1,6 @@
-import { OidcError } from '../errors.js'
 import type { JwtExpectations } from '../protocol/jwt.js'
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
+import { renameTokenError } from '../protocol/token-codes.js'
 import { createBudget } from './budget.js'
 import type { Http } from './http.js'
 import { createKeySet } from './key-set.js'
@@ -16,14 +16,6 @@ export interface TransmitterSettings {
 
 /** Verifies what a transmitter has signed, and returns its claims. They are still to be checked. */
 export type VerifySignal = (token: string, typ: JwtExpectations['typ']) => Promise<Readonly<Record<string, unknown>>>
-
-/** What is wrong with any JWT has codes of its own here. */
-const isMalformed = 'ERR_OIDC_ID_TOKEN_MALFORMED'
-const KEY_CODES: readonly string[] = [
-  'ERR_OIDC_ID_TOKEN_ALGORITHM',
-  'ERR_OIDC_ID_TOKEN_KEY',
-  'ERR_OIDC_ID_TOKEN_SIGNATURE',
-]
 
 /** Limits how often tokens with an unknown key cause keys to be fetched: any client can send such tokens. */
 const FOR_UNKNOWN_KEYS = { burst: 3, interval: 10 }
@@ -42,7 +34,7 @@ export function createSignalVerifier(
     try {
       return (await verify(token, ASYMMETRIC, { ...(typ && { typ }), budget: async () => budget })).claims
     } catch (error) {
-      throw translated(error)
+      throw renameTokenError('SIGNAL', error)
     }
   }
 }
@@ -50,12 +42,4 @@ export function createSignalVerifier(
 function byKeysOf({ jwksUri, http, now }: TransmitterSettings): VerifySignature {
   const keySet = createKeySet({ http, now, jwksUri: async () => jwksUri })
   return createSignatures({ keySet, clientSecret: undefined, algorithms: [] })
-}
-
-function translated(error: unknown): unknown {
-  if (!(error instanceof OidcError)) return error
-  const { code, message, cause } = error
-  if (code === isMalformed) return new OidcError('ERR_OIDC_SIGNAL_MALFORMED', `security event: ${message}`, { cause })
-  if (KEY_CODES.includes(code)) return new OidcError('ERR_OIDC_SIGNAL_KEY', `security event: ${message}`, { cause })
-  return error
 }

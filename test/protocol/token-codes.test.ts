@@ -23,6 +23,17 @@ for (const [given, logoutToken, response] of names)
       assert.deepEqual([renamed.code, renamed.message, renamed.cause], [expected, `${label}: it is so`, cause])
     })
 
+for (const [given, expected] of [
+  ['MALFORMED', 'MALFORMED'],
+  ['ALGORITHM', 'KEY'],
+  ['KEY', 'KEY'],
+  ['SIGNATURE', 'KEY'],
+] as const)
+  test(`what is wrong with any JWT, ${given}, is ERR_OIDC_SIGNAL_${expected} of a security event`, () => {
+    const renamed = renameTokenError('SIGNAL', new OidcError(`ERR_OIDC_ID_TOKEN_${given}`, 'it is so')) as OidcError
+    assert.deepEqual([renamed.code, renamed.message], [`ERR_OIDC_SIGNAL_${expected}`, 'security event: it is so'])
+  })
+
 test('every other error stays as it is', () => {
   for (const error of [new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'away'), new RangeError('x'), 'x', undefined])
     assert.equal(renameTokenError('RESPONSE', error), error)
