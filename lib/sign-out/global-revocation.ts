@@ -34,7 +34,7 @@ export async function revokeGlobally(context: RequestContext): Promise<void> {
 }
 
 /** @returns the name of the token, and the seconds for which it has to be remembered, because it can be used once */
-async function authorize({ req, services }: RequestContext): Promise<{ jti: string; forgottenIn: number }> {
+async function authorize({ req, res, services }: RequestContext): Promise<{ jti: string; forgottenIn: number }> {
   const { config, provider } = services
   const { clockTolerance, signals, baseUrl, routes } = config
   const now = epochSeconds(config)
@@ -50,6 +50,11 @@ async function authorize({ req, services }: RequestContext): Promise<{ jti: stri
     return { jti, forgottenIn: Math.ceil(expiresAt + clockTolerance - now) }
   } catch (error) {
     if (!(error instanceof OidcError) || error.status >= 500) throw error
+    // RFC 6750 section 3: without credentials nothing is said about them.
+    res.setHeader(
+      'WWW-Authenticate',
+      req.headers.authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"',
+    )
     throw new OidcError('ERR_OIDC_SIGNAL_AUTHENTICATION', error.message, { cause: error.cause })
   }
 }

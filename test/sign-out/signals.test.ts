@@ -438,9 +438,15 @@ describe('a global revocation', () => {
         { fault: { alg: 'none' } },
       ]
       const expected = [401, 'invalid_request', 'ERR_OIDC_SIGNAL_AUTHENTICATION']
-      for (const options of unauthorized)
-        assert.deepEqual(refused(await revoke(scene, await createToken(scene, options), body)), expected)
-      assert.deepEqual(refused(await revoke(scene, '', body)), expected)
+      for (const options of unauthorized) {
+        const answer = await revoke(scene, await createToken(scene, options), body)
+        assert.deepEqual(
+          [refused(answer), answer.headers['www-authenticate']],
+          [expected, 'Bearer error="invalid_token"'],
+        )
+      }
+      const without = await revoke(scene, '', body)
+      assert.deepEqual([refused(without), without.headers['www-authenticate']], [expected, 'Bearer'])
       for (const malformed of ['', '{', '[]', '{}', '{"sub_id":"alice-0001"}'])
         assert.equal((await revoke(scene, await createToken(scene), malformed)).status, 400)
       assert.equal((await revoke(scene, await createToken(scene), body, 'text/plain')).status, 400)
