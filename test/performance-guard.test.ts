@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
 import { createAgent } from './support/agent.js'
-import { openScene, type Scene } from './support/handler-fixture.js'
+import { type Fixture, openFixture } from './support/handler-fixture.js'
 import { type RedisServer, startRedis } from './support/redis.js'
 
 /** What every kind of request asks of Redis and of the provider: counted, so that it is the same on every machine. */
@@ -18,13 +18,13 @@ const MINUTE = 60 * 1000
 
 let redis: RedisServer
 let watcher: Watcher
-let scene: Scene
+let fixture: Fixture
 let clockAhead = 0
 
 before(async () => {
   redis = await startRedis()
   watcher = await watch(redis.url)
-  scene = await openScene({
+  fixture = await openFixture({
     oidc: {
       redis: redis.url,
       scope: 'openid profile email offline_access',
@@ -33,21 +33,21 @@ before(async () => {
     provider: { now: () => Math.floor((Date.now() + clockAhead) / 1000) },
     site: { routes },
   })
-  await scene.site.oidc.ready()
+  await fixture.site.oidc.ready()
   await letRedisKnowTheScripts()
 })
 
 /** The first use of a script costs a command more, once in the life of a Redis. */
 async function letRedisKnowTheScripts(): Promise<void> {
   const agent = createAgent()
-  await agent.visit(`${scene.site.url}/claims`)
-  await agent.fetch(`${scene.site.url}/session?pencil=ink`, { method: 'POST' })
+  await agent.visit(`${fixture.site.url}/claims`)
+  await agent.fetch(`${fixture.site.url}/session?pencil=ink`, { method: 'POST' })
   clockAhead += 10 * MINUTE
-  await agent.open(`${scene.site.url}/page`)
+  await agent.open(`${fixture.site.url}/page`)
 }
 
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watcher.close()
   await redis.stop()
 })
@@ -74,7 +74,7 @@ function routes(app: Express): void {
 
 describe('Redis commands before and after the handler', () => {
   test('none for a page of a user without a session, whether it reads req.oidc or not', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     for (const path of ['/open', '/page', '/cart']) {
       const { commands, page } = await watcher.during(() => agent.tab().open(`${site.url}${path}`))
       assert.deepEqual(commands, ['handler'], path)
@@ -83,21 +83,21 @@ describe('Redis commands before and after the handler', () => {
   })
 
   test('none for a cookie that is not ours', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     const headers = { cookie: `sid=${'a'.repeat(43)}.${'b'.repeat(43)}` }
     const { commands } = await watcher.during(() => agent.open(`${site.url}/page`, { headers }))
     assert.deepEqual(commands, ['handler'])
   })
 
   test('none for the start of a sign-in, which leaves nothing behind', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     const { commands, page } = await watcher.during(() => agent.open(`${site.url}/login`, { redirect: 'manual' }))
     assert.deepEqual(commands, [])
     assert.equal(page.hops[0]?.setCookies.length, 1)
   })
 
   test('a fixed few for a sign-in, and one of them before the provider is asked', async () => {
-    const { agent, site, provider } = scene
+    const { agent, site, provider } = fixture
     const earlier = [provider.count('token'), provider.count('userinfo')]
     const { commands } = await watcher.during(() => agent.visit(`${site.url}/claims`))
     assert.equal(commands[0], 'set', 'the state is used up first')
@@ -109,7 +109,7 @@ describe('Redis commands before and after the handler', () => {
   })
 
   test('one before and none after, for a page that reads req.oidc or req.session, or writes what was there', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     await agent.fetch(`${site.url}/session?pencil=pens`, { method: 'POST' })
     for (const path of ['/open', '/page', '/cart', '/same']) {
       const { commands, page } = await watcher.during(() => agent.open(`${site.url}${path}`))
@@ -119,7 +119,7 @@ describe('Redis commands before and after the handler', () => {
   })
 
   test('one more for what a page changes in req.session, and one more for the tokens', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     const saved = await watcher.during(() => agent.fetch(`${site.url}/session?pencil=ink`, { method: 'POST' }))
     assert.deepEqual(saved.commands, ['hmget', 'evalsha'])
     assert.deepEqual(saved.page.hops[0]?.setCookies, [])
@@ -128,7 +128,7 @@ describe('Redis commands before and after the handler', () => {
   })
 
   test('one more, which delays no response, when the session is extended', async () => {
-    const { agent, site } = scene
+    const { agent, site } = fixture
     clockAhead += 10 * MINUTE
     const { commands } = await watcher.during(() => agent.open(`${site.url}/page`))
     assert.deepEqual(commands.toSorted(), ['evalsha', 'handler', 'hmget'])
@@ -139,14 +139,14 @@ describe('Redis commands before and after the handler', () => {
 
 describe('calls to the provider', () => {
   test('none for pages', async () => {
-    const { agent, site, provider } = scene
+    const { agent, site, provider } = fixture
     const earlier = provider.requests.length
     for (const path of ['/open', '/page', '/cart', '/token-page']) await agent.open(`${site.url}${path}`)
     assert.equal(provider.requests.length, earlier)
   })
 
   test('the first callback of a process waits for the code and userinfo only', async () => {
-    const { agent, site, provider } = await openScene({ oidc: { redis: redis.url } })
+    const { agent, site, provider } = await openFixture({ oidc: { redis: redis.url } })
     await site.oidc.ready()
     provider.break({ discovery: { hang: 'before' }, jwks: { hang: 'before' } })
     const page = await agent.visit(`${site.url}/claims`)
@@ -157,7 +157,7 @@ describe('calls to the provider', () => {
   })
 
   test('a callback after every cache has aged waits for nothing else either', async () => {
-    const { agent, site, provider } = scene
+    const { agent, site, provider } = fixture
     clockAhead += 6 * 60 * MINUTE
     provider.break({ discovery: { hang: 'before' }, jwks: { hang: 'before' } })
     const page = await agent.tab().visit(`${site.url}/login`)

@@ -8,7 +8,7 @@ import { decodeProtectedHeader, importJWK, type JWK, jwtVerify } from 'jose'
 import type { OidcOptions } from '../lib/index.js'
 import { parseOptions } from '../lib/options/parse-options.js'
 import { createSelfSigned } from './attacks/self-signed.js'
-import { inScene, type Scene } from './support/handler-fixture.js'
+import { type Fixture, withFixture } from './support/handler-fixture.js'
 import { extra, type HostileProviderOptions } from './support/hostile-provider.js'
 import { secret } from './support/secrets.js'
 import { createSigningKey, type SigningKey } from './support/signing-keys.js'
@@ -100,9 +100,9 @@ test('every block has options that are accepted as they stand', async () => {
 function works(
   place: string | readonly [page: string, index: number],
   provider: (recipe: OidcOptions) => HostileProviderOptions,
-  bend: (scene: Scene, recipe: OidcOptions) => void,
-  check: (scene: Scene, user: Record<string, unknown>, recipe: OidcOptions) => unknown,
-  change: (scene: HostileProviderOptions, recipe: OidcOptions) => OidcOptions = () => ({}),
+  bend: (fixture: Fixture, recipe: OidcOptions) => void,
+  check: (fixture: Fixture, user: Record<string, unknown>, recipe: OidcOptions) => unknown,
+  change: (fixture: HostileProviderOptions, recipe: OidcOptions) => OidcOptions = () => ({}),
 ) {
   const [page, index] = typeof place === 'string' ? [place, 0] : place
   test(`docs/providers/${page}.md${index > 0 ? `, block ${index + 1}` : ''}: users sign in`, async () => {
@@ -112,16 +112,16 @@ function works(
     // A secret of the provider in the place of that of the environment; none where the recipe has none.
     const ours = 'clientSecret' in recipe ? { clientSecret: given.clientSecret } : { clientSecret: undefined }
     const oidc = { responseType: undefined, ...others, ...ours, ...change(given, recipe) }
-    await inScene({ provider: given, oidc }, async scene => {
-      bend(scene, recipe)
-      const page = await scene.agent.visit(`${scene.site.url}/claims`)
-      assert.equal(page.status, 200, `${page.text}\n${scene.site.log.join('\n')}`)
-      await check(scene, page.json(), recipe)
+    await withFixture({ provider: given, oidc }, async fixture => {
+      bend(fixture, recipe)
+      const page = await fixture.agent.visit(`${fixture.site.url}/claims`)
+      assert.equal(page.status, 200, `${page.text}\n${fixture.site.log.join('\n')}`)
+      await check(fixture, page.json(), recipe)
     })()
   })
 }
 
-const assertionOf = ({ provider }: Scene) => provider.requestsTo('token')[0]?.form.client_assertion ?? ''
+const assertionOf = ({ provider }: Fixture) => provider.requestsTo('token')[0]?.form.client_assertion ?? ''
 const nothing = () => {}
 
 describe('the recipes, at a provider that does what they say of it', () => {
@@ -139,8 +139,8 @@ describe('the recipes, at a provider that does what they say of it', () => {
     ['entra-id', 1],
     () => ({ clientJwks: [{ ...rsa.publicJwk, alg: 'PS256' } as JWK] }),
     nothing,
-    scene => {
-      const { typ, ...header } = decodeProtectedHeader(assertionOf(scene))
+    fixture => {
+      const { typ, ...header } = decodeProtectedHeader(assertionOf(fixture))
       assert.deepEqual([typ, header.alg, String(header['x5t#S256']).length], ['JWT', 'PS256', 43])
     },
   )
@@ -201,18 +201,18 @@ describe('the recipes, at a provider that does what they say of it', () => {
     'login-gov',
     () => ({ clientJwks: [rsa.publicJwk] }),
     nothing,
-    async scene => {
-      assert.deepEqual(decodeProtectedHeader(assertionOf(scene)), { alg: 'RS256', typ: 'JWT' })
-      assert.equal(scene.provider.requestsTo('authorize')[0]?.query.acr_values, 'urn:acr.login.gov:auth-only')
-      await scene.agent.click(`${scene.site.url}/logout`)
-      const [request] = scene.provider.requestsTo('endSession')
+    async fixture => {
+      assert.deepEqual(decodeProtectedHeader(assertionOf(fixture)), { alg: 'RS256', typ: 'JWT' })
+      assert.equal(fixture.provider.requestsTo('authorize')[0]?.query.acr_values, 'urn:acr.login.gov:auth-only')
+      await fixture.agent.click(`${fixture.site.url}/logout`)
+      const [request] = fixture.provider.requestsTo('endSession')
       assert.deepEqual([request?.query.id_token_hint, request?.query.client_id], [undefined, 'client'])
     },
   )
 
   test('LinkedIn: an ID Token without a nonce is refused, whatever the options', async () => {
     for (const responseType of ['code', 'code id_token', 'id_token token']) {
-      await inScene({ oidc: { responseType } }, async ({ agent, site, provider }) => {
+      await withFixture({ oidc: { responseType } }, async ({ agent, site, provider }) => {
         const without = ({ nonce: _, ...claims }: Record<string, unknown>) => claims
         provider.break({ frontIdToken: without, backIdToken: without })
         await agent.visit(`${site.url}/claims`)

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { Request } from 'express'
 import { createProofChecks, demandNonce, type Proven } from '../support/hostile-proofs.js'
-import { answering, startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { answering, startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { type Api, type ApiRequest, refuseToken, startApi } from './api.js'
 
 let api: Api
-let bench: TokenSite
+let fixture: TokenFixture
 let call: (req: Request) => Promise<Response>
 
 beforeEach(async () => {
   api = await startApi()
-  bench = await startTokenSite({
+  fixture = await startTokenFixture({
     provider: { refreshTokens: 'always' },
     oidc: { apis: [api.origin], dpop: true },
     routes(app) {
@@ -23,29 +23,29 @@ beforeEach(async () => {
         }),
       )
       app.use((req, res, next) =>
-        bench.site.oidc.proxy('/api', { target: `${api.origin}/v1`, headers: ['X-Own'] })(req, res, next),
+        fixture.site.oidc.proxy('/api', { target: `${api.origin}/v1`, headers: ['X-Own'] })(req, res, next),
       )
     },
   })
-  await bench.signIn()
+  await fixture.signIn()
 })
 
 afterEach(async () => {
-  assert.deepEqual(bench.provider.problems, [])
-  await bench.close()
+  assert.deepEqual(fixture.provider.problems, [])
+  await fixture.close()
   await api.close()
 })
 
 /** Checks every request as an API does, in the order they came. */
 async function proofsAtApi(requests: readonly ApiRequest[] = api.requests): Promise<(Proven | undefined)[]> {
-  const checks = createProofChecks(bench.now)
+  const checks = createProofChecks(fixture.now)
   const proofs = []
   for (const { method, headers, url } of requests) {
     const [scheme, token] = (headers.authorization ?? '').split(' ')
     assert.equal(scheme, 'DPoP')
     proofs.push(await checks.check({ method, headers }, api.origin + url.replace(/\?.*/, ''), token))
   }
-  const keys = new Set([...proofs, ...bench.provider.proofs].map(proof => proof?.jkt))
+  const keys = new Set([...proofs, ...fixture.provider.proofs].map(proof => proof?.jkt))
   assert.equal(keys.size, 1, 'another key than that of the sign-in')
   return proofs
 }
@@ -64,7 +64,7 @@ function wantNonces(times: number, scheme = 'DPoP'): void {
 describe('req.oidc.fetch with a token that is bound to a key', () => {
   async function fetches(path: string, init: () => RequestInit = () => ({})) {
     call = req => req.oidc.fetch(api.origin + path, init())
-    return (await bench.agent.fetch(`${bench.site.url}/call`)).json<{ status: number; text: string }>()
+    return (await fixture.agent.fetch(`${fixture.site.url}/call`)).json<{ status: number; text: string }>()
   }
 
   test('sends a proof for this very request, whatever the caller set', async () => {
@@ -97,7 +97,7 @@ describe('req.oidc.fetch with a token that is bound to a key', () => {
     wantNonces(Infinity)
     assert.equal((await fetches('/a')).status, 401)
     assert.equal(api.requests.length, 2)
-    assert.equal(bench.refreshes().length, 0)
+    assert.equal(fixture.refreshes().length, 0)
   })
 
   test('does not send a stream again, and the next request has the nonce', async () => {
@@ -128,14 +128,14 @@ describe('req.oidc.fetch with a token that is bound to a key', () => {
       else response.end('good')
     })
     assert.equal((await fetches('/a')).status, 200)
-    assert.equal(bench.refreshes().length, 1)
+    assert.equal(fixture.refreshes().length, 1)
     assert.equal((await proofsAtApi()).length, 2)
   })
 })
 
 describe('oidc.proxy with a token that is bound to a key', () => {
   const calls = (path: string, { headers, ...options }: { method?: string; body?: string; headers?: object } = {}) =>
-    bench.agent.fetch(`${bench.site.url}/api${path}`, { ...options, headers: { 'x-csrf': '1', ...headers } })
+    fixture.agent.fetch(`${fixture.site.url}/api${path}`, { ...options, headers: { 'x-csrf': '1', ...headers } })
 
   test('sends a proof for the request as the API gets it, and none that a script made', async () => {
     await calls('/orders/7?a=1', { headers: { dpop: 'mine', 'x-own': 'yes' } })
@@ -181,6 +181,6 @@ describe('oidc.proxy with a token that is bound to a key', () => {
       else response.end('good')
     })
     assert.equal((await calls('/a', { method: 'POST', body: 'text' })).status, 200)
-    assert.deepEqual([bench.refreshes().length, (await proofsAtApi()).length], [1, 2])
+    assert.deepEqual([fixture.refreshes().length, (await proofsAtApi()).length], [1, 2])
   })
 })

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { Request } from 'express'
 import type { ApiFetchOptions } from '../../lib/index.js'
-import { answering, startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { answering, startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { type Api, refuseToken, startApi } from './api.js'
 
 let api: Api
 let other: Api
-let bench: TokenSite
+let fixture: TokenFixture
 let call: (req: Request) => Promise<Response>
 
 interface Called {
@@ -18,7 +18,7 @@ interface Called {
 beforeEach(async () => {
   api = await startApi()
   other = await startApi()
-  bench = await startTokenSite({
+  fixture = await startTokenFixture({
     oidc: { apis: [api.origin] },
     routes(app) {
       app.get(
@@ -30,18 +30,18 @@ beforeEach(async () => {
       )
     },
   })
-  await bench.signIn()
+  await fixture.signIn()
 })
 
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   await api.close()
   await other.close()
 })
 
 async function calls(work: (req: Request) => Promise<Response>): Promise<Called> {
   call = work
-  const page = await bench.agent.fetch(`${bench.site.url}/call`)
+  const page = await fixture.agent.fetch(`${fixture.site.url}/call`)
   return { status: page.status, answer: page.json() }
 }
 
@@ -50,7 +50,7 @@ const fetches = (path: string, init?: RequestInit, options?: ApiFetchOptions) =>
 
 test('the token goes along, and so does everything else', async () => {
   await fetches('/orders?a=1', { method: 'POST', body: 'text', headers: { 'x-own': '1', authorization: 'Basic x' } })
-  const { value } = await bench.token()
+  const { value } = await fixture.token()
   const [request] = api.requests
   assert.deepEqual(
     [request?.method, request?.url, request?.body, request?.headers['x-own'], request?.token],
@@ -97,11 +97,11 @@ test('redirects in a circle come to an end', async () => {
 })
 
 test('a 401 that says the token is invalid: one refresh, one more attempt', async () => {
-  const { value } = await bench.token()
+  const { value } = await fixture.token()
   api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end(request.body)))
   const { answer } = await fetches('/a', { method: 'POST', body: 'again' })
   assert.deepEqual([answer.status, answer.text], [200, 'again'])
-  assert.deepEqual([api.requests.length, bench.refreshes().length], [2, 1])
+  assert.deepEqual([api.requests.length, fixture.refreshes().length], [2, 1])
 })
 
 const form = new FormData()
@@ -117,7 +117,7 @@ for (const [name, body, method, expected] of [
   ['bytes', new TextEncoder().encode('bytes'), 'POST', 'bytes'],
 ] as const) {
   test(`a call with ${name} is made again after a refresh, with all that belongs to it`, async () => {
-    const { value } = await bench.token()
+    const { value } = await fixture.token()
     api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
     const init = { method, ...(body !== undefined && { body }) } as RequestInit
     assert.equal((await fetches('/a', init)).answer.text, 'good')
@@ -133,16 +133,16 @@ test('an API that refuses every token is called twice, and its response is retur
   api.answer((_request, response) => refuseToken(response))
   const { answer } = await fetches('/a')
   assert.deepEqual([answer.status, answer.text], [401, 'expired'])
-  assert.deepEqual([api.requests.length, bench.refreshes().length], [2, 1])
+  assert.deepEqual([api.requests.length, fixture.refreshes().length], [2, 1])
 })
 
 test('many calls that are refused at once share one refresh', async () => {
-  const { value } = await bench.token()
+  const { value } = await fixture.token()
   api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
   call = req => req.oidc.fetch(`${api.origin}/a`)
-  const pages = await Promise.all(Array.from({ length: 20 }, () => bench.agent.fetch(`${bench.site.url}/call`)))
+  const pages = await Promise.all(Array.from({ length: 20 }, () => fixture.agent.fetch(`${fixture.site.url}/call`)))
   for (const page of pages) assert.equal(page.json<{ status: number }>().status, 200)
-  assert.equal(bench.refreshes().length, 1)
+  assert.equal(fixture.refreshes().length, 1)
 })
 
 for (const [description, status, challenge] of [
@@ -155,7 +155,7 @@ for (const [description, status, challenge] of [
       response.writeHead(status, challenge === undefined ? {} : { 'www-authenticate': challenge }).end()
     })
     assert.equal((await fetches('/a')).answer.status, status)
-    assert.deepEqual([api.requests.length, bench.refreshes().length], [1, 0])
+    assert.deepEqual([api.requests.length, fixture.refreshes().length], [1, 0])
   })
 }
 
@@ -195,23 +195,23 @@ test('a response is returned before its body has ended', async () => {
 
 test('a failed refresh leaves the response of the API; one that ends the session is an error', async () => {
   api.answer((_request, response) => refuseToken(response))
-  bench.provider.break({ token: { status: 503 } })
+  fixture.provider.break({ token: { status: 503 } })
   assert.equal((await fetches('/a')).answer.status, 401)
-  bench.provider.heal()
-  bench.advance(5)
-  bench.provider.revokeGrants()
+  fixture.provider.heal()
+  fixture.advance(5)
+  fixture.provider.revokeGrants()
   const { status, answer } = await fetches('/a')
   assert.deepEqual([status, answer.code], [401, 'ERR_OIDC_REFRESH_REJECTED'])
 })
 
 test('a token for a resource goes along when asked for', async () => {
   await fetches('/a', {}, { resource: 'https://orders.example.com' })
-  assert.equal(bench.refreshes()[0]?.form.resource, 'https://orders.example.com')
-  assert.notEqual(api.requests[0]?.token, (await bench.token()).value)
+  assert.equal(fixture.refreshes()[0]?.form.resource, 'https://orders.example.com')
+  assert.notEqual(api.requests[0]?.token, (await fixture.token()).value)
 })
 
 test('without a user there is no call', async () => {
-  await bench.agent.post(`${bench.site.url}/logout?local`, {})
+  await fixture.agent.post(`${fixture.site.url}/logout?local`, {})
   assert.equal((await fetches('/a')).answer.code, 'ERR_OIDC_LOGIN_REQUIRED')
   assert.equal(api.requests.length, 0)
 })

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { createSelfSigned } from '../attacks/self-signed.js'
 import { createAgent } from '../support/agent.js'
-import { startTokenSite } from '../tokens/token-site.js'
+import { startTokenFixture } from '../tokens/token-fixture.js'
 
 const server = createSelfSigned()
 const client = createSelfSigned({ host: 'www.test' })
@@ -25,14 +25,14 @@ test('oidc.proxy shows the certificate of the site to the API, and the API gets 
   t.after(() => api.close())
   const target = `https://localhost:${(api.address() as AddressInfo).port}/v1`
 
-  const stage = await startTokenSite({
+  const fixture = await startTokenFixture({
     oidc: { mtls: { cert: client.cert, key: client.key, ca: server.cert } },
-    routes: app => void app.use((req, res, next) => stage.site.oidc.proxy('/api', { target })(req, res, next)),
+    routes: app => void app.use((req, res, next) => fixture.site.oidc.proxy('/api', { target })(req, res, next)),
   })
-  t.after(() => stage.close())
-  const agent = createAgent({ now: () => stage.now() * 1000 })
-  await agent.visit(`${stage.site.url}/login?returnTo=/claims`, { from: null })
-  const page = await agent.fetch(`${stage.site.url}/api/orders`, { headers: { 'x-csrf': '1' } })
+  t.after(() => fixture.close())
+  const agent = createAgent({ now: () => fixture.now() * 1000 })
+  await agent.visit(`${fixture.site.url}/login?returnTo=/claims`, { from: null })
+  const page = await agent.fetch(`${fixture.site.url}/api/orders`, { headers: { 'x-csrf': '1' } })
   assert.deepEqual([page.status, page.text], [200, 'good'])
   assert.equal(seen.length, 1)
   assert.match(seen[0]?.authorization ?? '', /^Bearer ./)

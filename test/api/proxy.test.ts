@@ -8,37 +8,37 @@ import { openIdConnect, type ProxyOptions } from '../../lib/index.js'
 import type { FetchOptions } from '../support/agent.js'
 import { until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { type Api, refuseToken, startApi } from './api.js'
 
 let api: Api
-let bench: TokenSite
+let fixture: TokenFixture
 
 beforeEach(async () => {
   api = await startApi()
 })
 
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   await api.close()
 })
 
-async function start(options: Partial<ProxyOptions> = {}): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function start(options: Partial<ProxyOptions> = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     routes(app) {
       // Made here, because the site has its instance only when it runs.
       app.use((req, res, next) =>
-        bench.site.oidc.proxy('/api', { target: `${api.origin}/v1`, ...options })(req, res, next),
+        fixture.site.oidc.proxy('/api', { target: `${api.origin}/v1`, ...options })(req, res, next),
       )
       app.get('/api-docs', (_req, res) => void res.send('docs'))
     },
   })
-  await bench.signIn()
-  return bench
+  await fixture.signIn()
+  return fixture
 }
 
 const call = (path: string, { headers, ...options }: FetchOptions = {}) =>
-  bench.agent.fetch(bench.site.url + path, { ...options, headers: { 'x-csrf': '1', ...headers } })
+  fixture.agent.fetch(fixture.site.url + path, { ...options, headers: { 'x-csrf': '1', ...headers } })
 
 test('a call is forwarded with the token attached on the server', async () => {
   const { token } = await start()
@@ -274,13 +274,13 @@ test('a WebSocket is refused clearly', async () => {
 })
 
 test('behind a body parser it says so, instead of hanging', async () => {
-  bench = await startTokenSite({
+  fixture = await startTokenFixture({
     routes(app) {
       app.use(express.text({ type: '*/*' }))
-      app.use((req: Request, res, next) => bench.site.oidc.proxy('/api', { target: api.origin })(req, res, next))
+      app.use((req: Request, res, next) => fixture.site.oidc.proxy('/api', { target: api.origin })(req, res, next))
     },
   })
-  await bench.signIn()
+  await fixture.signIn()
   const page = await call('/api/a', { method: 'POST', body: 'text' })
   assert.equal(page.json<{ code: string }>().code, 'ERR_OIDC_OPTIONS')
 })

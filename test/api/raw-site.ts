@@ -3,7 +3,7 @@ import type { Express } from 'express'
 import type { ProxyOptions } from '../../lib/index.js'
 import { type Agent, createAgent } from '../support/agent.js'
 import { type RawApi, startRawApi } from '../support/raw-api.js'
-import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 
 /** A signed-in user who sends raw bytes to the site. */
 export interface RawUser {
@@ -14,7 +14,7 @@ export interface RawUser {
   readonly lines: readonly string[]
 }
 
-export interface RawSite extends TokenSite {
+export interface RawSite extends TokenFixture {
   readonly api: RawApi
   readonly port: number
   /** Signs in with a browser of its own. */
@@ -27,8 +27,8 @@ export async function startRawSite(
 ): Promise<RawSite> {
   const { before, ...proxyOptions } = options
   const api = await startRawApi()
-  let handler: ReturnType<TokenSite['site']['oidc']['proxy']> | undefined
-  const site = await startTokenSite({
+  let handler: ReturnType<TokenFixture['site']['oidc']['proxy']> | undefined
+  const site = await startTokenFixture({
     oidc: { routes: { user: '/me', token: '/my-token' } },
     routes(app) {
       before?.(app)

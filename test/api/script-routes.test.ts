@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { FetchOptions } from '../support/agent.js'
-import { LIFE, startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { LIFE, startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function start(routes: object = { user: '/me', token: '/my-token' }): Promise<TokenSite> {
-  bench = await startTokenSite({ oidc: { routes } })
-  return bench
+async function start(routes: object = { user: '/me', token: '/my-token' }): Promise<TokenFixture> {
+  fixture = await startTokenFixture({ oidc: { routes } })
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 const ask = (path: string, { headers, ...options }: FetchOptions = {}) =>
-  bench.agent.fetch(bench.site.url + path, { ...options, headers: { 'x-csrf': '1', ...headers } })
+  fixture.agent.fetch(fixture.site.url + path, { ...options, headers: { 'x-csrf': '1', ...headers } })
 
 test('both routes are off by default', async () => {
   const { signIn } = await start({})

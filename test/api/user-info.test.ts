@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { Hooks, OidcOptions } from '../../lib/index.js'
 import type { Claims } from '../support/hostile-provider.js'
-import { answering, LIFE, startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function signedIn(hooks: Hooks = {}, oidc: OidcOptions = {}): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function signedIn(hooks: Hooks = {}, oidc: OidcOptions = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     oidc: { hooks, ...oidc },
     routes(app) {
       app.get(
@@ -23,18 +23,18 @@ async function signedIn(hooks: Hooks = {}, oidc: OidcOptions = {}): Promise<Toke
       )
     },
   })
-  await bench.signIn()
-  return bench
+  await fixture.signIn()
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 async function claims(): Promise<Claims> {
-  return (await bench.agent.open(`${bench.site.url}/claims`)).json<Claims>()
+  return (await fixture.agent.open(`${fixture.site.url}/claims`)).json<Claims>()
 }
 
 async function renew() {
-  const page = await bench.agent.fetch(`${bench.site.url}/renew`)
+  const page = await fixture.agent.fetch(`${fixture.site.url}/renew`)
   return { status: page.status, ...page.json<{ info?: Claims; user?: Claims; code?: string }>() }
 }
 

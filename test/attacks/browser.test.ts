@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { openScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, openFixture } from '../support/handler-fixture.js'
 import { type LoopbackServer, startLoopbackServer } from '../support/loopback-server.js'
 
 /** What only a browser can tell: what runs, what is framed, which cookies it takes, and what it says to other sites. */
@@ -29,28 +29,28 @@ after(async () => {
   await evil.stop()
 })
 
-async function withScene(
-  options: Parameters<typeof openScene>[0],
-  run: (scene: Scene, tab: Page) => Promise<void>,
+async function withFixture(
+  options: Parameters<typeof openFixture>[0],
+  run: (fixture: Fixture, tab: Page) => Promise<void>,
 ): Promise<void> {
-  const scene = await openScene(options)
+  const fixture = await openFixture(options)
   const context = await chromium.newContext()
   try {
-    await run(scene, await context.newPage())
+    await run(fixture, await context.newPage())
   } finally {
     await context.close()
-    await scene.close()
+    await fixture.close()
   }
 }
 
-async function signIn(scene: Scene, tab: Page): Promise<void> {
-  await tab.goto(`${scene.site.url}/claims`)
-  await tab.waitForURL(`${scene.site.url}/claims`)
+async function signIn(fixture: Fixture, tab: Page): Promise<void> {
+  await tab.goto(`${fixture.site.url}/claims`)
+  await tab.waitForURL(`${fixture.site.url}/claims`)
   assert.match(await tab.content(), /alice-0001/)
 }
 
-async function isSignedIn(scene: Scene, tab: Page): Promise<boolean> {
-  await tab.goto(`${scene.site.url}/user`)
+async function isSignedIn(fixture: Fixture, tab: Page): Promise<boolean> {
+  await tab.goto(`${fixture.site.url}/user`)
   return /"isAuthenticated":true/.test(await tab.content())
 }
 
@@ -69,7 +69,7 @@ const payloads = [
 
 describe('in a real browser', () => {
   test('CVE-2019-1010247 CVE-2021-32702 CVE-2026-33758: no payload runs on any page of ours, whatever parameter it comes in', () =>
-    withScene(
+    withFixture(
       { oidc: { routes: { checkSession: '/session-frame' } }, site: { handlesErrors: false } },
       async ({ site }, tab) => {
         const dialogs: string[] = []
@@ -108,7 +108,7 @@ describe('in a real browser', () => {
     ))
 
   test('no page of ours can be framed by another site', () =>
-    withScene({ site: { handlesErrors: false } }, async ({ site }, tab) => {
+    withFixture({ site: { handlesErrors: false } }, async ({ site }, tab) => {
       for (const path of ['/callback', '/logout', '/logout/callback', '/login']) {
         page = `<iframe src="${site.url}${path}"></iframe>`
         await tab.goto(`${evil.url}/page`)
@@ -120,21 +120,21 @@ describe('in a real browser', () => {
     }))
 
   test('a user stays signed in when another site posts garbage to the callback in Chromium', () =>
-    withScene({}, async (scene, tab) => {
-      await signIn(scene, tab)
-      page = `<form method="post" action="${scene.site.url}/callback"><input name="state" value="x"><input name="code" value="y"></form><script>document.forms[0].submit()</script>`
+    withFixture({}, async (fixture, tab) => {
+      await signIn(fixture, tab)
+      page = `<form method="post" action="${fixture.site.url}/callback"><input name="state" value="x"><input name="code" value="y"></form><script>document.forms[0].submit()</script>`
       await tab.goto(`${evil.url}/page`).catch(() => undefined)
-      await tab.waitForURL(`${scene.site.url}/callback`)
-      assert.equal(await isSignedIn(scene, tab), true)
-      page = `<img src="${scene.site.url}/logout"><script>fetch('${scene.site.url}/logout', { mode: 'no-cors', credentials: 'include', method: 'POST' })</script>`
+      await tab.waitForURL(`${fixture.site.url}/callback`)
+      assert.equal(await isSignedIn(fixture, tab), true)
+      page = `<img src="${fixture.site.url}/logout"><script>fetch('${fixture.site.url}/logout', { mode: 'no-cors', credentials: 'include', method: 'POST' })</script>`
       await tab.goto(`${evil.url}/page`, { waitUntil: 'networkidle' })
-      assert.equal(await isSignedIn(scene, tab), true)
+      assert.equal(await isSignedIn(fixture, tab), true)
     }))
 
   test('a neighbour below the same domain cannot plant the cookie of an attempt', () =>
-    withScene({ site: { host: 'www.rp.localhost' } }, async (scene, tab) => {
+    withFixture({ site: { host: 'www.rp.localhost' } }, async (fixture, tab) => {
       const seen: string[] = []
-      scene.site.app.use((req, _res, next) => {
+      fixture.site.app.use((req, _res, next) => {
         seen.push(`${req.headers.cookie}`)
         next()
       })
@@ -145,22 +145,22 @@ describe('in a real browser', () => {
       ]
       const query = new URLSearchParams(set.map((value): [string, string] => ['set', value]))
       await tab.goto(`http://evil.rp.localhost:${evil.port}/plant?${query}`)
-      await tab.goto(`${scene.site.url}/nowhere`)
+      await tab.goto(`${fixture.site.url}/nowhere`)
       assert.match(seen.join(), /control=1/, 'a cookie without the prefix does get there')
       assert.doesNotMatch(seen.join(), /planted/)
-      await signIn(scene, tab)
+      await signIn(fixture, tab)
     }))
 
   test('the page after a sign-in tells no other site the code or the state', () =>
-    withScene(
+    withFixture(
       {
         oidc: { responseType: 'code', responseMode: 'query' },
         site: { routes: app => app.get('/landing', (_req, res) => void res.send(`<img src="${evil.url}/pixel">`)) },
       },
-      async (scene, tab) => {
-        await tab.goto(`${scene.site.url}/login?returnTo=/landing`, { waitUntil: 'networkidle' })
-        assert.equal(tab.url(), `${scene.site.url}/landing`)
-        assert.deepEqual(referers, [`${scene.site.url}/`])
+      async (fixture, tab) => {
+        await tab.goto(`${fixture.site.url}/login?returnTo=/landing`, { waitUntil: 'networkidle' })
+        assert.equal(tab.url(), `${fixture.site.url}/landing`)
+        assert.deepEqual(referers, [`${fixture.site.url}/`])
       },
     ))
 })

@@ -3,13 +3,13 @@ import { describe, test } from 'node:test'
 import type { RequestHandler } from 'express'
 import { OidcError } from '../../lib/index.js'
 import { createAgent, type Page } from '../support/agent.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { deny, type Faults } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { beginLogout } from '../support/logout-cookie.js'
 import { startRedis } from '../support/redis.js'
 import { checkNoSecrets, findSecrets, keepSecret, knownSecrets } from '../support/secrets.js'
-import { attack, type Bench, cookieHeader, sendRaw, startAttempt, whoIs } from './bench.js'
+import { type AttackFixture, attack, cookieHeader, sendRaw, startAttempt, whoIs } from './fixture.js'
 
 const paths = [
   '/login',
@@ -54,17 +54,17 @@ describe('what comes in does not come out', () => {
   attack(
     'CVE-2017-6059 CVE-2022-24905 CVE-2021-32702 CVE-2026-33758 CVE-2019-1010247: no text of a request stands in a page, a header or an address of ours',
     { ...bare, allows: [502, 503] },
-    scene => sendEverywhere(scene, 'MARKER_1'),
+    fixture => sendEverywhere(fixture, 'MARKER_1'),
   )
 
   attack(
     'neither does markup, a script, a quote, a charset trick or a colour code for the terminal',
     { ...bare, allows: [502, 503] },
-    scene => sendEverywhere(scene, `MARKER"><svg onload=alert(1)>'-alert(1)-'\u001b[31m+ADw-script+AD4-{{7*7}}`),
+    fixture => sendEverywhere(fixture, `MARKER"><svg onload=alert(1)>'-alert(1)-'\u001b[31m+ADw-script+AD4-{{7*7}}`),
   )
 
-  attack('nor a line break that would split a header', { ...bare, allows: [502, 503] }, scene =>
-    sendEverywhere(scene, 'MARKER\r\nSet-Cookie: evil=1\r\n\r\n<html>MARKER'),
+  attack('nor a line break that would split a header', { ...bare, allows: [502, 503] }, fixture =>
+    sendEverywhere(fixture, 'MARKER\r\nSet-Cookie: evil=1\r\n\r\n<html>MARKER'),
   )
 
   attack(
@@ -405,8 +405,8 @@ describe('headers of our responses', () => {
 
 describe('secrets', () => {
   test('CVE-2021-29651 CVE-2024-39315: no token, code, verifier or session id stands in an address or a body of ours, but for what belongs there', () =>
-    inScene({ oidc: { scope: 'openid profile email offline_access' } }, async scene => {
-      const { site, agent, provider } = scene
+    withFixture({ oidc: { scope: 'openid profile email offline_access' } }, async fixture => {
+      const { site, agent, provider } = fixture
       const pages = [
         await agent.visit(`${site.url}/claims`),
         await agent.open(`${site.url}/user`),
@@ -446,23 +446,26 @@ describe('secrets', () => {
       { response: deny('server_error') },
     ] as const
     for (const handlesErrors of [true, false]) {
-      await inScene({ site: { handlesErrors }, oidc: { timeouts: { provider: 2000 } } }, async ({ site, provider }) => {
-        for (const fault of faults) {
-          provider.break(fault)
-          const agent = createAgent()
-          const page = await agent.visit(`${site.url}/claims`)
-          assert.ok(page.status >= 400, JSON.stringify(fault))
-          keepSecret('attempt cookie', cookieHeader({ site }, agent) || 'no cookie was set at all')
-          provider.heal()
-          checkNoSecrets(page.text, 'the page')
-        }
-        for (const error of site.errors) {
-          assert.ok(error instanceof OidcError, String(error))
-          assert.ok(error.status >= 400, `status ${error.status}`)
-          assert.deepEqual(leaksOf(error), [], error.code)
-        }
-        checkNoSecrets(site.log.join('\n'), 'the log')
-      })()
+      await withFixture(
+        { site: { handlesErrors }, oidc: { timeouts: { provider: 2000 } } },
+        async ({ site, provider }) => {
+          for (const fault of faults) {
+            provider.break(fault)
+            const agent = createAgent()
+            const page = await agent.visit(`${site.url}/claims`)
+            assert.ok(page.status >= 400, JSON.stringify(fault))
+            keepSecret('attempt cookie', cookieHeader({ site }, agent) || 'no cookie was set at all')
+            provider.heal()
+            checkNoSecrets(page.text, 'the page')
+          }
+          for (const error of site.errors) {
+            assert.ok(error instanceof OidcError, String(error))
+            assert.ok(error.status >= 400, `status ${error.status}`)
+            assert.deepEqual(leaksOf(error), [], error.code)
+          }
+          checkNoSecrets(site.log.join('\n'), 'the log')
+        },
+      )()
     }
   })
 
@@ -470,7 +473,7 @@ describe('secrets', () => {
     const password = keepSecret('redis password', 'p4ssw0rd-of-the-redis-of-this-test')
     const redis = await startRedis({ args: ['--requirepass', password] })
     try {
-      await inScene(
+      await withFixture(
         { oidc: { redis: redis.url.replace('redis://', `redis://:${password}x@`) }, site: { handlesErrors: false } },
         async ({ site, agent }) => {
           const page = await agent.visit(`${site.url}/claims`)
@@ -533,7 +536,7 @@ async function hangUp(controller: AbortController): Promise<void> {
 }
 
 /** In every parameter of every route, in one request and one by one, in the address and in the body, with markers in the headers too. */
-async function sendEverywhere({ site }: Pick<Bench, 'site'>, payload: string): Promise<void> {
+async function sendEverywhere({ site }: Pick<AttackFixture, 'site'>, payload: string): Promise<void> {
   const elsewhere = new URLSearchParams({ returnTo: `//evil.example/${payload}` }).toString()
   const all = new URLSearchParams(names.map((parameter): [string, string] => [parameter, payload])).toString()
   const each = [elsewhere, ...names.map(parameter => new URLSearchParams({ [parameter]: payload }).toString())]

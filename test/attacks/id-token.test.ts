@@ -6,22 +6,27 @@ import { type OidcErrorCode, requiresScope } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
 import { type Claims, type JwtFault, replace } from '../support/hostile-provider.js'
 import { createSigningKey, signJwt } from '../support/signing-keys.js'
-import { attack, type Bench, startAttempt, whoIs } from './bench.js'
+import { type AttackFixture, attack, startAttempt, whoIs } from './fixture.js'
 
 const hybrid = { responseType: 'code id_token' }
 const now = () => Math.floor(Date.now() / 1000)
 const set = (more: Claims) => (claims: Claims) => ({ ...claims, ...more })
 
 /** The same fault in the ID Token of either channel: nothing follows a bad first one, and only the code was sent before a bad second. */
-async function refusesBoth({ refuses }: Bench, what: string, fault: JwtFault, code: OidcErrorCode): Promise<void> {
+async function refusesBoth(
+  { refuses }: AttackFixture,
+  what: string,
+  fault: JwtFault,
+  code: OidcErrorCode,
+): Promise<void> {
   await refuses({ what: `front: ${what}`, faults: { frontIdToken: fault }, code })
   await refuses({ what: `back: ${what}`, faults: { backIdToken: fault }, code, tokenRequests: 1 })
 }
 
 /** Every value for one claim, `undefined` for none. */
-async function refusesValues(bench: Bench, claim: string, values: readonly unknown[], code: OidcErrorCode) {
+async function refusesValues(fixture: AttackFixture, claim: string, values: readonly unknown[], code: OidcErrorCode) {
   for (const value of values) {
-    await refusesBoth(bench, `${claim} ${JSON.stringify(value)?.slice(0, 60)}`, set({ [claim]: value }), code)
+    await refusesBoth(fixture, `${claim} ${JSON.stringify(value)?.slice(0, 60)}`, set({ [claim]: value }), code)
   }
 }
 
@@ -29,22 +34,22 @@ describe('the signature', () => {
   attack(
     'CVE-2026-48558: an ID Token whose signature is changed, cut, missing or by another key is refused in either channel',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const code = 'ERR_OIDC_ID_TOKEN_SIGNATURE'
-      await refusesBoth(bench, 'changed', { signature: bytes => flipByte(bytes, 9) }, code)
-      await refusesBoth(bench, 'cut', { signature: bytes => bytes.subarray(1) }, code)
-      await refusesBoth(bench, 'missing', { signature: () => Buffer.alloc(0) }, code)
-      await refusesBoth(bench, 'zeros', { signature: bytes => Buffer.alloc(bytes.length) }, code)
-      await refusesBoth(bench, 'by another key', { key: 'foreign' }, code)
+      await refusesBoth(fixture, 'changed', { signature: bytes => flipByte(bytes, 9) }, code)
+      await refusesBoth(fixture, 'cut', { signature: bytes => bytes.subarray(1) }, code)
+      await refusesBoth(fixture, 'missing', { signature: () => Buffer.alloc(0) }, code)
+      await refusesBoth(fixture, 'zeros', { signature: bytes => Buffer.alloc(bytes.length) }, code)
+      await refusesBoth(fixture, 'by another key', { key: 'foreign' }, code)
       const claimsOf = (token: string) => token.split('.').map((part, i) => (i === 1 ? reencode(part, 'bob') : part))
-      await refusesBoth(bench, 'of other claims', { token: token => claimsOf(token).join('.') }, code)
+      await refusesBoth(fixture, 'of other claims', { token: token => claimsOf(token).join('.') }, code)
     },
   )
 
   attack(
     'CVE-2016-1000223 CVE-2021-44878 CVE-2022-23540: alg none is refused in every spelling, although the provider offers it',
     { oidc: hybrid, provider: { metadata: { id_token_signing_alg_values_supported: ['none', 'None', 'RS256'] } } },
-    async bench => {
+    async fixture => {
       for (const alg of [
         'none',
         'None',
@@ -63,8 +68,8 @@ describe('the signature', () => {
       ]) {
         const header = (given: Claims) => ({ ...given, alg })
         const what = `alg ${JSON.stringify(alg)}`
-        await refusesBoth(bench, `${what} unsigned`, { alg: 'none', header }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
-        await refusesBoth(bench, `${what} signed`, { header }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
+        await refusesBoth(fixture, `${what} unsigned`, { alg: 'none', header }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
+        await refusesBoth(fixture, `${what} signed`, { header }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
       }
     },
   )
@@ -72,15 +77,15 @@ describe('the signature', () => {
   attack(
     'CVE-2015-9235 CVE-2022-29217 CVE-2024-33663 CVE-2024-37568 CVE-2023-48223 CVE-2025-65945 CVE-2026-34950: an HS256 token signed with a public key as the secret is refused, whatever the form of the key',
     { oidc: hybrid },
-    async bench => {
-      for (const [form, key] of publicKeyForms(bench)) {
+    async fixture => {
+      for (const [form, key] of publicKeyForms(fixture)) {
         for (const alg of ['HS256', 'HS512']) {
           const code = 'ERR_OIDC_ID_TOKEN_ALGORITHM'
-          await bench.refuses({ what: `${alg} ${form}`, faults: { frontIdToken: { alg, key } }, code })
+          await fixture.refuses({ what: `${alg} ${form}`, faults: { frontIdToken: { alg, key } }, code })
           // The same with a header that promises RS256.
           const header = (given: Claims) => ({ ...given, alg: 'RS256' })
           const faults = { frontIdToken: { alg, key, header } }
-          await bench.refuses({ what: `${alg} as RS256 ${form}`, faults, code: 'ERR_OIDC_ID_TOKEN_SIGNATURE' })
+          await fixture.refuses({ what: `${alg} as RS256 ${form}`, faults, code: 'ERR_OIDC_ID_TOKEN_SIGNATURE' })
         }
       }
     },
@@ -89,26 +94,26 @@ describe('the signature', () => {
   attack(
     'where the site has chosen HS256, a public key is not accepted as the secret, and RS256 is refused',
     { oidc: { ...hybrid, idTokenAlgorithm: 'HS256' }, provider: { alg: 'HS256' } },
-    async bench => {
-      for (const [form, key] of publicKeyForms(bench)) {
+    async fixture => {
+      for (const [form, key] of publicKeyForms(fixture)) {
         const code = 'ERR_OIDC_ID_TOKEN_SIGNATURE'
-        await bench.refuses({ what: form, faults: { frontIdToken: { alg: 'HS256', key } }, code })
+        await fixture.refuses({ what: form, faults: { frontIdToken: { alg: 'HS256', key } }, code })
       }
-      await bench.refuses({
+      await fixture.refuses({
         what: 'no key',
         faults: { frontIdToken: { key: '' } },
         code: 'ERR_OIDC_ID_TOKEN_SIGNATURE',
       })
-      await refusesBoth(bench, 'RS256', { alg: 'RS256' }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
+      await refusesBoth(fixture, 'RS256', { alg: 'RS256' }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
     },
   )
 
   attack(
     'CVE-2026-33322 CVE-2022-23541: an ID Token signed with the client secret is refused unless the site has chosen an HS algorithm',
     { oidc: hybrid, provider: { metadata: { id_token_signing_alg_values_supported: ['HS256', 'RS256'] } } },
-    async bench => {
+    async fixture => {
       for (const alg of ['HS256', 'HS384', 'HS512']) {
-        await refusesBoth(bench, alg, { alg, key: bench.provider.clientSecret }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
+        await refusesBoth(fixture, alg, { alg, key: fixture.provider.clientSecret }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
       }
     },
   )
@@ -116,23 +121,23 @@ describe('the signature', () => {
   attack(
     'CVE-2026-28498: another algorithm than the configured one is refused, although the provider publishes its key and the signature is valid',
     { oidc: hybrid },
-    async bench => {
-      const [rsa] = bench.provider.keys.published
+    async fixture => {
+      const [rsa] = fixture.provider.keys.published
       assert.ok(rsa, 'no rsa')
       for (const alg of ['RS384', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'ES256K']) {
-        await refusesBoth(bench, alg, { alg }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
+        await refusesBoth(fixture, alg, { alg }, 'ERR_OIDC_ID_TOKEN_ALGORITHM')
       }
       const header = (given: Claims) => ({ ...given, alg: 'RS256', kid: rsa.kid })
       const code = 'ERR_OIDC_ID_TOKEN_SIGNATURE'
-      await refusesBoth(bench, 'PS256 that says RS256', { alg: 'PS256', key: rsa.privateKey, header }, code)
-      await refusesBoth(bench, 'ES256 that says RS256 and names its key', { alg: 'ES256', header }, code)
+      await refusesBoth(fixture, 'PS256 that says RS256', { alg: 'PS256', key: rsa.privateKey, header }, code)
+      await refusesBoth(fixture, 'ES256 that says RS256 and names its key', { alg: 'ES256', header }, code)
     },
   )
 
   attack(
     'CVE-2022-21449: an ES256 signature of zeros, of the group order, or in DER is refused',
     { oidc: { ...hybrid, idTokenAlgorithm: 'ES256' }, provider: { alg: 'ES256' } },
-    async bench => {
+    async fixture => {
       const order = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex')
       const code = 'ERR_OIDC_ID_TOKEN_SIGNATURE'
       for (const [what, bytes] of Object.entries({
@@ -142,9 +147,9 @@ describe('the signature', () => {
         DER: Buffer.from('3006020100020100', 'hex'),
         nothing: Buffer.alloc(0),
       })) {
-        await refusesBoth(bench, what, { signature: () => bytes }, code)
+        await refusesBoth(fixture, what, { signature: () => bytes }, code)
       }
-      await bench.accepts('a good one', {})
+      await fixture.accepts('a good one', {})
     },
   )
 })
@@ -153,13 +158,13 @@ describe('the key', () => {
   attack(
     'CVE-2018-0114: a key that an ID Token contains or points to is never used and never fetched',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const own = await createSigningKey()
-      const kid = bench.provider.keys.published[0]?.kid
+      const kid = fixture.provider.keys.published[0]?.kid
       for (const [what, hint] of Object.entries({
         jwk: { jwk: own.publicJwk },
-        jku: { jku: `${bench.evil.url}/jwks` },
-        x5u: { x5u: `${bench.evil.url}/cert` },
+        jku: { jku: `${fixture.evil.url}/jwks` },
+        x5u: { x5u: `${fixture.evil.url}/cert` },
         x5c: { x5c: [Buffer.from(own.publicJwk.n ?? '', 'base64url').toString('base64')] },
         x5t: { x5t: 'AAAA', 'x5t#S256': 'AAAA' },
       })) {
@@ -167,21 +172,21 @@ describe('the key', () => {
           key: own.privateKey,
           header: (given: Claims) => ({ ...given, ...hint, kid: id }),
         })
-        await refusesBoth(bench, `${what}, our kid`, fault(kid), 'ERR_OIDC_ID_TOKEN_SIGNATURE')
-        await refusesBoth(bench, `${what}, no kid`, fault(undefined), 'ERR_OIDC_ID_TOKEN_SIGNATURE')
+        await refusesBoth(fixture, `${what}, our kid`, fault(kid), 'ERR_OIDC_ID_TOKEN_SIGNATURE')
+        await refusesBoth(fixture, `${what}, no kid`, fault(undefined), 'ERR_OIDC_ID_TOKEN_SIGNATURE')
       }
       const header = (given: Claims) => ({ ...given, kid: own.kid, jwk: own.publicJwk })
-      await refusesBoth(bench, 'own kid', { key: own.privateKey, header }, 'ERR_OIDC_ID_TOKEN_KEY')
+      await refusesBoth(fixture, 'own kid', { key: own.privateKey, header }, 'ERR_OIDC_ID_TOKEN_KEY')
     },
   )
 
   attack(
     'CVE-2025-59420: an ID Token with a critical extension is refused, whatever it is',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       for (const crit of [['exp'], ['b64'], ['x'], [], 'x', null, {}]) {
         const header = (given: Claims) => ({ ...given, crit, b64: true, x: 1 })
-        await refusesBoth(bench, JSON.stringify(crit), { header }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+        await refusesBoth(fixture, JSON.stringify(crit), { header }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
       }
     },
   )
@@ -189,8 +194,8 @@ describe('the key', () => {
   attack(
     'a kid of any value selects a published key or none, and causes a few fetches of the key set at most',
     { oidc: hybrid },
-    async bench => {
-      const before = bench.provider.count('jwks')
+    async fixture => {
+      const before = fixture.provider.count('jwks')
       for (const kid of [
         '../../etc/passwd',
         '__proto__',
@@ -201,13 +206,13 @@ describe('the key', () => {
         'x'.repeat(30_000),
       ]) {
         const fault = { header: (given: Claims) => ({ ...given, kid }) }
-        await refusesBoth(bench, kid.slice(0, 20), fault, 'ERR_OIDC_ID_TOKEN_KEY')
+        await refusesBoth(fixture, kid.slice(0, 20), fault, 'ERR_OIDC_ID_TOKEN_KEY')
       }
       for (const kid of [1, {}, [], true]) {
         const fault = { header: (given: Claims) => ({ ...given, kid }) }
-        await refusesBoth(bench, JSON.stringify(kid), fault, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+        await refusesBoth(fixture, JSON.stringify(kid), fault, 'ERR_OIDC_ID_TOKEN_MALFORMED')
       }
-      assert.ok(bench.provider.count('jwks') - before <= 6, 'one budget for all of them')
+      assert.ok(fixture.provider.count('jwks') - before <= 6, 'one budget for all of them')
     },
   )
 
@@ -270,7 +275,7 @@ describe('the form', () => {
   attack(
     'CVE-2026-29000 CVE-2024-33531 CVE-2022-36083 CVE-2023-31582 CVE-2024-28176 CVE-2024-28180 CVE-2024-21319 CVE-2025-62706 CVE-2016-9121 CVE-2021-29443 CVE-2021-29444 CVE-2021-29445 CVE-2021-29446 CVE-2026-34986: an encrypted token is refused without being decrypted, whatever its content',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
       const plain = `${encode({ alg: 'none' })}.${encode({ sub: 'bob' })}.`
       const bodies = ['', 'AAAA', Buffer.from(plain).toString('base64url'), 'A'.repeat(20_000)]
@@ -285,11 +290,11 @@ describe('the form', () => {
       ]) {
         for (const body of bodies) {
           const jwe = `${encode(header)}.${body}.AAAAAAAAAAAAAAAA.${body}.AAAA`
-          await refusesBoth(bench, JSON.stringify(header), { token: () => jwe }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+          await refusesBoth(fixture, JSON.stringify(header), { token: () => jwe }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
         }
       }
       const withEnc = { header: (given: Claims) => ({ ...given, enc: 'A256GCM', zip: 'DEF' }), key: 'foreign' } as const
-      await refusesBoth(bench, 'three parts with enc', withEnc, 'ERR_OIDC_ID_TOKEN_SIGNATURE')
+      await refusesBoth(fixture, 'three parts with enc', withEnc, 'ERR_OIDC_ID_TOKEN_SIGNATURE')
     },
   )
 
@@ -318,18 +323,18 @@ describe('the form', () => {
   attack(
     'claims that are no object, are nested without end, or are no UTF-8 are refused',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const deep = (depth: number) => Array.from({ length: depth }).reduce(inner => ({ inner }), {}) as Claims
       for (const claims of [[], null, 'x', 1, true, deep(2000)]) {
-        await refusesBoth(bench, typeof claims, { claims: () => claims }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+        await refusesBoth(fixture, typeof claims, { claims: () => claims }, 'ERR_OIDC_ID_TOKEN_MALFORMED')
       }
-      const [key] = bench.provider.keys.published
+      const [key] = fixture.provider.keys.published
       assert.ok(key, 'no key')
       for (const bytes of [Buffer.from([0xff, 0xfe]), Buffer.from('{"sub":'), Buffer.from('')]) {
         const head = signJwt({ alg: 'RS256', kid: key.kid }, {}, 'none', '').split('.')[0]
         const token = () => `${head}.${bytes.toString('base64url')}.AAAA`
         const code = bytes.length === 0 ? 'ERR_OIDC_ID_TOKEN_MALFORMED' : 'ERR_OIDC_ID_TOKEN_SIGNATURE'
-        await refusesBoth(bench, bytes.toString('hex'), { token }, code)
+        await refusesBoth(fixture, bytes.toString('hex'), { token }, code)
       }
     },
   )
@@ -337,13 +342,13 @@ describe('the form', () => {
   attack(
     'a JWT that the same provider made for another purpose is no ID Token: a logout token, an access token, an assertion',
     { oidc: hybrid },
-    async bench => {
-      const { provider } = bench
+    async fixture => {
+      const { provider } = fixture
       const malformed = 'ERR_OIDC_ID_TOKEN_MALFORMED'
       const logoutToken = await provider.createLogoutToken()
-      await refusesBoth(bench, 'logout token', { token: () => logoutToken }, malformed)
+      await refusesBoth(fixture, 'logout token', { token: () => logoutToken }, malformed)
       for (const typ of ['at+jwt', 'application/at+jwt', 'logout+jwt', 'secevent+jwt', 'JOSE', 'dpop+jwt', 1, '']) {
-        await refusesBoth(bench, `typ ${typ}`, { header: header => ({ ...header, typ }) }, malformed)
+        await refusesBoth(fixture, `typ ${typ}`, { header: header => ({ ...header, typ }) }, malformed)
       }
       const untyped = await provider.keys.sign({
         iss: provider.issuer,
@@ -353,7 +358,7 @@ describe('the form', () => {
         exp: now() + 60,
         events: {},
       })
-      await refusesBoth(bench, 'a logout token without typ', { token: () => untyped }, 'ERR_OIDC_ID_TOKEN_NONCE')
+      await refusesBoth(fixture, 'a logout token without typ', { token: () => untyped }, 'ERR_OIDC_ID_TOKEN_NONCE')
     },
   )
 
@@ -368,8 +373,8 @@ describe('the claims', () => {
   attack(
     'CVE-2016-7191 CVE-2018-15801 CVE-2024-53861 CVE-2025-30144 CVE-2024-47807 CVE-2023-39953 CVE-2025-46647: an ID Token of any other issuer is refused, however alike it looks and even under the same key',
     { oidc: hybrid },
-    async bench => {
-      const { issuer } = bench.provider
+    async fixture => {
+      const { issuer } = fixture.provider
       const values = [
         ...['https://evil.example', `${issuer}/`, `${issuer}x`, `${issuer} `, ` ${issuer}`, issuer.slice(0, -1), ''],
         ...[
@@ -390,15 +395,15 @@ describe('the claims', () => {
           true,
         ],
       ]
-      await refusesValues(bench, 'iss', [...values, undefined], 'ERR_OIDC_ID_TOKEN_ISSUER')
+      await refusesValues(fixture, 'iss', [...values, undefined], 'ERR_OIDC_ID_TOKEN_ISSUER')
     },
   )
 
   attack(
     'CVE-2023-22482 CVE-2026-40946 CVE-2026-55669 CVE-2024-5798 CVE-2023-36820 CVE-2024-47806: an ID Token for any other client is refused, however alike it looks',
     { oidc: hybrid },
-    async bench => {
-      const { clientId: id } = bench.provider
+    async fixture => {
+      const { clientId: id } = fixture.provider
       const strings = [
         'other',
         '',
@@ -411,58 +416,58 @@ describe('the claims', () => {
         `${id} other`,
       ]
       const others = [[], ['other'], [[id]], { 0: id }, [{ id }], null, 1, true, undefined]
-      await refusesValues(bench, 'aud', [...strings, ...others], 'ERR_OIDC_ID_TOKEN_AUDIENCE')
+      await refusesValues(fixture, 'aud', [...strings, ...others], 'ERR_OIDC_ID_TOKEN_AUDIENCE')
       const party = 'ERR_OIDC_ID_TOKEN_AUTHORIZED_PARTY'
-      await refusesValues(bench, 'azp', ['other', [id], {}, 1], party)
-      await refusesValues(bench, 'aud', [[id, 'other']], party)
+      await refusesValues(fixture, 'azp', ['other', [id], {}, 1], party)
+      await refusesValues(fixture, 'aud', [[id, 'other']], party)
       const both = set({ aud: [id, 'other'], azp: id })
-      await bench.accepts('a second audience that is vouched for', { frontIdToken: both, backIdToken: both })
+      await fixture.accepts('a second audience that is vouched for', { frontIdToken: both, backIdToken: both })
       const list = set({ aud: [id] })
-      await bench.accepts('a list of one', { frontIdToken: list, backIdToken: list })
+      await fixture.accepts('a list of one', { frontIdToken: list, backIdToken: list })
     },
   )
 
   attack(
     'GHSA-wxg7-w2v3-w38g CVE-2026-22748: an ID Token that has expired, is not yet valid, or was issued in the future or long ago is refused',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const odd = [undefined, null, '', `${now() + 300}`, 'tomorrow', -1, true, [now() + 300], {}]
-      await refusesValues(bench, 'exp', [...odd, 0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
+      await refusesValues(fixture, 'exp', [...odd, 0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
       const issuedAt = [...odd, 0, now() + 3600, now() - 86_400, now() - 700]
-      await refusesValues(bench, 'iat', issuedAt, 'ERR_OIDC_ID_TOKEN_ISSUED_AT')
+      await refusesValues(fixture, 'iat', issuedAt, 'ERR_OIDC_ID_TOKEN_ISSUED_AT')
       const notBefore = odd.filter(value => value !== undefined && value !== null && value !== '')
-      await refusesValues(bench, 'nbf', [...notBefore, now() + 3600], 'ERR_OIDC_ID_TOKEN_NOT_BEFORE')
+      await refusesValues(fixture, 'nbf', [...notBefore, now() + 3600], 'ERR_OIDC_ID_TOKEN_NOT_BEFORE')
       for (const [what, claims] of Object.entries({
         'clocks apart': { exp: now() - 20, nbf: now() + 20, iat: now() + 20 },
         'half a second': { exp: now() + 100.5, iat: now() - 0.5 },
       })) {
-        await bench.accepts(what, { frontIdToken: set(claims), backIdToken: set(claims) })
+        await fixture.accepts(what, { frontIdToken: set(claims), backIdToken: set(claims) })
       }
     },
   )
 
-  attack('a session_expiry that has passed or is not a time is refused', { oidc: hybrid }, async bench => {
-    await refusesValues(bench, 'session_expiry', [0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
+  attack('a session_expiry that has passed or is not a time is refused', { oidc: hybrid }, async fixture => {
+    await refusesValues(fixture, 'session_expiry', [0, now() - 31, now() - 86_400], 'ERR_OIDC_ID_TOKEN_EXPIRED')
     const odd = ['', `${now() + 300}`, 'never', -1, true, [now() + 300], {}]
-    await refusesValues(bench, 'session_expiry', odd, 'ERR_OIDC_ID_TOKEN_MALFORMED')
+    await refusesValues(fixture, 'session_expiry', odd, 'ERR_OIDC_ID_TOKEN_MALFORMED')
     for (const session_expiry of [null, now() - 20, now() + 3600]) {
       const faults = { frontIdToken: set({ session_expiry }), backIdToken: set({ session_expiry }) }
-      await bench.accepts(`session_expiry ${session_expiry}`, faults)
+      await fixture.accepts(`session_expiry ${session_expiry}`, faults)
     }
   })
 
   attack(
     'CVE-2026-42206: a nonce that is missing, of another type, of another user or of an earlier sign-in is refused, and so is an earlier ID Token',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const code = 'ERR_OIDC_ID_TOKEN_NONCE'
-      const earlier = bench.provider.requestsTo('authorize')[0]?.query.nonce ?? ''
-      await refusesValues(bench, 'nonce', [undefined, null, '', 'x', 1, {}, earlier], code)
+      const earlier = fixture.provider.requestsTo('authorize')[0]?.query.nonce ?? ''
+      await refusesValues(fixture, 'nonce', [undefined, null, '', 'x', 1, {}, earlier], code)
       const asList = (claims: Claims) => ({ ...claims, nonce: [claims.nonce] })
-      await refusesBoth(bench, 'a list', asList, code)
-      await refusesBoth(bench, 'longer', claims => ({ ...claims, nonce: `${claims.nonce}1` }), code)
-      const old = (await startAttempt(bench, createAgent())).find(([name]) => name === 'id_token')?.[1] ?? ''
-      await refusesBoth(bench, 'a whole earlier token', { token: () => old }, code)
+      await refusesBoth(fixture, 'a list', asList, code)
+      await refusesBoth(fixture, 'longer', claims => ({ ...claims, nonce: `${claims.nonce}1` }), code)
+      const old = (await startAttempt(fixture, createAgent())).find(([name]) => name === 'id_token')?.[1] ?? ''
+      await refusesBoth(fixture, 'a whole earlier token', { token: () => old }, code)
     },
   )
 
@@ -512,10 +517,10 @@ describe('the claims', () => {
   attack(
     'a sub that is missing, empty, too long, of another kind or not plain ASCII is refused, so that no two people are one',
     { oidc: hybrid },
-    async bench => {
+    async fixture => {
       const composed = ['Amélie', 'Ame\u0301lie', 'alice-0001\u200b', 'аlice']
       const values = [undefined, null, '', 'x'.repeat(256), 1, ['alice-0001'], {}, true, ...composed]
-      await refusesValues(bench, 'sub', values, 'ERR_OIDC_ID_TOKEN_SUBJECT')
+      await refusesValues(fixture, 'sub', values, 'ERR_OIDC_ID_TOKEN_SUBJECT')
     },
   )
 
@@ -655,7 +660,7 @@ function reencode(part: string, sub: string): string {
 }
 
 /** What other libraries have taken for a shared secret. */
-function publicKeyForms({ provider }: Bench): [string, string | Uint8Array][] {
+function publicKeyForms({ provider }: AttackFixture): [string, string | Uint8Array][] {
   const [key] = provider.keys.published
   if (!key) return []
   const jwk = key.publicJwk

@@ -8,7 +8,7 @@ import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './bench.js'
+import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './fixture.js'
 
 const attempts = (agent: Agent, url: string) => agent.cookies(url).filter(({ name }) => name.includes('oidc.'))
 const form = 'application/x-www-form-urlencoded'
@@ -21,7 +21,7 @@ describe('an authorization response that this browser did not ask for', () => {
   attack(
     'CVE-2017-1000069 CVE-2023-27490 CVE-2023-31999 CVE-2025-68158 CVE-2026-33757 CVE-2025-65107 CVE-2025-14546 CVE-2025-68481: an authorization response of the attacker has no effect in the browser of a victim',
     aWhileLater,
-    async ({ victim, provider, site, evil, ...scene }) => {
+    async ({ victim, provider, site, evil, ...fixture }) => {
       later = 0
       const attacker = createAgent()
       const newcomer = createAgent()
@@ -39,7 +39,7 @@ describe('an authorization response that this browser did not ask for', () => {
         assert.equal(provider.requests.length, before, 'not one request to the provider')
         assert.equal(await whoIs({ site }, browser), user)
       }
-      assert.equal(scene.agent.page, undefined)
+      assert.equal(fixture.agent.page, undefined)
     },
   )
 

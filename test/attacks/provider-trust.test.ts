@@ -10,11 +10,15 @@ import { send } from '../support/http-client.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 import { secret } from '../support/secrets.js'
 import { type Site, startSite } from '../support/site.js'
-import { attack, type Bench, whoIs } from './bench.js'
+import { type AttackFixture, attack, whoIs } from './fixture.js'
 import { createSelfSigned } from './self-signed.js'
 
 /** A site that gets to know the provider only now. */
-async function withNewSite({ provider }: Bench, faults: Faults, run: (site: Site) => Promise<void>): Promise<void> {
+async function withNewSite(
+  { provider }: AttackFixture,
+  faults: Faults,
+  run: (site: Site) => Promise<void>,
+): Promise<void> {
   const { issuer, clientId, clientSecret } = provider
   provider.break(faults)
   const site = await startSite({ oidc: { issuer, clientId, clientSecret } })
@@ -30,19 +34,19 @@ describe('where requests to the provider go', () => {
   attack(
     'CVE-2023-45143 CVE-2024-24758 CVE-2024-30260 CVE-2022-0235 CVE-2022-0155 CVE-2024-28849 CVE-2026-49478 CVE-2026-55431: a redirect of any endpoint is not followed: no secret, code or token goes where it points',
     { oidc: { responseType: 'code id_token' }, allows: [502] },
-    async bench => {
-      const { refuses, evil, provider } = bench
+    async fixture => {
+      const { refuses, evil, provider } = fixture
       const code = 'ERR_OIDC_PROVIDER_RESPONSE'
       for (const status of [301, 302, 303, 307, 308]) {
         const fault = { redirect: `${evil.url}/`, status }
         await refuses({ what: `token ${status}`, faults: { token: fault }, code, tokenRequests: 1 })
         const userinfo = { faults: { userinfo: fault }, tokenRequests: 1, userInfoRequests: 1 }
         await refuses({ what: `userinfo ${status}`, ...userinfo, code })
-        await withNewSite(bench, { discovery: fault }, async site => {
+        await withNewSite(fixture, { discovery: fault }, async site => {
           const page = await createAgent().visit(`${site.url}/claims`)
           assert.deepEqual([page.status, site.lastCode()], [502, code], `discovery ${status}`)
         })
-        await withNewSite(bench, { jwks: fault }, async site => {
+        await withNewSite(fixture, { jwks: fault }, async site => {
           await createAgent().visit(`${site.url}/claims`)
           assert.equal(site.lastCode(), code, `jwks ${status}`)
         })
@@ -54,7 +58,7 @@ describe('where requests to the provider go', () => {
   attack(
     'CVE-2025-58754: metadata with URLs that are not https URLs is refused: data, file, plain http, credentials',
     { allows: [502] },
-    async bench => {
+    async fixture => {
       for (const name of [
         'jwks_uri',
         'token_endpoint',
@@ -76,7 +80,7 @@ describe('where requests to the provider go', () => {
           { x: 1 },
         ]) {
           const metadata = (document: Record<string, unknown>) => ({ ...document, [name]: value })
-          await withNewSite(bench, { metadata }, async site => {
+          await withNewSite(fixture, { metadata }, async site => {
             const page = await createAgent().visit(`${site.url}/claims`)
             assert.deepEqual(
               [page.status, site.lastCode()],
@@ -92,8 +96,8 @@ describe('where requests to the provider go', () => {
   attack(
     'metadata of another issuer, however similar, is refused, and no user is sent to it',
     { allows: [502] },
-    async bench => {
-      const { issuer } = bench.provider
+    async fixture => {
+      const { issuer } = fixture.provider
       for (const value of [
         `${issuer}/`,
         `${issuer}INVALID`,
@@ -108,9 +112,9 @@ describe('where requests to the provider go', () => {
         const metadata = (document: Record<string, unknown>) => ({
           ...document,
           issuer: value,
-          authorization_endpoint: bench.evil.url,
+          authorization_endpoint: fixture.evil.url,
         })
-        await withNewSite(bench, { metadata }, async site => {
+        await withNewSite(fixture, { metadata }, async site => {
           const page = await createAgent().visit(`${site.url}/claims`)
           assert.equal(page.status, 502)
           assert.match(`${site.lastCode()}`, /^ERR_OIDC_METADATA(_ISSUER)?$/, JSON.stringify(value))
@@ -221,7 +225,7 @@ describe('a site that is not set up', () => {
   attack(
     'no protected page is served while the provider cannot be used, whatever is wrong with it',
     { allows: [502, 503] },
-    async bench => {
+    async fixture => {
       const faults: Faults[] = [
         { discovery: { status: 404 } },
         { discovery: { status: 500 } },
@@ -241,7 +245,7 @@ describe('a site that is not set up', () => {
         { keys: () => [] },
       ]
       for (const fault of faults) {
-        await withNewSite(bench, fault, async site => {
+        await withNewSite(fixture, fault, async site => {
           const agent = createAgent()
           const page = await agent.visit(`${site.url}/claims`)
           assert.ok([502, 503].includes(page.status), `${JSON.stringify(fault)}: ${page.status} ${site.lastCode()}`)

@@ -9,8 +9,8 @@ import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { startTokenSite } from '../tokens/token-site.js'
-import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './bench.js'
+import { startTokenFixture } from '../tokens/token-fixture.js'
+import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './fixture.js'
 
 const now = () => Math.floor(Date.now() / 1000)
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -152,11 +152,11 @@ describe('records', () => {
   test('a record that a newer version of this package wrote is read where it can be and left alone otherwise, and what is unknown in it stays', async () => {
     const redis = await startRedis()
     const sealing = secret('shared secret')
-    const scene = await startTokenSite({ oidc: { redis: redis.url, secret: sealing } })
-    const { site, agent, provider } = scene
+    const fixture = await startTokenFixture({ oidc: { redis: redis.url, secret: sealing } })
+    const { site, agent, provider } = fixture
     const client = new Redis(redis.url)
     try {
-      await scene.signIn()
+      await fixture.signIn()
       await agent.fetch(`${site.url}/session?cart=full`, { method: 'POST', from: `${site.url}/claims` })
       const keys = await client.keys('oidc:*')
       const types = await Promise.all(keys.map(async key => [key, await client.hexists(key, 't').catch(() => 0)]))
@@ -173,8 +173,8 @@ describe('records', () => {
       }
       await client.hset(key, 'z', 'of tomorrow')
       await client.hset(key, 't', sealer.seal('ticket', id, JSON.stringify({ ...(await ticket()), later: { a: 1 } })))
-      scene.advance(300)
-      assert.equal((await scene.token()).status, 200)
+      fixture.advance(300)
+      assert.equal((await fixture.token()).status, 200)
       await agent.fetch(`${site.url}/session?cart=fuller`, { method: 'POST', from: `${site.url}/claims` })
       assert.deepEqual((await ticket()).later, { a: 1 }, 'a refresh keeps what it does not know')
       assert.equal(await client.hget(key, 'z'), 'of tomorrow')
@@ -191,7 +191,7 @@ describe('records', () => {
       assert.equal(await user(), 'alice-0001')
     } finally {
       client.disconnect()
-      await scene.close()
+      await fixture.close()
       await redis.stop()
     }
   })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
-import type { Scene } from '../support/handler-fixture.js'
+import type { Fixture } from '../support/handler-fixture.js'
 import type { Claims, EndpointAnswer, RecordedRequest } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
-import { startTokenSite } from '../tokens/token-site.js'
-import { attack, whoIs } from './bench.js'
+import { startTokenFixture } from '../tokens/token-fixture.js'
+import { attack, whoIs } from './fixture.js'
 
 const now = () => Math.floor(Date.now() / 1000)
 /** A clock that stands still. */
@@ -14,28 +14,28 @@ const frozen = new Date()
 const hybrid = { responseType: 'code id_token' } as const
 
 /** The browser begins a sign-in: everything secret that comes of it, up to the session. */
-async function secretsOfSignIn(scene: Pick<Scene, 'provider' | 'site'>): Promise<string[]> {
+async function secretsOfSignIn(fixture: Pick<Fixture, 'provider' | 'site'>): Promise<string[]> {
   const agent = createAgent()
-  await agent.post(`${scene.site.url}/session?a=1`, {})
-  const anonymous = agent.cookies(scene.site.url).map(({ value }) => value)
-  await agent.visit(`${scene.site.url}/claims`)
-  const { query } = scene.provider.requestsTo('authorize').at(-1) ?? assert.fail('no request')
+  await agent.post(`${fixture.site.url}/session?a=1`, {})
+  const anonymous = agent.cookies(fixture.site.url).map(({ value }) => value)
+  await agent.visit(`${fixture.site.url}/claims`)
+  const { query } = fixture.provider.requestsTo('authorize').at(-1) ?? assert.fail('no request')
   const { state = '', nonce = '', code_challenge: challenge = '' } = query
-  const verifier = scene.provider.requestsTo('token').at(-1)?.form.code_verifier ?? ''
-  return [state, nonce, challenge, verifier, ...anonymous, ...agent.cookies(scene.site.url).map(({ value }) => value)]
+  const verifier = fixture.provider.requestsTo('token').at(-1)?.form.code_verifier ?? ''
+  return [state, nonce, challenge, verifier, ...anonymous, ...agent.cookies(fixture.site.url).map(({ value }) => value)]
 }
 
 attack(
   'CVE-2026-111260 CVE-2026-111259: an attacker who knows the clock and every number of Math.random knows no state, nonce, verifier or session id',
   { oidc: { responseType: 'code id_token', now: () => frozen } },
-  async scene => {
+  async fixture => {
     const { random } = Math
     const seen: string[] = []
     try {
       for (let browser = 0; browser < 3; browser += 1) {
         let next = 0
         Math.random = () => (next = (next + 0.377) % 1)
-        const secrets = await secretsOfSignIn(scene)
+        const secrets = await secretsOfSignIn(fixture)
         assert.ok(secrets.length >= 7 && secrets.every(value => value.length >= 43), `${secrets}`)
         seen.push(...secrets)
       }
@@ -133,8 +133,8 @@ describe('two users', () => {
   )
 
   test('CVE-2026-40155: a token request that fails and is repeated beside those of others brings each browser its own token', async () => {
-    const scene = await startTokenSite()
-    const { provider, site } = scene
+    const fixture = await startTokenFixture()
+    const { provider, site } = fixture
     const owners = new Map<string, number>()
     let owner = -1
     const remember = (answer: EndpointAnswer, { form }: RecordedRequest) => {
@@ -145,18 +145,18 @@ describe('two users', () => {
     }
     try {
       provider.break({ token: { answer: remember } })
-      const agents = [0, 1, 2, 3, 4, 5].map(() => createAgent({ now: () => scene.now() * 1000 }))
+      const agents = [0, 1, 2, 3, 4, 5].map(() => createAgent({ now: () => fixture.now() * 1000 }))
       for (const [index, agent] of agents.entries()) {
         owner = index
         await agent.visit(`${site.url}/claims`)
       }
       owner = -1
       for (let round = 0; round < 3; round += 1) {
-        scene.advance(300)
+        fixture.advance(300)
         provider.break({ token: { status: 503, body: { error: 'temporarily_unavailable' } } })
         const ask = () => agents.map(agent => agent.fetch(`${site.url}/fresh`, { from: `${site.url}/claims` }))
         await Promise.all([...ask(), ...ask()])
-        scene.advance(120)
+        fixture.advance(120)
         provider.break({ token: { answer: remember } })
         const answers = await Promise.all([...ask(), ...ask()])
         for (const [index, page] of answers.entries()) {
@@ -165,7 +165,7 @@ describe('two users', () => {
         }
       }
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   })
 
@@ -211,8 +211,8 @@ describe('the way to the provider', () => {
   )
 
   test('a provider that was restarted is reached at once: no request fails on a dead connection', async () => {
-    const scene = await startTokenSite()
-    const { provider, site } = scene
+    const fixture = await startTokenFixture()
+    const { provider, site } = fixture
     try {
       await Promise.all([0, 1, 2, 3].map(() => createAgent().visit(`${site.url}/claims`)))
       for (let restart = 0; restart < 3; restart += 1) {
@@ -226,7 +226,7 @@ describe('the way to the provider', () => {
         )
       }
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   })
 
@@ -235,22 +235,22 @@ describe('the way to the provider', () => {
     // The provider of the tests judges an assertion by the system's clock.
     let ahead = 0
     const clock = () => now() + ahead
-    const scene = await startTokenSite({
+    const fixture = await startTokenFixture({
       provider: { clientJwks: [key.publicJwk], now: clock },
       oidc: {
         clientAuthentication: { method: 'private_key_jwt', key: exportPrivateJwk(key), algorithm: 'ES256' },
         now: () => new Date(clock() * 1000),
       },
     })
-    const { provider } = scene
+    const { provider } = fixture
     try {
-      await scene.signIn()
+      await fixture.signIn()
       for (const fault of [{ status: 503 }, { cut: 'before' }, { status: 429 }, { cut: 'middle' }] as const) {
         ahead += 400
         provider.break({ token: { times: 1, ...fault } })
-        await scene.token()
+        await fixture.token()
         ahead += 120
-        await scene.token()
+        await fixture.token()
         provider.heal()
       }
       const assertions = provider.requestsTo('token').map(({ form }) => form.client_assertion ?? '')
@@ -258,7 +258,7 @@ describe('the way to the provider', () => {
       const ids = assertions.map(jwt => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()).jti)
       assert.equal(new Set(ids).size, ids.length)
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   })
 })

@@ -4,9 +4,9 @@ import { describe } from 'node:test'
 import express5, { type Express, type RequestHandler, Router } from 'express'
 import { requiresAuth } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import type { Scene } from '../support/handler-fixture.js'
+import type { Fixture } from '../support/handler-fixture.js'
 import { send } from '../support/http-client.js'
-import { attack, cookieHeader, sendRaw, whoIs } from './bench.js'
+import { attack, cookieHeader, sendRaw, whoIs } from './fixture.js'
 import { redirectGrammar } from './redirect-grammar.js'
 
 const express4 = createRequire(import.meta.url)('express4') as typeof express5
@@ -22,7 +22,7 @@ function originOf(location: string | undefined, siteUrl: string): string {
  * Signs in without a browser and without asking the provider: the answer is made here, so that thousands of sign-ins take seconds.
  * The `Location` the last answer carries.
  */
-async function landingOf({ site, provider }: Scene, query: string): Promise<string | undefined> {
+async function landingOf({ site, provider }: Fixture, query: string): Promise<string | undefined> {
   const start = await send({ url: `${site.url}/login?${query}`, headers: html })
   if (start.status !== 303) return undefined
   const { searchParams } = new URL(start.headers.location ?? '')
@@ -53,13 +53,13 @@ describe('where a sign-in or a sign-out lands', () => {
   attack(
     'CVE-2017-1000070 CVE-2020-5233 CVE-2020-11053 CVE-2020-4037 CVE-2021-21291 CVE-2021-43812 CVE-2022-24858 CVE-2022-29214 CVE-2022-3145 CVE-2022-2237 CVE-2025-27143 CVE-2024-56734 CVE-2023-50771 CVE-2016-1000001 CVE-2024-29041 CVE-2022-23527: none of thousands of hostile return URLs leads a sign-in off the site',
     { oidc: code },
-    async bench => {
-      const { site } = bench
-      const payloads = redirectGrammar(new URL(site.url).host, new URL(bench.evil.url).host)
+    async fixture => {
+      const { site } = fixture
+      const payloads = redirectGrammar(new URL(site.url).host, new URL(fixture.evil.url).host)
       assert.ok(payloads.length >= 2000, `${payloads.length} payloads`)
       let kept = 0
       for (const payload of payloads) {
-        const location = await landingOf(bench, `returnTo=${payload}`)
+        const location = await landingOf(fixture, `returnTo=${payload}`)
         assert.equal(originOf(location, site.url), site.url, `${payload} -> ${location}`)
         assert.match(location ?? '', /^\/(?![/\\])[\x20-\x7e]*$/, payload)
         const read = new URLSearchParams(`returnTo=${payload}`).get('returnTo') ?? ''
@@ -74,10 +74,10 @@ describe('where a sign-in or a sign-out lands', () => {
   attack(
     'CVE-2019-14857 CVE-2019-20479 CVE-2021-32786: none of the same URLs leads a sign-out off the site',
     { oidc: code },
-    async bench => {
-      const { site } = bench
+    async fixture => {
+      const { site } = fixture
       const headers = { ...html, 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
-      for (const payload of redirectGrammar(new URL(site.url).host, new URL(bench.evil.url).host)) {
+      for (const payload of redirectGrammar(new URL(site.url).host, new URL(fixture.evil.url).host)) {
         const { status, headers: answer } = await send({
           url: `${site.url}/logout?local=1&returnTo=${payload}`,
           headers,
@@ -89,10 +89,10 @@ describe('where a sign-in or a sign-out lands', () => {
     },
   )
 
-  attack('none does at a sign-out over the provider either, which gets no return URL at all', {}, async bench => {
-    const { site, provider } = bench
+  attack('none does at a sign-out over the provider either, which gets no return URL at all', {}, async fixture => {
+    const { site, provider } = fixture
     const headers = { ...html, 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
-    const payloads = redirectGrammar(new URL(site.url).host, new URL(bench.evil.url).host)
+    const payloads = redirectGrammar(new URL(site.url).host, new URL(fixture.evil.url).host)
     for (const payload of payloads.filter((_, index) => index % 17 === 0)) {
       const out = await send({ url: `${site.url}/logout?returnTo=${payload}`, headers })
       const target = new URL(out.headers.location ?? '')
@@ -109,7 +109,7 @@ describe('where a sign-in or a sign-out lands', () => {
   attack(
     'CVE-2022-31093: a returnTo that is not a URL, is a list, an object or endless leads to the start page and to no error',
     { oidc: code },
-    async bench => {
+    async fixture => {
       for (const query of [
         'returnTo=%',
         'returnTo=%zz',
@@ -131,7 +131,7 @@ describe('where a sign-in or a sign-out lands', () => {
         `returnTo=/${'a'.repeat(10_000)}`,
         `returnTo=/${encodeURIComponent('😀'.repeat(600))}`,
       ]) {
-        const location = await landingOf(bench, query)
+        const location = await landingOf(fixture, query)
         // A bare `%` is a fine name of a page on this site; everything else is none.
         if (query.startsWith('returnTo=%') && location !== '/') assert.match(location ?? '', /^\/%/)
         else assert.equal(location, '/', query.slice(0, 60))
@@ -142,11 +142,11 @@ describe('where a sign-in or a sign-out lands', () => {
   attack(
     'CVE-2021-39191: a sign-in that a third party starts cannot choose its return URL or its parameters',
     { oidc: code },
-    async bench => {
-      const target = encodeURIComponent(bench.evil.url)
-      const query = `iss=${encodeURIComponent(bench.provider.issuer)}&target_link_uri=${target}&login_hint=bob&scope=admin&prompt=none`
-      assert.equal(await landingOf(bench, query), '/')
-      const start = await send({ url: `${bench.site.url}/login?${query}`, headers: html })
+    async fixture => {
+      const target = encodeURIComponent(fixture.evil.url)
+      const query = `iss=${encodeURIComponent(fixture.provider.issuer)}&target_link_uri=${target}&login_hint=bob&scope=admin&prompt=none`
+      assert.equal(await landingOf(fixture, query), '/')
+      const start = await send({ url: `${fixture.site.url}/login?${query}`, headers: html })
       const { searchParams } = new URL(start.headers.location ?? '')
       assert.deepEqual(
         [searchParams.get('scope'), searchParams.get('prompt'), searchParams.get('login_hint')],
@@ -167,8 +167,8 @@ describe('where a sign-in or a sign-out lands', () => {
         oidc: code,
         site: { express: version, routes: app => app.use(requiresAuth(), (_req, res) => void res.send('protected')) },
       },
-      async bench => {
-        const { site, evil } = bench
+      async fixture => {
+        const { site, evil } = fixture
         assert.ok(express, 'no express')
         const host = new URL(evil.url).host
         for (const path of [

@@ -7,13 +7,13 @@ import { inflateRawSync, inflateSync } from 'node:zlib'
 import { OidcError, type OidcOptions, openIdConnect } from '../../lib/index.js'
 import { createSealer } from '../../lib/store/seal.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, openScene } from '../support/handler-fixture.js'
+import { openFixture, withFixture } from '../support/handler-fixture.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { knownSecrets, secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { attack, cookieHeader, startAttempt, whoIs } from './bench.js'
+import { attack, cookieHeader, startAttempt, whoIs } from './fixture.js'
 
 declare module 'express-session' {
   interface SessionData {
@@ -83,7 +83,7 @@ describe('a session before and after a sign-in', () => {
 
   test('CVE-2024-31999 CVE-2023-20862: a copied cookie has no session on any node once its user has signed out', () =>
     withRedis(redis =>
-      inScene(
+      withFixture(
         { oidc: { redis: redis.url, secret: 'a shared secret of two sites, 0123456789' } },
         async ({ site, agent, provider }) => {
           const { issuer, clientId, clientSecret } = provider
@@ -124,7 +124,7 @@ describe('a session before and after a sign-in', () => {
         let later = 0
         const now = () => new Date(Date.now() + later * 1000)
         const session = { idle: 600, absolute: 3600, persistent: true }
-        await inScene(
+        await withFixture(
           { oidc: { now, session, clockTolerance: 30, ...(store && { redis: store }) } },
           async ({ site, agent }) => {
             await agent.visit(`${site.url}/claims`)
@@ -204,7 +204,7 @@ describe('one kind of cookie in the place of another', () => {
   test('CVE-2021-32701 CVE-2026-33496: a session of one provider or client is none at another, though they share Redis and secret', () =>
     withRedis(async redis => {
       const shared = { redis: redis.url, secret: secret('shared secret') }
-      const a = await openScene({ oidc: shared })
+      const a = await openFixture({ oidc: shared })
       const provider = await startHostileProvider({ user: { sub: 'bob' } })
       const { issuer, clientId, clientSecret } = provider
       const otherIssuer = await startSite({ oidc: { issuer, clientId, clientSecret, ...shared } })
@@ -491,7 +491,7 @@ describe('what the site itself does with its response', () => {
     withRedis(async redis => {
       const odd = '%s%n{}*?[a]:\\x'
       const provider = { user: { sub: odd }, sid: odd }
-      await inScene({ oidc: { redis: redis.url }, provider }, async ({ site, agent, provider: hostile }) => {
+      await withFixture({ oidc: { redis: redis.url }, provider }, async ({ site, agent, provider: hostile }) => {
         const [key] = hostile.keys.published
         assert.ok(key, 'no key')
         hostile.keys.published = [{ ...key, kid: odd, publicJwk: { ...key.publicJwk, kid: odd } }]

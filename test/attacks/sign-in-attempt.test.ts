@@ -4,7 +4,7 @@ import { createAgent } from '../support/agent.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './bench.js'
+import { attack, cookieHeader, sessionCookiesSet, startAttempt, whoIs } from './fixture.js'
 
 /** A user who is not alice signs in at the provider from now on. */
 const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 'bob-0002', name: 'Bob' })

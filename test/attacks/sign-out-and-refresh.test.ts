@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import { send } from '../support/http-client.js'
 import { createSigningKey } from '../support/signing-keys.js'
-import { startTokenSite } from '../tokens/token-site.js'
-import { attack, cookieHeader, whoIs } from './bench.js'
+import { startTokenFixture } from '../tokens/token-fixture.js'
+import { attack, cookieHeader, whoIs } from './fixture.js'
 
 const now = () => Math.floor(Date.now() / 1000)
 
@@ -181,7 +181,7 @@ describe('a sign-out', () => {
 
 describe('a session that lives on', () => {
   test('CVE-2021-41230: after a refresh the claims of the user are the new ones: a role that was removed is gone', async () => {
-    const scene = await startTokenSite({
+    const fixture = await startTokenFixture({
       routes: app =>
         void app.get(
           '/renew',
@@ -189,34 +189,34 @@ describe('a session that lives on', () => {
         ),
     })
     try {
-      const { agent, provider, site } = scene
-      await scene.signIn()
+      const { agent, provider, site } = fixture
+      await fixture.signIn()
       assert.equal((await agent.open(`${site.url}/editors`)).status, 200)
       provider.break({ userInfoClaims: claims => ({ ...(claims as object), role: ['reader'], email: undefined }) })
-      scene.advance(400)
+      fixture.advance(400)
       const user = (await agent.fetch(`${site.url}/renew`)).json<{ role: string[]; email?: string }>()
       assert.deepEqual(user.role, ['reader'])
       assert.equal(user.email, undefined)
-      assert.equal(scene.refreshes().length, 1)
+      assert.equal(fixture.refreshes().length, 1)
       assert.equal((await agent.open(`${site.url}/editors`)).status, 403)
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   })
 
   test('GHSA-3rw9-wmc8-8948: a session whose refresh token the provider has taken back ends, and one without a refresh token ends at its own limit', async () => {
-    const scene = await startTokenSite({ oidc: { session: { absolute: 3600 } } })
+    const fixture = await startTokenFixture({ oidc: { session: { absolute: 3600 } } })
     try {
-      const { agent, provider, site } = scene
-      await scene.signIn()
+      const { agent, provider, site } = fixture
+      await fixture.signIn()
       provider.revokeGrants()
-      scene.advance(400)
-      assert.equal((await scene.token()).status, 401)
+      fixture.advance(400)
+      assert.equal((await fixture.token()).status, 401)
       assert.equal(await whoIs({ site }, agent), undefined)
     } finally {
-      await scene.close()
+      await fixture.close()
     }
-    const other = await startTokenSite({ oidc: { session: { absolute: 3600 }, scope: 'openid' } })
+    const other = await startTokenFixture({ oidc: { session: { absolute: 3600 }, scope: 'openid' } })
     try {
       await other.signIn()
       assert.equal(await whoIs({ site: other.site }, other.agent), 'alice-0001')
@@ -237,20 +237,20 @@ describe('a session that lives on', () => {
       'another nonce': (claims: object) => ({ ...claims, nonce: 'x' }),
       over: (claims: object) => ({ ...claims, exp: 1 }),
     } as const)) {
-      const scene = await startTokenSite()
+      const fixture = await startTokenFixture()
       try {
-        await scene.signIn()
-        const before = (await scene.token()).value
-        scene.advance(400)
-        scene.provider.break({ refreshedIdToken })
-        const answer = await scene.token()
+        await fixture.signIn()
+        const before = (await fixture.token()).value
+        fixture.advance(400)
+        fixture.provider.break({ refreshedIdToken })
+        const answer = await fixture.token()
         assert.ok(answer.status >= 400, what)
         assert.equal(answer.value, undefined, what)
-        assert.equal(scene.refreshes().length, 1, what)
+        assert.equal(fixture.refreshes().length, 1, what)
         assert.ok(before, 'no token before')
-        assert.notEqual(await whoIs({ site: scene.site }, scene.agent), 'bob', what)
+        assert.notEqual(await whoIs({ site: fixture.site }, fixture.agent), 'bob', what)
       } finally {
-        await scene.close()
+        await fixture.close()
       }
     }
   })

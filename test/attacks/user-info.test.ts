@@ -5,7 +5,7 @@ import { createAgent } from '../support/agent.js'
 import type { Claims } from '../support/hostile-provider.js'
 import { createSigningKey } from '../support/signing-keys.js'
 import { startSite } from '../support/site.js'
-import { attack, whoIs } from './bench.js'
+import { attack, whoIs } from './fixture.js'
 
 const now = () => Math.floor(Date.now() / 1000)
 const once = { tokenRequests: 1, userInfoRequests: 1 } as const

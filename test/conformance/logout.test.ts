@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import type { JwtFault } from '../support/hostile-provider.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { responseTypes } from './suite.js'
@@ -9,14 +9,14 @@ import { responseTypes } from './suite.js'
 const SID = `abcDEFghijklmnopqrst8940123567$/,[+ "':`
 const event = 'http://schemas.openid.net/event/backchannel-logout'
 
-async function isSignedIn({ agent, site }: Scene): Promise<boolean> {
+async function isSignedIn({ agent, site }: Fixture): Promise<boolean> {
   const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
   return page.json<{ isAuthenticated: boolean }>().isAuthenticated
 }
 
 /** No `typ`, one unknown claim, and one unknown field in the form. */
 async function sendLogoutToken(
-  { provider, site }: Scene,
+  { provider, site }: Fixture,
   claims: Record<string, unknown>,
   fault: object,
 ): Promise<RawAnswer> {
@@ -34,7 +34,7 @@ async function sendLogoutToken(
 interface BackChannel {
   readonly id: string
   readonly status: 200 | 400
-  readonly claims?: (scene: Scene) => Record<string, unknown>
+  readonly claims?: (fixture: Fixture) => Record<string, unknown>
   readonly fault?: object
 }
 
@@ -75,15 +75,15 @@ for (const responseType of responseTypes) {
   for (const { id, status, claims, fault } of backChannel) {
     test(
       `${id} (${responseType}, form_post)`,
-      inScene(options, async scene => {
-        await scene.agent.visit(`${scene.site.url}/claims`)
-        const answer = await sendLogoutToken(scene, claims?.(scene) ?? {}, fault ?? {})
+      withFixture(options, async fixture => {
+        await fixture.agent.visit(`${fixture.site.url}/claims`)
+        const answer = await sendLogoutToken(fixture, claims?.(fixture) ?? {}, fault ?? {})
         assert.equal(answer.status, status, answer.text)
         assert.match(`${answer.headers['cache-control']}`, /no-store/)
-        assert.equal(await isSignedIn(scene), status === 400)
+        assert.equal(await isSignedIn(fixture), status === 400)
         // The suite does this in the middle of a sign-out that the site began, and that has to end well all the same.
-        const page = await scene.agent.open(`${scene.site.url}/logout?returnTo=/user`)
-        assert.equal(page.url, `${scene.site.url}/user`)
+        const page = await fixture.agent.open(`${fixture.site.url}/logout?returnTo=/user`)
+        assert.equal(page.url, `${fixture.site.url}/user`)
         assert.equal(page.json<{ isAuthenticated: boolean }>().isAuthenticated, false)
       }),
     )
@@ -91,8 +91,8 @@ for (const responseType of responseTypes) {
 
   test(
     `oidcc-client-test-rp-frontchannel-rpinitlogout (${responseType}, form_post)`,
-    inScene(options, async scene => {
-      const { agent, site, provider } = scene
+    withFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
       await agent.visit(`${site.url}/claims`)
       // The sid is not percent-encoded there, so that its plus sign arrives as a blank.
       const url = `${site.url}/logout/frontchannel?iss=${provider.issuer}&sid=${SID.replaceAll(' ', '%20').replaceAll('"', '%22')}`
@@ -100,19 +100,19 @@ for (const responseType of responseTypes) {
       assert.equal(frame.status, 200, frame.text)
       assert.equal(frame.headers['x-frame-options'], undefined)
       assert.match(`${frame.headers['content-security-policy']}`, new RegExp(`frame-ancestors ${provider.issuer}`))
-      assert.equal(await isSignedIn(scene), false)
+      assert.equal(await isSignedIn(fixture), false)
     }),
   )
 
   test(
     `oidcc-client-test-rp-frontchannel-opinitlogout (${responseType}, form_post)`,
-    inScene(options, async scene => {
-      const { agent, site, provider } = scene
+    withFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
       await agent.visit(`${site.url}/claims`)
       const calls = provider.requests.length
       const query = new URLSearchParams({ iss: provider.issuer, sid: SID })
       await agent.frame(`${site.url}/logout/frontchannel?${query}`, { from: provider.issuer })
-      assert.equal(await isSignedIn(scene), false)
+      assert.equal(await isSignedIn(fixture), false)
       assert.equal(provider.requests.length, calls, 'nothing is asked of the provider')
     }),
   )
@@ -124,8 +124,8 @@ for (const responseType of responseTypes) {
   ] as const) {
     test(
       `${id} (${responseType}, form_post)`,
-      inScene(options, async scene => {
-        const { agent, site, provider } = scene
+      withFixture(options, async fixture => {
+        const { agent, site, provider } = fixture
         await agent.visit(`${site.url}/claims`)
         const out = await agent.open(`${site.url}/logout?returnTo=/user`, { redirect: 'manual' })
         const target = new URL(out.hops[0]?.location ?? '')
@@ -138,14 +138,14 @@ for (const responseType of responseTypes) {
         const page = await agent.click(`${site.url}/logout/callback${back}`, { from: provider.issuer })
         assert.equal(page.status, 200)
         assert.equal(page.url.endsWith('/user'), state === sent, 'only the state that was sent leads on')
-        assert.equal(await isSignedIn(scene), false)
+        assert.equal(await isSignedIn(fixture), false)
       }),
     )
   }
 
   test(
     `oidcc-client-test-session-management (${responseType}, form_post)`,
-    inScene(
+    withFixture(
       {
         ...options,
         oidc: { responseType, routes: { checkSession: '/session-frame' } },

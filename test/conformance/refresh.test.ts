@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Claims } from '../support/hostile-provider.js'
-import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { type ResponseType, withCode } from './suite.js'
 
 const idTokenOf = (change: (claims: Claims) => Claims) => ({ refreshedIdToken: change })
 
-async function inSite(responseType: ResponseType, run: (scene: TokenSite) => Promise<void>): Promise<void> {
-  const scene = await startTokenSite({
+async function inSite(responseType: ResponseType, run: (fixture: TokenFixture) => Promise<void>): Promise<void> {
+  const fixture = await startTokenFixture({
     oidc: { responseType, userInfo: { token: 'token-endpoint' } },
     provider: { sendsIss: false, refreshTokens: 'always' },
     routes: app => {
@@ -17,10 +17,10 @@ async function inSite(responseType: ResponseType, run: (scene: TokenSite) => Pro
     },
   })
   try {
-    await scene.signIn()
-    await run(scene)
+    await fixture.signIn()
+    await run(fixture)
   } finally {
-    await scene.close()
+    await fixture.close()
   }
 }
 

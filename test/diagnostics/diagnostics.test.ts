@@ -5,7 +5,7 @@ import { observe, observeCallback, publish, step } from '../../lib/diagnostics/p
 import { memberNames, redactAddress, redactFields } from '../../lib/diagnostics/values.js'
 import { OidcError, type OidcEvent } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 import { checkNoSecrets } from '../support/secrets.js'
 
@@ -25,7 +25,7 @@ describe('diagnostics', () => {
 
   test(
     'tell a sign-in from the first redirect to the session, under one name',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims?private=1`)
       const [started] = only('sign-in-started')
       assert.ok(started?.transaction, 'no transaction')
@@ -70,7 +70,7 @@ describe('diagnostics', () => {
 
   test(
     'tell the response mode of a response, and the text of the provider about an error',
-    inScene({ provider: {} }, async ({ agent, site, provider }) => {
+    withFixture({ provider: {} }, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
         only('response-received').map(({ method, path }) => [method, path]),
@@ -94,7 +94,7 @@ describe('diagnostics', () => {
 
   test(
     'tell that a response is in the query',
-    inScene({ oidc: { responseType: 'code', responseMode: 'query' } }, async ({ agent, site }) => {
+    withFixture({ oidc: { responseType: 'code', responseMode: 'query' } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       assert.deepEqual(
         only('response-received').map(({ method }) => method),
@@ -105,7 +105,7 @@ describe('diagnostics', () => {
 
   test(
     'tell each request to the provider: the endpoint, the status and the members of the response',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       const calls = new Map(only('provider-call').map(call => [new URL(call.endpoint).pathname, call]))
       const token = calls.get('/token')
@@ -120,7 +120,7 @@ describe('diagnostics', () => {
 
   test(
     'hold no token, no code, no secret, and nothing about the person',
-    inScene({ oidc: { scope: 'openid offline_access' } }, async ({ agent, site }) => {
+    withFixture({ oidc: { scope: 'openid offline_access' } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       await agent.open(`${site.url}/token`)
       await agent.post(`${site.url}/logout`, {})
@@ -133,7 +133,7 @@ describe('diagnostics', () => {
 
   test(
     'keep two sign-ins at the same time apart',
-    inScene({}, async ({ site }) => {
+    withFixture({}, async ({ site }) => {
       await Promise.all([createAgent(), createAgent()].map(agent => agent.visit(`${site.url}/claims`)))
       const transactions = new Set(only('sign-in-started').map(({ transaction }) => transaction))
       assert.equal(transactions.size, 2)
@@ -145,7 +145,7 @@ describe('diagnostics', () => {
 
   test(
     'tell which step failed, and why',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       provider.break({ backIdToken: claims => ({ ...claims, aud: 'another' }) })
       await agent.visit(`${site.url}/claims`)
       const failed = only('step').filter(({ passed }) => !passed)
@@ -162,7 +162,7 @@ describe('diagnostics', () => {
 
   test(
     'tell a response that cannot be read, and one that comes again',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       await agent.post(`${site.url}/callback`, { code: 'x' })
       assert.equal(only('step').at(-1)?.code, 'ERR_OIDC_REQUEST_MALFORMED')
       assert.equal(only('sign-in-finished').at(-1)?.transaction, undefined)
@@ -180,7 +180,7 @@ describe('diagnostics', () => {
 
   test(
     'tell a refresh and a sign-out',
-    inScene(
+    withFixture(
       { oidc: { scope: 'openid offline_access' }, provider: { expiresIn: 1 } },
       async ({ agent, site, provider }) => {
         await agent.visit(`${site.url}/claims`)
@@ -202,7 +202,7 @@ describe('diagnostics', () => {
 
   test('tell commands to Redis, and trouble with it', async () => {
     const redis = await startRedis()
-    await inScene({ oidc: { redis: redis.url, timeouts: { redis: 200 } } }, async ({ agent, site }) => {
+    await withFixture({ oidc: { redis: redis.url, timeouts: { redis: 200 } } }, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const [started] = only('sign-in-started')
       const commands = only('store-command').filter(({ transaction }) => transaction === started?.transaction)

@@ -6,14 +6,14 @@ import { before, describe, test } from 'node:test'
 import express5, { type Express, type Request, type RequestHandler } from 'express'
 import { requiresAuth } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
-import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { installPackages, load, readManifest, type Untyped } from './packages.js'
 
 // Popular packages, each in its usual place beside the middleware, on Express 4 and 5. They are installed in the long run only.
 
 type App = Express & Untyped
-type Site = { before?: (app: App) => void; routes?: (app: App) => void; oidc?: SceneOptions['oidc'] }
+type Site = { before?: (app: App) => void; routes?: (app: App) => void; oidc?: FixtureOptions['oidc'] }
 
 test('the lock has every package of the manifest, with its hash and from no other place than the registry', () => {
   const { dependencies, packages } = readManifest()
@@ -42,7 +42,7 @@ if (scale > 1) {
 
 /** What a logger wrote for one failure of a site, line by line. */
 async function logOfFailure(log: Untyped, lines: readonly string[]): Promise<Untyped[]> {
-  await inScene({ oidc: { log } }, async ({ agent, site }) => {
+  await withFixture({ oidc: { log } }, async ({ agent, site }) => {
     await agent.open(`${site.url}/callback`)
   })()
   return lines.map(line => JSON.parse(line)).filter(({ code }) => code !== undefined)
@@ -83,11 +83,11 @@ if (scale > 1) {
 
 function runAll(version: 4 | 5): void {
   /** A test at a site that uses a package. */
-  function usesPackage(name: string, site: () => Site, run: (scene: Scene) => Promise<void>): void {
+  function usesPackage(name: string, site: () => Site, run: (fixture: Fixture) => Promise<void>): void {
     test(name, async () => {
       const { before, routes, oidc } = site()
       const options = { express: version, ...(before && { before }), ...(routes && { routes }) }
-      await inScene({ site: options, ...(oidc && { oidc }) }, run)()
+      await withFixture({ site: options, ...(oidc && { oidc }) }, run)()
     })
   }
 
@@ -266,8 +266,8 @@ function runAll(version: 4 | 5): void {
       skipOpenTelemetrySetup: true,
     })
     let tokens: string[] = []
-    const scene: { current?: Scene } = {}
-    await inScene(
+    const fixture: { current?: Fixture } = {}
+    await withFixture(
       {
         site: {
           express: version,
@@ -283,13 +283,13 @@ function runAll(version: 4 | 5): void {
             })
             Sentry.setupExpressErrorHandler(app, { shouldHandleError: () => true })
             app.use((error: unknown, req: Untyped, res: Untyped, next: Untyped) =>
-              scene.current?.site.oidc.errorHandler()(error, req, res, next),
+              fixture.current?.site.oidc.errorHandler()(error, req, res, next),
             )
           },
         },
       },
       async opened => {
-        scene.current = opened
+        fixture.current = opened
         const page = await opened.agent.visit(`${opened.site.url}/fails`)
         await Sentry.flush(2000)
         assert.equal(tokens.length, 2)
@@ -467,7 +467,7 @@ function runAll(version: 4 | 5): void {
   // The adapter of NestJS 11 is made for Express 5.
   if (version === 5)
     test('NestJS: the middleware, a guard and a controller', async () => {
-      await inScene({}, async ({ provider, agent }) => {
+      await withFixture({}, async ({ provider, agent }) => {
         load('reflect-metadata')
         const { NestFactory } = load('@nestjs/core')
         const { Controller, Get, Module, Req } = load('@nestjs/common')

@@ -1,17 +1,17 @@
 import { describeMachine } from '../bench/report.js'
-import { type FaultFigures, faults, formatFaults, measureFault, openFaultBench } from './fault-bench.js'
+import { type FaultFigures, faults, formatFaults, measureFault, openFaultFixture } from './fault-bench.js'
 
 /** `npm run bench:faults`: the table of faults in docs/reliability.md, in a few minutes. Words choose faults: `npm run bench:faults -- full SIGTERM`. */
 const words = process.argv.slice(2)
 const chosen = faults.filter(({ name }) => words.length === 0 || words.some(word => name.includes(word)))
-const bench = await openFaultBench()
+const fixture = await openFaultFixture()
 const figures: FaultFigures[] = []
 for (const fault of chosen) {
   console.error(`${fault.name} ...`)
-  figures.push(await measureFault(bench, fault, { users: 5, calm: 2, patience: 60 }))
+  figures.push(await measureFault(fixture, fault, { users: 5, calm: 2, patience: 60 }))
 }
-const version = /redis_version:(\S+)/.exec(String(await bench.redis.command('INFO', 'server')))?.[1] ?? ''
-await bench.close()
+const version = /redis_version:(\S+)/.exec(String(await fixture.redis.command('INFO', 'server')))?.[1] ?? ''
+await fixture.close()
 const { cpu, cores, load, node, redis } = describeMachine(version)
 console.log(formatFaults(figures))
 console.log(

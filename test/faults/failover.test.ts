@@ -3,7 +3,7 @@ import { after, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
-import { Bench, signIn as signInState } from '../store/fixtures.js'
+import { StoreFixture, signIn as signInState } from '../store/fixtures.js'
 import { type Agent, createAgent } from '../support/agent.js'
 import {
   type RedisServer,
@@ -12,7 +12,7 @@ import {
   startSentinel,
   until,
 } from '../support/redis.js'
-import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { scale } from './scale.js'
 import { watchProcess } from './watch.js'
 
@@ -59,18 +59,19 @@ interface Traffic {
   end(): Promise<void>
 }
 
-const sidOf = (agent: Agent, { site }: TokenSite) => agent.cookies(site.url).find(({ name }) => name === 'sid')?.value
+const sidOf = (agent: Agent, { site }: TokenFixture) =>
+  agent.cookies(site.url).find(({ name }) => name === 'sid')?.value
 
-async function signIn({ site, now }: TokenSite): Promise<{ agent: Agent; status: number }> {
+async function signIn({ site, now }: TokenFixture): Promise<{ agent: Agent; status: number }> {
   const agent = createAgent({ now: () => now() * 1000 })
   const { status } = await agent.visit(`${site.url}/login?returnTo=/claims`, { from: null })
   return { agent, status }
 }
 
-async function signInMany(stage: TokenSite, count: number): Promise<Agent[]> {
+async function signInMany(fixture: TokenFixture, count: number): Promise<Agent[]> {
   const agents: Agent[] = []
   while (agents.length < count) {
-    const more = await Promise.all(Array.from({ length: Math.min(10, count - agents.length) }, () => signIn(stage)))
+    const more = await Promise.all(Array.from({ length: Math.min(10, count - agents.length) }, () => signIn(fixture)))
     for (const { agent, status } of more) {
       assert.equal(status, 200)
       agents.push(agent)
@@ -80,7 +81,7 @@ async function signInMany(stage: TokenSite, count: number): Promise<Agent[]> {
 }
 
 /** Whether a cookie still is a session. */
-async function lives(cookie: string, { site }: TokenSite): Promise<boolean> {
+async function lives(cookie: string, { site }: TokenFixture): Promise<boolean> {
   const page = await createAgent().fetch(`${site.url}/claims`, {
     from: `${site.url}/`,
     headers: { cookie: `sid=${cookie}` },
@@ -97,12 +98,12 @@ interface People {
 
 /** Begins to write, and goes on until it is told to end. */
 function startTraffic(
-  stage: TokenSite,
+  fixture: TokenFixture,
   [control, waiter]: readonly [Redis, Redis],
   people: People,
   replicas: number,
 ): Traffic {
-  const { site } = stage
+  const { site } = fixture
   let goes = true
   let count = 0
   let waitCount = 0
@@ -137,13 +138,13 @@ function startTraffic(
   async function writeOnce(): Promise<void> {
     round += 1
     const askedAt = performance.now()
-    const { agent, status } = await signIn(stage)
+    const { agent, status } = await signIn(fixture)
     see(status)
     if (status === 200) traffic.signedIn.push({ what: agent, askedAt, acknowledgedAt: performance.now() })
 
     const leaver = people.leaving.pop()
     if (leaver !== undefined) {
-      const cookie = sidOf(leaver, stage) ?? ''
+      const cookie = sidOf(leaver, fixture) ?? ''
       const askedAt = performance.now()
       const page = await leaver.post(`${site.url}/logout?local=1`, {})
       see(page.status)
@@ -228,24 +229,24 @@ async function run(t: TestContext, { how, replicas = 1, guard, failoverDetector 
   const [redis, control, waiter] = [connect('site'), connect('control'), connect('waiter')]
   const clients = [redis, control, waiter]
   for (const one of clients) one.on('error', () => {})
-  const stage = await startTokenSite({ provider: { alg: 'ES256' }, oidc: { redis, idTokenAlgorithm: 'ES256' } })
+  const fixture = await startTokenFixture({ provider: { alg: 'ES256' }, oidc: { redis, idTokenAlgorithm: 'ES256' } })
   endings.push(async () => {
-    await stage.close()
+    await fixture.close()
     for (const one of clients) one.disconnect()
   })
   if (guard) await setup.primary.config('min-replicas-to-write', replicas)
 
   const people: People = {
-    quiet: await signInMany(stage, QUIET),
-    leaving: await signInMany(stage, SIGN_OUTS),
-    refreshing: await signInMany(stage, REFRESHERS),
+    quiet: await signInMany(fixture, QUIET),
+    leaving: await signInMany(fixture, SIGN_OUTS),
+    refreshing: await signInMany(fixture, REFRESHERS),
   }
   const gone = people.leaving.splice(0, 10)
-  const goneCookies = gone.map(agent => sidOf(agent, stage) ?? '')
-  for (const agent of gone) await agent.post(`${stage.site.url}/logout?local=1`, {})
+  const goneCookies = gone.map(agent => sidOf(agent, fixture) ?? '')
+  for (const agent of gone) await agent.post(`${fixture.site.url}/logout?local=1`, {})
   await setup.primary.command('WAIT', replicas, 5_000)
 
-  const traffic = startTraffic(stage, [control, waiter], people, replicas)
+  const traffic = startTraffic(fixture, [control, waiter], people, replicas)
   endings.push(() => traffic.end().catch(() => {}))
   await sleep(400)
   const began = performance.now()
@@ -268,16 +269,16 @@ async function run(t: TestContext, { how, replicas = 1, guard, failoverDetector 
   const arrived = performance.now()
   await sleep(300)
   await traffic.end()
-  await until('the site works', async () => (await stage.site.oidc.health()).ok)
+  await until('the site works', async () => (await fixture.site.oidc.health()).ok)
 
   // Long before the fail-over is safe, whatever happened.
-  for (const agent of people.quiet) assert.equal((await agent.fetch(`${stage.site.url}/claims`)).status, 200)
-  for (const cookie of goneCookies) assert.equal(await lives(cookie, stage), false)
+  for (const agent of people.quiet) assert.equal((await agent.fetch(`${fixture.site.url}/claims`)).status, 200)
+  for (const cookie of goneCookies) assert.equal(await lives(cookie, fixture), false)
   assert.equal(traffic.cookiesTaken, 0)
   for (const status of traffic.statuses.keys()) {
     // A sign-in that has begun at the old primary and goes on at the new one finds its record gone, and says so.
-    if (status === 400 && stage.site.errors.some(error => codeOf(error) === 'ERR_OIDC_SIGN_IN_ENDED')) continue
-    assert.ok([200, 303, 401, 503].includes(status), `${status}: ${stage.site.errors.map(String).join('\n')}`)
+    if (status === 400 && fixture.site.errors.some(error => codeOf(error) === 'ERR_OIDC_SIGN_IN_ENDED')) continue
+    assert.ok([200, 303, 401, 503].includes(status), `${status}: ${fixture.site.errors.map(String).join('\n')}`)
   }
 
   async function absent(writes: readonly Write<string>[]): Promise<Write<string>[]> {
@@ -285,12 +286,12 @@ async function run(t: TestContext, { how, replicas = 1, guard, failoverDetector 
     return writes.filter((_, at) => there[at] === 0)
   }
   const lost: Write<unknown>[] = []
-  for (const write of traffic.signedIn) if (!(await lives(sidOf(write.what, stage) ?? '', stage))) lost.push(write)
+  for (const write of traffic.signedIn) if (!(await lives(sidOf(write.what, fixture) ?? '', fixture))) lost.push(write)
   const undone: Write<unknown>[] = []
-  for (const write of traffic.signedOut) if (await lives(write.what, stage)) undone.push(write)
-  for (const agent of people.refreshing) await agent.fetch(`${stage.site.url}/fresh?force=1`)
+  for (const write of traffic.signedOut) if (await lives(write.what, fixture)) undone.push(write)
+  for (const agent of people.refreshing) await agent.fetch(`${fixture.site.url}/fresh?force=1`)
   const outcome: Outcome = {
-    ...{ traffic, lost, undone, reused: stage.provider.reusedRefreshTokens.length },
+    ...{ traffic, lost, undone, reused: fixture.provider.reusedRefreshTokens.length },
     ...{ lostPlain: await absent(traffic.plain), lostWaited: await absent(traffic.waited) },
     moments: { began, killed, promoted, arrived },
   }
@@ -358,18 +359,18 @@ describe('fail-over', () => {
   describe('in a Cluster', () => {
     for (const how of scale > 1 ? (['planned', 'crash'] as const) : (['planned'] as const)) {
       test(`${how}: ${how === 'planned' ? 'nothing is lost' : 'nothing is lost that was written after it'}`, async t => {
-        const bench = new Bench()
-        t.after(() => bench.close())
+        const fixture = new StoreFixture()
+        t.after(() => fixture.close())
         const { nodes, stop } = await startClusterWithReplica()
-        bench.onClose(stop)
+        fixture.onClose(stop)
         const [primary, , , replica] = nodes as [RedisServer, RedisServer, RedisServer, RedisServer]
         const redis = new Cluster(
           nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
           { redisOptions: { socketTimeout: 5_000, commandTimeout: 2_000, autoResendUnfulfilledCommands: false } },
         )
         redis.on('error', () => {})
-        bench.onClose(() => redis.disconnect())
-        const store = bench.state({ redis, timeout: 800 })
+        fixture.onClose(() => redis.disconnect())
+        const store = fixture.state({ redis, timeout: 800 })
         await until('the site works', () => redis.status === 'ready')
         const kept: Write<string>[] = []
         const ended: Write<string>[] = []
@@ -392,7 +393,7 @@ describe('fail-over', () => {
               if (status === 'rejected') refused += 1
           }
         })
-        bench.onClose(() => {
+        fixture.onClose(() => {
           goes = false
           return Promise.all(workers)
         })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Fault, faults, formatFaults, measureFault, openFaultBench } from './fault-bench.js'
+import { type Fault, faults, formatFaults, measureFault, openFaultFixture } from './fault-bench.js'
 
 test('npm run bench:faults measures a fault, its losses and its control, and prints them as a row', async t => {
-  const bench = await openFaultBench()
-  t.after(() => bench.close())
+  const fixture = await openFaultFixture()
+  t.after(() => fixture.close())
   const cut = faults.find(({ name }) => name === 'all connections to Redis are cut')
   assert.ok(cut, 'no such fault')
-  const figures = await measureFault(bench, cut, { users: 2, calm: 0.2, patience: 60 })
+  const figures = await measureFault(fixture, cut, { users: 2, calm: 0.2, patience: 60 })
   assert.deepEqual([figures.lost.users, figures.lost.writes, figures.lost.reused], [0, 0, 0])
   const lines = formatFaults([figures]).split('\n')
   assert.equal(lines.length, 3)
@@ -17,8 +17,8 @@ test('npm run bench:faults measures a fault, its losses and its control, and pri
 })
 
 test('a loss is seen: a Redis that was emptied has signed all users out, at the site and at the control', async t => {
-  const bench = await openFaultBench()
-  t.after(() => bench.close())
+  const fixture = await openFaultFixture()
+  t.after(() => fixture.close())
   const emptied: Fault = {
     name: 'Redis is emptied',
     seconds: 0,
@@ -26,6 +26,6 @@ test('a loss is seen: a Redis that was emptied has signed all users out, at the 
     strike: ({ redis }) => redis.command('FLUSHALL'),
     heal() {},
   }
-  const { lost, control } = await measureFault(bench, emptied, { users: 2, calm: 0.2, patience: 1 })
+  const { lost, control } = await measureFault(fixture, emptied, { users: 2, calm: 0.2, patience: 1 })
   assert.deepEqual([lost.users, control.lost.users], [2, 2])
 })

@@ -9,7 +9,7 @@ import { type Front, type Instance, startFront, startInstance } from './fleet.js
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js'
 
 /** A site of two processes, a control of two processes, a Redis behind a wire that serves both, and a provider. */
-export interface FaultBench {
+export interface FaultFixture {
   readonly redis: RedisServer
   readonly wire: TcpProxy
   readonly provider: HostileProvider
@@ -29,10 +29,10 @@ export interface Fault {
   /** Seconds until {@link heal}. */
   readonly seconds: number
   readonly hits: 'nothing' | 'Redis' | 'provider' | 'process'
-  strike(bench: FaultBench): Promise<unknown> | unknown
-  heal(bench: FaultBench): Promise<unknown> | unknown
+  strike(fixture: FaultFixture): Promise<unknown> | unknown
+  heal(fixture: FaultFixture): Promise<unknown> | unknown
   /** Makes whatever has not come back by itself work again, before losses are counted and the next fault is measured. */
-  mend?(bench: FaultBench): Promise<unknown> | unknown
+  mend?(fixture: FaultFixture): Promise<unknown> | unknown
 }
 
 /** What clients saw of a fault. Seconds between two good answers to one client, at most; `undefined`: not measured. */
@@ -74,7 +74,7 @@ const NEVER = 60
 const PAUSE = 100
 const SIGN_IN_PAUSE = 250
 
-export async function openFaultBench(): Promise<FaultBench> {
+export async function openFaultFixture(): Promise<FaultFixture> {
   const redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] })
   const wire = await startTcpProxy(redis.port)
   const provider = await startHostileProvider({ alg: 'ES256', expiresIn: TOKEN_LIFE, refreshTokens: 'always' })
@@ -110,9 +110,9 @@ export async function openFaultBench(): Promise<FaultBench> {
 }
 
 /** Replaces one process of each fleet. `kill`: without a word; `end`: as docs/deployment.md says. */
-async function replaceOne(bench: FaultBench, how: 'kill' | 'end'): Promise<void> {
+async function replaceOne(fixture: FaultFixture, how: 'kill' | 'end'): Promise<void> {
   await Promise.all(
-    [bench.site, bench.control].map(async ({ front, start }) => {
+    [fixture.site, fixture.control].map(async ({ front, start }) => {
       const [old, ...others] = front.instances
       if (how === 'kill') await old?.kill()
       const fresh = await start()
@@ -193,14 +193,14 @@ const PROCESSES: readonly Fault[] = [
     name: 'one of two processes is killed (SIGKILL) and replaced',
     seconds: 0,
     hits: 'process',
-    strike: bench => replaceOne(bench, 'kill'),
+    strike: fixture => replaceOne(fixture, 'kill'),
     heal() {},
   },
   {
     name: 'one of two processes is replaced, and ended (SIGTERM) after the front was told',
     seconds: 0,
     hits: 'process',
-    strike: bench => replaceOne(bench, 'end'),
+    strike: fixture => replaceOne(fixture, 'end'),
     heal() {},
   },
 ]
@@ -219,7 +219,7 @@ interface User {
   gone: number
 }
 
-async function signIn({ site }: FaultBench): Promise<User> {
+async function signIn({ site }: FaultFixture): Promise<User> {
   const agent = createAgent()
   const signal = AbortSignal.timeout(CLIENT_PATIENCE)
   const page = await agent.visit(`${site.front.url}/login?returnTo=/claims`, { from: null, signal })
@@ -228,7 +228,7 @@ async function signIn({ site }: FaultBench): Promise<User> {
   return { url: site.front.url, cookie: `sid=${cookie}`, written: 0, gone: 0 }
 }
 
-async function createControlUser({ control }: FaultBench): Promise<User> {
+async function createControlUser({ control }: FaultFixture): Promise<User> {
   const { setCookie } = await ask({ url: `${control.front.url}/session?n=0`, method: 'POST' })
   return { url: control.front.url, cookie: setCookie[0]?.split(';')[0] ?? '', written: 0, gone: 0 }
 }
@@ -255,7 +255,7 @@ async function write(user: User): Promise<number> {
 }
 
 /** A token request without this package. */
-async function askProvider({ provider }: FaultBench): Promise<number> {
+async function askProvider({ provider }: FaultFixture): Promise<number> {
   const authorization = `Basic ${Buffer.from(`${provider.clientId}:${provider.clientSecret}`).toString('base64')}`
   const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' }
   const body = 'grant_type=client_credentials'
@@ -263,37 +263,37 @@ async function askProvider({ provider }: FaultBench): Promise<number> {
 }
 
 export async function measureFault(
-  bench: FaultBench,
+  fixture: FaultFixture,
   fault: Fault,
   { users, calm, patience }: Scale,
 ): Promise<FaultFigures> {
-  const people = await Promise.all(Array.from({ length: users }, () => signIn(bench)))
-  const others = await Promise.all(Array.from({ length: users }, () => createControlUser(bench)))
-  const reusedBefore = bench.provider.reusedRefreshTokens.length
+  const people = await Promise.all(Array.from({ length: users }, () => signIn(fixture)))
+  const others = await Promise.all(Array.from({ length: users }, () => createControlUser(fixture)))
+  const reusedBefore = fixture.provider.reusedRefreshTokens.length
   const each = (some: readonly User[], attempt: (user: User) => Promise<number>) =>
     some.map(user => watch(() => attempt(user), PAUSE))
   const site = {
     pages: each(people, user => get(user, '/claims')),
     writes: each(people, write),
     tokens: each(people, user => get(user, '/token')),
-    signIns: [watch(() => signIn(bench).then(() => 200), SIGN_IN_PAUSE)],
+    signIns: [watch(() => signIn(fixture).then(() => 200), SIGN_IN_PAUSE)],
   }
   const control =
     fault.hits === 'provider'
-      ? [watch(() => askProvider(bench), PAUSE)]
+      ? [watch(() => askProvider(fixture), PAUSE)]
       : [...each(others, user => get(user, '/session')), ...each(others, write)]
   const all = [...Object.values(site).flat(), ...control]
 
   await sleep(calm * 1000)
-  await fault.strike(bench)
+  await fault.strike(fixture)
   await sleep(fault.seconds * 1000)
-  await fault.heal(bench)
+  await fault.heal(fixture)
   await recovered(all, patience)
   await sleep(calm * 1000)
-  await Promise.all([...all.map(one => one.stop()), fault.mend?.(bench)])
+  await Promise.all([...all.map(one => one.stop()), fault.mend?.(fixture)])
 
   const longestOf = (watches: readonly Watch[]) => Math.max(...watches.map(({ longest }) => longest))
-  const reused = bench.provider.reusedRefreshTokens.length - reusedBefore
+  const reused = fixture.provider.reusedRefreshTokens.length - reusedBefore
   // The browser itself finds a provider that is away: a sign-in without a response is not counted.
   const asked = [...site.pages, ...site.writes, ...site.tokens]
   const lost = await lossesOf(people, asked, '/claims', reused)

@@ -7,7 +7,7 @@ import { parseAuthorizationResponse } from '../../lib/protocol/authorization-res
 import { parseResponseType } from '../../lib/protocol/response-type.js'
 import { parseReturnTo } from '../../lib/protocol/return-to.js'
 import { parseTokenResponse } from '../../lib/protocol/token-response.js'
-import { assertCivil, openFuzzScene } from '../fuzz/fuzz.js'
+import { assertCivil, openFuzzFixture } from '../fuzz/fuzz.js'
 import { createAgent } from '../support/agent.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
@@ -17,8 +17,8 @@ import { longestPause, watchProcess } from './watch.js'
 /** Requests that are too much, too many or too strange. */
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const parsed = await openFuzzScene({
+const fixture = await openFuzzFixture()
+const parsed = await openFuzzFixture({
   site: {
     // The parsers' own errors carry their status, which Express heeds.
     handlesErrors: false,
@@ -30,14 +30,14 @@ const parsed = await openFuzzScene({
   },
 })
 after(async () => {
-  await scene.close()
+  await fixture.close()
   await parsed.close()
   watch.check()
 })
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 const targets = ['/callback', '/logout/backchannel', '/logout']
-const sites = { 'no body parser': scene, 'a body parser before': parsed }
+const sites = { 'no body parser': fixture, 'a body parser before': parsed }
 
 /** Sends a body that never ends, and gives back what was said to it. */
 function pour(url: string): Promise<{ status: number; sent: number }> {
@@ -122,7 +122,7 @@ for (const [kind, { site }] of Object.entries(sites)) {
 
 test('a body without an end is cut off', async () => {
   for (const path of targets.slice(0, 2)) {
-    const { status, sent } = await pour(scene.site.url + path)
+    const { status, sent } = await pour(fixture.site.url + path)
     assert.equal(status, 413)
     assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes were taken`)
   }
@@ -144,7 +144,7 @@ describe('headers', () => {
   for (const [name, given] of Object.entries(headers)) {
     test(`${name}: no unexpected server error`, async () => {
       for (const path of ['/claims', '/login', '/session', '/logout', '/callback']) {
-        assertCivil(await send({ url: scene.site.url + path, headers: given }), [])
+        assertCivil(await send({ url: fixture.site.url + path, headers: given }), [])
       }
     })
   }
@@ -152,8 +152,8 @@ describe('headers', () => {
 
 test('an attempt to sign in a thousand times leaves seven cookies in a browser', async () => {
   const agent = createAgent()
-  for (let n = 0; n < 20; n += 1) await agent.open(`${scene.site.url}/login`, { redirect: 'manual' })
-  assert.ok(agent.cookies(scene.site.url).length <= 7, `${agent.cookies(scene.site.url).length} cookies`)
+  for (let n = 0; n < 20; n += 1) await agent.open(`${fixture.site.url}/login`, { redirect: 'manual' })
+  assert.ok(agent.cookies(fixture.site.url).length <= 7, `${agent.cookies(fixture.site.url).length} cookies`)
 })
 
 test('no input of any length keeps a regular expression busy', t => {
@@ -206,7 +206,7 @@ test('no input of any length keeps a regular expression busy', t => {
 
 test('a person with very many sessions is signed out of all of them by one logout token, while pages are served', async t => {
   const redis = await startRedis()
-  const many = await openFuzzScene({ oidc: { redis: redis.url, responseType: 'id_token' } })
+  const many = await openFuzzFixture({ oidc: { redis: redis.url, responseType: 'id_token' } })
   try {
     const { site, provider } = many
     const count = Math.min(10_000, 300 * scale)

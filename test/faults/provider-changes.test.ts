@@ -3,7 +3,13 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type OidcErrorCode, openIdConnect } from '../../lib/index.js'
 import { createAgent, type Page } from '../support/agent.js'
-import { assertRefused, inScene, openScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import {
+  assertRefused,
+  type Fixture,
+  type FixtureOptions,
+  openFixture,
+  withFixture,
+} from '../support/handler-fixture.js'
 import type { Claims, Faults } from '../support/hostile-provider.js'
 import { until } from '../support/redis.js'
 import { createSigningKey } from '../support/signing-keys.js'
@@ -19,23 +25,26 @@ after(watch.check)
 
 const ES256 = { provider: { alg: 'ES256' }, oidc: { idTokenAlgorithm: 'ES256' as const } }
 
-const signIn = ({ site }: Pick<Scene, 'site'>, agent = createAgent()): Promise<Page> =>
+const signIn = ({ site }: Pick<Fixture, 'site'>, agent = createAgent()): Promise<Page> =>
   agent.visit(`${site.url}/login?returnTo=/claims`, { from: null })
 
-async function works(scene: Pick<Scene, 'site'>): Promise<void> {
-  const page = await signIn(scene)
+async function works(fixture: Pick<Fixture, 'site'>): Promise<void> {
+  const page = await signIn(fixture)
   assert.equal(page.status, 200, page.text)
 }
 
 /** A site and a provider that share a clock which only the test turns. */
-function withClock({ provider, oidc }: SceneOptions, run: (scene: Scene, pass: (s: number) => void) => Promise<void>) {
+function withClock(
+  { provider, oidc }: FixtureOptions,
+  run: (fixture: Fixture, pass: (s: number) => void) => Promise<void>,
+) {
   let at = Date.now()
   const clocks = {
     provider: { ...provider, now: () => Math.floor(at / 1000) },
     oidc: { ...oidc, now: () => new Date(at) },
   }
-  return inScene(clocks, scene =>
-    run(scene, seconds => {
+  return withFixture(clocks, fixture =>
+    run(fixture, seconds => {
       at += seconds * 1000
     }),
   )
@@ -46,7 +55,7 @@ const hour = 3600
 describe('a provider that is away', () => {
   test(
     'when the site starts: pages are there, a sign-in says 503, and works when the provider is back',
-    inScene(ES256, async ({ provider, site, agent }) => {
+    withFixture(ES256, async ({ provider, site, agent }) => {
       await provider.stop()
       const late = await startSite({
         oidc: { ...ES256.oidc, issuer: provider.issuer, clientId: 'client', clientSecret: provider.clientSecret },
@@ -67,7 +76,7 @@ describe('a provider that is away', () => {
 
   test(
     'people who are signed in notice nothing',
-    inScene(ES256, async ({ provider, site, agent }) => {
+    withFixture(ES256, async ({ provider, site, agent }) => {
       await signIn({ site }, agent)
       await provider.stop()
       for (const path of ['/claims', '/token', '/user', '/session']) {
@@ -82,27 +91,27 @@ describe('a provider that is away', () => {
 
   test(
     'with metadata and keys that are a day old: what was known goes on being used',
-    withClock(ES256, async (scene, pass) => {
-      await works(scene)
-      scene.provider.break({ discovery: { status: 500 }, jwks: { cut: 'before' } })
+    withClock(ES256, async (fixture, pass) => {
+      await works(fixture)
+      fixture.provider.break({ discovery: { status: 500 }, jwks: { cut: 'before' } })
       for (const hours of [2, 25, 30]) {
         pass(hours * hour)
-        await works(scene)
+        await works(fixture)
       }
     }),
   )
 
   test(
     'comes and goes all the time: the site lives, asks in measure, and works afterwards',
-    inScene(ES256, async scene => {
-      const { provider, site } = scene
+    withFixture(ES256, async fixture => {
+      const { provider, site } = fixture
       const before = provider.count('discovery') + provider.count('jwks')
       const rounds = 6 * scale
       let goes = true
       const traffic = Promise.all(
         Array.from({ length: 3 }, async () => {
           while (goes) {
-            const page = await signIn(scene).catch(() => undefined)
+            const page = await signIn(fixture).catch(() => undefined)
             if (page !== undefined) assert.ok([200, 502, 503].includes(page.status), `${page.status} ${page.text}`)
             await sleep(20)
           }
@@ -116,7 +125,7 @@ describe('a provider that is away', () => {
       }
       goes = false
       await traffic
-      await until('it works', async () => (await signIn(scene)).status === 200)
+      await until('it works', async () => (await signIn(fixture)).status === 200)
       const asked = provider.count('discovery') + provider.count('jwks') - before
       assert.ok(asked <= 2 + rounds, `${asked} requests for metadata and keys in ${rounds} rounds`)
       for (const error of site.errors) assert.match((error as { code: string }).code, /^ERR_OIDC_PROVIDER_/)
@@ -125,7 +134,7 @@ describe('a provider that is away', () => {
 })
 
 describe('a wrong configuration never signs a user in', () => {
-  const wrong: Record<string, [Partial<SceneOptions['oidc']>, OidcErrorCode, number]> = {
+  const wrong: Record<string, [Partial<FixtureOptions['oidc']>, OidcErrorCode, number]> = {
     'another issuer': [{ issuer: 'http://127.0.0.1:1/', metadataUrl: 'here' }, 'ERR_OIDC_METADATA_ISSUER', 502],
     'a slash too many in the issuer': [{ issuer: 'slash' }, 'ERR_OIDC_METADATA_ISSUER', 502],
     'an unknown client secret': [{ clientSecret: 'x'.repeat(40) }, 'ERR_OIDC_CLIENT_REJECTED', 502],
@@ -134,7 +143,7 @@ describe('a wrong configuration never signs a user in', () => {
   for (const [name, [options, code, status]] of Object.entries(wrong)) {
     test(
       `${name}: ${code}`,
-      inScene(ES256, async ({ provider, agent }) => {
+      withFixture(ES256, async ({ provider, agent }) => {
         const { issuer, clientId, clientSecret } = provider
         const site = await startSite({
           oidc: {
@@ -178,34 +187,34 @@ describe('a wrong configuration never signs a user in', () => {
 describe('keys that change', () => {
   test(
     'a new key just before each signature of a sign-in, several times',
-    inScene(ES256, async scene => {
-      const { provider } = scene
-      await works(scene)
+    withFixture(ES256, async fixture => {
+      const { provider } = fixture
+      await works(fixture)
       const before = provider.count('jwks')
       provider.break({ rotateBefore: 'both' })
-      await works(scene)
-      await works(scene)
+      await works(fixture)
+      await works(fixture)
       assert.equal(provider.count('jwks'), before + 4, 'one more for each key')
     }),
   )
 
   test(
     'a new key under an old name',
-    inScene(ES256, async scene => {
-      const { provider } = scene
-      await works(scene)
+    withFixture(ES256, async fixture => {
+      const { provider } = fixture
+      await works(fixture)
       const [old] = provider.keys.published
       const key = await createSigningKey('ES256')
       provider.keys.published = [{ ...key, kid: old?.kid ?? '', publicJwk: { ...key.publicJwk, kid: old?.kid ?? '' } }]
-      await works(scene)
+      await works(fixture)
     }),
   )
 
   for (const count of [1, 3]) {
     test(
       `${count} keys without names`,
-      inScene(ES256, async scene => {
-        const { provider } = scene
+      withFixture(ES256, async fixture => {
+        const { provider } = fixture
         const keys = await Promise.all(Array.from({ length: count }, () => createSigningKey('ES256')))
         provider.keys.published = [...keys, ...provider.keys.published]
         const nameless = { header: ({ kid: _, ...rest }: Claims) => rest }
@@ -214,7 +223,7 @@ describe('keys that change', () => {
           backIdToken: { ...nameless, key: keys.at(-1)?.privateKey as never },
           keys: published => published.map(({ kid: _, ...key }) => key),
         })
-        await works(scene)
+        await works(fixture)
       }),
     )
   }
@@ -228,26 +237,26 @@ describe('keys that change', () => {
   for (const [name, faults] of Object.entries(troubles)) {
     test(
       `a key set that ${name} when it is asked again: known keys go on, unknown ones are refused`,
-      inScene(ES256, async scene => {
-        const { provider, site } = scene
-        await works(scene)
+      withFixture(ES256, async fixture => {
+        const { provider, site } = fixture
+        await works(fixture)
         provider.break(faults)
-        await works(scene)
+        await works(fixture)
         const known = provider.keys.published
         await provider.keys.rotate()
-        const page = await signIn(scene)
+        const page = await signIn(fixture)
         const expected = ['is away', 'says 500'].includes(name) ? 503 : 502
         assert.equal(page.status, expected, `${site.lastCode()}`)
         provider.keys.published = known
-        await works(scene)
+        await works(fixture)
       }),
     )
   }
 
   test(
     'a key set of 5 000 with all that does not belong there: the good key is found',
-    inScene(ES256, async scene => {
-      const { provider } = scene
+    withFixture(ES256, async fixture => {
+      const { provider } = fixture
       const { publicJwk, privateKey } = await createSigningKey('ES256')
       const junk = [
         { kty: 'oct', k: 'c2VjcmV0' },
@@ -261,19 +270,19 @@ describe('keys that change', () => {
       provider.break({
         keys: keys => [...junk, ...keys, ...Array.from({ length: 5000 }, (_, at) => ({ kty: 'oct', k: `${at}` }))],
       })
-      await works(scene)
+      await works(fixture)
     }),
   )
 
   test(
     'sign-ins with a name no key has cost as many requests as the budget allows',
-    inScene(ES256, async scene => {
-      const { provider, site } = scene
-      await works(scene)
+    withFixture(ES256, async fixture => {
+      const { provider, site } = fixture
+      await works(fixture)
       const before = provider.count('jwks')
       provider.break({ frontIdToken: { header: header => ({ ...header, kid: Math.random().toString(36) }) } })
       for (let attempt = 0; attempt < 20 * scale; attempt += 1) {
-        await signIn(scene)
+        await signIn(fixture)
         assert.equal(site.lastCode(), 'ERR_OIDC_ID_TOKEN_KEY')
       }
       assert.ok(provider.count('jwks') - before <= 5 + scale * 4, `${provider.count('jwks') - before} requests`)
@@ -295,10 +304,10 @@ describe('clocks that differ', () => {
     const now = () => Math.floor(Date.now() / 1000) + seconds
     test(
       `a provider that is ${name}: ${code ?? 'fine'}`,
-      inScene({ ...ES256, provider: { ...ES256.provider, now } }, async scene => {
-        const page = await signIn(scene, scene.agent)
+      withFixture({ ...ES256, provider: { ...ES256.provider, now } }, async fixture => {
+        const page = await signIn(fixture, fixture.agent)
         if (code === undefined) assert.equal(page.status, 200)
-        else await assertRefused(scene, page, code)
+        else await assertRefused(fixture, page, code)
       }),
     )
   }
@@ -307,9 +316,9 @@ describe('clocks that differ', () => {
 describe('metadata that changes', () => {
   test(
     'another issuer is not followed, and health says so',
-    withClock(ES256, async (scene, pass) => {
-      const { provider, site } = scene
-      await works(scene)
+    withClock(ES256, async (fixture, pass) => {
+      const { provider, site } = fixture
+      await works(fixture)
       provider.break({
         metadata: document => ({
           ...document,
@@ -318,39 +327,39 @@ describe('metadata that changes', () => {
         }),
       })
       pass(2 * hour)
-      await works(scene)
+      await works(fixture)
       await until(
         'it was noticed',
         async () => (await site.oidc.health()).provider.error === 'ERR_OIDC_METADATA_ISSUER',
       )
       pass(23 * hour)
-      await works(scene)
+      await works(fixture)
     }),
   )
 
   test(
     'endpoints that are not secure any more are not followed',
-    withClock(ES256, async (scene, pass) => {
-      await works(scene)
-      scene.provider.break({
+    withClock(ES256, async (fixture, pass) => {
+      await works(fixture)
+      fixture.provider.break({
         metadata: document => ({ ...document, token_endpoint: 'http://idsrv.example.com/token' }),
       })
       pass(25 * hour)
-      await works(scene)
-      assert.equal((await scene.site.oidc.health()).provider.error, 'ERR_OIDC_METADATA')
+      await works(fixture)
+      assert.equal((await fixture.site.oidc.health()).provider.error, 'ERR_OIDC_METADATA')
     }),
   )
 
   test(
     'an endpoint that moves is followed after the next load of the metadata',
-    withClock(ES256, async (scene, pass) => {
-      const { provider } = scene
-      await works(scene)
+    withClock(ES256, async (fixture, pass) => {
+      const { provider } = fixture
+      await works(fixture)
       provider.break({ metadata: document => ({ ...document, token_endpoint: `${document.token_endpoint}?v=2` }) })
-      await works(scene)
+      await works(fixture)
       assert.equal(provider.requestsTo('token').at(-1)?.search, '')
       pass(25 * hour)
-      await works(scene)
+      await works(fixture)
       assert.equal(provider.requestsTo('token').at(-1)?.search, '?v=2')
     }),
   )
@@ -362,9 +371,9 @@ describe('where the provider is', () => {
     const before = variables.map(name => [name, process.env[name]] as const)
     for (const name of variables) process.env[name] = 'http://127.0.0.1:1'
     try {
-      const scene = await openScene(ES256)
-      await works(scene)
-      await scene.close()
+      const fixture = await openFixture(ES256)
+      await works(fixture)
+      await fixture.close()
     } finally {
       for (const [name, value] of before) {
         if (value === undefined) delete process.env[name]
@@ -375,7 +384,7 @@ describe('where the provider is', () => {
 
   test(
     'a provider that has an IPv6 address only',
-    inScene({ ...ES256, provider: { alg: 'ES256', host: '[::1]' } }, async ({ provider, site, agent }) => {
+    withFixture({ ...ES256, provider: { alg: 'ES256', host: '[::1]' } }, async ({ provider, site, agent }) => {
       const wire = await startTcpProxy(provider.port, { host: '::1', port: provider.port })
       await until('it is found', () =>
         site.oidc.ready().then(

@@ -21,7 +21,7 @@ import { watchProcess } from './watch.js'
 
 /** Every endpoint of the back channel, with everything that can go wrong there, seen by the person in front of the browser. */
 
-interface Scene {
+interface Fixture {
   readonly rogue: Rogue
   readonly site: Site
   readonly agent: Agent
@@ -46,7 +46,11 @@ after(async () => {
   watch.check()
 })
 
-async function inScene(run: (scene: Scene) => Promise<void>, fault?: (rogue: Rogue) => void, more: OidcOptions = {}) {
+async function withFixture(
+  run: (fixture: Fixture) => Promise<void>,
+  fault?: (rogue: Rogue) => void,
+  more: OidcOptions = {},
+) {
   const rogue = await startRogue(provider)
   fault?.(rogue)
   const { issuer, clientId, clientSecret } = provider
@@ -61,10 +65,10 @@ async function inScene(run: (scene: Scene) => Promise<void>, fault?: (rogue: Rog
 }
 
 /** Before the browser leaves (discovery), or when it is back (everything else). */
-const signIn = ({ agent, site }: Scene): Promise<Page> =>
+const signIn = ({ agent, site }: Fixture): Promise<Page> =>
   agent.visit(`${site.url}/login?returnTo=/claims`, { from: null })
 
-async function isSignedIn({ agent, site }: Scene): Promise<boolean> {
+async function isSignedIn({ agent, site }: Fixture): Promise<boolean> {
   const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
   return page.json<{ isAuthenticated: boolean }>().isAuthenticated
 }
@@ -79,7 +83,7 @@ const blame = new Set([
   'ERR_OIDC_USER_INFO_RESPONSE',
 ])
 
-function assertBlamed({ site }: Scene, page: Page, mustBeAway: boolean): void {
+function assertBlamed({ site }: Fixture, page: Page, mustBeAway: boolean): void {
   const code = site.lastCode() ?? ''
   assert.ok(blame.has(code), `${code}: ${page.text.slice(0, 200)}`)
   assert.ok(page.status === 502 || page.status === 503, `status ${page.status}`)
@@ -89,35 +93,35 @@ function assertBlamed({ site }: Scene, page: Page, mustBeAway: boolean): void {
 
 /** A provider that was away from the start: the site is there all the same, says so, and finds it by itself. */
 async function awayFromTheStart(endpoint: BackEndpoint, act: Act, hangs: boolean): Promise<void> {
-  const run = async (scene: Scene) => {
-    assertBlamed(scene, await signIn(scene), hangs)
-    assert.equal((await scene.agent.open(`${scene.site.url}/`)).status, 200)
-    assert.equal(await isSignedIn(scene), false)
-    assert.equal(scene.rogue.count('token'), 0)
-    await until('the connections are gone', () => scene.rogue.stuck === 0)
-    scene.rogue.heal()
-    await until('it works again', async () => (await signIn(scene)).status === 200)
-    assert.equal(await isSignedIn(scene), true)
+  const run = async (fixture: Fixture) => {
+    assertBlamed(fixture, await signIn(fixture), hangs)
+    assert.equal((await fixture.agent.open(`${fixture.site.url}/`)).status, 200)
+    assert.equal(await isSignedIn(fixture), false)
+    assert.equal(fixture.rogue.count('token'), 0)
+    await until('the connections are gone', () => fixture.rogue.stuck === 0)
+    fixture.rogue.heal()
+    await until('it works again', async () => (await signIn(fixture)).status === 200)
+    assert.equal(await isSignedIn(fixture), true)
   }
-  await inScene(run, rogue => rogue.act(endpoint, act))
+  await withFixture(run, rogue => rogue.act(endpoint, act))
 }
 
 /** A fault in the middle of a second sign-in: the first stays, the code went out once, and the next attempt works. */
 async function inTheMiddle(endpoint: BackEndpoint, act: Act, hangs: boolean): Promise<void> {
-  await inScene(async scene => {
-    const { rogue, site } = scene
-    assert.equal((await signIn(scene)).status, 200)
+  await withFixture(async fixture => {
+    const { rogue, site } = fixture
+    assert.equal((await signIn(fixture)).status, 200)
     const sent = rogue.count(endpoint)
     rogue.act(endpoint, act)
-    assertBlamed(scene, await signIn(scene), hangs)
+    assertBlamed(fixture, await signIn(fixture), hangs)
     const isAskedAgain = endpoint === 'userinfo' && Object.values(cutting).includes(act)
     assert.equal(rogue.count(endpoint) - sent, isAskedAgain ? 2 : 1, 'requests')
     assert.equal(rogue.count('token'), 2, 'the code was sent once')
-    assert.equal(await isSignedIn(scene), true, 'the first sign-in stays')
+    assert.equal(await isSignedIn(fixture), true, 'the first sign-in stays')
     await until('the connections are gone', () => rogue.stuck === 0)
     rogue.heal()
     const before = site.errors.length
-    assert.equal((await signIn(scene)).status, 200)
+    assert.equal((await signIn(fixture)).status, 200)
     assert.equal(site.errors.length, before)
   })
 }
@@ -136,13 +140,13 @@ for (const endpoint of backEndpoints) {
     if (endpoint !== 'token') {
       test('cut once, in every way: asked once more, and the user is signed in', async () => {
         for (const [name, act] of Object.entries(cutting)) {
-          await inScene(
-            async scene => {
-              assert.equal((await signIn(scene)).status, 200, name)
-              assert.equal(await isSignedIn(scene), true, name)
-              assert.equal(scene.rogue.count(endpoint), 2, name)
-              assert.equal(scene.rogue.count('token'), 1, name)
-              assert.deepEqual(scene.site.errors, [], name)
+          await withFixture(
+            async fixture => {
+              assert.equal((await signIn(fixture)).status, 200, name)
+              assert.equal(await isSignedIn(fixture), true, name)
+              assert.equal(fixture.rogue.count(endpoint), 2, name)
+              assert.equal(fixture.rogue.count('token'), 1, name)
+              assert.deepEqual(fixture.site.errors, [], name)
             },
             rogue =>
               rogue.act(endpoint, (req, res) => {
@@ -156,10 +160,10 @@ for (const endpoint of backEndpoints) {
     test('redirects, by every status and to anywhere: not followed', async () => {
       for (const act of Object.values(redirects(evil.url))) {
         const { requests } = evil
-        await inScene(
-          async scene => {
-            assertBlamed(scene, await signIn(scene), false)
-            assert.equal(scene.site.lastCode(), 'ERR_OIDC_PROVIDER_RESPONSE')
+        await withFixture(
+          async fixture => {
+            assertBlamed(fixture, await signIn(fixture), false)
+            assert.equal(fixture.site.lastCode(), 'ERR_OIDC_PROVIDER_RESPONSE')
             assert.equal(evil.requests, requests)
           },
           rogue => rogue.act(endpoint, act),

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { ask, assertCivil, fuzz, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
+import { ask, assertCivil, fuzz, openFuzzFixture, sendable, text, wellFormed } from './fuzz.js'
 
 /** A posted answer. In names and values, `$state`, `$code` and the like stand for those of a sign-in that is under way. */
 interface Input {
@@ -14,9 +14,9 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
+const fixture = await openFuzzFixture()
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -101,7 +101,7 @@ const inputs: fc.Arbitrary<Input> = fc.record({
 })
 
 async function act({ type, body, hasCookie }: Input): Promise<void> {
-  const { site } = scene
+  const { site } = fixture
   const agent = createAgent()
   const page = await agent.open(`${site.url}/login?returnTo=/claims`)
   const real = new Map(page.forms[0]?.fields.map(([name, value]) => [`$${name}`, value]))
@@ -109,7 +109,7 @@ async function act({ type, body, hasCookie }: Input): Promise<void> {
     typeof body === 'string' ? body : body.map(([name, value]) => [name, real.get(value) ?? value] as const)
   const sender = hasCookie ? agent : createAgent()
   const answer = await sender.post(`${site.url}/callback`, fields, {
-    from: `${scene.provider.issuer}/authorize`,
+    from: `${fixture.provider.issuer}/authorize`,
     redirect: 'manual',
     headers: { 'content-type': type },
   })
@@ -134,7 +134,7 @@ async function act({ type, body, hasCookie }: Input): Promise<void> {
 
 test('no body posted to the callback causes an unexpected server error, and only a genuine response signs a user in', async t => {
   await act({ type: form, body: genuine, hasCookie: true })
-  await fuzz(t, { name: 'callback-body', inputs, runs: 250, act, scenes: [scene] })
+  await fuzz(t, { name: 'callback-body', inputs, runs: 250, act, fixtures: [fixture] })
 })
 
 /** The same by `query`: the address the provider sends the browser to, with one to three things done to it. */
@@ -148,7 +148,7 @@ interface AddressInput {
 const inAddress = ['state', 'code', 'iss'] as const
 
 test('no URL of the callback causes an unexpected server error, and only a genuine response signs a user in', async t => {
-  const byQuery = await openFuzzScene({ oidc: { responseType: 'code', responseMode: 'query' } })
+  const byQuery = await openFuzzFixture({ oidc: { responseType: 'code', responseMode: 'query' } })
   const act = async ({ fields, form: way, method, hasCookie }: AddressInput) => {
     const { site, provider } = byQuery
     const agent = createAgent()
@@ -192,7 +192,7 @@ test('no URL of the callback causes an unexpected server error, and only a genui
     hasCookie: fc.constantFrom(true, true, true, false),
   }) as fc.Arbitrary<AddressInput>
   try {
-    await fuzz(t, { name: 'callback-address', inputs: addressInputs, runs: 250, act, scenes: [byQuery] })
+    await fuzz(t, { name: 'callback-address', inputs: addressInputs, runs: 250, act, fixtures: [byQuery] })
   } finally {
     await byQuery.close()
   }

@@ -5,7 +5,7 @@ import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { beginLogout } from '../support/logout-cookie.js'
-import { assertCivil, fuzz, openFuzzScene, sendable, text } from './fuzz.js'
+import { assertCivil, fuzz, openFuzzFixture, sendable, text } from './fuzz.js'
 
 /**
  * A Cookie header. `$sid` stands for the session cookie of a signed-in user, `$attempt` and `$logout` for the cookies
@@ -18,10 +18,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { site } = scene
+const fixture = await openFuzzFixture()
+const { site } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -138,5 +138,5 @@ async function renew(): Promise<void> {
 }
 
 test('no Cookie header causes an unexpected server error, and a damaged cookie does not sign a user in', async t => {
-  await fuzz(t, { name: 'cookies', inputs, runs: 600, act, scenes: [scene] })
+  await fuzz(t, { name: 'cookies', inputs, runs: 600, act, fixtures: [fixture] })
 })

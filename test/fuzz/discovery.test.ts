@@ -8,7 +8,7 @@ import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import type { Claims } from '../support/hostile-provider.js'
 import { startSite } from '../support/site.js'
-import { assertCivil, fuzz, json, openFuzzScene, text } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text } from './fuzz.js'
 
 /** A discovery document with members changed or left out, or another one altogether. */
 interface Input {
@@ -18,10 +18,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { provider } = scene
+const fixture = await openFuzzFixture()
+const { provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { ask, assertCivil, fuzz, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
+import { ask, assertCivil, fuzz, openFuzzFixture, sendable, text, wellFormed } from './fuzz.js'
 
 /** The query of a front-channel logout. `$iss` and `$sid` stand for the right ones. */
 interface Input {
@@ -21,10 +21,10 @@ interface Field {
 const SID = 'sid+1 "x&y=/é'
 
 const watch = watchProcess()
-const scene = await openFuzzScene({ provider: { sid: SID } })
-const { site, provider } = scene
+const fixture = await openFuzzFixture({ provider: { sid: SID } })
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -107,5 +107,5 @@ test('a front-channel logout ends the session it names, in whatever way that was
     })
     assert.equal(await isSignedIn(), false, form)
   }
-  await fuzz(t, { name: 'front-channel-logout', inputs, runs: 400, act, scenes: [scene] })
+  await fuzz(t, { name: 'front-channel-logout', inputs, runs: 400, act, fixtures: [fixture] })
 })

@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { OidcError } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
 import type { Page } from '../support/agent.js'
-import { openScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, openFixture } from '../support/handler-fixture.js'
 import type { RawAnswer } from '../support/http-client.js'
 
 /**
@@ -22,7 +22,7 @@ export interface Target<T> {
   readonly runs: number
   readonly act: (input: T) => Promise<unknown> | unknown
   /** What the inputs are thrown at: no error of it may be foreign, and the process must not grow. */
-  readonly scenes?: readonly FuzzScene[]
+  readonly fixtures?: readonly FuzzFixture[]
 }
 
 /**
@@ -33,36 +33,36 @@ const ALLOWED_GROWTH = { atAll: 10e6, perInput: 15e3 }
 
 const seed = 20_260_817
 
-export async function fuzz<T>(t: TestContext, { name, inputs, runs, act, scenes = [] }: Target<T>): Promise<void> {
+export async function fuzz<T>(t: TestContext, { name, inputs, runs, act, fixtures = [] }: Target<T>): Promise<void> {
   const corpus = JSON.parse(readFileSync(new URL(`./corpus/${name}.json`, import.meta.url), 'utf8')) as T[]
   for (const input of corpus) await act(input)
   const before = neededBytes()
   const property = fc.asyncProperty(inputs, async input => void (await act(input)))
   await fc.assert(property, { seed, numRuns: runs * scale, endOnFailure: scale > 1, includeErrorInReport: true })
-  for (const scene of scenes) await scene.checkErrorsAndForget()
+  for (const fixture of fixtures) await fixture.checkErrorsAndForget()
   const grown = neededBytes() - before
   const megabytes = `${(grown / 1e6).toFixed(1)} MB`
   t.diagnostic(`${name}: ${corpus.length} known and ${runs * scale} new inputs, heap ${megabytes} more`)
   const { atAll, perInput } = ALLOWED_GROWTH
-  if (scenes.length > 0) assert.ok(grown < atAll + perInput * runs * scale, `the heap grew by ${megabytes}`)
+  if (fixtures.length > 0) assert.ok(grown < atAll + perInput * runs * scale, `the heap grew by ${megabytes}`)
 }
 
-export interface FuzzScene extends Scene {
+export interface FuzzFixture extends Fixture {
   /** Nothing but our own errors came up. Then takes away what sessions there are, and what the test itself wrote down of every request. */
   checkErrorsAndForget(): Promise<void>
 }
 
-/** Opens a scene for a whole file. */
-export async function openFuzzScene(options: SceneOptions = {}): Promise<FuzzScene> {
-  const scene = await openScene({
+/** Opens a fixture for a whole file. */
+export async function openFuzzFixture(options: FixtureOptions = {}): Promise<FuzzFixture> {
+  const fixture = await openFixture({
     ...options,
     provider: { alg: 'ES256', ...options.provider },
     oidc: { idTokenAlgorithm: 'ES256', ...options.oidc },
   })
   return {
-    ...scene,
+    ...fixture,
     async checkErrorsAndForget() {
-      const { site, provider } = scene
+      const { site, provider } = fixture
       const foreign = site.errors.filter(error => !(error instanceof OidcError))
       assert.deepEqual(foreign, [], 'errors that are not ours')
       await site.oidc.sessions.revoke({ sub: 'alice-0001' })

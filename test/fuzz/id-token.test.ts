@@ -7,7 +7,7 @@ import { checkIdTokenClaims } from '../../lib/protocol/id-token.js'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import type { Claims, JwtFaults } from '../support/hostile-provider.js'
-import { assertCivil, fuzz, json, openFuzzScene, text, wellFormed } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text, wellFormed } from './fuzz.js'
 
 /** What is done to one of the two ID Tokens of a sign-in. */
 interface Input {
@@ -19,10 +19,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene({ oidc: { responseType: 'code id_token token' } })
-const { site, provider } = scene
+const fixture = await openFuzzFixture({ oidc: { responseType: 'code id_token token' } })
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -100,7 +100,7 @@ async function act(input: Input): Promise<void> {
 }
 
 test('a sign-in with a damaged ID Token is refused without an unexpected server error, whatever the damage', async t => {
-  await fuzz(t, { name: 'id-token', inputs, runs: 200, act, scenes: [scene] })
+  await fuzz(t, { name: 'id-token', inputs, runs: 200, act, fixtures: [fixture] })
   provider.heal()
   assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 200)
 })

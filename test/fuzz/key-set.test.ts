@@ -10,7 +10,7 @@ import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import { createSigningKey, type SigningKey } from '../support/signing-keys.js'
 import { startSite } from '../support/site.js'
-import { assertCivil, fuzz, json, openFuzzScene } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture } from './fuzz.js'
 
 /** A key set: entries made from the right key or from a foreign one, and entries that are anything. */
 interface Input {
@@ -26,14 +26,14 @@ interface Entry {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { provider } = scene
+const fixture = await openFuzzFixture()
+const { provider } = fixture
 let foreign: SigningKey
 before(async () => {
   foreign = await createSigningKey('ES256')
 })
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 

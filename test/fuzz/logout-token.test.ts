@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { assertCivil, fuzz, json, openFuzzScene, text, wellFormed } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text, wellFormed } from './fuzz.js'
 
 /** A logout token with claims or header fields changed (`null` in `drop` leaves one out), or another body altogether. */
 interface Input {
@@ -16,10 +16,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { site, provider } = scene
+const fixture = await openFuzzFixture()
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -101,7 +101,7 @@ async function act(input: Input): Promise<void> {
 }
 
 test('only a genuine logout token ends a session, and every other body is refused', async t => {
-  await fuzz(t, { name: 'logout-token', inputs, runs: 300, act, scenes: [scene] })
+  await fuzz(t, { name: 'logout-token', inputs, runs: 300, act, fixtures: [fixture] })
   person = createAgent()
   await person.visit(`${site.url}/claims`)
   assert.equal(await isSignedIn(), true)

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { ask, assertCivil, fuzz, naughty, openFuzzScene, sendable, text, wellFormed } from './fuzz.js'
+import { ask, assertCivil, fuzz, naughty, openFuzzFixture, sendable, text, wellFormed } from './fuzz.js'
 
 /** A request for one of our routes. */
 interface Input {
@@ -15,12 +15,12 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scenes = {
-  form: await openFuzzScene(),
-  query: await openFuzzScene({ oidc: { responseType: 'code', responseMode: 'query' } }),
+const fixtures = {
+  form: await openFuzzFixture(),
+  query: await openFuzzFixture({ oidc: { responseType: 'code', responseMode: 'query' } }),
 }
 after(async () => {
-  for (const scene of Object.values(scenes)) await scene.close()
+  for (const fixture of Object.values(fixtures)) await fixture.close()
   watch.check()
 })
 
@@ -90,9 +90,9 @@ const inputs: fc.Arbitrary<Input> = fc.record({
   ),
 })
 
-const actOn = (which: keyof typeof scenes) =>
+const actOn = (which: keyof typeof fixtures) =>
   async function act({ method, path, query, headers }: Input): Promise<void> {
-    const { site, provider } = scenes[which]
+    const { site, provider } = fixtures[which]
     const url = new URL(site.url)
     const sent = Object.entries(headers).map(([name, value]) => [name, sendable(value, 'header')])
     const target = sendable(`${path}?${query}`, 'target')
@@ -111,7 +111,7 @@ const actOn = (which: keyof typeof scenes) =>
 
 for (const which of ['form', 'query'] as const) {
   test(`no request to our routes causes an unexpected server error, and no redirect leads to another site (${which})`, async t => {
-    assert.equal((await createAgent().visit(`${scenes[which].site.url}/claims`)).status, 200)
-    await fuzz(t, { name: 'query', inputs, runs: 700, act: actOn(which), scenes: [scenes[which]] })
+    assert.equal((await createAgent().visit(`${fixtures[which].site.url}/claims`)).status, 200)
+    await fuzz(t, { name: 'query', inputs, runs: 700, act: actOn(which), fixtures: [fixtures[which]] })
   })
 }

@@ -9,7 +9,7 @@ import { createAgent } from '../support/agent.js'
 import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { assertCivil, fuzz, json, openFuzzScene, text } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text } from './fuzz.js'
 
 /** What happens to the record of a signed-in user, and the request to the site after that. */
 interface Input {
@@ -35,12 +35,12 @@ const watch = watchProcess()
 const redis = await startRedis()
 const client = new Redis(redis.url)
 const siteSecret = secret('site secret')
-const scene = await openFuzzScene({
+const fixture = await openFuzzFixture({
   oidc: { redis: redis.url, secret: siteSecret, scope: 'openid offline_access', session: { keep: ['note'] } },
 })
-const { site, provider } = scene
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   client.disconnect()
   await redis.stop()
   watch.check()
@@ -161,7 +161,7 @@ function refused(error: unknown): readonly [] {
 
 test('whatever happens to a record in Redis, the site keeps responding, and a record signs in only the user it was sealed for', async t => {
   await act({ edits: [], method: 'GET', path: '/user' })
-  await fuzz(t, { name: 'records', inputs, runs: 500, act, scenes: [] })
+  await fuzz(t, { name: 'records', inputs, runs: 500, act, fixtures: [] })
   assert.deepEqual(
     site.errors.filter(error => !(error instanceof OidcError)),
     [],

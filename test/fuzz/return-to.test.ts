@@ -4,15 +4,15 @@ import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import { send } from '../support/http-client.js'
-import { fuzz, openFuzzScene, wellFormed } from './fuzz.js'
+import { fuzz, openFuzzFixture, wellFormed } from './fuzz.js'
 
 /** Addresses that mean to lead away from the site, made from a grammar instead of a list. */
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { site } = scene
+const fixture = await openFuzzFixture()
+const { site } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -113,7 +113,7 @@ async function act(returnTo: string): Promise<void> {
 }
 
 test('no return URL of the grammar leads to another site after a sign-out', async t => {
-  await fuzz(t, { name: 'return-to', inputs, runs: 1500, act, scenes: [scene] })
+  await fuzz(t, { name: 'return-to', inputs, runs: 1500, act, fixtures: [fixture] })
 })
 
 test('no return URL of the grammar leads to another site after a sign-in', async t => {
@@ -125,5 +125,5 @@ test('no return URL of the grammar leads to another site after a sign-in', async
     assert.equal(answer.status, 303, answer.text)
     checkStays(answer.headers.location)
   }
-  await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn, scenes: [scene] })
+  await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn, fixtures: [fixture] })
 })

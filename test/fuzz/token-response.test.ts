@@ -7,7 +7,7 @@ import { parseTokenError, parseTokenResponse } from '../../lib/protocol/token-re
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import type { Claims } from '../support/hostile-provider.js'
-import { assertCivil, fuzz, json, openFuzzScene, text } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text } from './fuzz.js'
 
 /** A token answer with members changed or left out, or another one altogether. */
 interface Input {
@@ -19,10 +19,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene({ oidc: { scope: 'openid offline_access' } })
-const { site, provider } = scene
+const fixture = await openFuzzFixture({ oidc: { scope: 'openid offline_access' } })
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -97,7 +97,7 @@ test('whatever the token endpoint sends, a user is signed in only with the token
     assert.equal(typeof scope, 'string')
     assert.ok(expiresAt === undefined || Number.isInteger(expiresAt), `expiresAt ${expiresAt}`)
   }
-  await fuzz(t, { name: 'token-response', inputs, runs: 200, act, scenes: [scene] })
+  await fuzz(t, { name: 'token-response', inputs, runs: 200, act, fixtures: [fixture] })
   provider.heal()
   assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 200)
 })

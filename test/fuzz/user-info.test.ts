@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
 import type { Claims, EndpointFault, JwtFaults } from '../support/hostile-provider.js'
-import { assertCivil, fuzz, json, openFuzzScene, text, wellFormed } from './fuzz.js'
+import { assertCivil, fuzz, json, openFuzzFixture, text, wellFormed } from './fuzz.js'
 
 /** An answer of userinfo with claims changed or left out, another one altogether, or one that is signed. */
 interface Input {
@@ -20,10 +20,10 @@ interface Input {
 }
 
 const watch = watchProcess()
-const scene = await openFuzzScene()
-const { site, provider } = scene
+const fixture = await openFuzzFixture()
+const { site, provider } = fixture
 after(async () => {
-  await scene.close()
+  await fixture.close()
   watch.check()
 })
 
@@ -107,7 +107,7 @@ async function act(input: Input): Promise<void> {
 }
 
 test('whatever userinfo says, the user of the ID Token is signed in, or no user is', async t => {
-  await fuzz(t, { name: 'user-info', inputs, runs: 250, act, scenes: [scene] })
+  await fuzz(t, { name: 'user-info', inputs, runs: 250, act, fixtures: [fixture] })
   provider.heal()
   assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 200)
 })

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { OidcOptions } from '../../lib/index.js'
 import { createAgent, type Page } from '../support/agent.js'
-import { openScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, openFixture } from '../support/handler-fixture.js'
 import type { HostileProviderOptions } from '../support/hostile-provider.js'
 import { freePort, startNginx } from '../support/nginx.js'
 
 /** Whole journeys behind a real nginx with its defaults: it answers 400 or 414 for a request that is too large, and 502 for a response head. */
 
-interface Front extends Scene {
+interface Front extends Fixture {
   /** The site, as the browser sees it. */
   readonly url: string
   /** That nginx and the site have answered every request of a journey, and where it has ended. */
@@ -23,7 +23,7 @@ function behindNginx(
     const port = await freePort()
     const nginx = await startNginx({ upstream: port })
     const url = `http://localhost:${nginx.port}`
-    const scene = await openScene({
+    const fixture = await openFixture({
       ...(provider && { provider }),
       oidc: { baseUrl: url, ...oidc },
       site: { port },
@@ -36,9 +36,9 @@ function behindNginx(
       return page
     }
     try {
-      await run({ ...scene, url, went })
+      await run({ ...fixture, url, went })
     } finally {
-      await scene.close()
+      await fixture.close()
       await nginx.close()
     }
   }

@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import { clearCookie, setCookie } from '../../lib/http/cookies.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 const attributes = { secure: true, sameSite: 'lax' } as const
 const newResponse = () => new ServerResponse(new IncomingMessage(new Socket()))
@@ -35,7 +35,7 @@ test('a cookie does not replace a cookie of another name, whatever code has set 
 
 test(
   'no response of a sign-in, a change of the session and a sign-out sets a cookie twice',
-  inScene({}, async ({ agent, site }) => {
+  withFixture({}, async ({ agent, site }) => {
     const journey = [
       await agent.open(`${site.url}/session?a=1`),
       await agent.post(`${site.url}/session?a=1`, {}),

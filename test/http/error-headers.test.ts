@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express, NextFunction, Request, RequestHandler, Response } from 'express'
 import { OidcError } from '../../lib/index.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 
 /** Calls that a site makes in a route of its own. */
 const calls: Readonly<Record<string, (req: Request) => Promise<unknown>>> = {
@@ -42,7 +42,7 @@ function addOrdinaryHandler(app: Express): void {
   )
 }
 
-async function headersOf({ agent, site }: Scene, path: string) {
+async function headersOf({ agent, site }: Fixture, path: string) {
   const page = await agent.open(site.url + path)
   assert.equal(page.text, 'the page of the site')
   return page
@@ -60,8 +60,8 @@ describe('an error that a route of the site meets has the headers of its status'
   for (const name of Object.keys(calls)) {
     test(
       `${name}, when no user is signed in: 401 says where to sign in`,
-      inScene({ site: withHandler, oidc: { apis: ['https://api.example'] } }, async scene => {
-        const page = await headersOf(scene, `/call/${name}`)
+      withFixture({ site: withHandler, oidc: { apis: ['https://api.example'] } }, async fixture => {
+        const page = await headersOf(fixture, `/call/${name}`)
         assert.equal(page.status, 401)
         const challenge = String(page.headers['www-authenticate'])
         assert.equal(challenge, `OpenIdConnect login_url="/login?returnTo=%2Fcall%2F${name}"`)
@@ -78,15 +78,15 @@ describe('an error that a route of the site meets has the headers of its status'
   ] as const) {
     test(
       `a provider that is away and says Retry-After ${header}: 503 says ${expected} seconds`,
-      inScene({ site: withHandler, provider: { refreshTokens: 'always' } }, async scene => {
-        const { agent, provider, site } = scene
+      withFixture({ site: withHandler, provider: { refreshTokens: 'always' } }, async fixture => {
+        const { agent, provider, site } = fixture
         await agent.visit(`${site.url}/claims`)
         const headers = header === undefined ? {} : { 'retry-after': header }
         provider.break({ token: { status: 503, headers, body: {} } })
-        const page = await headersOf(scene, '/call/accessToken')
+        const page = await headersOf(fixture, '/call/accessToken')
         assert.deepEqual([page.status, page.headers['retry-after']], [503, String(expected)])
         // While the provider is not asked, the time that is left is told, with what chance has added: a tenth at most.
-        const later = await headersOf(scene, '/call/accessToken')
+        const later = await headersOf(fixture, '/call/accessToken')
         assert.equal(later.status, 503)
         const left = Number(later.headers['retry-after'])
         assert.ok(left >= 1 && left <= Math.ceil(Math.max(expected, 5) * 1.1) + 1, `${left} s`)
@@ -104,7 +104,7 @@ describe('an error that a route of the site meets has the headers of its status'
 
   test(
     'a site without an error handler gets them by way of Express itself',
-    inScene(
+    withFixture(
       {
         site: {
           handlesErrors: false,

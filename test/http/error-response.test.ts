@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { respondWithError } from '../../lib/http/error-response.js'
 import type { RequestContext } from '../../lib/http/request-context.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { deny } from '../support/hostile-provider.js'
 
 const marker = 'marker"><script>alert(1)</script>'
@@ -10,7 +10,7 @@ const marker = 'marker"><script>alert(1)</script>'
 describe('the page of a site without an error handler', () => {
   test(
     'is a sentence, a number that stands in the log, and the way to start again where the person wanted to go',
-    inScene({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+    withFixture({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
       provider.break({ response: deny('server_error', { error_description: marker, error_uri: marker }) })
       const page = await agent.visit(`${site.url}/claims?x=1`)
       assert.equal(page.status, 400)
@@ -25,7 +25,7 @@ describe('the page of a site without an error handler', () => {
 
   test(
     'repeats nothing of the request, can load and run nothing, and is not stored',
-    inScene({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+    withFixture({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
       provider.break({ response: deny(marker, { error_description: marker }) })
       const page = await agent.visit(`${site.url}/claims`)
       assert.ok(!page.text.includes('marker') && !page.text.includes('script'), page.text)
@@ -44,7 +44,7 @@ describe('the page of a site without an error handler', () => {
 
   test(
     'is JSON for a program',
-    inScene({ site: { handlesErrors: false } }, async ({ agent, site }) => {
+    withFixture({ site: { handlesErrors: false } }, async ({ agent, site }) => {
       const answer = await agent.fetch(`${site.url}/callback`, {
         method: 'POST',
         body: '{}',
@@ -61,7 +61,7 @@ describe('the page of a site without an error handler', () => {
   for (const express of [4, 5] as const) {
     test(
       `steps back for an error handler of the site, however deep it is mounted (Express ${express})`,
-      inScene({ site: { express } }, async ({ agent, site }) => {
+      withFixture({ site: { express } }, async ({ agent, site }) => {
         const page = await agent.open(`${site.url}/callback`)
         assert.deepEqual(page.json(), { code: 'ERR_OIDC_REQUEST_METHOD' })
         assert.equal(page.headers.allow, 'POST')
@@ -73,7 +73,7 @@ describe('the page of a site without an error handler', () => {
 describe("beside a site's own error page, the log", () => {
   test(
     'names the code, the address and the cause of each failure, and of a flood a few lines',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       provider.break({ frontIdToken: token => ({ ...token, aud: 'another-client' }) })
       assert.equal((await agent.visit(`${site.url}/claims`)).status, 400)
       const lines = () => site.log.filter(line => line.startsWith('ERR_OIDC_'))
@@ -86,7 +86,7 @@ describe("beside a site's own error page, the log", () => {
 
   test(
     'has no line about a user who has to sign in or may not see a page',
-    inScene({ oidc: { hooks: { signIn: ({ claims }) => ({ sub: claims.sub }) } } }, async ({ agent, site }) => {
+    withFixture({ oidc: { hooks: { signIn: ({ claims }) => ({ sub: claims.sub }) } } }, async ({ agent, site }) => {
       assert.equal((await agent.fetch(`${site.url}/claims`)).status, 401)
       await agent.visit(`${site.url}/claims`)
       assert.equal((await agent.visit(`${site.url}/editors`)).status, 403)
@@ -113,7 +113,7 @@ describe('the callback refuses', () => {
   ] as const) {
     test(
       name,
-      inScene({}, async ({ agent, site, provider }) => {
+      withFixture({}, async ({ agent, site, provider }) => {
         const page = await agent.post(`${site.url}/callback`, body, { headers })
         assert.equal(page.status, status, page.text)
         assert.equal(provider.count('token'), 0)

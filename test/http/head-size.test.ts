@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 
 /** Bytes of the head: what nginx, with its defaults, takes is 4,096. A site with security headers of its own needs about 1,000 of them. */
@@ -29,7 +29,7 @@ for (const [what, page, landsOn] of pages) {
 
   test(
     `${what}: the head that looks whether cookies are kept is small, and lands on ${landsOn}`,
-    inScene({}, async ({ site }) => {
+    withFixture({}, async ({ site }) => {
       const answer = await send({ url: `${site.url}/login?${query}&retry=1`, headers: navigation })
       assert.equal(answer.status, 303)
       const location = new URL(answer.headers.location ?? '', site.url)
@@ -40,7 +40,7 @@ for (const [what, page, landsOn] of pages) {
 
   test(
     `${what}: the head of a sign-out is small, and the provider's page leads to ${landsOn}`,
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const cookie = agent
         .cookies(site.url)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSelfSigned } from '../attacks/self-signed.js'
-import { openScene } from '../support/handler-fixture.js'
+import { openFixture } from '../support/handler-fixture.js'
 import { freePort, startNginx } from '../support/nginx.js'
 import { readPage, sectionOf } from '../tools/documentation.js'
 
@@ -34,7 +34,7 @@ test('the nginx block of docs/deployment.md serves a site: a user signs in by HT
   })
   const nginx = await startNginx({ upstream: 'site', http })
   const url = `https://localhost:${secure}`
-  const { agent, provider, close } = await openScene({ oidc: { baseUrl: url }, site: { port } })
+  const { agent, provider, close } = await openFixture({ oidc: { baseUrl: url }, site: { port } })
   try {
     const claims = await agent.visit(`${url}/claims?x=${'a'.repeat(2000)}`)
     assert.equal(claims.status, 200, claims.text)

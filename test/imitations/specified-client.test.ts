@@ -12,7 +12,7 @@ import {
   type Traits,
 } from '../support/imitations/index.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { isSignedIn, type Place, register, signIn, TOKEN_LIFE, withPlace } from './place.js'
+import { type Fixture, isSignedIn, register, signIn, TOKEN_LIFE, withFixture } from './fixture.js'
 
 let redis: RedisServer
 before(async () => {
@@ -20,18 +20,18 @@ before(async () => {
 })
 after(() => redis.stop())
 
-async function seesClaims(place: Place, hasUserinfo: boolean): Promise<Agent> {
-  const agent = await signIn(place)
+async function seesClaims(fixture: Fixture, hasUserinfo: boolean): Promise<Agent> {
+  const agent = await signIn(fixture)
   const { sub, email, role } = agent.page?.json<Record<string, unknown>>() ?? {}
   assert.equal(sub, '818727-alice')
   assert.equal(email, 'alice@idsrv.example')
   assert.deepEqual(role, ['editor', 'admin'])
-  assert.equal(place.imitation.requestsTo('userinfo').length, hasUserinfo ? 1 : 0)
+  assert.equal(fixture.imitation.requestsTo('userinfo').length, hasUserinfo ? 1 : 0)
   return agent
 }
 
 /** Twenty calls at once when the access token is over: one token request, and the same new token for all. */
-async function refreshesOnce({ imitation, site, advance }: Place, agent: Agent): Promise<void> {
+async function refreshesOnce({ imitation, site, advance }: Fixture, agent: Agent): Promise<void> {
   const refreshes = () => imitation.requestsTo('token').filter(({ form }) => form.grant_type === 'refresh_token').length
   advance(TOKEN_LIFE + 60)
   const earlier = refreshes()
@@ -46,21 +46,21 @@ async function refreshesOnce({ imitation, site, advance }: Place, agent: Agent):
   assert.equal(refreshes() - earlier, 1)
 }
 
-async function signsOutHere(place: Place, agent: Agent): Promise<void> {
-  const { imitation, site } = place
+async function signsOutHere(fixture: Fixture, agent: Agent): Promise<void> {
+  const { imitation, site } = fixture
   await agent.open(`${site.url}/claims`)
   const page = await agent.click(`${site.url}/logout`)
   assert.match(page.text, /You are signed out/, imitation.log.join('\n'))
   const { back } = await leaveProvider(agent, page)
   assert.equal(back?.url, `${site.url}/`)
-  assert.deepEqual([await isSignedIn(place, agent), imitation.isSignedIn('alice')], [false, false])
+  assert.deepEqual([await isSignedIn(fixture, agent), imitation.isSignedIn('alice')], [false, false])
 }
 
 /** The user signs out at the provider, whose page loads a frame of the site. */
-async function signsOutByFrame(place: Place): Promise<void> {
-  const { imitation } = place
-  register(place, { frontChannel: true })
-  const agent = await signIn(place)
+async function signsOutByFrame(fixture: Fixture): Promise<void> {
+  const { imitation } = fixture
+  register(fixture, { frontChannel: true })
+  const agent = await signIn(fixture)
   const page = await agent.post(`${imitation.issuer}/account/logout`, {}, { from: `${imitation.issuer}/` })
   const { frames } = await leaveProvider(agent, page)
   const isOffered = imitation.traits.signOut.frame !== undefined
@@ -68,21 +68,21 @@ async function signsOutByFrame(place: Place): Promise<void> {
     frames.map(({ status }) => status),
     isOffered ? [200] : [],
   )
-  assert.equal(await isSignedIn(place, agent), !isOffered)
+  assert.equal(await isSignedIn(fixture, agent), !isOffered)
 }
 
-async function signsOutByLogoutToken(place: Place): Promise<void> {
-  const { imitation } = place
-  register(place, { backChannel: true })
-  const agent = await signIn(place)
+async function signsOutByLogoutToken(fixture: Fixture): Promise<void> {
+  const { imitation } = fixture
+  register(fixture, { backChannel: true })
+  const agent = await signIn(fixture)
   const isOffered = imitation.traits.signOut.logoutToken !== undefined
   const statuses = await imitation.endSessionsOf('alice')
   assert.deepEqual(
     statuses.filter(status => status !== undefined),
     isOffered ? [200] : [],
-    place.site.log.join('\n'),
+    fixture.site.log.join('\n'),
   )
-  assert.equal(await isSignedIn(place, agent), !isOffered)
+  assert.equal(await isSignedIn(fixture, agent), !isOffered)
 }
 
 /** What has to be set for a server, beside issuer, client and secret. */
@@ -113,15 +113,15 @@ describe('the client of the specification', () => {
   for (const { traits, options = {}, responseTypes } of candidates) {
     for (const responseType of responseTypes) {
       test(`${traits.name}, ${responseType}: signs in, refreshes once for twenty requests, and signs out by every channel`, () =>
-        withPlace(
+        withFixture(
           traits,
           { oidc: { responseType, responseMode: 'form_post', redis: redis.url, ...options } },
-          async place => {
-            const agent = await seesClaims(place, true)
-            await refreshesOnce(place, agent)
-            await signsOutHere(place, agent)
-            await signsOutByFrame(place)
-            await signsOutByLogoutToken(place)
+          async fixture => {
+            const agent = await seesClaims(fixture, true)
+            await refreshesOnce(fixture, agent)
+            await signsOutHere(fixture, agent)
+            await signsOutByFrame(fixture)
+            await signsOutByLogoutToken(fixture)
           },
         ))
     }
@@ -135,14 +135,14 @@ describe('the client of the specification', () => {
     openIddict(),
   ]) {
     test(`${traits.name}, id_token: signs in by the ID Token alone, and signs out by every channel`, () =>
-      withPlace(
+      withFixture(
         traits,
         { oidc: { responseType: 'id_token', scope: 'openid email profile', redis: redis.url } },
-        async place => {
-          const agent = await seesClaims(place, false)
-          await signsOutHere(place, agent)
-          await signsOutByFrame(place)
-          await signsOutByLogoutToken(place)
+        async fixture => {
+          const agent = await seesClaims(fixture, false)
+          await signsOutHere(fixture, agent)
+          await signsOutByFrame(fixture)
+          await signsOutByLogoutToken(fixture)
         },
       ))
   }

@@ -4,16 +4,16 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, RequestHandler } from 'express'
 import { createAgent } from '../support/agent.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import { checkNoSecrets } from '../support/secrets.js'
 
 /** The site is there before its middleware is. */
-function withInspector(run: (scene: Scene) => Promise<void>, oidc = {}): () => Promise<void> {
+function withInspector(run: (fixture: Fixture) => Promise<void>, oidc = {}): () => Promise<void> {
   let page: RequestHandler = (_req, _res, next) => next()
   const routes = (app: Express) => void app.get('/how', (req, res, next) => page(req, res, next))
-  return inScene({ oidc, site: { routes } }, async scene => {
-    page = scene.site.oidc.inspector()
-    await run(scene)
+  return withFixture({ oidc, site: { routes } }, async fixture => {
+    page = fixture.site.oidc.inspector()
+    await run(fixture)
   })
 }
 
@@ -129,7 +129,7 @@ describe('the inspector', () => {
 
   test(
     'is refused in production',
-    inScene({}, async ({ site }) => {
+    withFixture({}, async ({ site }) => {
       const { NODE_ENV } = process.env
       process.env.NODE_ENV = 'production'
       try {

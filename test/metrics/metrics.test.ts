@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import { describe, test } from 'node:test'
 import type { OidcEvent } from '../../lib/index.js'
 import { createMetrics, type MetricsTracer } from '../../lib/metrics/index.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { deny } from '../support/hostile-provider.js'
 
 const send = (event: Record<string, unknown>) => channel('express-hybrid-oidc').publish({ at: 5_000, ...event })
@@ -35,7 +35,7 @@ function parse(text: string): Map<string, number> {
 describe('metrics', () => {
   test(
     'count a sign-in, its steps, the requests it needs, and its end',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const metrics = createMetrics({ oidc: site.oidc })
       try {
         await agent.visit(`${site.url}/claims`)
@@ -58,7 +58,7 @@ describe('metrics', () => {
 
   test(
     'name the error code of a sign-in that failed',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const metrics = createMetrics()
       try {
         provider.break({ response: deny('server_error') })

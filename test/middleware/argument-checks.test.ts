@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Request } from 'express'
 import fc from 'fast-check'
 import type { OidcError } from '../../lib/index.js'
-import { openScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, openFixture } from '../support/handler-fixture.js'
 import { oddValues } from '../support/odd-values.js'
 
 /** Runs in a request of the user who is signed in. */
@@ -16,9 +16,9 @@ const calls: Readonly<Record<string, Call>> = {
   'req.oidc.userInfo': (req, value) => req.oidc.userInfo(value),
   'req.oidc.exchange': (req, value) => req.oidc.exchange(value),
   'req.oidc.fetch': (req, value) => req.oidc.fetch('https://api.example/x', {}, value),
-  'oidc.clientCredentials': (_req, value) => scene.site.oidc.clientCredentials(value),
-  'oidc.sessions.list': (_req, value) => scene.site.oidc.sessions.list(value),
-  'oidc.sessions.revoke': (_req, value) => scene.site.oidc.sessions.revoke(value),
+  'oidc.clientCredentials': (_req, value) => fixture.site.oidc.clientCredentials(value),
+  'oidc.sessions.list': (_req, value) => fixture.site.oidc.sessions.list(value),
+  'oidc.sessions.revoke': (_req, value) => fixture.site.oidc.sessions.revoke(value),
 }
 
 const refused: Readonly<Record<string, readonly unknown[]>> = {
@@ -122,10 +122,10 @@ const refused: Readonly<Record<string, readonly unknown[]>> = {
   ],
 }
 
-let scene: Scene
+let fixture: Fixture
 
 before(async () => {
-  scene = await openScene({
+  fixture = await openFixture({
     oidc: { apis: ['https://api.example'] },
     site: {
       routes(app) {
@@ -137,20 +137,20 @@ before(async () => {
       },
     },
   })
-  await scene.agent.visit(`${scene.site.url}/claims`)
+  await fixture.agent.visit(`${fixture.site.url}/claims`)
 })
-after(() => scene?.close())
+after(() => fixture?.close())
 
 let running: (req: Request) => Promise<void>
 
 /** Runs `work` in a request, and fails unless the user is signed in after it and no token was asked for. */
 async function inRequest(work: (req: Request) => Promise<void>): Promise<void> {
   running = work
-  const before = scene.provider.requests.length
-  const answer = await scene.agent.open(`${scene.site.url}/run`, { redirect: 'manual' })
-  assert.equal(answer.text, 'true', String(scene.site.errors.at(-1)))
+  const before = fixture.provider.requests.length
+  const answer = await fixture.agent.open(`${fixture.site.url}/run`, { redirect: 'manual' })
+  assert.equal(answer.text, 'true', String(fixture.site.errors.at(-1)))
   assert.deepEqual(answer.hops[0]?.setCookies, [])
-  assert.equal(scene.provider.requests.length, before)
+  assert.equal(fixture.provider.requests.length, before)
 }
 
 async function errorOf(work: () => Promise<unknown>): Promise<OidcError | undefined> {
@@ -245,7 +245,7 @@ test('req.oidc.fetch refuses an address and a request of another kind, and takes
 })
 
 test('oidc.authenticate refuses what is no request of Node: a request of the Fetch API would look signed out', async () => {
-  const { oidc, url } = scene.site
+  const { oidc, url } = fixture.site
   for (const req of [
     undefined,
     null,
@@ -280,7 +280,7 @@ test('options are read once: what changes them later has no effect', async () =>
 describe('oidc.proxy', () => {
   const target = 'https://api.example'
   const errorFor = (path: unknown, options: unknown) =>
-    errorOf(async () => scene.site.oidc.proxy(path as never, options as never))
+    errorOf(async () => fixture.site.oidc.proxy(path as never, options as never))
 
   test('refuses what it cannot use, and names the option by its path', async () => {
     const options: readonly [says: string, options: unknown][] = [

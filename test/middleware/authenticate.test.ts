@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { test } from 'node:test'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 
 test(
   'oidc.authenticate() returns the signed-in user of a WebSocket upgrade, and no user without a session',
-  inScene({}, async scene => {
-    await scene.agent.visit(`${scene.site.url}/claims`)
+  withFixture({}, async fixture => {
+    await fixture.agent.visit(`${fixture.site.url}/claims`)
     const seen: unknown[] = []
     const server = createServer()
     server.on('upgrade', async (req, socket) => {
-      seen.push((await scene.site.oidc.authenticate(req))?.sub)
+      seen.push((await fixture.site.oidc.authenticate(req))?.sub)
       socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
     })
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
-    const cookie = `sid=${sessionCookieOf(scene)}`
+    const cookie = `sid=${sessionCookieOf(fixture)}`
     for (const value of [cookie, `${cookie}x`, 'sid=', undefined]) await upgrade(port, value)
     server.close()
     assert.deepEqual(seen, ['alice-0001', undefined, undefined, undefined])

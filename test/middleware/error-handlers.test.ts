@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test'
 import express5, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { OidcError, type OpenIdConnect, requiresAuth } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, openScene } from '../support/handler-fixture.js'
+import { openFixture, withFixture } from '../support/handler-fixture.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 import { startRedis } from '../support/redis.js'
 import { startSite } from '../support/site.js'
@@ -60,7 +60,7 @@ for (const [version, express] of [
       test(`that waits for logout() while Redis is away: ${answerer}, and the promise is fulfilled`, async () => {
         const redis = await startRedis()
         const ends: string[] = []
-        const scene = await openScene({
+        const fixture = await openFixture({
           oidc: { redis: redis.url },
           site: {
             express: version,
@@ -73,14 +73,14 @@ for (const [version, express] of [
           },
         })
         try {
-          await scene.agent.visit(`${scene.site.url}/claims`)
-          const answer = await scene.agent.fetch(`${scene.site.url}/out`, { method: 'POST' })
+          await fixture.agent.visit(`${fixture.site.url}/claims`)
+          const answer = await fixture.agent.fetch(`${fixture.site.url}/out`, { method: 'POST' })
           assert.equal(answer.status, 503, answer.text)
           const { code, error } = answer.json<Record<string, string>>()
           assert.equal(code ?? error, 'ERR_OIDC_STORE_UNAVAILABLE')
           assert.deepEqual([ends, rejected], [['undefined'], []])
         } finally {
-          await scene.close()
+          await fixture.close()
           await redis.stop()
         }
       })
@@ -88,7 +88,7 @@ for (const [version, express] of [
 
     test(
       'that gives login() and logout() what they do not understand gets the error',
-      inScene(
+      withFixture(
         {
           site: {
             express: version,
@@ -126,7 +126,7 @@ for (const [version, express] of [
     for (const [place, mount] of Object.entries(mounts)) {
       test(`${place}: a script gets JSON and a user a page, and neither the stack of Express`, async () => {
         const reported: unknown[] = []
-        await inScene(
+        await withFixture(
           {
             site: {
               express: version,
@@ -153,7 +153,7 @@ for (const [version, express] of [
 
     test('an error of the site keeps its page, and what a later handler answers is not replaced', async () => {
       const reported: unknown[] = []
-      await inScene(
+      await withFixture(
         {
           site: {
             express: version,
@@ -176,7 +176,7 @@ for (const [version, express] of [
     test('with oidc.errorHandler() behind it, also errors that a route hands on get our page; those of the site do not', async () => {
       const reported: unknown[] = []
       const late: { oidc?: OpenIdConnect } = {}
-      await inScene(
+      await withFixture(
         {
           site: {
             express: version,
@@ -224,7 +224,7 @@ for (const [version, express] of [
     for (const [name, nest] of Object.entries(nestings)) {
       test(
         `${name}: the error handler of the app around it answers, and knows who is signed in`,
-        inScene(
+        withFixture(
           {
             site: {
               express: version,
@@ -252,7 +252,7 @@ for (const [version, express] of [
 
   test(
     `the middleware in a mounted app: the error handler of the app around it answers (Express ${version})`,
-    inScene({ site: { express: version, handlesErrors: false } }, async ({ site }) => {
+    withFixture({ site: { express: version, handlesErrors: false } }, async ({ site }) => {
       const outer = express()
       outer.use('/inner', site.app)
       outer.use(((error, _req, res, _next) => void res.status(418).json(error.code)) as ErrorRequestHandler)
@@ -269,7 +269,7 @@ for (const [version, express] of [
   test(`while Redis is away, an error handler has req.oidc of a user who is not known, and req.session does not throw (Express ${version})`, async () => {
     const redis = await startRedis()
     const seen: unknown[] = []
-    const scene = await openScene({
+    const fixture = await openFixture({
       oidc: { redis: redis.url },
       site: {
         express: version,
@@ -283,13 +283,13 @@ for (const [version, express] of [
       },
     })
     try {
-      await scene.agent.visit(`${scene.site.url}/claims`)
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
       await redis.kill()
-      assert.equal((await scene.agent.open(`${scene.site.url}/claims`)).status, 503)
+      assert.equal((await fixture.agent.open(`${fixture.site.url}/claims`)).status, 503)
       const code = 'ERR_OIDC_STORE_UNAVAILABLE'
       assert.deepEqual([seen, rejected], [[[code, false, undefined, 'undefined', code]], []])
     } finally {
-      await scene.close()
+      await fixture.close()
       await redis.stop()
     }
   })

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { openIdConnect, requiresAuth, requiresClaim, requiresSameSession, requiresScope } from '../../lib/index.js'
 import { buildClaims, defaultProtocolClaims } from '../../lib/protocol/claims.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
@@ -104,7 +104,7 @@ for (const express of [4, 5] as const)
 
 test(
   'of several values of a claim one is enough, and a dot in its name is a dot',
-  inScene(
+  withFixture(
     {
       provider: { user: { sub: 'x', role: ['editor'], level: 3, realm: { roles: ['admin'] } } },
       site: {
@@ -129,7 +129,7 @@ test(
 for (const express of [4, 5] as const)
   test(
     `a user of one instance does not pass the guard of another on the same app, in Express ${express}`,
-    inScene(
+    withFixture(
       {
         site: {
           express,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Express, RequestHandler } from 'express'
 import { requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
-import { openScene, type Scene, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
+import { type Fixture, openFixture, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 
 /** A browser says it with Fetch Metadata, an old one and many programs with `Accept`. */
@@ -32,23 +32,28 @@ function addRoutes(app: Express): void {
 }
 
 /** Asks for a guarded page; fails unless the guard kept it. */
-async function ask(scene: Scene, path: string, method: string, headers: Record<string, string>): Promise<RawAnswer> {
+async function ask(
+  fixture: Fixture,
+  path: string,
+  method: string,
+  headers: Record<string, string>,
+): Promise<RawAnswer> {
   const isSignedIn = path.startsWith('/in/')
-  const cookie = isSignedIn ? { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` } : {}
-  const answer = await send({ url: scene.site.url + path, method, headers: { ...headers, ...cookie } })
+  const cookie = isSignedIn ? { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` } : {}
+  const answer = await send({ url: fixture.site.url + path, method, headers: { ...headers, ...cookie } })
   assert.ok(!answer.text.includes('welcome'), `${method} ${path}`)
   return answer
 }
 
 for (const handlesErrors of [true, false]) {
   describe(`a guard of a site ${handlesErrors ? 'with' : 'without'} an error handler`, () => {
-    let scene: Scene
+    let fixture: Fixture
 
     before(async () => {
-      scene = await openScene({ site: { handlesErrors, routes: addRoutes } })
-      assert.equal((await scene.agent.visit(`${scene.site.url}/claims`)).status, 200)
+      fixture = await openFixture({ site: { handlesErrors, routes: addRoutes } })
+      assert.equal((await fixture.agent.visit(`${fixture.site.url}/claims`)).status, 200)
     })
-    after(() => scene?.close())
+    after(() => fixture?.close())
 
     const paths = ['/out/auth', '/out/claim', '/out/scope', '/out/get', '/out/mounted', '/in/strong', '/in/scope']
 
@@ -56,9 +61,9 @@ for (const handlesErrors of [true, false]) {
       test(`starts a sign-in for GET and for a posted form with ${what}`, async () => {
         for (const path of paths) {
           for (const method of path === '/out/get' ? ['GET'] : navigating) {
-            const answer = await ask(scene, path, method, headers)
+            const answer = await ask(fixture, path, method, headers)
             assert.equal(answer.status, 303, `${method} ${path}`)
-            assert.ok(answer.headers.location?.startsWith(scene.provider.issuer), `${method} ${path}`)
+            assert.ok(answer.headers.location?.startsWith(fixture.provider.issuer), `${method} ${path}`)
           }
         }
       })
@@ -66,7 +71,7 @@ for (const handlesErrors of [true, false]) {
       test(`starts no sign-in and sets no cookie for any other method with ${what}`, async () => {
         for (const path of paths) {
           for (const method of path === '/out/get' ? ['HEAD'] : others) {
-            const answer = await ask(scene, path, method, headers)
+            const answer = await ask(fixture, path, method, headers)
             assert.equal(answer.status, path === '/in/scope' ? 403 : 401, `${method} ${path}`)
             assert.deepEqual(answer.setCookies, [], `${method} ${path}`)
             assert.equal(answer.headers.location, undefined, `${method} ${path}`)
@@ -78,15 +83,15 @@ for (const handlesErrors of [true, false]) {
     }
 
     test('names the sign-in URL in the response to HEAD, and puts no text of the request into it', async () => {
-      const answer = await ask(scene, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
+      const answer = await ask(fixture, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
       const [address] = String(answer.headers['www-authenticate']).split(', ')
       assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2F"')
     })
 
     test('starts a sign-in for a posted form that the site handles as DELETE', async () => {
       const headers = navigations['the headers of a browser']
-      assert.equal((await ask(scene, '/out/overridden', 'POST', headers)).status, 303)
-      assert.equal((await ask(scene, '/out/overridden', 'HEAD', headers)).status, 401)
+      assert.equal((await ask(fixture, '/out/overridden', 'POST', headers)).status, 303)
+      assert.equal((await ask(fixture, '/out/overridden', 'HEAD', headers)).status, 401)
     })
   })
 }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import express from 'express'
 import { requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 
 /** What clients send that are no person looking at a page. */
 const programs: { name: string; headers: Record<string, string | undefined> }[] = [
@@ -22,7 +22,7 @@ describe('a signed-out request to a protected page', () => {
   for (const { name, headers } of programs) {
     test(
       `by ${name} gets 401 with the sign-in address, and no cookie`,
-      inScene({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+      withFixture({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
         const page = await agent.open(`${site.url}/claims`, { headers, redirect: 'manual' })
         assert.equal(page.status, 401)
         assert.match(page.headers['www-authenticate']?.toString() ?? '', /^OpenIdConnect login_url="\/login\?returnTo=/)
@@ -34,7 +34,7 @@ describe('a signed-out request to a protected page', () => {
 
   test(
     'by a script names the page the script runs on as the one to come back to',
-    inScene({ site: { handlesErrors: false } }, async ({ agent, site }) => {
+    withFixture({ site: { handlesErrors: false } }, async ({ agent, site }) => {
       await agent.open(`${site.url}/user?tab=2`)
       const answer = await agent.fetch(`${site.url}/claims`)
       assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
@@ -43,7 +43,7 @@ describe('a signed-out request to a protected page', () => {
 
   test(
     'by an old browser without Fetch Metadata goes to the provider',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const old = { 'sec-fetch-mode': undefined, 'sec-fetch-dest': undefined, 'sec-fetch-site': undefined }
       await agent.open(`${site.url}/claims`, { headers: old })
       assert.equal(provider.count('authorize'), 1)
@@ -52,7 +52,7 @@ describe('a signed-out request to a protected page', () => {
 
   test(
     'by a posted form comes back to the page of the form',
-    inScene(
+    withFixture(
       { site: { routes: app => app.post('/order', requiresAuth(), (_req, res) => void res.send('ordered')) } },
       async ({ agent, site }) => {
         await agent.open(`${site.url}/user`)
@@ -81,7 +81,7 @@ describe('a signed-out request to a protected page', () => {
   ]
 
   test('without a Referer, by a script or a form that names its page, comes back there and to no other site', () =>
-    inScene({ site: withoutReferrer }, async ({ agent, site }) => {
+    withFixture({ site: withoutReferrer }, async ({ agent, site }) => {
       const hidden = { referer: undefined }
       for (const [page, back] of named) {
         const answer = await agent.fetch(`${site.url}/claims`, { headers: { ...hidden, 'x-return-to': page } })
@@ -98,7 +98,7 @@ describe('a signed-out request to a protected page', () => {
     })())
 
   test('with a Referer, by a script that names a page which is none of this site, comes back to the page it runs on', () =>
-    inScene({ site: withoutReferrer }, async ({ agent, site }) => {
+    withFixture({ site: withoutReferrer }, async ({ agent, site }) => {
       await agent.open(`${site.url}/user?tab=2`)
       const answer = await agent.fetch(`${site.url}/claims`, { headers: { 'x-return-to': 'https://evil.example/' } })
       assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
@@ -107,7 +107,7 @@ describe('a signed-out request to a protected page', () => {
   for (const hostile of ['//evil.example/%2e%2e', '/\\evil.example', '/%09/evil.example', '/.//evil.example']) {
     test(
       `with the hostile path ${hostile} ends on this site`,
-      inScene(
+      withFixture(
         { site: { routes: app => app.use(requiresAuth(), (_req, res) => void res.send('in')) } },
         async ({ agent, site }) => {
           const page = await agent.visit(site.url + hostile)
@@ -124,7 +124,7 @@ describe('a signed-out request to a protected page', () => {
   for (const method of ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']) {
     test(
       `shows no protected byte to ${method}`,
-      inScene(
+      withFixture(
         { site: { routes: app => app.all('/secret', requiresAuth(), (_req, res) => void res.send('protected')) } },
         async ({ agent, site }) => {
           const answer = await agent.fetch(`${site.url}/secret`, { method })
@@ -141,23 +141,23 @@ describe('a signed-in request without the right', () => {
 
   test(
     'gets 403 and never another sign-in',
-    inScene(guarded, async scene => {
-      await signIn(scene)
+    withFixture(guarded, async fixture => {
+      await signIn(fixture)
       for (const path of ['/owners', '/orders']) {
-        const before = scene.provider.count('authorize')
-        const page = await scene.agent.open(scene.site.url + path)
+        const before = fixture.provider.count('authorize')
+        const page = await fixture.agent.open(fixture.site.url + path)
         assert.equal(page.status, 403)
-        assert.equal(scene.provider.count('authorize'), before)
+        assert.equal(fixture.provider.count('authorize'), before)
       }
     }),
   )
 
   test(
     'passes with it, in a list or alone',
-    inScene(guarded, async scene => {
-      await signIn(scene)
+    withFixture(guarded, async fixture => {
+      await signIn(fixture)
       for (const path of ['/editors', '/verified', '/profile']) {
-        assert.equal((await scene.agent.open(scene.site.url + path)).status, 200, path)
+        assert.equal((await fixture.agent.open(fixture.site.url + path)).status, 200, path)
       }
     }),
   )
@@ -165,18 +165,18 @@ describe('a signed-in request without the right', () => {
   for (const value of ['true', 1, [true].toString()]) {
     test(
       `is refused for email_verified ${JSON.stringify(value)}, which is not true`,
-      inScene({ ...guarded, provider: { user: { sub: 'x', email_verified: value } } }, async scene => {
-        await signIn(scene)
-        assert.equal((await scene.agent.open(`${scene.site.url}/verified`)).status, 403)
+      withFixture({ ...guarded, provider: { user: { sub: 'x', email_verified: value } } }, async fixture => {
+        await signIn(fixture)
+        assert.equal((await fixture.agent.open(`${fixture.site.url}/verified`)).status, 403)
       }),
     )
   }
 
   test(
     'is refused for claims that are only the names of object members',
-    inScene(guarded, async scene => {
-      await signIn(scene)
-      assert.equal((await scene.agent.open(`${scene.site.url}/prototype`)).status, 403)
+    withFixture(guarded, async fixture => {
+      await signIn(fixture)
+      assert.equal((await fixture.agent.open(`${fixture.site.url}/prototype`)).status, 403)
     }),
   )
 })
@@ -212,6 +212,6 @@ function addGuardedRoutes(app: express.Express): void {
   app.get('/orders', requiresScope('openid orders.read'), welcome)
 }
 
-async function signIn({ agent, site }: Scene): Promise<void> {
+async function signIn({ agent, site }: Fixture): Promise<void> {
   assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
 }

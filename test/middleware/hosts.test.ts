@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import express5, { type Express, type RequestHandler } from 'express'
 import { type OidcError, type OpenIdConnect, openIdConnect } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, openScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, openFixture, withFixture } from '../support/handler-fixture.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -14,9 +14,9 @@ const express4 = createRequire(import.meta.url)('express4') as typeof express5
 
 type Listener = (req: IncomingMessage, res: ServerResponse) => void
 
-/** A server on a port of its own, with a middleware that signs in at the provider of the scene. */
+/** A server on a port of its own, with a middleware that signs in at the provider of the fixture. */
 async function withHost(
-  { provider }: Scene,
+  { provider }: Fixture,
   build: (oidc: OpenIdConnect) => Listener,
   run: (url: string, log: readonly string[]) => Promise<void>,
 ): Promise<void> {
@@ -57,9 +57,9 @@ for (const [version, express] of [
   }
   for (const [name, mount] of Object.entries(mountings)) {
     test(`an app ${name} has req.session and req.oidc, and so has the outer app behind it (Express ${version})`, () =>
-      inScene({}, scene =>
+      withFixture({}, fixture =>
         withHost(
-          scene,
+          fixture,
           oidc => {
             const [app, inner] = [express(), express()]
             inner.get('/inner', oidc.requiresAuth(), tell)
@@ -78,9 +78,9 @@ for (const [version, express] of [
   }
 
   test(`the middleware itself in an app that is wrapped signs in there (Express ${version})`, () =>
-    inScene({}, scene =>
+    withFixture({}, fixture =>
       withHost(
-        scene,
+        fixture,
         oidc => {
           const [app, inner] = [express(), express()]
           inner.use(oidc)
@@ -99,9 +99,9 @@ for (const [version, express] of [
 
   for (const parser of [false, 'simple', 'extended'] as const) {
     test(`parameters of our routes are read whatever the query parser is: ${parser} (Express ${version})`, () =>
-      inScene({}, scene =>
+      withFixture({}, fixture =>
         withHost(
-          scene,
+          fixture,
           oidc => {
             const app = express()
             app.set('query parser', parser)
@@ -157,8 +157,8 @@ const expressSite =
 
 describe('a server of node:http', () => {
   test('signs in, keeps the session and signs out', () =>
-    inScene({}, scene =>
-      withHost(scene, plainSite, async url => {
+    withFixture({}, fixture =>
+      withHost(fixture, plainSite, async url => {
         const agent = createAgent()
         const page = await agent.visit(`${url}/guarded?x=1`)
         assert.deepEqual(page.json(), { sub: 'alice-0001', url: '/guarded?x=1' })
@@ -168,7 +168,7 @@ describe('a server of node:http', () => {
     )())
 
   test('answers every route as Express does: status, headers and body', () =>
-    inScene({}, async scene => {
+    withFixture({}, async fixture => {
       const requests = [
         ['GET', '/'],
         ['GET', '/guarded'],
@@ -190,7 +190,7 @@ describe('a server of node:http', () => {
       const accepts = ['text/html', 'application/json', '*/*']
       const answersOf = async (build: (oidc: OpenIdConnect) => Listener) => {
         const answers: unknown[] = []
-        await withHost(scene, build, async url => {
+        await withHost(fixture, build, async url => {
           for (const [method, path] of requests) {
             for (const accept of accepts) {
               const res = await fetch(url + path, { method, headers: { accept }, redirect: 'manual' })
@@ -207,15 +207,15 @@ describe('a server of node:http', () => {
     })())
 
   test('has no request that ends it: without a usable response, errors go to next and nothing is thrown', () =>
-    inScene({}, scene =>
-      withHost(scene, plainSite, async (url, log) => {
+    withFixture({}, fixture =>
+      withHost(fixture, plainSite, async (url, log) => {
         const agent = createAgent()
         await agent.visit(`${url}/guarded`)
         const cookie = agent.cookies(url).map(({ name, value }) => `${name}=${value}`)
         assert.equal(log.filter(line => line.includes('was broken off')).length, 0, log.join('\n'))
         const seen: unknown[] = []
         const server = createServer().on('upgrade', (req, socket) => {
-          scene.site.oidc(req, {} as ServerResponse, error => {
+          fixture.site.oidc(req, {} as ServerResponse, error => {
             const { oidc, session } = req as express5.Request
             seen.push([error, oidc.isAuthenticated, typeof session])
             socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
@@ -236,7 +236,7 @@ test('while Redis is away, handshakes of WebSockets are refused with the code, a
   const rejected: unknown[] = []
   const note = (reason: unknown) => void rejected.push(reason)
   process.on('unhandledRejection', note)
-  const scene = await openScene({ oidc: { redis: redis.url } })
+  const fixture = await openFixture({ oidc: { redis: redis.url } })
   const seen: unknown[] = []
   const server = createServer().on('upgrade', (req, socket) => {
     const refuse = (error: unknown) => {
@@ -244,13 +244,13 @@ test('while Redis is away, handshakes of WebSockets are refused with the code, a
       socket.end('HTTP/1.1 503 Service Unavailable\r\n\r\n')
     }
     // As engine.io calls a middleware, and as the documentation of ws authenticates.
-    if (req.url === '/engine') scene.site.oidc(req, {} as ServerResponse, refuse)
-    else scene.site.oidc.authenticate(req).then(() => refuse(undefined), refuse)
+    if (req.url === '/engine') fixture.site.oidc(req, {} as ServerResponse, refuse)
+    else fixture.site.oidc.authenticate(req).then(() => refuse(undefined), refuse)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   try {
-    await scene.agent.visit(`${scene.site.url}/claims`)
-    const cookie = scene.agent.cookies(scene.site.url).map(({ name, value }) => `${name}=${value}`)
+    await fixture.agent.visit(`${fixture.site.url}/claims`)
+    const cookie = fixture.agent.cookies(fixture.site.url).map(({ name, value }) => `${name}=${value}`)
     await redis.kill()
     const { port } = server.address() as { port: number }
     await upgrade(port, '/engine', cookie)
@@ -265,7 +265,7 @@ test('while Redis is away, handshakes of WebSockets are refused with the code, a
   } finally {
     process.off('unhandledRejection', note)
     server.close()
-    await scene.close()
+    await fixture.close()
     await redis.stop()
   }
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isSignedIn, type LogoutScene, linesOf, openLogoutScene, signIn } from '../sign-out/support.js'
+import { isSignedIn, type LogoutFixture, linesOf, openLogoutFixture, signIn } from '../sign-out/support.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import { sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
 import { send } from '../support/http-client.js'
@@ -40,50 +40,50 @@ function commandsIn(statistics: string): number {
 
 describe('each of our routes', () => {
   let redis: RedisServer
-  let scene: LogoutScene
+  let fixture: LogoutFixture
 
   before(async () => {
     redis = await startRedis()
-    scene = await openLogoutScene({ oidc: { redis: redis.url, routes } })
-    await signIn(scene, scene.agent)
+    fixture = await openLogoutFixture({ oidc: { redis: redis.url, routes } })
+    await signIn(fixture, fixture.agent)
   })
   after(async () => {
-    await scene?.close()
+    await fixture?.close()
     await redis?.stop()
   })
 
   /** What is in Redis, and what the provider has been asked. */
   async function stateOf(): Promise<string> {
     const keys = (await redis.command('KEYS', '*')) as string[]
-    return JSON.stringify([keys.sort(), scene.provider.requests.length])
+    return JSON.stringify([keys.sort(), fixture.provider.requests.length])
   }
 
   for (const [path, allow] of Object.entries(methodsOf)) {
     test(`${path} answers ${allow}, and 405 with Allow to every other method, which changes nothing`, async () => {
       const unchanged = await stateOf()
       for (const method of everyMethod.filter(name => !allow.split(', ').includes(name))) {
-        const lines = linesOf(scene).length
-        const headers = { ...navigation, cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
-        const answer = await send({ url: `${scene.site.url}${path}?returnTo=/x&sid=sid-1`, method, headers })
+        const lines = linesOf(fixture).length
+        const headers = { ...navigation, cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
+        const answer = await send({ url: `${fixture.site.url}${path}?returnTo=/x&sid=sid-1`, method, headers })
         assert.equal(answer.status, 405, method)
         assert.equal(answer.headers.allow, allow, method)
         assert.deepEqual(answer.setCookies, [], method)
         assert.equal(answer.headers['cache-control'], 'no-store', method)
         assert.equal(await stateOf(), unchanged, method)
         const isLooking = ['HEAD', 'OPTIONS', 'TRACE'].includes(method)
-        if (isLooking) assert.equal(linesOf(scene).length, lines, `${method} is in the log`)
+        if (isLooking) assert.equal(linesOf(fixture).length, lines, `${method} is in the log`)
         if (isLooking) assert.equal(answer.text, '')
       }
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     })
   }
 
   test('HEAD, OPTIONS and TRACE cost no command to Redis', async () => {
     const commands = async () => commandsIn(String(await redis.command('INFO', 'commandstats')))
-    const headers = { ...navigation, cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
+    const headers = { ...navigation, cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
     const before = await commands()
     for (const path of Object.keys(methodsOf))
-      for (const method of ['HEAD', 'OPTIONS', 'TRACE']) await send({ url: scene.site.url + path, method, headers })
+      for (const method of ['HEAD', 'OPTIONS', 'TRACE']) await send({ url: fixture.site.url + path, method, headers })
     assert.equal(await commands(), before)
   })
 
@@ -98,7 +98,7 @@ describe('each of our routes', () => {
   for (const headers of ahead) {
     test(`that acts does nothing for a page fetched ahead (${Object.entries(headers).join()})`, async () => {
       const unchanged = await stateOf()
-      const lines = linesOf(scene).length
+      const lines = linesOf(fixture).length
       for (const path of [
         '/login',
         '/logout',
@@ -106,39 +106,39 @@ describe('each of our routes', () => {
         '/logout/callback',
         '/logout/frontchannel?sid=sid-1',
       ]) {
-        const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
-        const answer = await send({ url: scene.site.url + path, headers: { ...navigation, ...headers, cookie } })
+        const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
+        const answer = await send({ url: fixture.site.url + path, headers: { ...navigation, ...headers, cookie } })
         assert.equal(answer.status, path === '/login' ? 401 : 503, path)
         assert.deepEqual(answer.setCookies, [], path)
         assert.equal(answer.headers['cache-control'], 'no-store', path)
       }
       assert.equal(await stateOf(), unchanged)
-      assert.equal(linesOf(scene).length, lines)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      assert.equal(linesOf(fixture).length, lines)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     })
   }
 
   test('that only reads answers a page that was rendered ahead', async () => {
-    const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
+    const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
     const headers = { cookie, 'sec-purpose': 'prefetch;prerender', 'x-csrf': '1', 'sec-fetch-site': 'same-origin' }
-    const answer = await send({ url: `${scene.site.url}/me`, headers })
+    const answer = await send({ url: `${fixture.site.url}/me`, headers })
     assert.equal(answer.status, 200, answer.text)
   })
 })
 
 describe('a body that is not read', () => {
-  let scene: LogoutScene
+  let fixture: LogoutFixture
 
   before(async () => {
-    scene = await openLogoutScene({ oidc: { routes } })
+    fixture = await openLogoutFixture({ oidc: { routes } })
   })
-  after(() => scene?.close())
+  after(() => fixture?.close())
 
   const form = 'Content-Type: application/x-www-form-urlencoded'
 
   /** Sends without end, up to 64 MB. How much was taken before the connection closed, and the answer. */
   async function flood(head: readonly string[]): Promise<{ taken: number; answer: string }> {
-    const { port } = new URL(scene.site.url)
+    const { port } = new URL(fixture.site.url)
     const socket: Socket = connect(Number(port), '127.0.0.1')
     let answer = ''
     socket.on('data', data => {
@@ -185,7 +185,7 @@ describe('a body that is not read', () => {
 
   test('that was read to its end leaves the connection open', async () => {
     const answer = await send({
-      url: `${scene.site.url}/callback`,
+      url: `${fixture.site.url}/callback`,
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', connection: 'keep-alive' },
       body: 'state=x',
@@ -194,9 +194,9 @@ describe('a body that is not read', () => {
   })
 
   test('the back channel closes the connection whatever the response', async () => {
-    for (const body of [await scene.provider.createLogoutToken(), 'forged']) {
+    for (const body of [await fixture.provider.createLogoutToken(), 'forged']) {
       const answer = await send({
-        url: `${scene.site.url}/logout/backchannel`,
+        url: `${fixture.site.url}/logout/backchannel`,
         method: 'POST',
         headers: { 'content-type': 'application/x-www-form-urlencoded', connection: 'keep-alive' },
         body: `logout_token=${body}`,
@@ -216,7 +216,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
 
   test('a link to /logout that was fetched ahead signs out when the user follows it', async () => {
     const purposes: (string | undefined)[] = []
-    const scene = await openLogoutScene({
+    const fixture = await openLogoutFixture({
       site: {
         before: app =>
           void app.use((req, _res, next) => {
@@ -232,19 +232,19 @@ describe('in a real browser', { timeout: 120_000 }, () => {
     })
     try {
       const tab = await chromium.newPage()
-      await tab.goto(`${scene.site.url}/claims`)
-      await tab.waitForURL(`${scene.site.url}/claims`)
-      await tab.goto(`${scene.site.url}/leave`)
+      await tab.goto(`${fixture.site.url}/claims`)
+      await tab.waitForURL(`${fixture.site.url}/claims`)
+      await tab.goto(`${fixture.site.url}/leave`)
       for (let tries = 0; purposes.length === 0 && tries < 100; tries += 1) await wait(50)
       assert.match(purposes[0] ?? '', /prefetch/)
       await wait(200)
-      assert.deepEqual(scene.signedOut, [])
+      assert.deepEqual(fixture.signedOut, [])
       await tab.click('a')
-      await tab.waitForURL(`${scene.site.url}/`)
-      assert.equal(scene.signedOut.length, 1)
+      await tab.waitForURL(`${fixture.site.url}/`)
+      assert.equal(fixture.signedOut.length, 1)
       assert.deepEqual(purposes.slice(1), [undefined])
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   })
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import express, { type Express } from 'express'
 import { requiresSameSession } from '../../lib/index.js'
 import type { Agent } from '../support/agent.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 
 const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 'bob-0002' })
 const bob = { frontIdToken: asBob, backIdToken: asBob, userInfoClaims: asBob }
@@ -19,7 +19,7 @@ function routesThatCount(done: string[]) {
   }
 }
 
-async function post({ site }: Scene, agent: Agent, fields: string, headers: Record<string, string> = {}) {
+async function post({ site }: Fixture, agent: Agent, fields: string, headers: Record<string, string> = {}) {
   const type = { 'content-type': 'application/x-www-form-urlencoded' }
   return agent.fetch(`${site.url}/note`, { method: 'POST', body: fields, headers: { ...type, ...headers } })
 }
@@ -27,15 +27,15 @@ async function post({ site }: Scene, agent: Agent, fields: string, headers: Reco
 const done: string[] = []
 test(
   'a form of a page that was made for another session is refused, and one of this session is not',
-  inScene({ site: { routes: routesThatCount(done) } }, async scene => {
-    const { agent, site, provider } = scene
-    assert.equal((await post(scene, agent, 'sessionHandle=')).status, 401, 'signed out')
+  withFixture({ site: { routes: routesThatCount(done) } }, async fixture => {
+    const { agent, site, provider } = fixture
+    assert.equal((await post(fixture, agent, 'sessionHandle=')).status, 401, 'signed out')
     await agent.visit(`${site.url}/claims`)
     const { text: handle } = await agent.fetch(`${site.url}/handle`)
     const own = `sessionHandle=${handle}`
-    assert.equal((await post(scene, agent, own)).text, 'stored')
-    assert.equal((await post(scene, agent, '', { 'x-session-handle': handle })).text, 'stored')
-    assert.equal((await post(scene, agent, own, { 'x-session-handle': handle })).text, 'stored')
+    assert.equal((await post(fixture, agent, own)).text, 'stored')
+    assert.equal((await post(fixture, agent, '', { 'x-session-handle': handle })).text, 'stored')
+    assert.equal((await post(fixture, agent, own, { 'x-session-handle': handle })).text, 'stored')
 
     provider.break(bob)
     await agent.tab().visit(`${site.url}/login?returnTo=/claims`)
@@ -46,14 +46,14 @@ test(
     const bobs = `sessionHandle=${handleOfBob}`
     const forms = ['', own, 'sessionHandle=', `${bobs}&${bobs}`, `sessionHandle[a]=${handleOfBob}`, `${bobs}%00`]
     for (const form of forms) {
-      const { status } = await post(scene, agent, form)
+      const { status } = await post(fixture, agent, form)
       assert.deepEqual([status, site.lastCode()], [409, 'ERR_OIDC_SESSION_CHANGED'], form)
     }
     for (const header of [handle, '', `${handleOfBob}, ${handleOfBob}`])
-      assert.equal((await post(scene, agent, bobs, { 'x-session-handle': header })).status, 409, header)
+      assert.equal((await post(fixture, agent, bobs, { 'x-session-handle': header })).status, 409, header)
     assert.equal((await agent.fetch(`${site.url}/unparsed`, { method: 'POST', body: bobs })).status, 409)
     assert.deepEqual(done, [], 'nothing behind the guard has run')
-    assert.equal((await post(scene, agent, bobs)).text, 'stored')
+    assert.equal((await post(fixture, agent, bobs)).text, 'stored')
     assert.deepEqual(done, ['bob-0002'])
   }),
 )

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import express, { type RequestHandler } from 'express'
 import { openIdConnect, requiresAuth } from '../../lib/index.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 
 const welcome: RequestHandler = (_req, res) => void res.send('in')
@@ -10,7 +10,7 @@ const welcome: RequestHandler = (_req, res) => void res.send('in')
 for (const version of [4, 5] as const)
   test(
     `a user of the site does not pass the guards and the proxy of an instance on a sub-app or a path, in Express ${version}`,
-    inScene(
+    withFixture(
       {
         site: {
           express: version,

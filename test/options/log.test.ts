@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, mock, test } from 'node:test'
 import { createLog, type Logger } from '../../lib/options/log.js'
-import { openScene } from '../support/handler-fixture.js'
+import { openFixture } from '../support/handler-fixture.js'
 
 type Call = readonly [name: string, ...args: readonly unknown[]]
 
@@ -121,9 +121,9 @@ test('a failure at a site: the logger gets code, status, path and the correlatio
   const { logger, calls } = recorder(all)
   const lines = watchStandardError()
   for (const log of [logger, { error: () => assert.fail('full'), warn: () => assert.fail('full') }]) {
-    const scene = await openScene({ oidc: { log: log as Logger }, site: { handlesErrors: false } })
+    const fixture = await openFixture({ oidc: { log: log as Logger }, site: { handlesErrors: false } })
     try {
-      const page = await scene.agent.open(`${scene.site.url}/callback?state=x`)
+      const page = await fixture.agent.open(`${fixture.site.url}/callback?state=x`)
       assert.equal(page.status, 405)
       const id = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/.exec(page.text)?.[0]
       assert.ok(id, page.text)
@@ -138,7 +138,7 @@ test('a failure at a site: the logger gets code, status, path and the correlatio
         assert.deepEqual(fields, { code: 'ERR_OIDC_REQUEST_METHOD', ...expected })
       } else assert.ok(lines.some(each => String(each).includes(id)))
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   }
 })

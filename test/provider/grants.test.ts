@@ -22,14 +22,14 @@ before(async () => {
 const tokens = { access_token: 'at', token_type: 'Bearer', expires_in: 60 }
 
 async function start(t: TestContext, metadata: Record<string, unknown> = {}) {
-  const bench = await createLocalProvider(t, signer)
-  const { server, settings } = bench
+  const fixture = await createLocalProvider(t, signer)
+  const { server, settings } = fixture
   server.on('/.well-known/openid-configuration', json(metadataOf(server.origin, metadata)))
   server.on('/token', json(tokens))
   const provider = createProvider(settings)
   t.after(provider.close)
   const form = () => Object.fromEntries(new URLSearchParams(server.seen.findLast(({ path }) => path !== '/jwks')?.body))
-  return { ...bench, provider, form }
+  return { ...fixture, provider, form }
 }
 
 test('a refresh sends the refresh token once, with the proof of who asks, and needs no ID Token', async t => {

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import type { JWK } from 'jose'
 import type { OidcOptions } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import type { HostileProviderOptions } from '../support/hostile-provider.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
 import { startSite } from '../support/site.js'
@@ -71,36 +71,36 @@ const rows: Readonly<Record<string, Row>> = {
   },
 }
 
-const warnings = ({ site }: Scene) => site.log.filter(line => line.includes('does not list'))
+const warnings = ({ site }: Fixture) => site.log.filter(line => line.includes('does not list'))
 
 describe('an option of the site counts for more than a list of the metadata', () => {
   for (const [what, { option, list, provider }] of Object.entries(rows)) {
     test(
       `${what} is used although the provider does not list it; users sign in, and the log says it once`,
-      inScene({ oidc: option, provider: { ...provider, metadata: list } }, async scene => {
-        await scene.site.oidc.ready()
+      withFixture({ oidc: option, provider: { ...provider, metadata: list } }, async fixture => {
+        await fixture.site.oidc.ready()
         for (let user = 0; user < 3; user += 1) {
-          const page = await createAgent().visit(`${scene.site.url}/claims`)
-          assert.equal(page.status, 200, `${page.text} ${scene.site.log.join('\n')}`)
+          const page = await createAgent().visit(`${fixture.site.url}/claims`)
+          assert.equal(page.status, 200, `${page.text} ${fixture.site.log.join('\n')}`)
         }
-        assert.equal(warnings(scene).length, 1, scene.site.log.join('\n'))
+        assert.equal(warnings(fixture).length, 1, fixture.site.log.join('\n'))
         const [listed = []] = Object.values(list)
-        for (const value of listed) assert.ok(warnings(scene)[0]?.includes(`"${value}"`), warnings(scene)[0])
+        for (const value of listed) assert.ok(warnings(fixture)[0]?.includes(`"${value}"`), warnings(fixture)[0])
       }),
     )
   }
 
   test(
     'a list that has what the option names leaves no line in the log',
-    inScene({ oidc: { responseMode: 'form_post', clientAuthentication: 'client_secret_post' } }, async scene => {
-      await scene.agent.visit(`${scene.site.url}/claims`)
-      assert.deepEqual(warnings(scene), [])
+    withFixture({ oidc: { responseMode: 'form_post', clientAuthentication: 'client_secret_post' } }, async fixture => {
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
+      assert.deepEqual(warnings(fixture), [])
     }),
   )
 
   test(
     'where no option names it, the user is not sent to a provider that does not list it',
-    inScene(
+    withFixture(
       { provider: { metadata: { token_endpoint_auth_methods_supported: ['private_key_jwt'] } } },
       async ({ agent, site, provider }) => {
         assert.equal((await agent.visit(`${site.url}/claims`)).status, 502)
@@ -112,7 +112,7 @@ describe('an option of the site counts for more than a list of the metadata', ()
 
   test(
     'an ID Token is taken with the algorithm of the option alone, whatever the provider lists',
-    inScene(
+    withFixture(
       { oidc: { idTokenAlgorithm: 'PS256' }, provider: { metadata: { id_token_signing_alg_values_supported: [] } } },
       async ({ agent, site }) => {
         assert.equal((await agent.visit(`${site.url}/claims`)).status, 400)
@@ -141,7 +141,7 @@ describe('a member of the metadata without a value', () => {
   }
   test(
     'counts for nothing, discovered or given as an option: users sign in and sign out',
-    inScene({ provider: { metadata: optional } }, async ({ agent, site, provider }) => {
+    withFixture({ provider: { metadata: optional } }, async ({ agent, site, provider }) => {
       const first = await agent.visit(`${site.url}/claims`)
       assert.equal(first.status, 200, `${first.text} ${site.log.join('\n')}`)
       const page = await agent.click(`${site.url}/logout`)

@@ -8,7 +8,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { requiresAuth } from '../../lib/index.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import { startRedis } from '../support/redis.js'
-import { startTokenSite, type TokenSite } from '../tokens/token-site.js'
+import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 
 /** As the build of the package makes it. */
 const script = buildSync({
@@ -39,17 +39,19 @@ function pageFor(handle: string | undefined): string {
   return `<!doctype html><body${data}><p>Page</p><script type="module" src="/page.js"></script>`
 }
 
-let bench: TokenSite
-afterEach(() => bench.close())
+let fixture: TokenFixture
+afterEach(() => fixture.close())
 
 describe('routes.user with slide=0', () => {
   test('writes nothing in the store and does not extend the session, and says when it ends', async () => {
     const redis = await startRedis()
     try {
-      bench = await startTokenSite({ oidc: { redis: redis.url, routes: { user: '/me' }, session: { idle: IDLE } } })
-      await bench.signIn()
+      fixture = await startTokenFixture({
+        oidc: { redis: redis.url, routes: { user: '/me' }, session: { idle: IDLE } },
+      })
+      await fixture.signIn()
       const ask = async (query: string) => {
-        const page = await bench.agent.fetch(`${bench.site.url}/me${query}`, { headers: { 'x-csrf': '1' } })
+        const page = await fixture.agent.fetch(`${fixture.site.url}/me${query}`, { headers: { 'x-csrf': '1' } })
         return page.json<{ session: { endsIn: number } }>().session.endsIn
       }
       const commands = async () => {
@@ -59,14 +61,14 @@ describe('routes.user with slide=0', () => {
         return Object.fromEntries(counted.filter(([name]) => !reads.includes(String(name))))
       }
       assert.equal(await ask('?slide=0'), IDLE)
-      bench.advance(300)
+      fixture.advance(300)
       const before = await commands()
       assert.equal(await ask('?slide=0'), 300)
       assert.equal(await ask('?x=1&slide=0'), 300)
       assert.deepEqual(await commands(), before)
       for (const query of ['?slide=1', '?slide', '?slide=0&slide=1', '?Slide=0', '']) {
         assert.equal(await ask(query), IDLE, query)
-        bench.advance(300)
+        fixture.advance(300)
       }
       assert.notDeepEqual(await commands(), before)
     } finally {
@@ -75,14 +77,14 @@ describe('routes.user with slide=0', () => {
   })
 
   test('says the absolute end where that comes first, and another route takes no notice of it', async () => {
-    bench = await startTokenSite({ oidc: { routes: { user: '/me' }, session: { idle: IDLE, absolute: 900 } } })
-    await bench.signIn()
+    fixture = await startTokenFixture({ oidc: { routes: { user: '/me' }, session: { idle: IDLE, absolute: 900 } } })
+    await fixture.signIn()
     const ask = async () =>
-      (await bench.agent.fetch(`${bench.site.url}/me?slide=0`, { headers: { 'x-csrf': '1' } })).json<{
+      (await fixture.agent.fetch(`${fixture.site.url}/me?slide=0`, { headers: { 'x-csrf': '1' } })).json<{
         session: { endsIn: number; expiresIn: number }
       }>().session
-    bench.advance(400)
-    await bench.agent.fetch(`${bench.site.url}/user?slide=0`)
+    fixture.advance(400)
+    await fixture.agent.fetch(`${fixture.site.url}/user?slide=0`)
     const { endsIn, expiresIn } = await ask()
     assert.deepEqual([endsIn, expiresIn], [500, 500])
   })
@@ -107,7 +109,7 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
 
   async function start(session: object = { idle: IDLE }): Promise<void> {
     served = []
-    bench = await startTokenSite({ oidc: { routes: { user: '/me' }, session, userInfo: false }, routes: addPages })
+    fixture = await startTokenFixture({ oidc: { routes: { user: '/me' }, session, userInfo: false }, routes: addPages })
     // A window of its own shows no page from its back/forward cache; a profile does.
     context = await chromium.newProfile()
   }
@@ -140,8 +142,8 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
     page.on('pageerror', error => problems.push(String(error)))
     await page.clock.install()
     const isLooking = page.waitForResponse(response => response.url().includes('/me?slide=0'))
-    await page.goto(bench.site.url + path)
-    await page.waitForURL(bench.site.url + path)
+    await page.goto(fixture.site.url + path)
+    await page.waitForURL(fixture.site.url + path)
     await isLooking
     return page
   }
@@ -158,7 +160,7 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
   }
 
   async function pass(seconds: number, ...pages: readonly Page[]): Promise<void> {
-    bench.advance(seconds)
+    fixture.advance(seconds)
     for (const page of pages) await page.clock.fastForward(seconds * 1000)
   }
 
@@ -180,9 +182,9 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
 
     const third = await open('/watched?tab=3')
     assert.equal(served.length, 3)
-    await third.goto(`${bench.site.url}/leave`)
+    await third.goto(`${fixture.site.url}/leave`)
     await third.click('button')
-    await third.waitForURL(`${bench.site.url}/signed-out`)
+    await third.waitForURL(`${fixture.site.url}/signed-out`)
     // The provider signs in again at once, so that the pages are there again.
     await Promise.all([first, second].map((page, at) => page.waitForURL(new RegExp(`watched\\?tab=${at + 1}`))))
     for (const page of [first, second]) await until(page, "typeof happened === 'object' && happened.length === 0")
@@ -204,7 +206,7 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
   test('a page that the browser takes from its back/forward cache is loaded again', async () => {
     await start()
     const page = await open('/watched')
-    await page.goto(`${bench.site.url}/elsewhere`)
+    await page.goto(`${fixture.site.url}/elsewhere`)
     await page.goBack({ waitUntil: 'commit' })
     await until(page, "location.pathname === '/watched' && typeof happened === 'object'")
     assert.equal(served.length, 2)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAgent } from '../support/agent.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 
 const signIns = 50
@@ -10,7 +10,7 @@ test(`a dump of Redis after ${signIns} sign-ins holds no session id, token, code
   const redis = await startRedis()
   try {
     const scope = 'openid profile email offline_access'
-    await inScene({ oidc: { redis: redis.url, scope } }, async ({ site, provider }) => {
+    await withFixture({ oidc: { redis: redis.url, scope } }, async ({ site, provider }) => {
       const wanted = new Map<string, string>()
       for (let i = 0; i < signIns; i += 1) {
         const agent = createAgent()

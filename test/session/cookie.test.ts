@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express } from 'express'
 import type { OidcOptions } from '../../lib/index.js'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 import { startSite } from '../support/site.js'
 
 const baseUrl = 'https://www.example.com'
@@ -93,44 +93,44 @@ describe('the life of a session', () => {
   const day = 24 * 3600
   let ahead = 0
   const now = () => new Date(Date.now() + ahead * 1000)
-  const isSignedIn = async ({ agent, site }: Parameters<Parameters<typeof inScene>[1]>[0]) =>
+  const isSignedIn = async ({ agent, site }: Parameters<Parameters<typeof withFixture>[1]>[0]) =>
     (await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated
 
   test('ends a day after the last request', () => {
     ahead = 0
-    return inScene({ oidc: { now } }, async scene => {
-      await scene.agent.visit(`${scene.site.url}/claims`)
+    return withFixture({ oidc: { now } }, async fixture => {
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
       for (const hours of [20, 40, 60]) {
         ahead = hours * 3600
-        assert.equal(await isSignedIn(scene), true, `${hours} h, used every 20 h`)
+        assert.equal(await isSignedIn(fixture), true, `${hours} h, used every 20 h`)
       }
       ahead = 60 * 3600 + day + 1
-      assert.equal(await isSignedIn(scene), false)
+      assert.equal(await isSignedIn(fixture), false)
     })()
   })
 
   test('ends a week after the sign-in, however busy it was', () => {
     ahead = 0
-    return inScene({ oidc: { now } }, async scene => {
-      await scene.agent.visit(`${scene.site.url}/claims`)
+    return withFixture({ oidc: { now } }, async fixture => {
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
       for (ahead = 0; ahead < 7 * day - 3600; ahead += day / 2)
-        assert.equal(await isSignedIn(scene), true, `${ahead} s`)
+        assert.equal(await isSignedIn(fixture), true, `${ahead} s`)
       ahead = 7 * day + 1
-      assert.equal(await isSignedIn(scene), false)
+      assert.equal(await isSignedIn(fixture), false)
     })()
   })
 
   test('is not extended by requests the site calls polling', () => {
     ahead = 0
     const isPolling = ({ url }: { url?: string | undefined }) => url === '/user'
-    return inScene({ oidc: { now, session: { isPolling } } }, async scene => {
-      await scene.agent.visit(`${scene.site.url}/claims`)
+    return withFixture({ oidc: { now, session: { isPolling } } }, async fixture => {
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
       for (const hours of [10, 20, 23]) {
         ahead = hours * 3600
-        assert.equal(await isSignedIn(scene), true)
+        assert.equal(await isSignedIn(fixture), true)
       }
       ahead = day + 60
-      assert.equal(await isSignedIn(scene), false)
+      assert.equal(await isSignedIn(fixture), false)
     })()
   })
 
@@ -141,16 +141,16 @@ describe('the life of a session', () => {
     const port = 0
     try {
       let [cookie, issuer] = ['', '']
-      await inScene({ oidc: { secret: old, redis: redis.url } }, async scene => {
-        await scene.agent.visit(`${scene.site.url}/claims`)
-        cookie = `sid=${sessionCookieOf(scene)}`
-        issuer = scene.provider.issuer
+      await withFixture({ oidc: { secret: old, redis: redis.url } }, async fixture => {
+        await fixture.agent.visit(`${fixture.site.url}/claims`)
+        cookie = `sid=${sessionCookieOf(fixture)}`
+        issuer = fixture.provider.issuer
       })()
       for (const [secret, expected] of [
         [[fresh, old], true],
         [[fresh], false],
       ] as const) {
-        await inScene({ oidc: { issuer, secret, redis: redis.url }, site: { port } }, async ({ site }) => {
+        await withFixture({ oidc: { issuer, secret, redis: redis.url }, site: { port } }, async ({ site }) => {
           const answer = await fetch(`${site.url}/user`, { headers: { cookie } })
           const { isAuthenticated } = (await answer.json()) as { isAuthenticated: boolean }
           assert.equal(isAuthenticated, expected)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { whoIs } from '../attacks/bench.js'
+import { whoIs } from '../attacks/fixture.js'
 import { postLogoutToken } from '../sign-out/support.js'
 import { createAgent } from '../support/agent.js'
-import { openScene, type Scene, sessionCookieOf } from '../support/handler-fixture.js'
+import { type Fixture, openFixture, sessionCookieOf } from '../support/handler-fixture.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 
 /** What another program, a restored backup or an operator may have left under a key of ours. */
@@ -21,14 +21,14 @@ const contents: Readonly<Record<string, (key: string) => readonly (readonly stri
 }
 
 let redis: RedisServer
-let scene: Scene
+let fixture: Fixture
 
 before(async () => {
   redis = await startRedis()
-  scene = await openScene({ oidc: { redis: redis.url, session: { keep: ['cart'] } } })
+  fixture = await openFixture({ oidc: { redis: redis.url, session: { keep: ['cart'] } } })
 })
 after(async () => {
-  await scene.close()
+  await fixture.close()
   await redis.stop()
 })
 
@@ -50,7 +50,7 @@ describe('a key of ours that holds something else', () => {
   for (const name of Object.keys(contents)) {
     test(`${name}: pages work, the user can sign in again and sign out, and no key stays in the way`, async () => {
       await redis.command('FLUSHALL')
-      const { site } = scene
+      const { site } = fixture
       const agent = createAgent()
       await agent.visit(`${site.url}/claims`)
       await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
@@ -64,25 +64,25 @@ describe('a key of ours that holds something else', () => {
         assert.equal(written.status, 200, `${where}: write ${written.text}`)
         const page = await agent.visit(`${site.url}/login?returnTo=/claims`)
         assert.deepEqual([page.status, page.url], [200, `${site.url}/claims`], `${where}: sign-in ${page.text}`)
-        assert.equal(await whoIs(scene, agent), 'alice-0001', where)
+        assert.equal(await whoIs(fixture, agent), 'alice-0001', where)
       }
       const left = await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/`, redirect: 'manual' })
       assert.equal(left.status, 303, left.text)
-      assert.equal(await whoIs(scene, agent), undefined)
+      assert.equal(await whoIs(fixture, agent), undefined)
     })
 
     test(`${name}: a sign-out ends the session all the same, here and by the provider`, async () => {
-      const { site, provider } = scene
+      const { site, provider } = fixture
       for (const kind of ['record', 'i', 'b', 'o', 'l']) {
         await redis.command('FLUSHALL')
         const agent = createAgent()
         await agent.visit(`${site.url}/claims`)
-        const cookie = sessionCookieOf({ ...scene, agent })
+        const cookie = sessionCookieOf({ ...fixture, agent })
         assert.ok(cookie)
         for (const key of await keys()) if (kindOf(key) === kind) await damage(key, name)
         const left = await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/`, redirect: 'manual' })
         assert.equal(left.status, 303, `${kind} as ${name}: ${left.text}`)
-        assert.equal(await whoIs(scene, agent), undefined, kind)
+        assert.equal(await whoIs(fixture, agent), undefined, kind)
         const answer = await postLogoutToken(site.url, await provider.createLogoutToken({ sid: undefined }))
         assert.equal(answer.status, 200, `${kind} as ${name}: ${answer.text}`)
       }
@@ -90,7 +90,7 @@ describe('a key of ours that holds something else', () => {
   }
 
   test('a record that holds something else counts as no session, and is named in the log once, by its key', async () => {
-    const { site } = scene
+    const { site } = fixture
     const agent = createAgent()
     await agent.visit(`${site.url}/claims`)
     const record = (await keys()).filter(key => kindOf(key) === 'record')

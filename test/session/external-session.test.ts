@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import type { Express } from 'express'
 import session from 'express-session'
 import { requiresAuth } from '../../lib/index.js'
-import { inScene, type SceneOptions } from '../support/handler-fixture.js'
+import { type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 
 /** A site that mounts express-session itself, with the store express-session brings along. */
-function withOwnSession(oidc: SceneOptions['oidc'] = {}): SceneOptions {
+function withOwnSession(oidc: FixtureOptions['oidc'] = {}): FixtureOptions {
   return {
     oidc: { ...oidc, session: false },
     site: {
@@ -28,7 +28,7 @@ describe("over the site's own express-session", () => {
   ] as const) {
     test(
       `a sign-in by ${responseType} lands on the page asked for, under a new session id`,
-      inScene(withOwnSession({ responseType, responseMode }), async ({ agent, site }) => {
+      withFixture(withOwnSession({ responseType, responseMode }), async ({ agent, site }) => {
         await agent.open(`${site.url}/`)
         await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
         const before = agent.cookies(site.url).find(({ name }) => name === 'site')?.value
@@ -48,7 +48,7 @@ describe("over the site's own express-session", () => {
   test('the ticket lives in Redis, whatever store the site uses, and sign-out ends both', async () => {
     const redis = await startRedis()
     try {
-      await inScene(withOwnSession({ redis: redis.url }), async ({ agent, site }) => {
+      await withFixture(withOwnSession({ redis: redis.url }), async ({ agent, site }) => {
         await agent.visit(`${site.url}/claims`)
         assert.equal((await records(redis)).length, 1)
         await agent.post(`${site.url}/logout`, {})
@@ -63,7 +63,7 @@ describe("over the site's own express-session", () => {
 
   test(
     'a step-up and another sign-in of the same user keep what the site remembered, and the sign-in of another user does not',
-    inScene(withOwnSession(), async ({ agent, site, provider }) => {
+    withFixture(withOwnSession(), async ({ agent, site, provider }) => {
       const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 'bob' })
       const cart = async () => (await agent.fetch(`${site.url}/session`)).json<{ cart?: string }>().cart
       await agent.visit(`${site.url}/claims`)
@@ -81,7 +81,7 @@ describe("over the site's own express-session", () => {
 
   test(
     'a step-up does not get the data of another user who signed in meanwhile',
-    inScene(
+    withFixture(
       withOwnSession({ responseType: 'code', responseMode: 'query', userInfo: false }),
       async ({ agent, site, provider }) => {
         await agent.visit(`${site.url}/claims`)
@@ -101,7 +101,7 @@ describe("over the site's own express-session", () => {
 
   test(
     'a slow save of the site cannot revive a sign-in that was ended',
-    inScene(withOwnSession(), async ({ agent, site }) => {
+    withFixture(withOwnSession(), async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const cookie = agent
         .cookies(site.url)
@@ -116,7 +116,7 @@ describe("over the site's own express-session", () => {
 
   test(
     'without express-session before us: an error that says so',
-    inScene({ oidc: { session: false } }, async ({ agent, site }) => {
+    withFixture({ oidc: { session: false } }, async ({ agent, site }) => {
       assert.equal((await agent.open(`${site.url}/claims`)).status, 500)
       assert.equal(site.lastCode(), 'ERR_OIDC_NOT_MOUNTED')
     }),
@@ -134,7 +134,7 @@ describe('express-session before this middleware without session: false', () => 
   for (const express of [4, 5] as const) {
     test(
       `is replaced, and the log says so once, with what to do (Express ${express})`,
-      inScene({ site: { ...withOwnSession().site, express } }, async ({ agent, site }) => {
+      withFixture({ site: { ...withOwnSession().site, express } }, async ({ agent, site }) => {
         await agent.visit(`${site.url}/claims`)
         await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
         assert.deepEqual((await agent.fetch(`${site.url}/session`)).json(), { cart: 'apples' })
@@ -145,7 +145,7 @@ describe('express-session before this middleware without session: false', () => 
 
   test(
     'a session that is no store of express-session is noticed without being read',
-    inScene(
+    withFixture(
       {
         site: {
           before: app =>
@@ -172,7 +172,7 @@ describe('express-session before this middleware without session: false', () => 
         },
       },
     ]) {
-      await inScene(options, async ({ agent, site }) => {
+      await withFixture(options, async ({ agent, site }) => {
         site.app.use('/again', site.oidc, (req, res) => void res.json(typeof req.session))
         await agent.visit(`${site.url}/claims`)
         assert.equal((await agent.open(`${site.url}/again`)).json(), 'object')

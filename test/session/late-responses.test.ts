@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express, Request, RequestHandler, Response } from 'express'
-import { startAttempt, whoIs } from '../attacks/bench.js'
+import { startAttempt, whoIs } from '../attacks/fixture.js'
 import { createGate } from '../sign-out/support.js'
 import type { Page } from '../support/agent.js'
-import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 
 /** Bob signs in at the provider from now on. */
 const asBob = (claims: Readonly<Record<string, unknown>>) => ({ ...claims, sub: 'bob-0002', name: 'Bob' })
@@ -13,12 +13,12 @@ const alice = 'alice-0001'
 
 type Gate = ReturnType<typeof createGate>
 
-/** A scene with a route that waits until the test opens the gate, and then does `work`. */
+/** A fixture with a route that waits until the test opens the gate, and then does `work`. */
 function withSlowRoute(
   work: (req: Request, res: Response) => unknown,
   gate: Gate,
-  options: SceneOptions = {},
-): SceneOptions {
+  options: FixtureOptions = {},
+): FixtureOptions {
   const slow: RequestHandler = (req, res, next) => {
     gate
       .until()
@@ -76,8 +76,8 @@ const lateResponses: readonly LateResponse[] = [
   },
 ]
 
-async function signInAs(scene: Scene, user: 'alice' | 'bob'): Promise<void> {
-  const { agent, provider, site } = scene
+async function signInAs(fixture: Fixture, user: 'alice' | 'bob'): Promise<void> {
+  const { agent, provider, site } = fixture
   if (user === 'bob') provider.break(bob)
   const page = await agent.tab().visit(`${site.url}/login?returnTo=/user`)
   assert.equal(page.status, 200, page.text)
@@ -89,9 +89,9 @@ test('no response of the user before touches the session or the cookie of the us
     const gate = createGate()
     await t.test(
       `after ${name}: the other one stays signed in, and nothing of the earlier session lives`,
-      inScene(withSlowRoute(work, gate, { provider: { refreshTokens: 'always' } }), async scene => {
-        const { agent, provider, site } = scene
-        await signInAs(scene, 'alice')
+      withFixture(withSlowRoute(work, gate, { provider: { refreshTokens: 'always' } }), async fixture => {
+        const { agent, provider, site } = fixture
+        await signInAs(fixture, 'alice')
         const late = agent.fetch(`${site.url}/slow`, {
           method: 'POST',
           from: `${site.url}/`,
@@ -99,11 +99,11 @@ test('no response of the user before touches the session or the cookie of the us
         } as never)
         await gate.reached
         provider.revokeGrants()
-        await signInAs(scene, 'bob')
+        await signInAs(fixture, 'bob')
         gate.open()
         const page: Page = await late
         assert.ok(page.status === status || page.status === 401, `${page.status} ${page.text}`)
-        assert.equal(await whoIs(scene, agent), 'bob-0002')
+        assert.equal(await whoIs(fixture, agent), 'bob-0002')
         assert.deepEqual(await site.oidc.sessions.list({ sub: alice }), [])
         assert.equal((await site.oidc.sessions.list({ sub: 'bob-0002' })).length, 1)
         const data = (await agent.fetch(`${site.url}/session`)).json<{ greeting?: string }>()
@@ -118,17 +118,17 @@ describe('a response that comes when the same user has signed in anew', () => {
     const gate = createGate()
     test(
       `after ${name}: the user stays signed in`,
-      inScene(withSlowRoute(work, gate, { provider: { refreshTokens: 'always' } }), async scene => {
-        const { agent, provider, site } = scene
-        await signInAs(scene, 'alice')
+      withFixture(withSlowRoute(work, gate, { provider: { refreshTokens: 'always' } }), async fixture => {
+        const { agent, provider, site } = fixture
+        await signInAs(fixture, 'alice')
         const late = agent.fetch(`${site.url}/slow`, { method: 'POST', from: `${site.url}/` })
         await gate.reached
         provider.revokeGrants()
-        await signInAs(scene, 'alice')
+        await signInAs(fixture, 'alice')
         gate.open()
         // A refused refresh, too: the request goes on with the session that took the place of its own.
         assert.equal((await late).status, 200)
-        assert.equal(await whoIs(scene, agent), alice)
+        assert.equal(await whoIs(fixture, agent), alice)
         assert.equal((await site.oidc.sessions.list({ sub: alice })).length, 1)
       }),
     )
@@ -139,20 +139,20 @@ describe('a response without a user', () => {
   const gate = createGate()
   test(
     'an anonymous session that is begun while a sign-in ends does not take the place of the session of the user',
-    inScene(
+    withFixture(
       withSlowRoute((req, res) => {
         req.session.greeting = 'anonymous'
         res.json({})
       }, gate),
-      async scene => {
-        const { agent, site } = scene
+      async fixture => {
+        const { agent, site } = fixture
         const late = agent.fetch(`${site.url}/slow`, { method: 'POST', from: `${site.url}/` })
         await gate.reached
-        await signInAs(scene, 'alice')
+        await signInAs(fixture, 'alice')
         gate.open()
         assert.equal((await late).status, 200)
-        assert.equal(await whoIs(scene, agent), alice)
-        assert.equal(await whoIs(scene, agent), alice, 'and the next page as well')
+        assert.equal(await whoIs(fixture, agent), alice)
+        assert.equal(await whoIs(fixture, agent), alice, 'and the next page as well')
       },
     ),
   )
@@ -162,7 +162,7 @@ describe('what was begun without a user', () => {
   for (const responseMode of ['form_post', 'query'] as const) {
     test(
       `in another tab goes on with the user who signs in, by ${responseMode}: the keys of "keep", and no others`,
-      inScene(
+      withFixture(
         {
           oidc: {
             session: { keep: ['cart'] },
@@ -170,13 +170,13 @@ describe('what was begun without a user', () => {
             ...(responseMode === 'query' && { responseType: 'code' as const }),
           },
         },
-        async scene => {
-          const { agent, site } = scene
+        async fixture => {
+          const { agent, site } = fixture
           const start = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
           await agent.tab().fetch(`${site.url}/session?cart=apples&draft=x`, { method: 'POST', from: `${site.url}/` })
           const page = await agent.visit(start.hops[0]?.location ?? '')
           assert.equal(page.url, `${site.url}/claims`, page.text)
-          assert.equal(await whoIs(scene, agent), alice)
+          assert.equal(await whoIs(fixture, agent), alice)
           const data = (await agent.fetch(`${site.url}/session`)).json()
           assert.deepEqual(data, { cart: 'apples' })
           const cookies = agent.cookies(site.url).map(({ name }) => name)
@@ -195,8 +195,8 @@ describe('a response that takes a cookie away before the site says how it may be
   }
   test(
     'is stored by no cache',
-    inScene({ site: { routes } }, async scene => {
-      const { agent, site } = scene
+    withFixture({ site: { routes } }, async fixture => {
+      const { agent, site } = fixture
       const start = await agent.open(`${site.url}/claims`, { redirect: 'manual' })
       await agent.tab().fetch(`${site.url}/session?cart=apples`, { method: 'POST', from: `${site.url}/` })
       // The sign-in lands on this page, which finds the anonymous session and ends it.
@@ -221,12 +221,12 @@ describe('two sign-ins of two users that overlap in one browser', () => {
   }
   test(
     'a sign-out ends both sessions of two sign-ins that overlapped, whichever cookie the browser has kept',
-    inScene({ oidc: { hooks: { signIn } } }, async scene => {
-      const { agent, provider, site } = scene
+    withFixture({ oidc: { hooks: { signIn } } }, async fixture => {
+      const { agent, provider, site } = fixture
       const [first, second] = [agent, agent.tab()]
-      await startAttempt(scene, first)
+      await startAttempt(fixture, first)
       provider.break(bob)
-      await startAttempt(scene, second)
+      await startAttempt(fixture, second)
       const ofBob = second.submitForm({}, { redirect: 'manual' })
       await hold.reached
       provider.heal()
@@ -247,7 +247,7 @@ describe('two sign-ins of two users that overlap in one browser', () => {
 describe('a signIn hook that writes to req.session', () => {
   test(
     'writes to the session that begins, and the browser gets one cookie',
-    inScene(
+    withFixture(
       {
         oidc: {
           hooks: {
@@ -258,8 +258,8 @@ describe('a signIn hook that writes to req.session', () => {
           },
         },
       },
-      async scene => {
-        const { agent, site } = scene
+      async fixture => {
+        const { agent, site } = fixture
         const page = await agent.visit(`${site.url}/claims`)
         assert.deepEqual([page.status, page.url], [200, `${site.url}/claims`])
         const sessionCookies = agent.cookies(site.url).filter(({ name }) => name.startsWith('sid'))
@@ -269,7 +269,7 @@ describe('a signIn hook that writes to req.session', () => {
         )
         assert.equal((await agent.fetch(`${site.url}/session`)).json<{ greeting?: string }>().greeting, 'hello')
         await agent.visit(`${site.url}/login`)
-        assert.equal(await whoIs(scene, agent), alice)
+        assert.equal(await whoIs(fixture, agent), alice)
       },
     ),
   )
@@ -278,7 +278,7 @@ describe('a signIn hook that writes to req.session', () => {
 describe('in one request', () => {
   test(
     'after a refresh that the provider refuses the user is signed out',
-    inScene(
+    withFixture(
       {
         provider: { refreshTokens: 'always' },
         site: {
@@ -306,7 +306,7 @@ describe('in one request', () => {
   for (const method of ['destroy', 'regenerate'] as const) {
     test(
       `after req.session.${method}() the user is signed out, and the response must not be stored`,
-      inScene(
+      withFixture(
         {
           site: {
             routes(app) {
@@ -318,13 +318,13 @@ describe('in one request', () => {
             },
           },
         },
-        async scene => {
-          const { agent, site } = scene
+        async fixture => {
+          const { agent, site } = fixture
           await agent.visit(`${site.url}/claims`)
           const page = await agent.fetch(`${site.url}/end`, { method: 'POST', from: `${site.url}/` })
           assert.deepEqual(page.json(), { isAuthenticated: false, user: null })
           assert.equal(page.headers['cache-control'], 'no-store')
-          assert.equal(await whoIs(scene, agent), undefined)
+          assert.equal(await whoIs(fixture, agent), undefined)
         },
       ),
     )

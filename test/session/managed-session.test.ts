@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express } from 'express'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 
 declare module 'express-session' {
@@ -14,7 +14,7 @@ declare module 'express-session' {
 describe('req.session', () => {
   test(
     'that is never accessed costs no cookie and no header',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       const page = await agent.open(`${site.url}/`)
       assert.deepEqual(page.hops[0]?.setCookies, [])
       assert.equal(page.headers.vary, undefined)
@@ -24,7 +24,7 @@ describe('req.session', () => {
 
   test(
     'that is only read costs no cookie',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       const page = await agent.open(`${site.url}/session`)
       assert.deepEqual(page.hops[0]?.setCookies, [])
       assert.equal(page.headers.vary, 'Cookie')
@@ -33,19 +33,19 @@ describe('req.session', () => {
 
   test(
     'that is written to gets an opaque cookie, and the response must not be stored',
-    inScene({}, async scene => {
-      const page = await scene.agent.fetch(`${scene.site.url}/session?cart=apples`, { method: 'POST' })
+    withFixture({}, async fixture => {
+      const page = await fixture.agent.fetch(`${fixture.site.url}/session?cart=apples`, { method: 'POST' })
       const cookies = page.hops[0]?.setCookies ?? []
       assert.equal(cookies.length, 1)
       assert.match(cookies[0] ?? '', /^sid\.anonymous=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
       assert.equal(page.headers['cache-control'], 'no-store')
-      assert.deepEqual((await scene.agent.open(`${scene.site.url}/session`)).json(), { cart: 'apples' })
+      assert.deepEqual((await fixture.agent.open(`${fixture.site.url}/session`)).json(), { cart: 'apples' })
     }),
   )
 
   test(
     'keeps its cookie on later writes: none is sent again',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       await agent.fetch(`${site.url}/session?a=1`, { method: 'POST' })
       const page = await agent.fetch(`${site.url}/session?b=2`, { method: 'POST' })
       assert.deepEqual(page.hops[0]?.setCookies, [])
@@ -55,7 +55,7 @@ describe('req.session', () => {
 
   test(
     'is saved before a redirect leaves, so that the next page never comes too early',
-    inScene({ site: { routes: addRoutes } }, async ({ agent, site }) => {
+    withFixture({ site: { routes: addRoutes } }, async ({ agent, site }) => {
       for (let i = 1; i <= 20; i += 1) {
         const page = await agent.open(`${site.url}/count`)
         assert.deepEqual(page.json(), { visits: i })
@@ -65,17 +65,17 @@ describe('req.session', () => {
 
   test(
     'written to while the response streams keeps its data and its cookie',
-    inScene({ site: { routes: addRoutes } }, async scene => {
-      const page = await scene.agent.open(`${scene.site.url}/stream`)
+    withFixture({ site: { routes: addRoutes } }, async fixture => {
+      const page = await fixture.agent.open(`${fixture.site.url}/stream`)
       assert.equal(page.text, 'onetwo')
-      assert.notEqual(sessionCookieOf(scene), undefined)
-      assert.deepEqual((await scene.agent.open(`${scene.site.url}/session`)).json(), { greeting: 'streamed' })
+      assert.notEqual(sessionCookieOf(fixture), undefined)
+      assert.deepEqual((await fixture.agent.open(`${fixture.site.url}/session`)).json(), { greeting: 'streamed' })
     }),
   )
 
   test(
     'first written to after the headers left is an error, not a silent loss',
-    inScene({ site: { routes: addRoutes } }, async ({ agent, site }) => {
+    withFixture({ site: { routes: addRoutes } }, async ({ agent, site }) => {
       await agent.open(`${site.url}/too-late`).catch(() => undefined)
       assert.equal(site.lastCode(), 'ERR_OIDC_SESSION_TOO_LATE')
     }),
@@ -83,31 +83,31 @@ describe('req.session', () => {
 
   test(
     'regenerate() gives a new id and ends the old one',
-    inScene({ site: { routes: addRoutes } }, async scene => {
-      await scene.agent.fetch(`${scene.site.url}/session?cart=apples`, { method: 'POST' })
-      const before = sessionCookieOf(scene)
-      await scene.agent.open(`${scene.site.url}/regenerate`)
-      assert.notEqual(sessionCookieOf(scene), before)
-      assert.deepEqual((await scene.agent.open(`${scene.site.url}/session`)).json(), { greeting: 'new' })
+    withFixture({ site: { routes: addRoutes } }, async fixture => {
+      await fixture.agent.fetch(`${fixture.site.url}/session?cart=apples`, { method: 'POST' })
+      const before = sessionCookieOf(fixture)
+      await fixture.agent.open(`${fixture.site.url}/regenerate`)
+      assert.notEqual(sessionCookieOf(fixture), before)
+      assert.deepEqual((await fixture.agent.open(`${fixture.site.url}/session`)).json(), { greeting: 'new' })
     }),
   )
 
   test(
     'destroy() ends the sign-in too and takes the cookie away',
-    inScene({}, async scene => {
-      await scene.agent.visit(`${scene.site.url}/claims`)
-      await scene.agent.fetch(`${scene.site.url}/session`, { method: 'DELETE' })
-      assert.equal(sessionCookieOf(scene), undefined)
-      const user = await scene.agent.fetch(`${scene.site.url}/user`)
+    withFixture({}, async fixture => {
+      await fixture.agent.visit(`${fixture.site.url}/claims`)
+      await fixture.agent.fetch(`${fixture.site.url}/session`, { method: 'DELETE' })
+      assert.equal(sessionCookieOf(fixture), undefined)
+      const user = await fixture.agent.fetch(`${fixture.site.url}/user`)
       assert.equal(user.json<{ isAuthenticated: boolean }>().isAuthenticated, false)
     }),
   )
 
   test(
     'with a forged cookie begins anew under another id',
-    inScene({}, async scene => {
+    withFixture({}, async fixture => {
       const forged = { cookie: `sid=${'x'.repeat(43)}.${'y'.repeat(43)}` }
-      const page = await scene.agent.fetch(`${scene.site.url}/session?a=1`, { method: 'POST', headers: forged })
+      const page = await fixture.agent.fetch(`${fixture.site.url}/session?a=1`, { method: 'POST', headers: forged })
       assert.match(page.hops[0]?.setCookies[0] ?? '', /^sid\.anonymous=(?!x{43})/)
     }),
   )
@@ -115,13 +115,13 @@ describe('req.session', () => {
   test('whose record is gone is not recreated under the id of the cookie', async () => {
     const redis = await startRedis()
     try {
-      await inScene({ oidc: { redis: redis.url } }, async scene => {
-        await scene.agent.fetch(`${scene.site.url}/session?a=1`, { method: 'POST' })
-        const before = sessionCookieOf(scene)
+      await withFixture({ oidc: { redis: redis.url } }, async fixture => {
+        await fixture.agent.fetch(`${fixture.site.url}/session?a=1`, { method: 'POST' })
+        const before = sessionCookieOf(fixture)
         await redis.command('flushall')
-        await scene.agent.fetch(`${scene.site.url}/session?b=2`, { method: 'POST' })
-        assert.notEqual(sessionCookieOf(scene), before)
-        assert.deepEqual((await scene.agent.open(`${scene.site.url}/session`)).json(), { b: '2' })
+        await fixture.agent.fetch(`${fixture.site.url}/session?b=2`, { method: 'POST' })
+        assert.notEqual(sessionCookieOf(fixture), before)
+        assert.deepEqual((await fixture.agent.open(`${fixture.site.url}/session`)).json(), { b: '2' })
       })()
     } finally {
       await redis.stop()
@@ -137,26 +137,26 @@ describe('Redis in trouble', () => {
     test(`that ${name}: 503 with Retry-After, the cookie kept, and the same cookie works afterwards`, async () => {
       const redis = await startRedis()
       try {
-        await inScene({ oidc: { redis: redis.url }, site: { handlesErrors: false } }, async scene => {
-          await scene.agent.visit(`${scene.site.url}/claims`)
-          const cookie = sessionCookieOf(scene)
+        await withFixture({ oidc: { redis: redis.url }, site: { handlesErrors: false } }, async fixture => {
+          await fixture.agent.visit(`${fixture.site.url}/claims`)
+          const cookie = sessionCookieOf(fixture)
           await trouble(redis)
           for (const path of ['/claims', '/user', '/session']) {
-            const page = await scene.agent.open(scene.site.url + path)
+            const page = await fixture.agent.open(fixture.site.url + path)
             assert.equal(page.status, 503, path)
             assert.equal(page.headers['retry-after'], '5')
             assert.deepEqual(page.hops[0]?.setCookies, [])
           }
-          assert.equal((await scene.site.oidc.health()).ok, false)
-          assert.equal(sessionCookieOf(scene), cookie)
+          assert.equal((await fixture.site.oidc.health()).ok, false)
+          assert.equal(sessionCookieOf(fixture), cookie)
           if (name === 'hangs') {
             redis.resume()
-            await recovered(scene.site.oidc.ready)
-            assert.equal((await scene.agent.open(`${scene.site.url}/claims`)).status, 200)
+            await recovered(fixture.site.oidc.ready)
+            assert.equal((await fixture.agent.open(`${fixture.site.url}/claims`)).status, 200)
           } else {
             await redis.restart()
-            await recovered(scene.site.oidc.ready)
-            assert.equal((await scene.agent.visit(`${scene.site.url}/claims`)).status, 200)
+            await recovered(fixture.site.oidc.ready)
+            assert.equal((await fixture.agent.visit(`${fixture.site.url}/claims`)).status, 200)
           }
         })()
       } finally {
@@ -168,18 +168,18 @@ describe('Redis in trouble', () => {
   test('that takes no writes: no half sign-in, an honest page for a changed session', async () => {
     const redis = await startRedis()
     try {
-      await inScene({ oidc: { redis: redis.url }, site: { handlesErrors: false } }, async scene => {
-        await scene.agent.open(`${scene.site.url}/claims`)
+      await withFixture({ oidc: { redis: redis.url }, site: { handlesErrors: false } }, async fixture => {
+        await fixture.agent.open(`${fixture.site.url}/claims`)
         await redis.config('maxmemory', '1')
-        const page = await scene.agent.submitForm()
+        const page = await fixture.agent.submitForm()
         assert.equal(page.status, 503)
-        assert.equal(sessionCookieOf(scene), undefined)
-        const changed = await scene.agent.fetch(`${scene.site.url}/session?a=1`, { method: 'POST' })
+        assert.equal(sessionCookieOf(fixture), undefined)
+        const changed = await fixture.agent.fetch(`${fixture.site.url}/session?a=1`, { method: 'POST' })
         assert.equal(changed.status, 503)
         assert.equal(changed.json<{ error: string }>().error, 'ERR_OIDC_STORE_UNAVAILABLE')
         assert.deepEqual(changed.hops[0]?.setCookies, [])
         await redis.config('maxmemory', '0')
-        assert.equal((await scene.agent.visit(`${scene.site.url}/claims`)).status, 200)
+        assert.equal((await fixture.agent.visit(`${fixture.site.url}/claims`)).status, 200)
       })()
     } finally {
       await redis.stop()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { describe, test } from 'node:test'
 import type { Express, NextFunction, Request, Response } from 'express'
-import { inScene, type SceneOptions } from '../support/handler-fixture.js'
+import { type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { startRedis } from '../support/redis.js'
 import { send } from './like-express-session.js'
 
@@ -15,7 +15,7 @@ declare module 'express-session' {
 type Handler = (req: Request, res: Response, next: NextFunction) => unknown
 
 /** One site whose route changes the session and then does `handler`. */
-function withRoute(handler: Handler, express: 4 | 5 = 5, options: SceneOptions = {}): SceneOptions {
+function withRoute(handler: Handler, express: 4 | 5 = 5, options: FixtureOptions = {}): FixtureOptions {
   const routes = (app: Express) => {
     app.get('/act', (req, res, next) => {
       req.session.mark = 'kept'
@@ -32,7 +32,7 @@ describe('a response while its session is saved', () => {
   for (const express of [4, 5] as const) {
     test(
       `Express ${express}: an error after the response leaves it whole, and closes the connection after it`,
-      inScene(
+      withFixture(
         withRoute((_req, res) => {
           res.send('fine')
           throw new Error('too late to matter')
@@ -53,7 +53,7 @@ describe('a response while its session is saved', () => {
       (res: Response, callback: () => void) => res.end('text', callback as never),
     ]) {
       const order: string[] = []
-      await inScene(
+      await withFixture(
         withRoute((_req, res) => {
           res.on('finish', () => order.push('finish'))
           end(res, () => order.push('callback'))
@@ -71,7 +71,7 @@ describe('a response while its session is saved', () => {
 
   test(
     'looks ended: written text is dropped, headers and status stay what they were',
-    inScene(
+    withFixture(
       withRoute((_req, res) => {
         res.status(201).json({ a: 1 })
         const { headersSent, writableEnded, finished, writableFinished } = res
@@ -102,7 +102,7 @@ describe('a response while its session is saved', () => {
 
   test(
     'a value that Node does not accept as a body is refused at once, and the error handler can still respond',
-    inScene(
+    withFixture(
       withRoute((_req, res, next) => {
         try {
           res.end({ not: 'a body' } as never)
@@ -119,7 +119,7 @@ describe('a response while its session is saved', () => {
 
   test(
     'what is changed after the response has ended is not stored',
-    inScene(
+    withFixture(
       withRoute((req, res) => {
         res.json({})
         req.session.mark = 'late'
@@ -133,7 +133,7 @@ describe('a response while its session is saved', () => {
 
   test(
     'a client that goes away meanwhile costs nothing but its response: the change is stored',
-    inScene(
+    withFixture(
       withRoute((req, res) => {
         const { socket } = req
         res.on('close', () => closed.push('closed'))
@@ -164,7 +164,7 @@ describe('a response while its session is saved', () => {
     test(`a save that fails is an honest 503, whole, after ${name}`, async () => {
       const redis = await startRedis()
       try {
-        await inScene(
+        await withFixture(
           withRoute((_req, res) => void answer(res), 5, { oidc: { redis: redis.url } }),
           async ({ site }) => {
             await site.oidc.ready()
@@ -190,7 +190,7 @@ describe('a session first changed when the headers have left', () => {
   for (const [name, begin] of streams) {
     test(
       `an earlier session keeps what is written after ${name}, and a new one is an error`,
-      inScene(
+      withFixture(
         {
           site: {
             routes: app =>

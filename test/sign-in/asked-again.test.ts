@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Express } from 'express'
 import { type LoginOptions, requiresAuth } from '../../lib/index.js'
-import { startAttempt } from '../attacks/bench.js'
-import { inScene } from '../support/handler-fixture.js'
+import { startAttempt } from '../attacks/fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
@@ -32,7 +32,7 @@ describe('a sign-in that is started anew', () => {
   test('requests everything that was requested, when the response was late', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
-    await inScene({ oidc: { now }, site: { routes: ask(asked) } }, async ({ agent, site, provider }) => {
+    await withFixture({ oidc: { now }, site: { routes: ask(asked) } }, async ({ agent, site, provider }) => {
       await startAttempt({ site }, agent, '/ask')
       late = 16 * 60_000
       await agent.submitForm()
@@ -49,8 +49,8 @@ describe('a sign-in that is started anew', () => {
     const params = {
       claims: { userinfo: Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`claim_${i}`, null])) },
     }
-    await inScene({ oidc: { now }, site: { routes: ask({ returnTo: '/user', params }) } }, async scene => {
-      const { agent, site, provider } = scene
+    await withFixture({ oidc: { now }, site: { routes: ask({ returnTo: '/user', params }) } }, async fixture => {
+      const { agent, site, provider } = fixture
       await agent.open(`${site.url}/ask`)
       await agent.submitForm()
       late = 16 * 60_000
@@ -74,7 +74,7 @@ describe('a sign-in that is started anew', () => {
   ] as const) {
     test(
       `lands on its page when the ${what} has changed at a deployment in between`,
-      inScene({}, async ({ agent, provider, site: unused }) => {
+      withFixture({}, async ({ agent, provider, site: unused }) => {
         const { issuer, clientId, clientSecret } = provider
         const oidc = { issuer, clientId, clientSecret, secret: secret('shared secret') }
         const old = await startSite({ oidc: { ...oidc, ...before } })
@@ -100,7 +100,7 @@ describe('a short max_age', () => {
   for (const maxAge of [0, 1, 30, 59]) {
     test(
       `of ${maxAge} asks for a new authentication, and one before the start is refused without a loop`,
-      inScene({ site: { routes: ask({ maxAge, returnTo: '/user' }) } }, async ({ agent, site, provider }) => {
+      withFixture({ site: { routes: ask({ maxAge, returnTo: '/user' }) } }, async ({ agent, site, provider }) => {
         const page = await agent.visit(`${site.url}/ask`)
         assert.equal(page.url, `${site.url}/user`, page.text)
         const { prompt, max_age: sent } = provider.requestsTo('authorize')[0]?.query ?? {}
@@ -121,26 +121,32 @@ describe('a short max_age', () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
     const provider = { now: () => Math.floor((Date.now() + late) / 1000) }
-    await inScene({ oidc: { now }, provider, site: { routes: ask({ maxAge: 5, returnTo: '/user' }) } }, async scene => {
-      const { agent, site } = scene
-      await startAttempt({ site }, agent, '/ask')
-      late = 4 * 60_000
-      assert.equal((await agent.submitForm()).url, `${site.url}/user`, String(site.errors[0]))
-    })()
+    await withFixture(
+      { oidc: { now }, provider, site: { routes: ask({ maxAge: 5, returnTo: '/user' }) } },
+      async fixture => {
+        const { agent, site } = fixture
+        await startAttempt({ site }, agent, '/ask')
+        late = 4 * 60_000
+        assert.equal((await agent.submitForm()).url, `${site.url}/user`, String(site.errors[0]))
+      },
+    )()
   })
 
   test(
     'prompt=login is compared with an auth_time where there is one',
-    inScene({ site: { routes: ask({ prompt: 'login', returnTo: '/user' }) } }, async ({ agent, site, provider }) => {
-      assert.equal((await agent.visit(`${site.url}/ask`)).url, `${site.url}/user`, 'the provider sends none')
-      const old = (claims: Readonly<Record<string, unknown>>) => ({
-        ...claims,
-        auth_time: Math.floor(Date.now() / 1000) - 40,
-      })
-      provider.break({ frontIdToken: old, backIdToken: old })
-      await agent.visit(`${site.url}/ask`)
-      assert.equal(site.lastCode(), 'ERR_OIDC_ID_TOKEN_AUTH_TIME')
-    }),
+    withFixture(
+      { site: { routes: ask({ prompt: 'login', returnTo: '/user' }) } },
+      async ({ agent, site, provider }) => {
+        assert.equal((await agent.visit(`${site.url}/ask`)).url, `${site.url}/user`, 'the provider sends none')
+        const old = (claims: Readonly<Record<string, unknown>>) => ({
+          ...claims,
+          auth_time: Math.floor(Date.now() / 1000) - 40,
+        })
+        provider.break({ frontIdToken: old, backIdToken: old })
+        await agent.visit(`${site.url}/ask`)
+        assert.equal(site.lastCode(), 'ERR_OIDC_ID_TOKEN_AUTH_TIME')
+      },
+    ),
   )
 })
 
@@ -149,7 +155,7 @@ test('a step-up says who is expected; another user lands on the start page with 
   const hooks = { signOut: ({ reason, sub }: { reason: string; sub: string }) => void ended.push([reason, sub]) }
   const routes = (app: Express) =>
     void app.get('/strong', requiresAuth({ acr: 'strong' }), (req, res) => void res.json(req.oidc.user))
-  await inScene(
+  await withFixture(
     { oidc: { hooks, session: { keep: ['cart'] } }, site: { routes } },
     async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
@@ -169,7 +175,7 @@ describe('a max_age that is no time', () => {
   for (const value of ['', ' ', '0x10', '1e2', '-1', '1.5', 'soon', -1, 1.5, [], ['5'], {}]) {
     test(
       `${JSON.stringify(value)} sends no user to the provider, and does not count as 0`,
-      inScene({ site: { routes: ask({ params: { max_age: value } }) } }, async ({ agent, site, provider }) => {
+      withFixture({ site: { routes: ask({ params: { max_age: value } }) } }, async ({ agent, site, provider }) => {
         await agent.open(`${site.url}/ask`)
         assert.equal(site.lastCode(), 'ERR_OIDC_OPTIONS')
         assert.equal(provider.count('authorize'), 0)
@@ -178,7 +184,7 @@ describe('a max_age that is no time', () => {
 
     test(
       `${JSON.stringify(value)} that the hook returns sends no user to the provider either`,
-      inScene(
+      withFixture(
         { oidc: { hooks: { authorizationParams: () => ({ max_age: value }) } } },
         async ({ agent, site, provider }) => {
           await agent.open(`${site.url}/claims`)

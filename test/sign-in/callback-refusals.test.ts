@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { OidcErrorCode, OidcOptions } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { assertRefused, inScene, type SceneOptions } from '../support/handler-fixture.js'
+import { assertRefused, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { deny, drop, duplicate, extra, type Faults, replace } from '../support/hostile-provider.js'
 
 interface Refusal {
@@ -10,7 +10,7 @@ interface Refusal {
   readonly faults: Faults
   readonly code: OidcErrorCode
   readonly oidc?: OidcOptions
-  readonly provider?: SceneOptions['provider']
+  readonly provider?: FixtureOptions['provider']
 }
 
 const now = () => Math.floor(Date.now() / 1000)
@@ -260,10 +260,10 @@ function refuses(refusals: readonly Refusal[], subject: string, tokenRequests: n
       const options = { ...(oidc && { oidc }), ...(provider && { provider }) }
       test(
         `${name}: ${code}, and nothing comes of it`,
-        inScene(options, async scene => {
-          scene.provider.break(faults)
-          const page = await scene.agent.visit(`${scene.site.url}/claims`)
-          await assertRefused(scene, page, code, tokenRequests)
+        withFixture(options, async fixture => {
+          fixture.provider.break(faults)
+          const page = await fixture.agent.visit(`${fixture.site.url}/claims`)
+          await assertRefused(fixture, page, code, tokenRequests)
         }),
       )
     }
@@ -277,22 +277,22 @@ refuses(backChannel, 'a token endpoint or userinfo answer with', 1)
 describe('the binding to the browser', () => {
   test(
     "a valid response of the attacker, posted by the victim's browser, is refused before any network call",
-    inScene({}, async scene => {
-      const { agent: victim, provider, site } = scene
+    withFixture({}, async fixture => {
+      const { agent: victim, provider, site } = fixture
       const attacker = createAgent()
       const form = await attacker.open(`${site.url}/claims`)
       const before = provider.requests.length
       const fields = form.forms[0]?.fields ?? []
       await victim.open(`${site.url}/`)
       const page = await victim.post(`${site.url}/callback`, fields, { from: 'http://evil.example/' })
-      await assertRefused(scene, page, 'ERR_OIDC_TRANSACTION_MISSING')
+      await assertRefused(fixture, page, 'ERR_OIDC_TRANSACTION_MISSING')
       assert.equal(provider.requests.length, before)
     }),
   )
 
   test(
     'a user who is signed in stays so when another site posts garbage to the callback',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       await agent.visit(`${site.url}/claims`)
       const page = await agent.post(`${site.url}/callback`, 'state=x&code=y', { from: 'http://evil.example/' })
       assert.equal(site.lastCode(), 'ERR_OIDC_TRANSACTION_MISSING')
@@ -303,7 +303,7 @@ describe('the binding to the browser', () => {
 
   test(
     'parts that the response type does not promise are ignored',
-    inScene({ oidc: { responseType: 'code id_token' } }, async ({ agent, site, provider }) => {
+    withFixture({ oidc: { responseType: 'code id_token' } }, async ({ agent, site, provider }) => {
       provider.break({
         response: fields => [
           ...extra('access_token', 'planted')(fields, {}),

@@ -4,10 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Express } from 'express'
 import session from 'express-session'
 import type { OidcOptions } from '../../lib/index.js'
-import { whoIs } from '../attacks/bench.js'
+import { whoIs } from '../attacks/fixture.js'
 import { createGate } from '../sign-out/support.js'
 import type { Page } from '../support/agent.js'
-import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 
@@ -21,10 +21,10 @@ async function eventually(condition: () => boolean | Promise<boolean>, what: str
   assert.fail(what)
 }
 
-async function assertFirstOneStays(scene: Scene): Promise<void> {
-  const { agent, site } = scene
+async function assertFirstOneStays(fixture: Fixture): Promise<void> {
+  const { agent, site } = fixture
   await eventually(async () => (await agent.fetch(`${site.url}/user`)).status === 200, 'Redis is back')
-  assert.equal(await whoIs(scene, agent), alice)
+  assert.equal(await whoIs(fixture, agent), alice)
   assert.equal((await agent.fetch(`${site.url}/session`)).json<{ cart?: string }>().cart, 'apples')
 }
 
@@ -55,13 +55,13 @@ describe('a second sign-in whose code was redeemed, when Redis', () => {
           },
         }
         const options = { secret: secret('secret of the site'), resave: false, saveUninitialized: false }
-        const scene: SceneOptions = {
+        const fixtureOptions: FixtureOptions = {
           oidc: { redis: redis.url, hooks, ...(own ? {} : { session: false }) },
           site: { before: (app: Express) => void (own || app.use(session(options))) },
         }
         try {
-          await inScene(scene, async scene => {
-            const { agent, site } = scene
+          await withFixture(fixtureOptions, async fixture => {
+            const { agent, site } = fixture
             await agent.visit(`${site.url}/claims`)
             await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
             await agent.open(`${site.url}/login`)
@@ -69,7 +69,7 @@ describe('a second sign-in whose code was redeemed, when Redis', () => {
             const page: Page = await agent.submitForm()
             assert.equal(page.status, 503, page.text)
             await trouble.end(redis)
-            await assertFirstOneStays(scene)
+            await assertFirstOneStays(fixture)
           })()
         } finally {
           redis.resume()
@@ -91,14 +91,14 @@ describe('the tokens of a sign-in that was refused after the code was redeemed',
     }
     test(
       `are revoked where ${name}`,
-      inScene({ oidc: { hooks }, provider: { refreshTokens: 'always' } }, async scene => {
-        const { agent, provider, site } = scene
+      withFixture({ oidc: { hooks }, provider: { refreshTokens: 'always' } }, async fixture => {
+        const { agent, provider, site } = fixture
         isArmed = name === 'the hook refuses the user'
         if (!isArmed) provider.break({ userInfoClaims: claims => ({ ...claims, sub: 'mallory' }) })
         const page = await agent.visit(`${site.url}/claims`)
         assert.ok(page.status >= 400, `${page.status}`)
         await eventually(() => provider.count('revocation') > 0, 'a revocation request')
-        assert.equal(await whoIs(scene, agent), undefined)
+        assert.equal(await whoIs(fixture, agent), undefined)
       }),
     )
   }
@@ -108,7 +108,7 @@ describe('a slow request that writes to req.session while the same user signs in
   const gate = createGate()
   test(
     'finds its change in the session that goes on',
-    inScene(
+    withFixture(
       {
         site: {
           routes(app) {
@@ -125,8 +125,8 @@ describe('a slow request that writes to req.session while the same user signs in
           },
         },
       },
-      async scene => {
-        const { agent, site } = scene
+      async fixture => {
+        const { agent, site } = fixture
         await agent.visit(`${site.url}/claims`)
         await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
         const slow = agent.fetch(`${site.url}/slow`, { method: 'POST', from: `${site.url}/` })
@@ -152,8 +152,8 @@ describe('req.session.destroy() that fails', () => {
       })
     }
     try {
-      await inScene({ oidc: { redis: redis.url }, site: { routes } }, async scene => {
-        const { agent, site } = scene
+      await withFixture({ oidc: { redis: redis.url }, site: { routes } }, async fixture => {
+        const { agent, site } = fixture
         await agent.visit(`${site.url}/claims`)
         await agent.fetch(`${site.url}/session?cart=apples`, { method: 'POST' })
         const page = await agent.fetch(`${site.url}/hanging`, { method: 'DELETE', from: `${site.url}/` })

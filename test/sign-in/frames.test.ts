@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Express } from 'express'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 let chromium: Chromium
 
@@ -19,7 +19,7 @@ const routes = (app: Express) =>
 
 test(
   'twelve frames of a page whose session is over start no sign-in; the link in one of them signs in the whole window',
-  inScene({ site: { routes, handlesErrors: false } }, async ({ site, provider }) => {
+  withFixture({ site: { routes, handlesErrors: false } }, async ({ site, provider }) => {
     const tab = await chromium.newPage()
     try {
       await tab.goto(`${site.url}/dashboard?view=1`)
@@ -38,7 +38,7 @@ test(
 
 test(
   'a link of another site to /login, and a form it posts to a guarded page, take nothing from the user who is signed in',
-  inScene({}, async ({ agent, site }) => {
+  withFixture({}, async ({ agent, site }) => {
     await agent.visit(`${site.url}/claims`)
     await agent.fetch(`${site.url}/session?csrf=known`, { method: 'POST' })
     const goOn = async () => {

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { BrowserContext } from 'playwright-core'
 import { createGate } from '../sign-out/support.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
@@ -27,7 +27,7 @@ async function inContext(run: (context: BrowserContext) => Promise<void>): Promi
 describe('in a real browser', { timeout: 120_000 }, () => {
   test(
     'a session cookie that a proxy removes from every request ends on a page that says so, and the log names the cookie',
-    inScene(
+    withFixture(
       {
         site: {
           handlesErrors: false,
@@ -53,7 +53,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
 
   test(
     'the signIn hook refuses a user: another user who signs in at the same page of the provider, in a duplicated tab, is signed in',
-    inScene(
+    withFixture(
       {
         oidc: {
           hooks: {
@@ -85,7 +85,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
 
   test(
     'Alice signs in, and Bob signs in at the page of the provider that she used: Bob is signed in, with nothing of hers',
-    inScene({}, ({ site, provider }) =>
+    withFixture({}, ({ site, provider }) =>
       inContext(async context => {
         const [tab, duplicate] = [await context.newPage(), await context.newPage()]
         const asked: string[] = []
@@ -107,7 +107,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
     const gate = createGate()
     test(
       `a slow ${late}() of Alice whose response comes after Bob has signed in: Bob stays signed in`,
-      inScene(
+      withFixture(
         {
           site: {
             routes: app => {
@@ -141,7 +141,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
 
   test(
     'a sign-in that another tab is finishing during a sign-out fails, and the user stays signed out',
-    inScene({}, ({ site, provider }) =>
+    withFixture({}, ({ site, provider }) =>
       inContext(async context => {
         const [tab, other] = [await context.newPage(), await context.newPage()]
         await tab.goto(`${site.url}/claims`)
@@ -162,7 +162,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
   )
 
   test('two sites on one host with one client and different secrets: sign-ins that are under way at once, and sign-outs, leave each other alone', () =>
-    inScene({ oidc: { session: { name: 'first' } } }, async ({ site, provider }) => {
+    withFixture({ oidc: { session: { name: 'first' } } }, async ({ site, provider }) => {
       const { issuer, clientId, clientSecret } = provider
       const other = await startSite({
         oidc: { issuer, clientId, clientSecret, secret: secret('another secret'), session: { name: 'second' } },
@@ -188,7 +188,7 @@ describe('in a real browser', { timeout: 120_000 }, () => {
 
   test(
     'a session cookie of another site on this host, with a longer path and so sent first, does not prevent a sign-in',
-    inScene({}, ({ site, provider }) =>
+    withFixture({}, ({ site, provider }) =>
       inContext(async context => {
         await context.addCookies([{ name: 'sid', value: 'foreign', domain: 'localhost', path: '/claims' }])
         const tab = await context.newPage()

@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { parseInitiatedLogin } from '../../lib/protocol/initiated-login.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 
 const PATH = '/initiate'
 const PORTAL = 'http://portal.example/'
 const options = { oidc: { routes: { initiateLogin: PATH } } } as const
 
-function address({ site, provider }: Scene, fields: Readonly<Record<string, string>> = {}): string {
+function address({ site, provider }: Fixture, fields: Readonly<Record<string, string>> = {}): string {
   return `${site.url}${PATH}?${new URLSearchParams({ iss: provider.issuer, ...fields })}`
 }
 
 /** Parameters of the last authorization request. */
-function asked({ provider }: Scene): Readonly<Record<string, string>> {
+function asked({ provider }: Fixture): Readonly<Record<string, string>> {
   const request = provider.requests.filter(({ query }) => query.response_type !== undefined).at(-1)
   assert.ok(request, 'there was no authorization request')
   return request.query
@@ -23,78 +23,81 @@ function asked({ provider }: Scene): Readonly<Record<string, string>> {
 describe('a sign-in that a portal starts', () => {
   test(
     'by a link: the user lands on the page that was named, and the hint reaches the provider',
-    inScene(options, async scene => {
-      const { agent, site } = scene
+    withFixture(options, async fixture => {
+      const { agent, site } = fixture
       await agent.click(
-        address(scene, { target_link_uri: `${site.url}/user?tab=1`, login_hint: 'alice@example.com' }),
+        address(fixture, { target_link_uri: `${site.url}/user?tab=1`, login_hint: 'alice@example.com' }),
         {
           from: PORTAL,
         },
       )
-      await goOn(scene)
+      await goOn(fixture)
       assert.equal(agent.page?.url, `${site.url}/user?tab=1`)
       assert.match(agent.page?.text ?? '', /alice-0001/)
-      assert.equal(asked(scene).login_hint, 'alice@example.com')
+      assert.equal(asked(fixture).login_hint, 'alice@example.com')
     }),
   )
 
   test(
     'by a posted form, without a page: the user lands on the start page',
-    inScene(options, async scene => {
-      const { agent, site, provider } = scene
+    withFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
       await agent.post(
         `${site.url}${PATH}`,
         { iss: provider.issuer, login_hint: '', more: 'ignored' },
         { from: PORTAL },
       )
-      await goOn(scene)
+      await goOn(fixture)
       assert.equal(agent.page?.url, `${site.url}/`)
-      assert.equal(asked(scene).login_hint, undefined)
+      assert.equal(asked(fixture).login_hint, undefined)
       assert.equal((await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated, true)
     }),
   )
 
   test(
     'a user who is signed in goes on with the same data',
-    inScene(options, async scene => {
-      const { agent, site } = scene
+    withFixture(options, async fixture => {
+      const { agent, site } = fixture
       await agent.visit(`${site.url}/claims`)
       await agent.fetch(`${site.url}/session?note=kept`, { method: 'POST' })
-      await agent.click(address(scene), { from: PORTAL })
-      await goOn(scene)
+      await agent.click(address(fixture), { from: PORTAL })
+      await goOn(fixture)
       assert.deepEqual((await agent.fetch(`${site.url}/session`)).json(), { note: 'kept' })
     }),
   )
 
-  const refusals: readonly [what: string, fields: (scene: Scene) => Readonly<Record<string, string>>, code: string][] =
-    [
-      ['no issuer', () => ({ iss: '' }), 'ERR_OIDC_REQUEST_MALFORMED'],
-      ['another issuer', () => ({ iss: 'https://evil.example' }), 'ERR_OIDC_RESPONSE_ISSUER'],
-      ['the issuer with a slash', ({ provider }) => ({ iss: `${provider.issuer}/` }), 'ERR_OIDC_RESPONSE_ISSUER'],
-      ...[
-        'https://evil.example/',
-        '//evil.example',
-        '/\\evil.example',
-        'javascript:alert(1)',
-        'http://localhost@evil.example/',
-        '/initiate',
-        `/${'a'.repeat(2048)}`,
-      ].map(
-        uri =>
-          [`the page ${uri.slice(0, 40)}`, () => ({ target_link_uri: uri }), 'ERR_OIDC_REQUEST_MALFORMED'] as [
-            string,
-            () => Record<string, string>,
-            string,
-          ],
-      ),
-      ['a long hint', () => ({ login_hint: 'a'.repeat(2049) }), 'ERR_OIDC_REQUEST_MALFORMED'],
-    ]
+  const refusals: readonly [
+    what: string,
+    fields: (fixture: Fixture) => Readonly<Record<string, string>>,
+    code: string,
+  ][] = [
+    ['no issuer', () => ({ iss: '' }), 'ERR_OIDC_REQUEST_MALFORMED'],
+    ['another issuer', () => ({ iss: 'https://evil.example' }), 'ERR_OIDC_RESPONSE_ISSUER'],
+    ['the issuer with a slash', ({ provider }) => ({ iss: `${provider.issuer}/` }), 'ERR_OIDC_RESPONSE_ISSUER'],
+    ...[
+      'https://evil.example/',
+      '//evil.example',
+      '/\\evil.example',
+      'javascript:alert(1)',
+      'http://localhost@evil.example/',
+      '/initiate',
+      `/${'a'.repeat(2048)}`,
+    ].map(
+      uri =>
+        [`the page ${uri.slice(0, 40)}`, () => ({ target_link_uri: uri }), 'ERR_OIDC_REQUEST_MALFORMED'] as [
+          string,
+          () => Record<string, string>,
+          string,
+        ],
+    ),
+    ['a long hint', () => ({ login_hint: 'a'.repeat(2049) }), 'ERR_OIDC_REQUEST_MALFORMED'],
+  ]
   for (const [what, fields, code] of refusals)
     test(
       `${what} is refused, and nothing is started`,
-      inScene(options, async scene => {
-        const { agent, site, provider } = scene
-        const page = await agent.click(address(scene, fields(scene)), { from: PORTAL })
+      withFixture(options, async fixture => {
+        const { agent, site, provider } = fixture
+        const page = await agent.click(address(fixture, fields(fixture)), { from: PORTAL })
         assert.equal(page.status, 400)
         assert.equal(site.lastCode(), code)
         assert.equal(provider.count('authorize'), 0)
@@ -104,9 +107,9 @@ describe('a sign-in that a portal starts', () => {
 
   test(
     'a script, a prefetch, another method and another kind of body start nothing',
-    inScene(options, async scene => {
-      const { agent, site, provider } = scene
-      const url = address(scene)
+    withFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
+      const url = address(fixture)
       assert.equal((await agent.fetch(url)).status, 401)
       assert.equal((await agent.fetch(url, { headers: { 'sec-purpose': 'prefetch' } })).status, 401)
       assert.equal((await agent.fetch(url, { method: 'PUT' })).status, 405)
@@ -120,8 +123,8 @@ describe('a sign-in that a portal starts', () => {
 
   test(
     'without the option the address is a page of the site like every other',
-    inScene({}, async scene => {
-      assert.equal((await scene.agent.open(address(scene))).status, 404)
+    withFixture({}, async fixture => {
+      assert.equal((await fixture.agent.open(address(fixture))).status, 404)
     }),
   )
 })
@@ -136,7 +139,7 @@ describe('in a real browser', () => {
 
   test(
     'a form of another site signs in; the same form in a frame does not',
-    inScene({ ...options, site: { handlesErrors: false } }, async ({ site, provider }) => {
+    withFixture({ ...options, site: { handlesErrors: false } }, async ({ site, provider }) => {
       const form = (target: string) =>
         `<form method="post" action="${site.url}${PATH}" target="${target}">
         <input name="iss" value="${provider.issuer}"><input name="target_link_uri" value="${site.url}/user">
@@ -181,6 +184,6 @@ describe('the parameters', () => {
 })
 
 /** Sends the forms that a browser would send by itself. */
-async function goOn({ agent }: Scene): Promise<void> {
+async function goOn({ agent }: Fixture): Promise<void> {
   for (let count = 0; agent.page?.forms[0]?.isAutomatic && count < 5; count += 1) await agent.submitForm()
 }

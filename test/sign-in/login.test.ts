@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 test(
   'a script that asks for /login is told so, and starts nothing',
-  inScene({}, async ({ agent, site, provider }) => {
+  withFixture({}, async ({ agent, site, provider }) => {
     await agent.open(`${site.url}/`)
     const answer = await agent.fetch(`${site.url}/login`)
     assert.equal(answer.status, 401)

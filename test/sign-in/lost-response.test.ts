@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import expressSession from 'express-session'
-import { startAttempt } from '../attacks/bench.js'
+import { startAttempt } from '../attacks/fixture.js'
 import { createAgent } from '../support/agent.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 import { secret } from '../support/secrets.js'
@@ -97,7 +97,7 @@ test("over the site's own express-session the same response gets the same sessio
     oidc: { session: false },
     site: { before: (app: { use(handler: never): unknown }) => void app.use(expressSession(options) as never) },
   } as const
-  await inScene(mount, async ({ agent, site, provider }) => {
+  await withFixture(mount, async ({ agent, site, provider }) => {
     const fields = await startAttempt({ site }, agent)
     const headers = {
       cookie: agent

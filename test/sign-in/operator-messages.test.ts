@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { OidcError, requiresScope } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import { deny } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { startSite } from '../support/site.js'
@@ -10,7 +10,7 @@ import { startSite } from '../support/site.js'
 const bare = { site: { handlesErrors: false } }
 const seconds = () => Math.floor(Date.now() / 1000)
 
-function lastLine({ site }: Scene): string {
+function lastLine({ site }: Fixture): string {
   return site.log.at(-1) ?? ''
 }
 
@@ -18,16 +18,16 @@ describe('the log says what an operator can do', () => {
   for (const name of ['require_pushed_authorization_requests', 'require_signed_request_object']) {
     test(
       `about ${name}: no user is sent to the provider, and ready() fails`,
-      inScene(
+      withFixture(
         { ...bare, oidc: { pushedAuthorization: false }, provider: { metadata: { [name]: true } } },
-        async scene => {
-          const { site, provider, agent } = scene
+        async fixture => {
+          const { site, provider, agent } = fixture
           await assert.rejects(site.oidc.ready(), { code: 'ERR_OIDC_UNSUPPORTED' })
           const page = await agent.open(`${site.url}/claims`)
           assert.equal(page.status, 502)
           assert.doesNotMatch(page.text, /pushed|request object|require_/)
           assert.equal(provider.count('authorize'), 0)
-          assert.match(lastLine(scene), new RegExp(`ERR_OIDC_UNSUPPORTED.*switch ${name} off`))
+          assert.match(lastLine(fixture), new RegExp(`ERR_OIDC_UNSUPPORTED.*switch ${name} off`))
         },
       ),
     )
@@ -35,7 +35,7 @@ describe('the log says what an operator can do', () => {
 
   test(
     'about an issuer that differs by a slash, when the site starts',
-    inScene({ ...bare, provider: { issuerPath: '/tenant/' } }, async ({ provider }) => {
+    withFixture({ ...bare, provider: { issuerPath: '/tenant/' } }, async ({ provider }) => {
       const { issuer, clientId, clientSecret } = provider
       const site = await startSite({ oidc: { issuer: issuer.slice(0, -1), clientId, clientSecret } })
       try {
@@ -51,11 +51,11 @@ describe('the log says what an operator can do', () => {
 
   test(
     'about a callback that is opened with GET: the response mode',
-    inScene(bare, async scene => {
-      const { site } = scene
+    withFixture(bare, async fixture => {
+      const { site } = fixture
       const answer = await send({ url: `${site.url}/callback?code=x&state=y`, headers: { accept: 'text/html' } })
       assert.equal(answer.status, 405)
-      assert.match(lastLine(scene), /ERR_OIDC_REQUEST_METHOD.*responseMode: 'query'/)
+      assert.match(lastLine(fixture), /ERR_OIDC_REQUEST_METHOD.*responseMode: 'query'/)
       assert.ok(!answer.text.includes('responseMode'))
     }),
   )
@@ -69,10 +69,10 @@ describe('the log says what an operator can do', () => {
   ] as const) {
     test(
       `about an ID Token with ${what}: which clock is off, and by how much`,
-      inScene(bare, async scene => {
-        scene.provider.break({ frontIdToken: token => ({ ...token, ...claims() }) })
-        assert.equal((await scene.agent.visit(`${scene.site.url}/claims`)).status, 400)
-        assert.match(lastLine(scene), says)
+      withFixture(bare, async fixture => {
+        fixture.provider.break({ frontIdToken: token => ({ ...token, ...claims() }) })
+        assert.equal((await fixture.agent.visit(`${fixture.site.url}/claims`)).status, 400)
+        assert.match(lastLine(fixture), says)
       }),
     )
   }
@@ -86,12 +86,12 @@ describe('the log says what an operator can do', () => {
       for (const handlesErrors of [true, false]) {
         test(
           `about ${error} for ${responseType}: what to switch on or to set${handlesErrors ? ', beside an error page of the site' : ''}`,
-          inScene({ site: { handlesErrors }, oidc: { responseType } }, async scene => {
-            scene.provider.break({ response: deny(error) })
-            const page = await scene.agent.visit(`${scene.site.url}/claims`)
+          withFixture({ site: { handlesErrors }, oidc: { responseType } }, async fixture => {
+            fixture.provider.break({ response: deny(error) })
+            const page = await fixture.agent.visit(`${fixture.site.url}/claims`)
             assert.equal(page.status, 400)
             assert.ok(!page.text.includes('responseType'), page.text)
-            assert.match(lastLine(scene).replace(/ \(\{.*/, ''), advice)
+            assert.match(lastLine(fixture).replace(/ \(\{.*/, ''), advice)
           }),
         )
       }
@@ -101,15 +101,15 @@ describe('the log says what an operator can do', () => {
   const jwe = 'eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.Y2lwaGVydGV4dA.dGFn'
   test(
     'about encrypted userinfo and an encrypted ID Token: what they are, and the setting at the provider',
-    inScene(bare, async scene => {
-      const { provider, site } = scene
+    withFixture(bare, async fixture => {
+      const { provider, site } = fixture
       provider.break({ userinfo: { body: jwe, contentType: 'application/jwt' } })
       assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 502)
-      assert.match(lastLine(scene), /USER_INFO_RESPONSE.*is encrypted.*userinfo_encrypted_response_alg/)
+      assert.match(lastLine(fixture), /USER_INFO_RESPONSE.*is encrypted.*userinfo_encrypted_response_alg/)
       provider.heal()
       provider.break({ frontIdToken: { token: () => jwe } })
       assert.equal((await createAgent().visit(`${site.url}/claims`)).status, 400)
-      assert.match(lastLine(scene), /ID_TOKEN_MALFORMED.*it is encrypted.*at the provider/)
+      assert.match(lastLine(fixture), /ID_TOKEN_MALFORMED.*it is encrypted.*at the provider/)
     }),
   )
 })
@@ -122,7 +122,7 @@ describe('what the provider says about a sign-in', () => {
 
   test(
     "is there for the site's own error handler, and in the log once",
-    inScene({}, async ({ site, provider, agent }) => {
+    withFixture({}, async ({ site, provider, agent }) => {
       provider.break({ response: deny('access_denied', said) })
       const page = await agent.visit(`${site.url}/claims`)
       assert.equal(page.status, 403)
@@ -136,7 +136,7 @@ describe('what the provider says about a sign-in', () => {
 
   test(
     'is no line in the log where the site asked for a response without a page',
-    inScene({ oidc: { authorizationParams: { prompt: 'none' } } }, async ({ site, provider, agent }) => {
+    withFixture({ oidc: { authorizationParams: { prompt: 'none' } } }, async ({ site, provider, agent }) => {
       for (const error of [
         'login_required',
         'interaction_required',
@@ -153,12 +153,12 @@ describe('what the provider says about a sign-in', () => {
     }),
   )
 
-  const routes = (app: Scene['site']['app']) =>
+  const routes = (app: Fixture['site']['app']) =>
     app.get('/more', requiresScope('write', { ask: true }), (_req, res) => void res.send('more'))
   for (const isSignedIn of [true, false]) {
     test(
       `about a scope that a page asked for is 403, signed in before: ${isSignedIn}`,
-      inScene({ site: { routes } }, async ({ site, provider, agent }) => {
+      withFixture({ site: { routes } }, async ({ site, provider, agent }) => {
         if (isSignedIn) await agent.visit(`${site.url}/claims`)
         provider.break({ response: deny('invalid_scope', { error_description: 'write is not allowed' }) })
         const page = await agent.visit(`${site.url}/more`)
@@ -172,7 +172,7 @@ describe('what the provider says about a sign-in', () => {
 
   test(
     'about a scope of the options is an error of the set-up, not of the user',
-    inScene({}, async ({ site, provider, agent }) => {
+    withFixture({}, async ({ site, provider, agent }) => {
       provider.break({ response: deny('invalid_scope') })
       assert.equal((await agent.visit(`${site.url}/claims`)).status, 400)
       assert.equal(site.lastCode(), 'ERR_OIDC_AUTHORIZATION_FAILED')

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { startAttempt } from '../attacks/bench.js'
+import { startAttempt } from '../attacks/fixture.js'
 import { createAgent } from '../support/agent.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { startProvider } from '../support/provider.js'
 import { startRedis } from '../support/redis.js'
@@ -35,7 +35,7 @@ describe('without PKCE', () => {
 
   test(
     'a provider that refuses code_verifier signs people in, refreshes their tokens and signs them out',
-    inScene(
+    withFixture(
       {
         provider: { pkce: 'refused' },
         oidc: { pkce: false, scope: 'openid offline_access' },
@@ -58,7 +58,7 @@ describe('without PKCE', () => {
 
   test(
     'with PKCE the same provider refuses every code, and the log says what to set',
-    inScene({ provider: { pkce: 'refused' }, site: { handlesErrors: false } }, async ({ site, agent }) => {
+    withFixture({ provider: { pkce: 'refused' }, site: { handlesErrors: false } }, async ({ site, agent }) => {
       const page = await agent.visit(`${site.url}/claims`)
       assert.equal(page.status, 400)
       assert.match(site.log.join('\n'), /ERR_OIDC_CODE_REJECTED.*pkce: false.*HybridWithProofKey/)

@@ -4,47 +4,52 @@ import { describe, test } from 'node:test'
 import { decodeProtectedHeader, type JWK, jwtVerify } from 'jose'
 import type { OidcOptions, SignInContext } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { type Claims, extra, type Faults, replace } from '../support/hostile-provider.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
 // A provider that bends one thing at a time, named after the provider that does it, and beside it what protects and stays strict.
 
-type Page = Awaited<ReturnType<Scene['agent']['visit']>>
+type Page = Awaited<ReturnType<Fixture['agent']['visit']>>
 
-const open = ({ agent, site }: Scene): Promise<Page> => agent.visit(`${site.url}/claims`)
+const open = ({ agent, site }: Fixture): Promise<Page> => agent.visit(`${site.url}/claims`)
 
-async function signsIn(scene: Scene): Promise<Claims> {
-  const page = await open(scene)
-  assert.equal(page.status, 200, `${page.text}\n${scene.site.log.join('\n')}`)
+async function signsIn(fixture: Fixture): Promise<Claims> {
+  const page = await open(fixture)
+  assert.equal(page.status, 200, `${page.text}\n${fixture.site.log.join('\n')}`)
   return page.json()
 }
 
-async function isRefused(scene: Scene, code: string): Promise<string> {
-  const page = await open(scene)
-  assert.equal(scene.site.lastCode(), code, page.text)
-  return String(scene.site.errors.at(-1))
+async function isRefused(fixture: Fixture, code: string): Promise<string> {
+  const page = await open(fixture)
+  assert.equal(fixture.site.lastCode(), code, page.text)
+  return String(fixture.site.errors.at(-1))
 }
 
-function works(name: string, faults: Faults, options: SceneOptions = {}, check?: (user: Claims, scene: Scene) => void) {
+function works(
+  name: string,
+  faults: Faults,
+  options: FixtureOptions = {},
+  check?: (user: Claims, fixture: Fixture) => void,
+) {
   test(
     name,
-    inScene(options, async scene => {
-      scene.provider.break(faults)
-      const user = await signsIn(scene)
+    withFixture(options, async fixture => {
+      fixture.provider.break(faults)
+      const user = await signsIn(fixture)
       assert.equal(user.sub, 'alice-0001')
-      check?.(user, scene)
+      check?.(user, fixture)
     }),
   )
 }
 
-function refused(name: string, faults: Faults, code: string, options: SceneOptions = {}) {
+function refused(name: string, faults: Faults, code: string, options: FixtureOptions = {}) {
   test(
     name,
-    inScene(options, async scene => {
-      scene.provider.break(faults)
-      await isRefused(scene, code)
+    withFixture(options, async fixture => {
+      fixture.provider.break(faults)
+      await isRefused(fixture, code)
     }),
   )
 }
@@ -78,11 +83,11 @@ describe('a provider that writes null where it has nothing to say', () => {
 
 test(
   'Azure AD B2C: a code of 5,000 characters goes to the token endpoint as it is',
-  inScene({ oidc: { responseType: 'code' } }, async scene => {
+  withFixture({ oidc: { responseType: 'code' } }, async fixture => {
     const code = secret('code of B2C').padEnd(5000, 'x')
-    scene.provider.break({ response: replace('code', code) })
-    await isRefused(scene, 'ERR_OIDC_CODE_REJECTED')
-    assert.equal(scene.provider.requestsTo('token')[0]?.form.code, code)
+    fixture.provider.break({ response: replace('code', code) })
+    await isRefused(fixture, 'ERR_OIDC_CODE_REJECTED')
+    assert.equal(fixture.provider.requestsTo('token')[0]?.form.code, code)
   }),
 )
 
@@ -110,15 +115,15 @@ describe('Entra ID, Okta, login.gov: an assertion with an audience and a header 
 
 test(
   'Okta: a sign-out without id_token_hint is an error there; a user who is signed in brings the hint',
-  inScene({}, async scene => {
-    const { agent, provider, site } = scene
+  withFixture({}, async fixture => {
+    const { agent, provider, site } = fixture
     provider.break({
       endSession: {
         answer: (answer, { query, form }) =>
           (query.id_token_hint ?? form.id_token_hint) ? answer : { ...answer, status: 400 },
       },
     })
-    await signsIn(scene)
+    await signsIn(fixture)
     const page = await agent.click(`${site.url}/logout`)
     assert.deepEqual([page.status, page.url], [200, `${site.url}/`])
   }),
@@ -126,9 +131,9 @@ test(
 
 test(
   'Ory Hydra: a logout token has no exp, and ends the session where its iat is recent',
-  inScene({}, async scene => {
-    const { provider, site, agent } = scene
-    await signsIn(scene)
+  withFixture({}, async fixture => {
+    const { provider, site, agent } = fixture
+    await signsIn(fixture)
     const post = async (claims: Claims) => {
       const body = new URLSearchParams({
         logout_token: await provider.createLogoutToken({ exp: undefined, ...claims }),
@@ -151,9 +156,9 @@ for (const [name, status] of [
   const bent: Faults = { userinfo: { status, body: {} } }
   test(
     `${name}; the error names userInfo: false`,
-    inScene({}, async scene => {
-      scene.provider.break(bent)
-      assert.match(await isRefused(scene, 'ERR_OIDC_USER_INFO_RESPONSE'), /set userInfo: false/)
+    withFixture({}, async fixture => {
+      fixture.provider.break(bent)
+      assert.match(await isRefused(fixture, 'ERR_OIDC_USER_INFO_RESPONSE'), /set userInfo: false/)
     }),
   )
   works(`${name}; with userInfo: false the claims are those of the ID Token`, bent, { oidc: { userInfo: false } })
@@ -174,12 +179,12 @@ describe('Apple: a client secret that expires', () => {
 
   test(
     'the function is asked for the secret of each request',
-    inScene({}, async scene => {
-      const secrets = ['a.secret.of-yesterday', scene.provider.clientSecret, scene.provider.clientSecret]
-      const { provider } = scene
+    withFixture({}, async fixture => {
+      const secrets = ['a.secret.of-yesterday', fixture.provider.clientSecret, fixture.provider.clientSecret]
+      const { provider } = fixture
       const asked: string[] = []
       const clientSecret = async () => asked[asked.push(secrets[asked.length] ?? 'none') - 1] ?? ''
-      await inScene({}, async other => {
+      await withFixture({}, async other => {
         const { issuer, clientId } = provider
         const site = await startSite({ oidc: { issuer, clientId, clientSecret, responseType: 'code id_token token' } })
         try {
@@ -198,13 +203,13 @@ describe('Apple: a client secret that expires', () => {
   for (const clientAuthentication of ['client_secret_basic', 'client_secret_post', 'client_secret_jwt'] as const) {
     test(
       `by ${clientAuthentication}, at every endpoint that asks for it`,
-      inScene(
+      withFixture(
         { provider: { clientSecret: current }, oidc: { clientSecret: () => current, clientAuthentication } },
-        async scene => {
-          await signsIn(scene)
-          await scene.agent.click(`${scene.site.url}/logout`)
-          await scene.site.oidc.close()
-          const requests = [...scene.provider.requestsTo('token'), ...scene.provider.requestsTo('revocation')]
+        async fixture => {
+          await signsIn(fixture)
+          await fixture.agent.click(`${fixture.site.url}/logout`)
+          await fixture.site.oidc.close()
+          const requests = [...fixture.provider.requestsTo('token'), ...fixture.provider.requestsTo('revocation')]
           assert.equal(requests.length, 2)
           for (const { headers, form } of requests) {
             const basic = Buffer.from((headers.authorization ?? '').slice('Basic '.length), 'base64').toString()
@@ -229,9 +234,9 @@ describe('Apple: a client secret that expires', () => {
   for (const [what, clientSecret] of Object.entries(wrong)) {
     test(
       `a function that ${what} sends nothing to the token endpoint`,
-      inScene({ oidc: { clientSecret: clientSecret as () => string } }, async scene => {
-        assert.match(await isRefused(scene, 'ERR_OIDC_OPTIONS'), /the function clientSecret/)
-        assert.equal(scene.provider.count('token'), 0)
+      withFixture({ oidc: { clientSecret: clientSecret as () => string } }, async fixture => {
+        assert.match(await isRefused(fixture, 'ERR_OIDC_OPTIONS'), /the function clientSecret/)
+        assert.equal(fixture.provider.count('token'), 0)
       }),
     )
   }
@@ -290,8 +295,8 @@ describe('Authlete: authorization_details is a list of objects (RFC 9396)', () =
     { type: 'x' },
   ]
   const params = { authorization_details: details }
-  const asked = ({ provider }: Scene) => provider.requestsTo('authorize')[0]?.query.authorization_details ?? ''
-  const sent = (_user: Claims, scene: Scene) => assert.deepEqual(JSON.parse(asked(scene)), details)
+  const asked = ({ provider }: Fixture) => provider.requestsTo('authorize')[0]?.query.authorization_details ?? ''
+  const sent = (_user: Claims, fixture: Fixture) => assert.deepEqual(JSON.parse(asked(fixture)), details)
   works('the hook sends it as JSON', {}, { oidc: { hooks: { authorizationParams: () => params } } }, sent)
   works('so does the option', {}, { oidc: { authorizationParams: params } }, sent)
   for (const [what, value] of Object.entries({
@@ -302,9 +307,9 @@ describe('Authlete: authorization_details is a list of objects (RFC 9396)', () =
   })) {
     test(
       `a list of ${what} is refused before the browser leaves`,
-      inScene({ oidc: { hooks: { authorizationParams: () => ({ list: value as never }) } } }, async scene => {
-        assert.match(await isRefused(scene, 'ERR_OIDC_OPTIONS'), /the parameter "list"/)
-        assert.equal(scene.provider.count('authorize'), 0)
+      withFixture({ oidc: { hooks: { authorizationParams: () => ({ list: value as never }) } } }, async fixture => {
+        assert.match(await isRefused(fixture, 'ERR_OIDC_OPTIONS'), /the parameter "list"/)
+        assert.equal(fixture.provider.count('authorize'), 0)
       }),
     )
   }
@@ -312,8 +317,8 @@ describe('Authlete: authorization_details is a list of objects (RFC 9396)', () =
 
 test(
   'Keycloak in a cluster: a fetch of the site reaches it under an internal name, and the browser under the public one',
-  inScene({}, async scene => {
-    const { issuer, clientId, clientSecret, port } = scene.provider
+  withFixture({}, async fixture => {
+    const { issuer, clientId, clientSecret, port } = fixture.provider
     const inside = `http://localhost:${port}`
     const site = await startSite({
       oidc: {
@@ -324,10 +329,10 @@ test(
       },
     })
     try {
-      assert.equal((await scene.agent.visit(`${site.url}/claims`)).status, 200, site.log.join('\n'))
+      assert.equal((await fixture.agent.visit(`${site.url}/claims`)).status, 200, site.log.join('\n'))
       for (const endpoint of ['discovery', 'jwks', 'token', 'userinfo'] as const)
-        assert.equal(scene.provider.requestsTo(endpoint).at(-1)?.headers.host, `localhost:${port}`, endpoint)
-      assert.equal(scene.provider.requestsTo('authorize')[0]?.headers.host, `127.0.0.1:${port}`)
+        assert.equal(fixture.provider.requestsTo(endpoint).at(-1)?.headers.host, `localhost:${port}`, endpoint)
+      assert.equal(fixture.provider.requestsTo('authorize')[0]?.headers.host, `127.0.0.1:${port}`)
     } finally {
       await site.close()
     }
@@ -335,7 +340,7 @@ test(
 )
 
 describe('a file server in front of the keys and the metadata: JSON that is called something else', () => {
-  const bent = (contentType: string): SceneOptions => ({
+  const bent = (contentType: string): FixtureOptions => ({
     oidc: {
       async fetch(input, init) {
         const response = await fetch(input, init)
@@ -354,9 +359,9 @@ describe('a file server in front of the keys and the metadata: JSON that is call
   ] as const) {
     test(
       `${endpoint} as ${contentType}: the error names the type and the page that helps`,
-      inScene({}, async scene => {
-        scene.provider.break({ [endpoint]: { contentType } })
-        const said = await isRefused(scene, 'ERR_OIDC_PROVIDER_RESPONSE')
+      withFixture({}, async fixture => {
+        fixture.provider.break({ [endpoint]: { contentType } })
+        const said = await isRefused(fixture, 'ERR_OIDC_PROVIDER_RESPONSE')
         assert.match(said, new RegExp(`its Content-Type is "${contentType}".*docs/providers.md`))
       }),
     )
@@ -370,25 +375,28 @@ describe('a file server in front of the keys and the metadata: JSON that is call
 
 test(
   'Auth0, when the operator rotates keys repeatedly: each new key is found, in a process that runs on',
-  inScene({ provider: { alg: 'ES256' } }, async scene => {
-    await signsIn(scene)
-    const before = scene.provider.count('jwks')
-    scene.provider.break({ rotateBefore: 'both' })
+  withFixture({ provider: { alg: 'ES256' } }, async fixture => {
+    await signsIn(fixture)
+    const before = fixture.provider.count('jwks')
+    fixture.provider.break({ rotateBefore: 'both' })
     const rounds = 8
     for (let round = 0; round < rounds; round += 1) {
-      const page = await createAgent().visit(`${scene.site.url}/claims`)
+      const page = await createAgent().visit(`${fixture.site.url}/claims`)
       assert.equal(page.status, 200, `round ${round}: ${page.text}`)
     }
-    assert.equal(scene.provider.count('jwks') - before, 2 * rounds, 'one request for each key')
+    assert.equal(fixture.provider.count('jwks') - before, 2 * rounds, 'one request for each key')
   }),
 )
 
 describe('OneLogin, years ago: the response is in the fragment, whatever was requested', () => {
   test(
     'the error of the callback names the two options',
-    inScene({}, async scene => {
-      scene.provider.break({ responseMode: 'fragment' })
-      assert.match(await isRefused(scene, 'ERR_OIDC_REQUEST_METHOD'), /responseType: 'code' and responseMode: 'query'/)
+    withFixture({}, async fixture => {
+      fixture.provider.break({ responseMode: 'fragment' })
+      assert.match(
+        await isRefused(fixture, 'ERR_OIDC_REQUEST_METHOD'),
+        /responseType: 'code' and responseMode: 'query'/,
+      )
     }),
   )
   works(
@@ -404,17 +412,17 @@ describe('Facebook and others with numbers: integers beyond 2^53', () => {
   const asText = { id: '9007199254740993', list: ['12345678901234567890'] }
   test(
     'in userinfo they are text with every digit',
-    inScene({ oidc: { responseType: 'code' } }, async scene => {
-      scene.provider.break({ userinfo: { body: `{"sub":"alice-0001",${big}}`, contentType: 'application/json' } })
-      const { id, list } = await signsIn(scene)
+    withFixture({ oidc: { responseType: 'code' } }, async fixture => {
+      fixture.provider.break({ userinfo: { body: `{"sub":"alice-0001",${big}}`, contentType: 'application/json' } })
+      const { id, list } = await signsIn(fixture)
       assert.deepEqual({ id, list }, asText)
     }),
   )
   test(
     'a numeric sub is refused, however many digits it has',
-    inScene({ oidc: { responseType: 'code' } }, async scene => {
-      scene.provider.break({ userinfo: { body: '{"sub":9007199254740993}', contentType: 'application/json' } })
-      await isRefused(scene, 'ERR_OIDC_USER_INFO_RESPONSE')
+    withFixture({ oidc: { responseType: 'code' } }, async fixture => {
+      fixture.provider.break({ userinfo: { body: '{"sub":9007199254740993}', contentType: 'application/json' } })
+      await isRefused(fixture, 'ERR_OIDC_USER_INFO_RESPONSE')
     }),
   )
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { OidcOptions } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 import { deny } from '../support/hostile-provider.js'
 import { startProvider, type TestProvider } from '../support/provider.js'
 import { startSite } from '../support/site.js'
@@ -54,8 +54,8 @@ describe('pushed requests at oidc-provider, which requires them', () => {
 
 test(
   'a request_uri that has expired is asked for anew, once',
-  inScene({}, async scene => {
-    const { provider, site, agent } = scene
+  withFixture({}, async fixture => {
+    const { provider, site, agent } = fixture
     let refusals = 1
     provider.break({
       response: (fields, request) => {
@@ -72,6 +72,6 @@ test(
     assert.equal(refused.status, 400)
     assert.equal(site.lastCode(), 'ERR_OIDC_AUTHORIZATION_FAILED')
     assert.equal(provider.count('authorize'), 4)
-    assert.equal(sessionCookieOf({ ...scene, agent: again }), undefined)
+    assert.equal(sessionCookieOf({ ...fixture, agent: again }), undefined)
   }),
 )

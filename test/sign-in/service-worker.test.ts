@@ -4,7 +4,7 @@ import type { Express } from 'express'
 import type { Page } from 'playwright-core'
 import { requiresAuth } from '../../lib/index.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene, type Scene } from '../support/handler-fixture.js'
+import { type Fixture, withFixture } from '../support/handler-fixture.js'
 
 let chromium: Chromium
 
@@ -45,14 +45,14 @@ const routes = (app: Express) => {
   })
 }
 
-function underWorker(run: (scene: Scene, tab: Page, seen: string[]) => Promise<void>): () => Promise<void> {
+function underWorker(run: (fixture: Fixture, tab: Page, seen: string[]) => Promise<void>): () => Promise<void> {
   const seen: string[] = []
-  return inScene({ site: { before: withWorker(seen), routes, handlesErrors: false } }, async scene => {
+  return withFixture({ site: { before: withWorker(seen), routes, handlesErrors: false } }, async fixture => {
     const tab = await chromium.newPage()
     try {
-      await tab.goto(`${scene.site.url}/install`)
+      await tab.goto(`${fixture.site.url}/install`)
       await tab.waitForFunction("document.title === 'controlled'")
-      await run(scene, tab, seen)
+      await run(fixture, tab, seen)
     } finally {
       await tab.context().close()
     }

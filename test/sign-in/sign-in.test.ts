@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 
 const require = createRequire(import.meta.url)
 
@@ -13,7 +13,7 @@ describe('a sign-in lands on the page asked for', () => {
     for (const responseMode of responseType === 'code' ? (['form_post', 'query'] as const) : (['form_post'] as const)) {
       test(
         `by ${responseType} and ${responseMode}`,
-        inScene({ oidc: { responseType, responseMode } }, async ({ agent, site, provider }) => {
+        withFixture({ oidc: { responseType, responseMode } }, async ({ agent, site, provider }) => {
           const page = await agent.visit(`${site.url}/claims?page=2#top`)
           assert.equal(page.status, 200, page.text)
           assert.equal(page.url, `${site.url}/claims?page=2`)
@@ -29,7 +29,7 @@ describe('a sign-in lands on the page asked for', () => {
   for (const express of [4, 5] as const) {
     test(
       `on Express ${express}, with a body parser before us`,
-      inScene({ site: { express, before: app => app.use(formParserOf(express)) } }, async ({ agent, site }) => {
+      withFixture({ site: { express, before: app => app.use(formParserOf(express)) } }, async ({ agent, site }) => {
         assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
       }),
     )
@@ -39,7 +39,7 @@ describe('a sign-in lands on the page asked for', () => {
 describe('the authorization request', () => {
   test(
     'carries a fresh state, and a fresh nonce and S256 challenge of 43 URL-safe characters each',
-    inScene({}, async ({ site, provider }) => {
+    withFixture({}, async ({ site, provider }) => {
       const seen = new Set<string>()
       for (let i = 0; i < 20; i += 1) await createAgent().open(`${site.url}/claims`)
       for (const { query } of provider.requestsTo('authorize')) {
@@ -55,7 +55,7 @@ describe('the authorization request', () => {
 
   test(
     'takes nothing from the sign-in address but returnTo',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const planted =
         'scope=admin&prompt=none&redirect_uri=http://evil.example&response_type=token&client_id=x&max_age=1'
       await agent.open(`${site.url}/login?returnTo=/user&${planted}&token_endpoint=http://evil.example`)
@@ -77,7 +77,7 @@ describe('the authorization request', () => {
 
   test(
     'ignores Host and X-Forwarded-*: baseUrl decides',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const headers = {
         'x-forwarded-host': 'evil.example',
         'x-forwarded-proto': 'https',
@@ -90,7 +90,7 @@ describe('the authorization request', () => {
 
   test(
     'carries what req.oidc.login() and the hook ask for',
-    inScene(
+    withFixture(
       {
         oidc: { hooks: { authorizationParams: () => ({ login_hint: 'hook', ui_locales: 'en' }) } },
         site: {
@@ -131,7 +131,7 @@ describe('a sign-in that cannot be asked for', () => {
   ] as const) {
     test(
       `with ${name} is refused before the browser leaves`,
-      inScene(
+      withFixture(
         { site: { routes: app => app.get('/ask', (req, _res, next) => void req.oidc.login({ params }).catch(next)) } },
         async ({ agent, site, provider }) => {
           const page = await agent.open(`${site.url}/ask`)
@@ -147,7 +147,7 @@ describe('a sign-in that cannot be asked for', () => {
 describe('the back channel', () => {
   test(
     'waits for one round trip only: userinfo and token are under way at the same time',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       // Each answers only once the other one was asked; in sequence, neither ever would.
       const [tokenAsked, userInfoAsked] = [barrier(), barrier()]
       provider.break({
@@ -160,7 +160,7 @@ describe('the back channel', () => {
 
   test(
     'asks userinfo after the code, with the newer token, where the site wants that order',
-    inScene({ oidc: { userInfo: { token: 'token-endpoint' } } }, async ({ agent, site, provider }) => {
+    withFixture({ oidc: { userInfo: { token: 'token-endpoint' } } }, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       const order = provider.requests.map(({ path }) => path).filter(path => path === '/token' || path === '/userinfo')
       assert.deepEqual(order, ['/token', '/userinfo'])
@@ -169,7 +169,7 @@ describe('the back channel', () => {
 
   test(
     'asks again with the newer token where the provider has dropped the one of the front channel',
-    inScene({ provider: { frontTokenDiesOnRedeem: true } }, async ({ agent, site, provider }) => {
+    withFixture({ provider: { frontTokenDiesOnRedeem: true } }, async ({ agent, site, provider }) => {
       provider.break({ userinfo: { times: 1, status: 401, body: {} } })
       assert.equal((await agent.visit(`${site.url}/claims`)).status, 200)
       assert.equal(provider.count('userinfo'), 2)
@@ -179,7 +179,7 @@ describe('the back channel', () => {
 
   test(
     'leaves userinfo out where the site wants none',
-    inScene({ oidc: { userInfo: false } }, async ({ agent, site, provider }) => {
+    withFixture({ oidc: { userInfo: false } }, async ({ agent, site, provider }) => {
       const user = (await agent.visit(`${site.url}/claims`)).json<Record<string, unknown>>()
       assert.equal(provider.count('userinfo'), 0)
       assert.equal(user.sub, 'alice-0001')
@@ -189,7 +189,7 @@ describe('the back channel', () => {
 
   test(
     'never requests userinfo before an ID Token was verified (code token)',
-    inScene({ oidc: { responseType: 'code token' } }, async ({ agent, site, provider }) => {
+    withFixture({ oidc: { responseType: 'code token' } }, async ({ agent, site, provider }) => {
       provider.break({ backIdToken: { key: 'foreign' } })
       await agent.visit(`${site.url}/claims`)
       assert.equal(site.lastCode(), 'ERR_OIDC_ID_TOKEN_SIGNATURE')
@@ -201,7 +201,7 @@ describe('the back channel', () => {
 describe('the signIn hook', () => {
   test(
     'decides what is kept, after the last check',
-    inScene(
+    withFixture(
       { oidc: { hooks: { signIn: ({ claims }) => ({ sub: claims.sub, nick: `${claims.name}!` }) } } },
       async ({ agent, site }) => {
         const user = (await agent.visit(`${site.url}/claims`)).json()
@@ -216,7 +216,7 @@ describe('the signIn hook', () => {
       runs += 1
       return undefined
     }
-    await inScene({ oidc: { hooks: { signIn } } }, async ({ agent, site, provider }) => {
+    await withFixture({ oidc: { hooks: { signIn } } }, async ({ agent, site, provider }) => {
       provider.break({ userInfoClaims: claims => ({ ...claims, sub: 'bob' }) })
       await agent.visit(`${site.url}/claims`)
       assert.equal(site.lastCode(), 'ERR_OIDC_USER_INFO_SUBJECT')
@@ -226,7 +226,7 @@ describe('the signIn hook', () => {
 
   test(
     'refuses a sign-in by throwing, and its error reaches the site as it is',
-    inScene(
+    withFixture(
       {
         oidc: {
           hooks: {
@@ -236,11 +236,11 @@ describe('the signIn hook', () => {
           },
         },
       },
-      async scene => {
-        const page = await scene.agent.visit(`${scene.site.url}/claims`)
+      async fixture => {
+        const page = await fixture.agent.visit(`${fixture.site.url}/claims`)
         assert.equal(page.status, 500)
-        assert.ok(scene.site.errors[0] instanceof RangeError, String(scene.site.errors[0]))
-        assert.equal(sessionCookieOf(scene), undefined)
+        assert.ok(fixture.site.errors[0] instanceof RangeError, String(fixture.site.errors[0]))
+        assert.equal(sessionCookieOf(fixture), undefined)
       },
     ),
   )

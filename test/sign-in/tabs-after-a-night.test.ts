@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Express, RequestHandler } from 'express'
 import { OidcError, requiresAuth } from '../../lib/index.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 let chromium: Chromium
 
@@ -36,8 +36,8 @@ describe('tabs of a browser that wake up when the session has ended over night',
       const routes = (app: Express) => void app.get('/work', requiresAuth(), slowPage(onSignedOut))
       test(
         `${count} tabs, with a site that handles a 401 by ${onSignedOut}: all get their page, by one sign-in each at most`,
-        inScene({ provider: { refreshTokens: 'always' }, site: { routes } }, async scene => {
-          const { provider, site } = scene
+        withFixture({ provider: { refreshTokens: 'always' }, site: { routes } }, async fixture => {
+          const { provider, site } = fixture
           const context = await chromium.newContext()
           try {
             const pages = await Promise.all(Array.from({ length: count }, () => context.newPage()))

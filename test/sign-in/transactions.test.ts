@@ -4,7 +4,7 @@ import type { Express } from 'express'
 import { requiresScope } from '../../lib/index.js'
 import type { Agent, Page } from '../support/agent.js'
 import { createAgent } from '../support/agent.js'
-import { inScene, sessionCookieOf } from '../support/handler-fixture.js'
+import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -20,7 +20,7 @@ describe('several attempts in one browser', () => {
   ]) {
     test(
       `five tabs end each at its own page, with responses in the order ${order.join()}`,
-      inScene({}, async ({ agent, site }) => {
+      withFixture({}, async ({ agent, site }) => {
         const tabs = await openTabs(agent, site.url, 5)
         for (const index of order) {
           const page = await tabs[index]?.submitForm()
@@ -33,7 +33,7 @@ describe('several attempts in one browser', () => {
 
   test(
     'twenty tabs end each at its own page, with one small cookie and one session for all of them',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       const tabs = await openTabs(agent, site.url, 20)
       for (const [index, tab] of tabs.entries()) {
         const page = await tab.submitForm()
@@ -48,7 +48,7 @@ describe('several attempts in one browser', () => {
 
   test(
     'a response that found the user signed in by another tab is a repeat when it comes again, and waits for nothing',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const [first, second] = await openTabs(agent, site.url, 2)
       await first?.submitForm()
       const form = second?.page?.forms[0]
@@ -66,7 +66,7 @@ describe('several attempts in one browser', () => {
 
   test(
     'a tab whose ID Token lets the session live less long is not satisfied with the session of the tab before',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const now = Math.floor(Date.now() / 1000)
       let expiry = now + 3000
       provider.break({
@@ -92,7 +92,7 @@ describe('several attempts in one browser', () => {
   test('leave one session behind, the last one', async () => {
     const redis = await startRedis()
     try {
-      await inScene({ oidc: { redis: redis.url } }, async ({ agent, site }) => {
+      await withFixture({ oidc: { redis: redis.url } }, async ({ agent, site }) => {
         const tabs = await openTabs(agent, site.url, 3)
         for (const tab of tabs) await tab.submitForm()
         assert.equal((await agent.open(`${site.url}/claims`)).status, 200)
@@ -108,7 +108,7 @@ describe('several attempts in one browser', () => {
 
   test(
     'carry the cart of the anonymous session along, whichever tab finishes last',
-    inScene({ oidc: { session: { keep: ['cart'] } } }, async ({ agent, site }) => {
+    withFixture({ oidc: { session: { keep: ['cart'] } } }, async ({ agent, site }) => {
       await agent.open(`${site.url}/`)
       await agent.fetch(`${site.url}/session?cart=apples&other=1`, { method: 'POST' })
       const tabs = await openTabs(agent, site.url, 3)
@@ -121,7 +121,7 @@ describe('several attempts in one browser', () => {
 
   test(
     'with sixty foreign cookies around still sign in',
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       const planted = Array.from({ length: 60 }, (_, i) => `__Host-oidc.planted.${i}=junk`).join('; ')
       const page = await agent.open(`${site.url}/claims`)
       const cookie = [...agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`), planted].join('; ')
@@ -134,7 +134,7 @@ describe('several attempts in one browser', () => {
 describe('a response that comes again', () => {
   test(
     'lands on the page of the first time: reload and back button, without another redemption',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const form = await agent.open(`${site.url}/claims?x=1`)
       const fields = form.forms[0]?.fields ?? []
       await agent.submitForm()
@@ -147,7 +147,7 @@ describe('a response that comes again', () => {
 
   test(
     'in another browser is refused',
-    inScene({}, async ({ agent, site, provider }) => {
+    withFixture({}, async ({ agent, site, provider }) => {
       const form = await agent.open(`${site.url}/claims`)
       const fields = form.forms[0]?.fields ?? []
       await agent.submitForm()
@@ -197,7 +197,7 @@ describe('a response that comes late', () => {
   test('starts anew by itself, once, and still ends at the page asked for', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
-    await inScene({ oidc: { now } }, async ({ agent, site, provider }) => {
+    await withFixture({ oidc: { now } }, async ({ agent, site, provider }) => {
       await agent.open(`${site.url}/claims?x=1`)
       late = 16 * 60_000
       const again = await agent.submitForm()
@@ -213,7 +213,7 @@ describe('a response that comes late', () => {
     const now = () => new Date(Date.now() + late)
     const routes = (app: Express) =>
       void app.get('/orders', requiresScope('orders.read', { ask: true }), (_req, res) => void res.json({}))
-    await inScene({ oidc: { now, scope: 'openid' }, site: { routes } }, async ({ agent, site, provider }) => {
+    await withFixture({ oidc: { now, scope: 'openid' }, site: { routes } }, async ({ agent, site, provider }) => {
       await agent.visit(`${site.url}/claims`)
       await agent.open(`${site.url}/orders`)
       late = 16 * 60_000
@@ -226,7 +226,7 @@ describe('a response that comes late', () => {
   test('a second time is an error page with a link to start again, not a loop', async () => {
     let late = 0
     const now = () => new Date(Date.now() + late)
-    await inScene({ oidc: { now }, site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+    await withFixture({ oidc: { now }, site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
       await agent.open(`${site.url}/claims?x=1`)
       late = 16 * 60_000
       await agent.submitForm()
@@ -243,12 +243,12 @@ describe('a response that comes late', () => {
 
 test(
   'every sign-in gets a new session id, even over a signed-in session, and the old one is dead',
-  inScene({}, async scene => {
-    const { agent, site } = scene
+  withFixture({}, async fixture => {
+    const { agent, site } = fixture
     await agent.visit(`${site.url}/claims`)
-    const first = sessionCookieOf(scene)
+    const first = sessionCookieOf(fixture)
     await agent.visit(`${site.url}/login?returnTo=/claims`)
-    const second = sessionCookieOf(scene)
+    const second = sessionCookieOf(fixture)
     assert.notEqual(first, second)
     const replay = await createAgent().fetch(`${site.url}/user`, { headers: { cookie: `sid=${first}` } })
     assert.equal(replay.json<{ isAuthenticated: boolean }>().isAuthenticated, false)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Express } from 'express'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 // The recipe "To another host after the sign-out" of docs/recipes.md.
 
@@ -19,7 +19,7 @@ function addRoutes(app: Express): void {
 
 test(
   'a page of the site that sends users on is where they land; an address of another host is the start page, and the log says so a few times',
-  inScene({ site: { routes: addRoutes } }, async ({ agent, site }) => {
+  withFixture({ site: { routes: addRoutes } }, async ({ agent, site }) => {
     const ask = (path: string, to: string) => agent.open(`${site.url}${path}?to=${encodeURIComponent(to)}`)
     const lines = () => site.log.filter(line => line.includes('returnTo is no page of this site'))
     await agent.visit(`${site.url}/claims`)

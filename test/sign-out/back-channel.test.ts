@@ -5,22 +5,22 @@ import express, { type Express } from 'express'
 import session from 'express-session'
 import type { OidcErrorCode } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import type { Claims, JwtFault } from '../support/hostile-provider.js'
 import type { RawAnswer } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
   assertObeyed,
-  inLogoutScene,
   isSignedIn,
-  type LogoutScene,
+  type LogoutFixture,
   linesOf,
-  openLogoutScene,
+  openLogoutFixture,
   postLogoutToken,
   signedInAgent,
   signIn,
   type TokenRequest,
+  withLogoutFixture,
 } from './support.js'
 
 const event = 'http://schemas.openid.net/event/backchannel-logout'
@@ -35,22 +35,22 @@ async function withRedis(run: (redis: RedisServer) => Promise<void>): Promise<vo
   }
 }
 
-/** One scene for many requests that are refused: the person is signed in before and after each of them. */
+/** One fixture for many requests that are refused: the person is signed in before and after each of them. */
 class Refusals {
-  #scene: LogoutScene | undefined
+  #fixture: LogoutFixture | undefined
 
   async open(): Promise<void> {
-    this.#scene = await openLogoutScene({})
-    await signIn(this.#scene, this.#scene.agent)
+    this.#fixture = await openLogoutFixture({})
+    await signIn(this.#fixture, this.#fixture.agent)
   }
 
   async close(): Promise<void> {
-    await this.#scene?.close()
+    await this.#fixture?.close()
   }
 
-  async check(expected: number, request: (scene: LogoutScene) => Promise<RawAnswer>, code?: string): Promise<void> {
-    const scene = this.#scene as LogoutScene
-    const { status, headers, setCookies, text } = await request(scene)
+  async check(expected: number, request: (fixture: LogoutFixture) => Promise<RawAnswer>, code?: string): Promise<void> {
+    const fixture = this.#fixture as LogoutFixture
+    const { status, headers, setCookies, text } = await request(fixture)
     assert.equal(status, expected, text)
     assert.equal(headers['cache-control'], 'no-store')
     assert.deepEqual(setCookies, [])
@@ -58,11 +58,11 @@ class Refusals {
     assert.equal(error, 'invalid_request')
     if (code !== undefined) assert.equal(found, code)
     if (status === 405) assert.equal(headers.allow, 'POST')
-    assert.equal(await isSignedIn(scene, scene.agent), true, 'still signed in')
-    assert.deepEqual(scene.signedOut, [])
-    assert.deepEqual(scene.site.errors, [], 'the error handler of the site is for people')
+    assert.equal(await isSignedIn(fixture, fixture.agent), true, 'still signed in')
+    assert.deepEqual(fixture.signedOut, [])
+    assert.deepEqual(fixture.site.errors, [], 'the error handler of the site is for people')
     assert.ok(
-      scene.site.log.some(line => line.includes(found)),
+      fixture.site.log.some(line => line.includes(found)),
       found,
     )
   }
@@ -80,35 +80,38 @@ describe('a logout token', () => {
   ] as const satisfies readonly (readonly [string, Claims, JwtFault])[]) {
     test(
       `${name} ends the session`,
-      inLogoutScene({}, async scene => {
-        const { agent, site, provider, signedOut } = scene
-        await signIn(scene, agent)
+      withLogoutFixture({}, async fixture => {
+        const { agent, site, provider, signedOut } = fixture
+        await signIn(fixture, agent)
         if (name.endsWith('new')) await provider.keys.rotate()
         await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken(claims, fault)))
-        assert.equal(await isSignedIn(scene, agent), false)
+        assert.equal(await isSignedIn(fixture, agent), false)
         assert.deepEqual(
           signedOut.map(({ reason, sub, sid }) => [reason, sub, sid]),
           [['back-channel', 'alice-0001', 'sid-1']],
         )
         assert.equal(provider.count('revocation'), 0)
-        assert.deepEqual(linesOf(scene), [])
+        assert.deepEqual(linesOf(fixture), [])
       }),
     )
   }
 
   test(
     'may come with unknown parameters, and after a body parser',
-    inLogoutScene({ site: { before: app => void app.use(express.urlencoded({ extended: true })) } }, async scene => {
-      await signIn(scene, scene.agent)
-      const body = `ignored_parameter=x&logout_token=${await scene.provider.createLogoutToken()}&ignored_parameter=y`
-      await assertObeyed(postLogoutToken(scene.site.url, '', { body }))
-      assert.equal(await isSignedIn(scene, scene.agent), false)
-    }),
+    withLogoutFixture(
+      { site: { before: app => void app.use(express.urlencoded({ extended: true })) } },
+      async fixture => {
+        await signIn(fixture, fixture.agent)
+        const body = `ignored_parameter=x&logout_token=${await fixture.provider.createLogoutToken()}&ignored_parameter=y`
+        await assertObeyed(postLogoutToken(fixture.site.url, '', { body }))
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
+      },
+    ),
   )
 
   test(
     'for a session that is unknown, or gone already, is no error',
-    inLogoutScene({}, async ({ site, provider, signedOut }) => {
+    withLogoutFixture({}, async ({ site, provider, signedOut }) => {
       for (const claims of [{}, { sub: 'unknown' }, { sid: 'unknown' }, { sid: undefined }]) {
         await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken(claims)))
       }
@@ -222,29 +225,31 @@ describe('a request with a good logout token in a wrong form is refused, and not
 })
 
 describe('which sessions end', () => {
-  const plain: SceneOptions = { oidc: { responseType: 'code id_token token' } }
+  const plain: FixtureOptions = { oidc: { responseType: 'code id_token token' } }
 
   test('`sid` ends exactly that session, of one person with three', async () => {
-    await inThreeSessions(async (scene, [one, two, three], bob) => {
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-2' })))
-      assert.deepEqual(await signedIn(scene, one, two, three, bob), [true, false, true, true])
-      assert.equal(scene.signedOut.length, 1)
+    await inThreeSessions(async (fixture, [one, two, three], bob) => {
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ sid: 'sid-2' })))
+      assert.deepEqual(await signedIn(fixture, one, two, three, bob), [true, false, true, true])
+      assert.equal(fixture.signedOut.length, 1)
     })
   })
 
   test('`sub` alone ends all three, and no session of another user', async () => {
-    await inThreeSessions(async (scene, [one, two, three], bob) => {
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: undefined })))
-      assert.deepEqual(await signedIn(scene, one, two, three, bob), [false, false, false, true])
-      assert.equal(scene.signedOut.length, 3)
+    await inThreeSessions(async (fixture, [one, two, three], bob) => {
+      await assertObeyed(
+        postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ sid: undefined })),
+      )
+      assert.deepEqual(await signedIn(fixture, one, two, three, bob), [false, false, false, true])
+      assert.equal(fixture.signedOut.length, 3)
     })
   })
 
   test('a session whose ID Token named none ends by `sub`, whatever `sid` the token has', async () => {
-    await inLogoutScene({ provider: { sid: null } }, async scene => {
-      await signIn(scene, scene.agent)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-9' })))
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+    await withLogoutFixture({ provider: { sid: null } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ sid: 'sid-9' })))
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })()
   })
 
@@ -255,30 +260,30 @@ describe('which sessions end', () => {
         return sid
       },
     }
-    await inLogoutScene({ provider: { sid: null, idTokenClaims } }, async scene => {
+    await withLogoutFixture({ provider: { sid: null, idTokenClaims } }, async fixture => {
       const nameless = createAgent()
-      await signIn(scene, scene.agent)
+      await signIn(fixture, fixture.agent)
       sid = undefined
-      await signIn(scene, nameless)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-1' })))
-      assert.deepEqual(await signedIn(scene, scene.agent, nameless), [false, true])
+      await signIn(fixture, nameless)
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ sid: 'sid-1' })))
+      assert.deepEqual(await signedIn(fixture, fixture.agent, nameless), [false, true])
     })()
   })
 
   test(
     'an unknown `sid` ends no session of a user whose sessions have other ones',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ sid: 'sid-9' })))
-      assert.equal(await isSignedIn(scene, scene.agent), true)
-      assert.deepEqual(scene.signedOut, [])
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ sid: 'sid-9' })))
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
+      assert.deepEqual(fixture.signedOut, [])
     }),
   )
 
   test('no session of another provider, though its person and session have the same names', async () => {
     await withRedis(async redis => {
-      await inLogoutScene({ oidc: { redis: redis.url } }, async first => {
-        await inLogoutScene({ oidc: { redis: redis.url } }, async second => {
+      await withLogoutFixture({ oidc: { redis: redis.url } }, async first => {
+        await withLogoutFixture({ oidc: { redis: redis.url } }, async second => {
           await signIn(first, first.agent)
           await signIn(second, second.agent)
           await assertObeyed(postLogoutToken(second.site.url, await second.provider.createLogoutToken()))
@@ -296,26 +301,26 @@ describe('which sessions end', () => {
     test(`no session that began after the token was made, though it arrives late (${responseType})`, async () => {
       let seconds = Math.floor(Date.now() / 1000)
       const clocks = { provider: { now: () => seconds }, oidc: { responseType, now: () => new Date(seconds * 1000) } }
-      await inLogoutScene(clocks, async scene => {
-        const old = await signedInAgent(scene)
-        const token = await scene.provider.createLogoutToken({ sid: undefined })
+      await withLogoutFixture(clocks, async fixture => {
+        const old = await signedInAgent(fixture)
+        const token = await fixture.provider.createLogoutToken({ sid: undefined })
         seconds += 2
-        const fresh = await signedInAgent(scene)
-        await assertObeyed(postLogoutToken(scene.site.url, token))
-        assert.deepEqual(await signedIn(scene, old, fresh), [false, true])
+        const fresh = await signedInAgent(fixture)
+        await assertObeyed(postLogoutToken(fixture.site.url, token))
+        assert.deepEqual(await signedIn(fixture, old, fresh), [false, true])
       })()
     })
   }
 
   test(
     'of the same second all do: a clock that counts seconds cannot tell them apart',
-    inLogoutScene(
+    withLogoutFixture(
       { ...plain, provider: { now: () => 1_900_000_000 }, oidc: { now: () => new Date(1.9e12) } },
-      async scene => {
-        const token = await scene.provider.createLogoutToken({ sid: undefined })
-        const agent = await signedInAgent(scene)
-        await assertObeyed(postLogoutToken(scene.site.url, token))
-        assert.equal(await isSignedIn(scene, agent), false)
+      async fixture => {
+        const token = await fixture.provider.createLogoutToken({ sid: undefined })
+        const agent = await signedInAgent(fixture)
+        await assertObeyed(postLogoutToken(fixture.site.url, token))
+        assert.equal(await isSignedIn(fixture, agent), false)
       },
     ),
   )
@@ -324,49 +329,52 @@ describe('which sessions end', () => {
 describe('the same token again', () => {
   test(
     'gets the same response as the first time, and does not end a newer session',
-    inLogoutScene({}, async scene => {
-      const { site, provider, agent, signedOut } = scene
-      await signIn(scene, agent)
+    withLogoutFixture({}, async fixture => {
+      const { site, provider, agent, signedOut } = fixture
+      await signIn(fixture, agent)
       const token = await provider.createLogoutToken()
       await assertObeyed(postLogoutToken(site.url, token))
-      await signIn(scene, agent)
+      await signIn(fixture, agent)
       await assertObeyed(postLogoutToken(site.url, token))
-      assert.equal(await isSignedIn(scene, agent), true)
+      assert.equal(await isSignedIn(fixture, agent), true)
       assert.equal(signedOut.length, 1)
     }),
   )
 
   test(
     'a sign-in with the same sid right after the logout lives, though all clocks stand still',
-    inLogoutScene({ provider: { now: () => 1_900_000_000 }, oidc: { now: () => new Date(1.9e12) } }, async scene => {
-      await signIn(scene, scene.agent)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken()))
-      await signIn(scene, scene.agent)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
-    }),
+    withLogoutFixture(
+      { provider: { now: () => 1_900_000_000 }, oidc: { now: () => new Date(1.9e12) } },
+      async fixture => {
+        await signIn(fixture, fixture.agent)
+        await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken()))
+        await signIn(fixture, fixture.agent)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+      },
+    ),
   )
 
   test(
     'of another provider of the same name counts as another token',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
       const jti = secret('logout token id')
-      const refused = await scene.provider.createLogoutToken({ iss: 'https://other.example', jti })
-      assert.equal((await postLogoutToken(scene.site.url, refused)).status, 400)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({ jti })))
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      const refused = await fixture.provider.createLogoutToken({ iss: 'https://other.example', jti })
+      assert.equal((await postLogoutToken(fixture.site.url, refused)).status, 400)
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({ jti })))
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
   test(
     'is not what another token is: the next one ends what began in between',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       for (let round = 0; round < 3; round += 1) {
-        await signIn(scene, scene.agent)
-        await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken()))
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        await signIn(fixture, fixture.agent)
+        await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken()))
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       }
-      assert.equal(scene.signedOut.length, 3)
+      assert.equal(fixture.signedOut.length, 3)
     }),
   )
 })
@@ -374,18 +382,18 @@ describe('the same token again', () => {
 describe('when it cannot be done', () => {
   test('because Redis hangs: 5xx with no-store, and the retry of the same token works', async () => {
     await withRedis(async redis => {
-      await inLogoutScene({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async scene => {
-        await signIn(scene, scene.agent)
-        const token = await scene.provider.createLogoutToken()
+      await withLogoutFixture({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const token = await fixture.provider.createLogoutToken()
         redis.pause()
-        const failed = await postLogoutToken(scene.site.url, token)
+        const failed = await postLogoutToken(fixture.site.url, token)
         redis.resume()
         assert.equal(failed.status, 503)
         assert.equal(failed.headers['cache-control'], 'no-store')
         assert.equal(failed.headers['retry-after'], '5')
         assert.equal(JSON.parse(failed.text).error_description, 'ERR_OIDC_STORE_UNAVAILABLE')
-        await assertObeyed(postLogoutToken(scene.site.url, token))
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        await assertObeyed(postLogoutToken(fixture.site.url, token))
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       })()
     })
   })
@@ -393,16 +401,16 @@ describe('when it cannot be done', () => {
   for (const command of ['set', 'get', 'zrangebyscore', 'zrem', 'evalsha', 'hmget']) {
     test(`because Redis refuses ${command}: 5xx or done, and the retry of the same token works`, async () => {
       await withRedis(async redis => {
-        await inLogoutScene({ oidc: { redis: redis.url } }, async scene => {
-          await signIn(scene, scene.agent)
-          const token = await scene.provider.createLogoutToken()
+        await withLogoutFixture({ oidc: { redis: redis.url } }, async fixture => {
+          await signIn(fixture, fixture.agent)
+          const token = await fixture.provider.createLogoutToken()
           await redis.command('ACL', 'SETUSER', 'default', `-${command}`)
-          const failed = await postLogoutToken(scene.site.url, token)
+          const failed = await postLogoutToken(fixture.site.url, token)
           await redis.command('ACL', 'SETUSER', 'default', `+${command}`)
           if (command !== 'zrem') assert.equal(failed.status, 503, failed.text)
-          await assertObeyed(postLogoutToken(scene.site.url, token))
-          assert.equal(await isSignedIn(scene, scene.agent), false)
-          assert.deepEqual(await scene.site.oidc.sessions.list({ sub: 'alice-0001' }), [])
+          await assertObeyed(postLogoutToken(fixture.site.url, token))
+          assert.equal(await isSignedIn(fixture, fixture.agent), false)
+          assert.deepEqual(await fixture.site.oidc.sessions.list({ sub: 'alice-0001' }), [])
         })()
       })
     })
@@ -410,15 +418,15 @@ describe('when it cannot be done', () => {
 
   test('because the keys of the provider cannot be fetched: 503, and the retry works', async () => {
     await withRedis(async redis => {
-      await inLogoutScene({ oidc: { redis: redis.url } }, async scene => {
-        await signIn(scene, scene.agent)
-        await scene.provider.keys.rotate()
-        scene.provider.break({ jwks: { status: 503 } })
-        const token = await scene.provider.createLogoutToken()
-        assert.equal((await postLogoutToken(scene.site.url, token)).status, 503)
-        scene.provider.heal()
-        await assertObeyed(postLogoutToken(scene.site.url, token))
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+      await withLogoutFixture({ oidc: { redis: redis.url } }, async fixture => {
+        await signIn(fixture, fixture.agent)
+        await fixture.provider.keys.rotate()
+        fixture.provider.break({ jwks: { status: 503 } })
+        const token = await fixture.provider.createLogoutToken()
+        assert.equal((await postLogoutToken(fixture.site.url, token)).status, 503)
+        fixture.provider.heal()
+        await assertObeyed(postLogoutToken(fixture.site.url, token))
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       })()
     })
   })
@@ -429,16 +437,16 @@ describe('a site that mounts express-session itself', () => {
     const before = (app: Express) =>
       void app.use(session({ secret: secret('cookie secret'), resave: false, saveUninitialized: false }))
     const site = { before }
-    await inLogoutScene({ site, oidc: { session: false } }, async scene => {
-      await signIn(scene, scene.agent)
-      await scene.agent.fetch(`${scene.site.url}/session?cart=apples`, { method: 'POST' })
-      const answer = await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken())
+    await withLogoutFixture({ site, oidc: { session: false } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await fixture.agent.fetch(`${fixture.site.url}/session?cart=apples`, { method: 'POST' })
+      const answer = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken())
       assert.equal(answer.status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
-      const kept = (await scene.agent.fetch(`${scene.site.url}/session`)).json<{ cart: string }>()
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
+      const kept = (await fixture.agent.fetch(`${fixture.site.url}/session`)).json<{ cart: string }>()
       assert.equal(kept.cart, 'apples')
-      await signIn(scene, scene.agent)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      await signIn(fixture, fixture.agent)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     })()
   })
 
@@ -447,21 +455,21 @@ describe('a site that mounts express-session itself', () => {
     const before = (app: Express) => {
       app.use((req, res, next) => (req.path.startsWith('/logout/') ? next() : mounted(req, res, next)))
     }
-    await inLogoutScene({ site: { before }, oidc: { session: false } }, async scene => {
-      await signIn(scene, scene.agent)
-      await assertObeyed(postLogoutToken(scene.site.url, await scene.provider.createLogoutToken()))
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+    await withLogoutFixture({ site: { before }, oidc: { session: false } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await assertObeyed(postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken()))
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })()
   })
 })
 
-async function signedIn(scene: LogoutScene, ...agents: Parameters<typeof isSignedIn>[1][]): Promise<boolean[]> {
-  return Promise.all(agents.map(agent => isSignedIn(scene, agent)))
+async function signedIn(fixture: LogoutFixture, ...agents: Parameters<typeof isSignedIn>[1][]): Promise<boolean[]> {
+  return Promise.all(agents.map(agent => isSignedIn(fixture, agent)))
 }
 
 /** Alice with three devices, each with a session of its own at the provider, and Bob. */
 async function inThreeSessions(
-  run: (scene: LogoutScene, alice: readonly [Agent, Agent, Agent], bob: Agent) => Promise<void>,
+  run: (fixture: LogoutFixture, alice: readonly [Agent, Agent, Agent], bob: Agent) => Promise<void>,
 ): Promise<void> {
   let sid = 0
   let sub = 'alice-0001'
@@ -473,16 +481,16 @@ async function inThreeSessions(
       return sub
     },
   }
-  await inLogoutScene({ provider: { idTokenClaims }, oidc: { userInfo: false } }, async scene => {
+  await withLogoutFixture({ provider: { idTokenClaims }, oidc: { userInfo: false } }, async fixture => {
     const next = async () => {
       sid += 1
       const agent = createAgent()
-      await signIn(scene, agent)
+      await signIn(fixture, agent)
       return agent
     }
     const alice = [await next(), await next(), await next()] as const
     sub = 'bob-0002'
-    await run(scene, alice, await next())
+    await run(fixture, alice, await next())
   })()
 }
 

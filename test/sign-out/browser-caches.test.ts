@@ -5,7 +5,7 @@ import type { Express } from 'express'
 import type { BrowserContext, Page } from 'playwright-core'
 import { requiresAuth } from '../../lib/index.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import { inLogoutScene, type LogoutScene, openLogoutScene } from './support.js'
+import { type LogoutFixture, openLogoutFixture, withLogoutFixture } from './support.js'
 
 let chromium: Chromium
 before(async () => {
@@ -29,7 +29,7 @@ function routes(app: Express): void {
   })
 }
 
-interface Place extends LogoutScene {
+interface Fixture extends LogoutFixture {
   readonly context: BrowserContext
   readonly tab: Page
   readonly asked: string[]
@@ -37,10 +37,10 @@ interface Place extends LogoutScene {
   readonly purposes: string[]
 }
 
-async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<void>): Promise<void> {
+async function withFixture(clearSiteData: boolean, run: (fixture: Fixture) => Promise<void>): Promise<void> {
   const asked: string[] = []
   const purposes: string[] = []
-  const scene = await openLogoutScene({
+  const fixture = await openLogoutFixture({
     oidc: { userInfo: false, clearSiteData },
     site: {
       routes,
@@ -55,27 +55,27 @@ async function inPlace(clearSiteData: boolean, run: (place: Place) => Promise<vo
   })
   const context = await chromium.newProfile()
   try {
-    await run({ ...scene, context, tab: await context.newPage(), asked, purposes })
+    await run({ ...fixture, context, tab: await context.newPage(), asked, purposes })
   } finally {
     await context.close()
-    await scene.close()
+    await fixture.close()
   }
 }
 
-async function signIn({ site, tab }: Place): Promise<void> {
+async function signIn({ site, tab }: Fixture): Promise<void> {
   await tab.goto(`${site.url}/mine`)
   await tab.waitForURL(`${site.url}/mine`)
   assert.equal(await tab.innerText('#who'), 'alice-0001')
 }
 
-async function signOut({ site, tab }: Place): Promise<void> {
+async function signOut({ site, tab }: Fixture): Promise<void> {
   await tab.goto(`${site.url}/leave`)
   await tab.click('button')
   await tab.waitForURL(`${site.url}/`)
 }
 
 /** Whether Back shows the page as it was, without a request. The provider signs the user in again at once where there is one. */
-async function isShownAgain({ tab, asked }: Place, steps: number): Promise<boolean> {
+async function isShownAgain({ tab, asked }: Fixture, steps: number): Promise<boolean> {
   const before = asked.length
   await tab.evaluate(`history.go(-${steps})`).catch(() => {})
   // A page from the back/forward cache loads nothing.
@@ -88,23 +88,23 @@ for (const clears of [true, false]) {
   const shows = clears ? 'no' : 'every'
   describe(`in a real browser, with clearSiteData: ${clears}`, { timeout: 120_000 }, () => {
     test(`after a sign-out, Back shows ${shows} page of the user from the back/forward cache`, () =>
-      inPlace(clears, async place => {
-        await signIn(place)
-        await signOut(place)
-        assert.equal(await isShownAgain(place, 2), !clears)
+      withFixture(clears, async fixture => {
+        await signIn(fixture)
+        await signOut(fixture)
+        assert.equal(await isShownAgain(fixture, 2), !clears)
       }))
 
     test(`after another user has signed in, Back shows ${shows} page of the earlier one from the back/forward cache`, () =>
-      inPlace(clears, async place => {
-        const { context, site, provider, tab } = place
-        await signIn(place)
+      withFixture(clears, async fixture => {
+        const { context, site, provider, tab } = fixture
+        await signIn(fixture)
         await tab.goto(`${site.url}/`)
         const as = (sub: string) => (claims: object) => ({ ...claims, sub })
         provider.break({ frontIdToken: as('bob'), backIdToken: as('bob') })
         const other = await context.newPage()
         await other.goto(`${site.url}/login?returnTo=/`)
         await other.waitForURL(`${site.url}/`)
-        assert.equal(await isShownAgain(place, 1), !clears)
+        assert.equal(await isShownAgain(fixture, 1), !clears)
         assert.equal(await tab.innerText('#who'), clears ? 'bob' : 'alice-0001')
       }))
   })
@@ -114,9 +114,9 @@ test(
   'in a real browser, after the session of a user has expired and another has signed in, Back shows no page of the earlier one',
   { timeout: 120_000 },
   () =>
-    inPlace(true, async place => {
-      const { context, site, provider, tab } = place
-      await signIn(place)
+    withFixture(true, async fixture => {
+      const { context, site, provider, tab } = fixture
+      await signIn(fixture)
       await tab.goto(`${site.url}/`)
       await site.oidc.sessions.revoke({ sub: 'alice-0001' })
       const as = (sub: string) => (claims: object) => ({ ...claims, sub })
@@ -124,7 +124,7 @@ test(
       const other = await context.newPage()
       await other.goto(`${site.url}/login?returnTo=/`)
       await other.waitForURL(`${site.url}/`)
-      assert.equal(await isShownAgain(place, 1), false)
+      assert.equal(await isShownAgain(fixture, 1), false)
       assert.equal(await tab.innerText('#who'), 'bob')
     }),
 )
@@ -133,7 +133,7 @@ test(
   'in a real browser, a page that is rendered ahead starts no sign-in; the click on it does',
   { timeout: 120_000 },
   () =>
-    inPlace(true, async ({ site, tab, context, provider, asked, purposes }) => {
+    withFixture(true, async ({ site, tab, context, provider, asked, purposes }) => {
       await tab.goto(`${site.url}/rendered-ahead`)
       for (let tries = 0; !asked.includes('/mine') && tries < 200; tries += 1) await wait(50)
       await wait(200)
@@ -154,12 +154,12 @@ for (const [what, page] of [
   test(
     `in a real browser, no page that was ${what} ahead for one user is shown after another has signed in`,
     { timeout: 120_000 },
-    () => inPlace(true, place => clickAfterAnotherSignIn(place, page)),
+    () => withFixture(true, fixture => clickAfterAnotherSignIn(fixture, page)),
   )
 
-async function clickAfterAnotherSignIn(place: Place, page: string): Promise<void> {
-  const { context, site, provider, tab, asked } = place
-  await signIn(place)
+async function clickAfterAnotherSignIn(fixture: Fixture, page: string): Promise<void> {
+  const { context, site, provider, tab, asked } = fixture
+  await signIn(fixture)
   const fetched = asked.length
   await tab.goto(`${site.url}/${page}`)
   for (let tries = 0; !asked.slice(fetched).includes('/mine') && tries < 200; tries += 1) await wait(50)
@@ -179,8 +179,8 @@ describe('the header Clear-Site-Data', () => {
 
   test(
     'is sent with every sign-out that the user asks for, and with nothing else',
-    inLogoutScene({}, async scene => {
-      const { agent, site } = scene
+    withLogoutFixture({}, async fixture => {
+      const { agent, site } = fixture
       const hops = (await agent.visit(`${site.url}/claims`)).hops
       for (const { url, headers } of hops) assert.equal(headers['clear-site-data'], undefined, url)
       for (const path of ['/logout', '/logout?local=1']) {
@@ -192,7 +192,7 @@ describe('the header Clear-Site-Data', () => {
 
   test(
     'is sent where the session of the earlier user has expired before another user signs in, and not for the same user',
-    inLogoutScene({}, async ({ agent, site, provider }) => {
+    withLogoutFixture({}, async ({ agent, site, provider }) => {
       const signIn = async () => {
         const { hops } = await agent.visit(`${site.url}/login?returnTo=/user`)
         return hops.find(({ url }) => url.endsWith('/callback'))?.headers['clear-site-data']
@@ -212,7 +212,7 @@ describe('the header Clear-Site-Data', () => {
 
   test(
     'is not sent where the same user signs in again, and is added to what the site sends',
-    inLogoutScene(
+    withLogoutFixture(
       {
         site: { before: app => void app.use((_req, res, next) => next(void res.set('Clear-Site-Data', '"storage"'))) },
       },

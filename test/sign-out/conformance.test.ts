@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import { type Claims, extra, type JwtFault } from '../support/hostile-provider.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, postLogoutToken, signIn } from './support.js'
+import { isSignedIn, type LogoutFixture, postLogoutToken, signIn, withLogoutFixture } from './support.js'
 
 /** The logout modules of the OpenID Foundation's RP tests, each played by a provider that does what theirs does. */
 const sid = `aBcDeFgHiJkLmNoPqRsT0123456789$/,[+`
 const event = 'http://schemas.openid.net/event/backchannel-logout'
 
-function scene(responseType: string): SceneOptions {
+function fixture(responseType: string): FixtureOptions {
   return { provider: { sid }, oidc: { responseType } }
 }
 
 /** Their logout token: no `typ`, an unknown claim and an unknown parameter. */
-async function createToken({ provider }: LogoutScene, claims: Claims, fault: JwtFault): Promise<string> {
+async function createToken({ provider }: LogoutFixture, claims: Claims, fault: JwtFault): Promise<string> {
   const changes = typeof fault === 'function' ? {} : fault
   const header = (all: Claims) => {
     const { typ: _, ...rest } = all
@@ -26,7 +26,7 @@ async function createToken({ provider }: LogoutScene, claims: Claims, fault: Jwt
 }
 
 /** Sign-in, RP-initiated logout, and the logout token while the browser is at the provider's sign-out. */
-async function playBackChannel(place: LogoutScene, claims: Claims, fault: JwtFault): Promise<RawAnswer> {
+async function playBackChannel(place: LogoutFixture, claims: Claims, fault: JwtFault): Promise<RawAnswer> {
   const { agent, site, provider } = place
   let answer: RawAnswer | undefined
   provider.break({
@@ -70,7 +70,7 @@ describe('back-channel', () => {
     for (const [name, status, claims, fault] of modules) {
       test(
         `${name} (${responseType})`,
-        inLogoutScene(scene(responseType), async place => {
+        withLogoutFixture(fixture(responseType), async place => {
           assert.equal((await playBackChannel(place, claims, fault)).status, status)
         }),
       )
@@ -86,7 +86,7 @@ describe('front-channel', () => {
   after(() => chromium.close())
 
   /** Their page: the frame's address is not percent-encoded; the browser goes on when the frame has loaded. */
-  function logoutPage({ provider, site }: LogoutScene, next: string | undefined) {
+  function logoutPage({ provider, site }: LogoutFixture, next: string | undefined) {
     const frame = `${site.url}/logout/frontchannel?iss=${provider.issuer}&sid=${sid}`
     const script = next === undefined ? '' : `<script>onload = () => location.assign(${JSON.stringify(next)})</script>`
     const body = `<!doctype html><iframe src="${frame.replaceAll('&', '&amp;')}"></iframe>${script}`
@@ -95,7 +95,7 @@ describe('front-channel', () => {
 
   test(
     'oidcc-client-test-rp-frontchannel-rpinitlogout',
-    inLogoutScene(scene('code id_token'), async place => {
+    withLogoutFixture(fixture('code id_token'), async place => {
       const { site, provider } = place
       provider.break({
         response: extra('session_state', 'state.salt'),
@@ -120,7 +120,7 @@ describe('front-channel', () => {
 
   test(
     'oidcc-client-test-rp-frontchannel-opinitlogout',
-    inLogoutScene(scene('code id_token'), async place => {
+    withLogoutFixture(fixture('code id_token'), async place => {
       const { site, provider } = place
       provider.break({ endSession: { answer: () => logoutPage(place, undefined) } })
       const page = await chromium.newPage()
@@ -142,7 +142,7 @@ describe('RP-initiated', () => {
     for (const responseType of ['code', 'code id_token', 'code token', 'code id_token token']) {
       test(
         `${name} (${responseType})`,
-        inLogoutScene(scene(responseType), async place => {
+        withLogoutFixture(fixture(responseType), async place => {
           const { agent, site, provider } = place
           provider.break({
             endSession: {
@@ -183,12 +183,12 @@ describe('session management', () => {
       })</script>`)
     })
     const chromium = await startChromium()
-    const options: SceneOptions = {
+    const options: FixtureOptions = {
       provider: { metadata: { check_session_iframe: `http://127.0.0.1:${frames.port}/` } },
       oidc: { routes: { checkSession: '/session/check' } },
     }
     try {
-      await inLogoutScene(options, async ({ site, provider }) => {
+      await withLogoutFixture(options, async ({ site, provider }) => {
         provider.break({ response: extra('session_state', 'hash.salt') })
         const page = await chromium.newPage()
         await page.clock.install()

@@ -9,16 +9,19 @@ import { type RawAnswer, send } from '../support/http-client.js'
 import { type LoopbackServer, startLoopbackServer } from '../support/loopback-server.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, linesOf, signIn } from './support.js'
+import { isSignedIn, type LogoutFixture, linesOf, signIn, withLogoutFixture } from './support.js'
 
 /** What the frame on the provider's page asks for. */
-function frameAddress({ site, provider }: LogoutScene, query: Readonly<Record<string, string>> = {}): string {
+function frameAddress({ site, provider }: LogoutFixture, query: Readonly<Record<string, string>> = {}): string {
   const named = new URLSearchParams({ iss: provider.issuer, sid: 'sid-1', ...query })
   return `${site.url}/logout/frontchannel?${named}`
 }
 
-function assertFramable(scene: LogoutScene, { headers, setCookies }: Pick<RawAnswer, 'headers' | 'setCookies'>): void {
-  const { origin } = new URL(scene.provider.issuer)
+function assertFramable(
+  fixture: LogoutFixture,
+  { headers, setCookies }: Pick<RawAnswer, 'headers' | 'setCookies'>,
+): void {
+  const { origin } = new URL(fixture.provider.issuer)
   assert.equal(headers['content-security-policy'], `default-src 'none'; frame-ancestors ${origin}`)
   assert.equal(headers['x-frame-options'], undefined)
   assert.equal(headers['cache-control'], 'no-store')
@@ -32,14 +35,14 @@ function assertFramable(scene: LogoutScene, { headers, setCookies }: Pick<RawAns
 describe('a front-channel logout', () => {
   test(
     'ends the session through the index: the frame brings no cookie and needs none',
-    inLogoutScene({}, async scene => {
-      const { agent, provider, signedOut } = scene
-      await signIn(scene, agent)
-      const page = await agent.frame(frameAddress(scene), { from: `${provider.issuer}/end_session` })
+    withLogoutFixture({}, async fixture => {
+      const { agent, provider, signedOut } = fixture
+      await signIn(fixture, agent)
+      const page = await agent.frame(frameAddress(fixture), { from: `${provider.issuer}/end_session` })
       assert.equal(page.status, 200)
       assert.doesNotMatch(page.hops[0]?.requestHeaders.cookie ?? '', /\bsid=/)
-      assertFramable(scene, { headers: page.headers, setCookies: page.hops[0]?.setCookies ?? [] })
-      assert.equal(await isSignedIn(scene, agent), false)
+      assertFramable(fixture, { headers: page.headers, setCookies: page.hops[0]?.setCookies ?? [] })
+      assert.equal(await isSignedIn(fixture, agent), false)
       assert.deepEqual(
         signedOut.map(({ reason, sid }) => [reason, sid]),
         [['front-channel', 'sid-1']],
@@ -49,83 +52,83 @@ describe('a front-channel logout', () => {
 
   test(
     'is the same when it is requested again, and for an unknown session, and calls the hook once',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
       for (const query of [{}, {}, { sid: 'unknown' }]) {
-        const answer = await send({ url: frameAddress(scene, query) })
+        const answer = await send({ url: frameAddress(fixture, query) })
         assert.equal(answer.status, 200)
-        assertFramable(scene, answer)
+        assertFramable(fixture, answer)
       }
-      assert.equal(scene.signedOut.length, 1)
+      assert.equal(fixture.signedOut.length, 1)
     }),
   )
 
   test(
     'is not authenticated: tokens are not revoked, and the provider is not called',
-    inLogoutScene({ oidc: { scope: 'openid offline_access' } }, async scene => {
-      await signIn(scene, scene.agent)
-      const before = scene.provider.requests.length
-      assert.equal((await send({ url: frameAddress(scene) })).status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
-      assert.equal(scene.provider.requests.length, before)
+    withLogoutFixture({ oidc: { scope: 'openid offline_access' } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const before = fixture.provider.requests.length
+      assert.equal((await send({ url: frameAddress(fixture) })).status, 200)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
+      assert.equal(fixture.provider.requests.length, before)
     }),
   )
 
   test(
     'ends no other session, of the same person or with the same sid at another provider',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const wrong = [{ iss: 'https://other.example' }, { iss: `${scene.provider.issuer}/` }, { sid: 'sid-2' }]
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const wrong = [{ iss: 'https://other.example' }, { iss: `${fixture.provider.issuer}/` }, { sid: 'sid-2' }]
       for (const query of [...wrong, { sid: 'alice-0001' }]) {
-        const answer = await send({ url: frameAddress(scene, query) })
+        const answer = await send({ url: frameAddress(fixture, query) })
         assert.equal(answer.status, 'iss' in query ? 400 : 200)
-        assertFramable(scene, answer)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
+        assertFramable(fixture, answer)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }
-      assert.equal(linesOf(scene).length, 2)
+      assert.equal(linesOf(fixture).length, 2)
     }),
   )
 
   test(
     'that can be read in two ways, or names a provider and no session, is refused',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const { issuer } = scene.provider
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const { issuer } = fixture.provider
       for (const query of [`iss=${issuer}`, `iss=${issuer}&sid=sid-1&sid=sid-2`, `iss=${issuer}&sid=`]) {
-        const answer = await send({ url: `${scene.site.url}/logout/frontchannel?${query}` })
+        const answer = await send({ url: `${fixture.site.url}/logout/frontchannel?${query}` })
         assert.equal(answer.status, 400, query)
-        assertFramable(scene, answer)
+        assertFramable(fixture, answer)
       }
-      assert.equal((await send({ url: frameAddress(scene), method: 'POST' })).status, 405)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
-      assert.deepEqual(scene.site.errors, [])
+      assert.equal((await send({ url: frameAddress(fixture), method: 'POST' })).status, 405)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
+      assert.deepEqual(fixture.site.errors, [])
     }),
   )
 
   test(
     'with a sid alone, as older providers send it, ends that session',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const answer = await send({ url: `${scene.site.url}/logout/frontchannel?sid=sid-1` })
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const answer = await send({ url: `${fixture.site.url}/logout/frontchannel?sid=sid-1` })
       assert.equal(answer.status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
   test(
     'finds a sid that the provider did not encode',
-    inLogoutScene({ provider: { sid: 'aB3$/,[+"&x=:' } }, async scene => {
-      await signIn(scene, scene.agent)
-      const { issuer } = scene.provider
-      const url = `${scene.site.url}/logout/frontchannel?iss=${issuer}&sid=aB3$/,[+%22&x=:`
+    withLogoutFixture({ provider: { sid: 'aB3$/,[+"&x=:' } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const { issuer } = fixture.provider
+      const url = `${fixture.site.url}/logout/frontchannel?iss=${issuer}&sid=aB3$/,[+%22&x=:`
       assert.equal((await send({ url })).status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
   test(
     'works whatever the site says about framing, and whatever cookie comes along',
-    inLogoutScene(
+    withLogoutFixture(
       {
         site: {
           before: app =>
@@ -135,12 +138,12 @@ describe('a front-channel logout', () => {
             }),
         },
       },
-      async scene => {
-        await signIn(scene, scene.agent)
-        const answer = await send({ url: frameAddress(scene), headers: { cookie: `${sessionCookie}=garbage` } })
+      async fixture => {
+        await signIn(fixture, fixture.agent)
+        const answer = await send({ url: frameAddress(fixture), headers: { cookie: `${sessionCookie}=garbage` } })
         assert.equal(answer.status, 200)
-        assertFramable(scene, answer)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        assertFramable(fixture, answer)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       },
     ),
   )
@@ -148,15 +151,15 @@ describe('a front-channel logout', () => {
   test('says 503 when the store could not do it, and works when asked again', async () => {
     const redis = await startRedis()
     try {
-      await inLogoutScene({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async scene => {
-        await signIn(scene, scene.agent)
+      await withLogoutFixture({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async fixture => {
+        await signIn(fixture, fixture.agent)
         redis.pause()
-        const failed = await send({ url: frameAddress(scene) })
+        const failed = await send({ url: frameAddress(fixture) })
         redis.resume()
         assert.equal(failed.status, 503)
-        assertFramable(scene, failed)
-        assert.equal((await send({ url: frameAddress(scene) })).status, 200)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        assertFramable(fixture, failed)
+        assert.equal((await send({ url: frameAddress(fixture) })).status, 200)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       })()
     } finally {
       redis.resume()
@@ -165,35 +168,35 @@ describe('a front-channel logout', () => {
   })
 
   describe('without iss and sid', () => {
-    const bare = (scene: LogoutScene, cookie?: string) =>
+    const bare = (fixture: LogoutFixture, cookie?: string) =>
       send({
-        url: `${scene.site.url}/logout/frontchannel`,
+        url: `${fixture.site.url}/logout/frontchannel`,
         ...(cookie !== undefined && { headers: { cookie: `${sessionCookie}=${cookie}` } }),
       })
 
     test(
       'does not end a session that has a sid',
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        assert.equal((await bare(scene, sessionCookieOf(scene))).status, 400)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        assert.equal((await bare(fixture, sessionCookieOf(fixture))).status, 400)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }),
     )
 
     test(
       'ends the session of the browser where the provider gives sessions no name, and that session only',
-      inLogoutScene({ provider: { sid: null } }, async scene => {
-        await signIn(scene, scene.agent)
+      withLogoutFixture({ provider: { sid: null } }, async fixture => {
+        await signIn(fixture, fixture.agent)
         const other = createAgent()
-        await signIn(scene, other)
-        assert.equal((await bare(scene)).status, 200)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
-        const answer = await bare(scene, sessionCookieOf(scene))
+        await signIn(fixture, other)
+        assert.equal((await bare(fixture)).status, 200)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+        const answer = await bare(fixture, sessionCookieOf(fixture))
         assert.equal(answer.status, 200)
-        assertFramable(scene, answer)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
-        assert.equal(await isSignedIn(scene, other), true)
-        assert.equal(scene.signedOut.length, 1)
+        assertFramable(fixture, answer)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
+        assert.equal(await isSignedIn(fixture, other), true)
+        assert.equal(fixture.signedOut.length, 1)
       }),
     )
   })
@@ -201,10 +204,10 @@ describe('a front-channel logout', () => {
   test('ends the sign-in of a site that mounts express-session itself', async () => {
     const mounted = session({ secret: secret('cookie secret'), resave: false, saveUninitialized: false })
     const site = { before: (app: { use(handler: unknown): unknown }) => void app.use(mounted) }
-    await inLogoutScene({ site, oidc: { session: false } }, async scene => {
-      await signIn(scene, scene.agent)
-      assert.equal((await send({ url: frameAddress(scene) })).status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+    await withLogoutFixture({ site, oidc: { session: false } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      assert.equal((await send({ url: frameAddress(fixture) })).status, 200)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })()
   })
 })
@@ -228,28 +231,28 @@ describe('in Chromium', () => {
 
   test(
     'a frame on a page of the provider, another site, with third-party cookies blocked, ends the session',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       const page = await chromium.newPage()
-      await page.goto(`${scene.site.url}/claims`)
+      await page.goto(`${fixture.site.url}/claims`)
       assert.equal(
-        (await page.context().cookies(scene.site.url)).some(({ name }) => name === sessionCookie),
+        (await page.context().cookies(fixture.site.url)).some(({ name }) => name === sessionCookie),
         true,
       )
 
-      const body = `<!doctype html><iframe src="${frameAddress(scene).replaceAll('&', '&amp;')}"></iframe>`
+      const body = `<!doctype html><iframe src="${frameAddress(fixture).replaceAll('&', '&amp;')}"></iframe>`
       const answerPage = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body })
-      scene.provider.break({ endSession: { answer: answerPage } })
+      fixture.provider.break({ endSession: { answer: answerPage } })
       const framed = page.waitForRequest(request => request.url().includes('/logout/frontchannel'))
-      await page.goto(`${scene.provider.issuer}/end_session`)
+      await page.goto(`${fixture.provider.issuer}/end_session`)
       const request = await framed
       const answer = await request.response()
       assert.equal(answer?.status(), 200)
       assert.equal((await request.allHeaders()).cookie, undefined, 'no cookie came along')
       assert.equal((await request.allHeaders())['sec-fetch-site'], 'cross-site')
       await page.frames()[1]?.waitForLoadState()
-      assert.equal(page.frames()[1]?.url(), frameAddress(scene), 'the frame was let in')
+      assert.equal(page.frames()[1]?.url(), frameAddress(fixture), 'the frame was let in')
 
-      await page.goto(`${scene.site.url}/user`)
+      await page.goto(`${fixture.site.url}/user`)
       assert.match((await page.textContent('body')) ?? '', /"isAuthenticated":false/)
       await page.context().close()
     }),
@@ -257,11 +260,11 @@ describe('in Chromium', () => {
 
   test(
     'a page of another origin cannot frame it',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       const framer = await startFramer()
       try {
         const page = await chromium.newPage()
-        await page.goto(`${framer.url}/?frame=${encodeURIComponent(frameAddress(scene))}`)
+        await page.goto(`${framer.url}/?frame=${encodeURIComponent(frameAddress(fixture))}`)
         await page.frames()[1]?.waitForLoadState()
         assert.match(page.frames()[1]?.url() ?? '', /^chrome-error:/)
         await page.context().close()

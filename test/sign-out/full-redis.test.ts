@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
-import { assertObeyed, inLogoutScene, isSignedIn, type LogoutScene, postLogoutToken, signIn } from './support.js'
+import { assertObeyed, isSignedIn, type LogoutFixture, postLogoutToken, signIn, withLogoutFixture } from './support.js'
 
-const ways: Readonly<Record<string, (scene: LogoutScene) => Promise<unknown>>> = {
+const ways: Readonly<Record<string, (fixture: LogoutFixture) => Promise<unknown>>> = {
   'a logout token with sub and sid': async ({ site, provider }) =>
     assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken())),
   'a logout token with sub alone': async ({ site, provider }) =>
@@ -21,15 +21,15 @@ for (const [name, end] of Object.entries(ways)) {
   test(`${name} ends the session although Redis is full`, async () => {
     const redis = await startRedis()
     try {
-      await inLogoutScene({ oidc: { redis: redis.url } }, async scene => {
-        await signIn(scene, scene.agent)
+      await withLogoutFixture({ oidc: { redis: redis.url } }, async fixture => {
+        await signIn(fixture, fixture.agent)
         await redis.config('maxmemory-policy', 'noeviction')
         await redis.config('maxmemory', 1)
-        await end(scene)
+        await end(fixture)
         await redis.config('maxmemory', 0)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
-        assert.equal(scene.signedOut.length, 1)
-        await signIn(scene, scene.agent)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
+        assert.equal(fixture.signedOut.length, 1)
+        await signIn(fixture, fixture.agent)
       })()
     } finally {
       await redis.stop()

@@ -8,14 +8,14 @@ import { parseForms } from '../support/html-form.js'
 import { type Nginx, startNginx } from '../support/nginx.js'
 import { startProvider, type TestProvider } from '../support/provider.js'
 import { type Site, startSite } from '../support/site.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, signIn } from './support.js'
+import { isSignedIn, type LogoutFixture, signIn, withLogoutFixture } from './support.js'
 
 /** Groups that make an ID Token of about so many characters. */
 function groupsFor(length: number): string[] {
   return Array.from({ length: Math.ceil((length * 3) / 4 / 23) }, (_, at) => `group-${String(at).padStart(14, '0')}`)
 }
 
-function lastSignOut({ provider }: LogoutScene) {
+function lastSignOut({ provider }: LogoutFixture) {
   return provider.requestsTo('endSession').at(-1)
 }
 
@@ -23,36 +23,36 @@ describe('a sign-out whose address would be too long', () => {
   for (const length of [2_000, 4_000, 8_000, 30_000]) {
     test(
       `posts an ID Token of ${length} characters to the provider, and comes back`,
-      inLogoutScene({ provider: { idTokenClaims: { groups: groupsFor(length) } } }, async scene => {
-        await signIn(scene, scene.agent)
-        const page = await scene.agent.post(`${scene.site.url}/logout?returnTo=/user`, {}, { redirect: 'manual' })
+      withLogoutFixture({ provider: { idTokenClaims: { groups: groupsFor(length) } } }, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const page = await fixture.agent.post(`${fixture.site.url}/logout?returnTo=/user`, {}, { redirect: 'manual' })
         assert.equal(page.status, 200)
-        assert.equal(await isSignedIn(scene, scene.agent), false, 'signed out here before the form leaves')
+        assert.equal(await isSignedIn(fixture, fixture.agent), false, 'signed out here before the form leaves')
         assert.equal(page.headers['cache-control'], 'no-store')
         assert.equal(page.headers['referrer-policy'], 'strict-origin')
         const policy = String(page.headers['content-security-policy'])
         assert.match(policy, /^default-src 'none'; script-src 'sha256-[\w+/=]+'; style-src 'sha256-/)
         assert.match(policy, /frame-ancestors 'none'$/)
-        assert.ok(policy.includes(`form-action 'self' ${scene.provider.issuer} https:`), policy)
+        assert.ok(policy.includes(`form-action 'self' ${fixture.provider.issuer} https:`), policy)
         const [form] = parseForms(page.text, page.url)
         assert.equal(form?.isAutomatic, true)
         assert.deepEqual(
           form?.fields.map(([name]) => name),
           ['id_token_hint', 'client_id', 'post_logout_redirect_uri', 'state'],
         )
-        const done = await scene.agent.submitForm()
-        assert.equal(done.url, `${scene.site.url}/user`)
-        assert.equal(lastSignOut(scene)?.method, 'POST')
-        assert.equal(lastSignOut(scene)?.search, '', 'nothing is in the address')
+        const done = await fixture.agent.submitForm()
+        assert.equal(done.url, `${fixture.site.url}/user`)
+        assert.equal(lastSignOut(fixture)?.method, 'POST')
+        assert.equal(lastSignOut(fixture)?.search, '', 'nothing is in the address')
       }),
     )
   }
 
   test(
     'leaves by a redirect as before where the address is short',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.post(`${scene.site.url}/logout`, {}, { redirect: 'manual' })
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.post(`${fixture.site.url}/logout`, {}, { redirect: 'manual' })
       assert.equal(page.status, 303)
       assert.ok((page.headers.location?.length ?? 0) <= 2_000)
     }),
@@ -65,9 +65,9 @@ describe('a sign-out whose address would be too long', () => {
         next()
       })
     }
-    await inLogoutScene({ site: { before: before as never } }, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.post(`${scene.site.url}/logout`, {}, { redirect: 'manual' })
+    await withLogoutFixture({ site: { before: before as never } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.post(`${fixture.site.url}/logout`, {}, { redirect: 'manual' })
       assert.equal(page.status, 200)
       assert.equal(parseForms(page.text, page.url).length, 1)
     })()
@@ -75,15 +75,15 @@ describe('a sign-out whose address would be too long', () => {
 
   test(
     'keeps the query of the endpoint in the address of the form, and nothing that the request replaces',
-    inLogoutScene({ provider: { idTokenClaims: { groups: groupsFor(8_000) } } }, async scene => {
-      const { site, provider, agent } = scene
+    withLogoutFixture({ provider: { idTokenClaims: { groups: groupsFor(8_000) } } }, async fixture => {
+      const { site, provider, agent } = fixture
       provider.break({
         metadata: document => ({
           ...document,
           end_session_endpoint: `${provider.issuer}/end_session?p=policy&client_id=old&a=1&a=2`,
         }),
       })
-      await signIn(scene, agent)
+      await signIn(fixture, agent)
       const page = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual' })
       const [form] = parseForms(page.text, page.url)
       assert.equal(form?.action, `${provider.issuer}/end_session?p=policy&a=1&a=2`)
@@ -176,7 +176,7 @@ describe('a large sign-out in a real browser, behind a real nginx with its defau
     })
     for (const server of [elsewhere, gate]) await new Promise<void>(done => server.listen(0, '127.0.0.1', () => done()))
     const endpoint = `http://127.0.0.1:${(gate.address() as AddressInfo).port}/end_session`
-    await inLogoutScene(
+    await withLogoutFixture(
       { provider: { idTokenClaims: { groups: groupsFor(8_000) }, metadata: { end_session_endpoint: endpoint } } },
       async ({ site }) => {
         const tab = await chromium.newPage()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inScene } from '../support/handler-fixture.js'
+import { withFixture } from '../support/handler-fixture.js'
 
 for (const [what, query, said] of [
   ['without a state', '', /no state/],
@@ -8,7 +8,7 @@ for (const [what, query, said] of [
 ] as const) {
   test(
     `who comes back from a sign-out ${what} is told that no user is signed in, and the log says why`,
-    inScene({}, async ({ agent, site }) => {
+    withFixture({}, async ({ agent, site }) => {
       const page = await agent.open(`${site.url}/logout/callback${query}`)
       assert.equal(page.status, 200)
       assert.match(page.text, /You are signed out/)

@@ -4,14 +4,14 @@ import fc from 'fast-check'
 import type { Claims } from '../support/hostile-provider.js'
 import {
   assertObeyed,
-  inLogoutScene,
   isSignedIn,
-  type LogoutScene,
+  type LogoutFixture,
   linesOf,
-  openLogoutScene,
+  openLogoutFixture,
   postLogoutToken,
   signedInAgent,
   signIn,
+  withLogoutFixture,
 } from './support.js'
 
 const event = 'http://schemas.openid.net/event/backchannel-logout'
@@ -32,22 +32,22 @@ function fault(typ: string | undefined, alg: string, more: Claims = {}) {
 }
 
 describe('a logout token as providers send it', () => {
-  let scene: LogoutScene
+  let fixture: LogoutFixture
   before(async () => {
-    scene = await openLogoutScene({
+    fixture = await openLogoutFixture({
       provider: { metadata: { id_token_signing_alg_values_supported: [...listed, 'HS256', 'none'] } },
     })
   })
-  after(() => scene?.close())
+  after(() => fixture?.close())
 
   test('ends the session with every usual typ, every listed asymmetric algorithm, with and without exp', async () => {
     const property = fc.asyncProperty(type, fc.constantFrom(...listed), fc.boolean(), async (typ, alg, hasExp) => {
-      const agent = await signedInAgent(scene)
+      const agent = await signedInAgent(fixture)
       const claims = hasExp ? {} : { exp: undefined }
       await assertObeyed(
-        postLogoutToken(scene.site.url, await scene.provider.createLogoutToken(claims, fault(typ, alg))),
+        postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken(claims, fault(typ, alg))),
       )
-      assert.equal(await isSignedIn(scene, agent), false)
+      assert.equal(await isSignedIn(fixture, agent), false)
     })
     await fc.assert(property, { numRuns: 25 })
   })
@@ -71,23 +71,23 @@ describe('a logout token as providers send it', () => {
     'a token whose claim events is text': { events: JSON.stringify({ [event]: {} }) },
   }
   test('is never another token by the same keys, whatever its typ and algorithm, with an event that a user put into it', async () => {
-    const agent = await signedInAgent(scene)
+    const agent = await signedInAgent(fixture)
     const property = fc.asyncProperty(
       fc.constantFrom(...Object.entries(others)),
       type,
       fc.constantFrom(...listed),
       async ([what, claims], typ, alg) => {
-        const token = await scene.provider.createLogoutToken(claims, fault(typ, alg))
-        const { status } = await postLogoutToken(scene.site.url, token)
+        const token = await fixture.provider.createLogoutToken(claims, fault(typ, alg))
+        const { status } = await postLogoutToken(fixture.site.url, token)
         assert.equal(status, 400, `${what} ${typ} ${alg}`)
-        assert.equal(await isSignedIn(scene, agent), true)
+        assert.equal(await isSignedIn(fixture, agent), true)
       },
     )
     await fc.assert(property, { numRuns: 60 })
   })
 
   test('is never signed by a shared secret, by nothing, by an algorithm that is not listed or by a foreign key', async () => {
-    const agent = await signedInAgent(scene)
+    const agent = await signedInAgent(fixture)
     for (const typ of [undefined, ...types]) {
       for (const more of [
         fault(typ, 'HS256'),
@@ -95,28 +95,29 @@ describe('a logout token as providers send it', () => {
         fault(typ, 'ES384'),
         fault(typ, 'RS256', { key: 'foreign' }),
       ]) {
-        const { status } = await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({}, more))
+        const { status } = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({}, more))
         assert.ok(status === 400 || status === 503, `${typ} ${more.alg}: ${status}`)
       }
     }
     for (const typ of ['secevent+jwt', 'token-introspection+jwt', 'dpop+jwt', 'x+jwt', 'at+jwt2'])
       assert.equal(
-        (await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken({}, fault(typ, 'RS256')))).status,
+        (await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken({}, fault(typ, 'RS256'))))
+          .status,
         400,
       )
-    assert.equal(await isSignedIn(scene, agent), true)
+    assert.equal(await isSignedIn(fixture, agent), true)
   })
 
   test('that names a sub and a sid that do not belong together ends nothing', async () => {
-    const agent = await signedInAgent(scene)
+    const agent = await signedInAgent(fixture)
     for (const claims of [{ sub: 'mallory' }, { sub: 'alice-0001 ' }, { sid: 'another' }])
-      await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken(claims))
-    assert.equal(await isSignedIn(scene, agent), true)
+      await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken(claims))
+    assert.equal(await isSignedIn(fixture, agent), true)
   })
 })
 
 describe('a flood of forged logout tokens', () => {
-  const forge = ({ provider }: LogoutScene, at: number, claims: Claims = {}) =>
+  const forge = ({ provider }: LogoutFixture, at: number, claims: Claims = {}) =>
     provider.createLogoutToken(claims, { key: 'foreign', header: header => ({ ...header, kid: `unknown-${at}` }) })
 
   for (const [what, claims] of [
@@ -126,34 +127,34 @@ describe('a flood of forged logout tokens', () => {
   ] as const) {
     test(
       `${what} does not keep a genuine one under a new key from being obeyed, and fetches few keys`,
-      inLogoutScene({}, async scene => {
-        const { site, provider, agent } = scene
-        await signIn(scene, agent)
+      withLogoutFixture({}, async fixture => {
+        const { site, provider, agent } = fixture
+        await signIn(fixture, agent)
         const before = provider.count('jwks')
         for (let at = 0; at < 40; at += 1) {
-          const { status, headers } = await postLogoutToken(site.url, await forge(scene, at, claims))
+          const { status, headers } = await postLogoutToken(site.url, await forge(fixture, at, claims))
           assert.ok(status === 400 || (status === 503 && headers['retry-after'] !== undefined), String(status))
         }
         assert.ok(provider.count('jwks') - before <= 5, 'few keys are fetched')
-        assert.ok(linesOf(scene).length <= 8, linesOf(scene).join('\n'))
+        assert.ok(linesOf(fixture).length <= 8, linesOf(fixture).join('\n'))
         assert.ok(
-          linesOf(scene).some(line => line.includes('10 times')),
-          linesOf(scene).join('\n'),
+          linesOf(fixture).some(line => line.includes('10 times')),
+          linesOf(fixture).join('\n'),
         )
         await provider.keys.rotate()
         await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken()))
-        assert.equal(await isSignedIn(scene, agent), false)
-        await signIn(scene, agent)
+        assert.equal(await isSignedIn(fixture, agent), false)
+        await signIn(fixture, agent)
       }),
     )
   }
 
   test(
     'for the same session: a genuine one whose key cannot be fetched now gets 503 and Retry-After, not 400',
-    inLogoutScene({}, async scene => {
-      const { site, provider, agent } = scene
-      await signIn(scene, agent)
-      for (let at = 0; at < 10; at += 1) await postLogoutToken(site.url, await forge(scene, at))
+    withLogoutFixture({}, async fixture => {
+      const { site, provider, agent } = fixture
+      await signIn(fixture, agent)
+      for (let at = 0; at < 10; at += 1) await postLogoutToken(site.url, await forge(fixture, at))
       await provider.keys.rotate()
       const later = await postLogoutToken(site.url, await provider.createLogoutToken())
       assert.equal(later.status, 503)
@@ -168,14 +169,14 @@ describe('a flood of forged logout tokens', () => {
   ] as const) {
     test(
       `a genuine one under a new key gets 503 while the key endpoint ${what}`,
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        await scene.provider.keys.rotate()
-        scene.provider.break({ jwks: answer })
-        const later = await postLogoutToken(scene.site.url, await scene.provider.createLogoutToken())
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        await fixture.provider.keys.rotate()
+        fixture.provider.break({ jwks: answer })
+        const later = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken())
         assert.equal(later.status, 503)
         assert.ok(Number(later.headers['retry-after']) > 0)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }),
     )
   }

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Express } from 'express'
 import { createRecordStore, type RecordStore } from '../../lib/store/store.js'
 import { createAgent } from '../support/agent.js'
-import { type SceneOptions, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
+import { type FixtureOptions, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
 import type { Faults } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
@@ -11,12 +11,12 @@ import { secret } from '../support/secrets.js'
 import {
   assertObeyed,
   createGate,
-  inLogoutScene,
   isSignedIn,
-  type LogoutScene,
-  openLogoutScene,
+  type LogoutFixture,
+  openLogoutFixture,
   postLogoutToken,
   signIn,
+  withLogoutFixture,
 } from './support.js'
 
 let redis: RedisServer
@@ -45,9 +45,9 @@ describe('a logout token that arrives while a user signs in', () => {
   for (const [name, endpoint, responseType] of places) {
     for (const by of ['sid', 'sub'] as const) {
       test(`${name} (${responseType}), by ${by}: no user is signed in, and the next sign-in lives`, async () => {
-        const options: SceneOptions = { oidc: { redis: redis.url, responseType } }
-        await inLogoutScene(options, async scene => {
-          const { agent, site, provider } = scene
+        const options: FixtureOptions = { oidc: { redis: redis.url, responseType } }
+        await withLogoutFixture(options, async fixture => {
+          const { agent, site, provider } = fixture
           const gate = createGate()
           provider.break({ [endpoint]: { until: gate.until } })
           const visiting = agent.visit(`${site.url}/claims`)
@@ -57,11 +57,11 @@ describe('a logout token that arrives while a user signs in', () => {
           gate.open()
           assert.equal((await visiting).status, 400)
           assert.equal(site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
-          assert.equal(await isSignedIn(scene, agent), false)
+          assert.equal(await isSignedIn(fixture, agent), false)
           assert.equal(await records(), 0)
           provider.heal()
-          await signIn(scene, agent)
-          assert.equal(await isSignedIn(scene, agent), true)
+          await signIn(fixture, agent)
+          assert.equal(await isSignedIn(fixture, agent), true)
           await site.oidc.sessions.revoke({ sub: 'alice-0001' })
         })()
       })
@@ -69,14 +69,14 @@ describe('a logout token that arrives while a user signs in', () => {
   }
 
   test('a session the browser had before stays, where the logout was not about that', async () => {
-    await inLogoutScene({ oidc: { redis: redis.url } }, async scene => {
+    await withLogoutFixture({ oidc: { redis: redis.url } }, async fixture => {
       let sid = 'old'
-      const { agent, site, provider } = scene
+      const { agent, site, provider } = fixture
       provider.break({
         frontIdToken: claims => ({ ...claims, sid }),
         backIdToken: claims => ({ ...claims, sid }),
       })
-      await signIn(scene, agent)
+      await signIn(fixture, agent)
       sid = 'new'
       const gate = createGate()
       provider.break({ token: { until: gate.until } })
@@ -87,7 +87,7 @@ describe('a logout token that arrives while a user signs in', () => {
       gate.open()
       await visiting
       assert.equal(site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
-      assert.equal(await isSignedIn(scene, agent), true)
+      assert.equal(await isSignedIn(fixture, agent), true)
       await site.oidc.sessions.revoke({ sub: 'alice-0001' })
     })()
   })
@@ -95,8 +95,8 @@ describe('a logout token that arrives while a user signs in', () => {
   test('while the person is still at the provider: who signs in there after it lives', async () => {
     let seconds = Math.floor(Date.now() / 1000)
     const clocks = { provider: { now: () => seconds }, oidc: { redis: redis.url, now: () => new Date(seconds * 1000) } }
-    await inLogoutScene(clocks, async scene => {
-      const { agent, site, provider } = scene
+    await withLogoutFixture(clocks, async fixture => {
+      const { agent, site, provider } = fixture
       const gate = createGate()
       provider.break({ authorize: { until: gate.until } })
       const visiting = agent.visit(`${site.url}/claims`)
@@ -105,7 +105,7 @@ describe('a logout token that arrives while a user signs in', () => {
       seconds += 2
       gate.open()
       assert.equal((await visiting).status, 200)
-      assert.equal(await isSignedIn(scene, agent), true)
+      assert.equal(await isSignedIn(fixture, agent), true)
       await site.oidc.sessions.revoke({ sub: 'alice-0001' })
     })()
   })
@@ -114,13 +114,13 @@ describe('a logout token that arrives while a user signs in', () => {
 describe('a logout token that arrives while tokens are refreshed', () => {
   test('ends the session, and what the refresh brings is not kept', async () => {
     let seconds = Math.floor(Date.now() / 1000)
-    const options: SceneOptions = {
+    const options: FixtureOptions = {
       oidc: { redis: redis.url, scope: 'openid offline_access', now: () => new Date(seconds * 1000) },
       provider: { expiresIn: 60, now: () => seconds },
     }
-    await inLogoutScene(options, async scene => {
-      const { agent, site, provider } = scene
-      await signIn(scene, agent)
+    await withLogoutFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
+      await signIn(fixture, agent)
       seconds += 120
       const gate = createGate()
       provider.break({ token: { until: gate.until } })
@@ -130,7 +130,7 @@ describe('a logout token that arrives while tokens are refreshed', () => {
       gate.open()
       const answer = await asking
       assert.equal(answer.status, 401, answer.text)
-      assert.equal(await isSignedIn(scene, agent), false)
+      assert.equal(await isSignedIn(fixture, agent), false)
       assert.equal(await records(), 0)
     })()
   })
@@ -156,10 +156,10 @@ describe('a logout token that arrives during 100 parallel requests', () => {
       if (waiting === 100) full.open()
       return gate.until()
     }
-    const options: SceneOptions = { oidc: { redis: redis.url }, site: { routes: addSlowRoute(wait) } }
-    await inLogoutScene(options, async scene => {
-      const { agent, site, provider } = scene
-      await signIn(scene, agent)
+    const options: FixtureOptions = { oidc: { redis: redis.url }, site: { routes: addSlowRoute(wait) } }
+    await withLogoutFixture(options, async fixture => {
+      const { agent, site, provider } = fixture
+      await signIn(fixture, agent)
       const from = `${site.url}/`
       const pages = Array.from({ length: 100 }, (_, at) =>
         agent.fetch(`${site.url}/slow?cart=${at}`, { method: 'POST', from }),
@@ -168,7 +168,7 @@ describe('a logout token that arrives during 100 parallel requests', () => {
       await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken()))
       gate.open()
       for (const { status } of await Promise.all(pages)) assert.equal(status, 200)
-      assert.equal(await isSignedIn(scene, agent), false)
+      assert.equal(await isSignedIn(fixture, agent), false)
       assert.equal(await records(), 0)
     })()
   })
@@ -176,24 +176,24 @@ describe('a logout token that arrives during 100 parallel requests', () => {
 
 describe('1,000 trials of a back-channel logout', () => {
   const trials = 1000
-  let scene: LogoutScene
+  let fixture: LogoutFixture
   let wait: () => Promise<unknown> = async () => {}
   before(async () => {
-    scene = await openLogoutScene({
+    fixture = await openLogoutFixture({
       provider: alg.provider,
       oidc: { redis: redis.url, responseType: 'id_token', scope: 'openid', idTokenAlgorithm: alg.idTokenAlgorithm },
       site: { routes: addSlowRoute(() => wait()) },
     })
   })
-  after(() => scene.close())
+  after(() => fixture.close())
 
   test('against a slow save: none is revived', async t => {
-    const { site, provider, signedOut } = scene
+    const { site, provider, signedOut } = fixture
     let revived = 0
     for (let trial = 0; trial < trials; trial += 1) {
       const agent = createAgent()
-      await signIn(scene, agent)
-      const cookie = `${sessionCookie}=${sessionCookieOf({ ...scene, agent })}`
+      await signIn(fixture, agent)
+      const cookie = `${sessionCookie}=${sessionCookieOf({ ...fixture, agent })}`
       const [session] = await site.oidc.sessions.list({ sub: 'alice-0001' })
       const key = `oidc:${session?.handle.slice(1)}`
       assert.equal(await redis.command('EXISTS', key), 1)

@@ -5,16 +5,16 @@ import type { RequestHandler } from 'express'
 import session from 'express-session'
 import type { Request as BrowserRequest } from 'playwright-core'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import { send } from '../support/http-client.js'
 import { startProvider } from '../support/provider.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { createGate, inLogoutScene, type LogoutScene, signIn } from './support.js'
+import { createGate, type LogoutFixture, signIn, withLogoutFixture } from './support.js'
 
 /** The cookies of the browser, as they are sent with a form of the site. */
-function cookiesOf({ agent, site }: LogoutScene): string {
+function cookiesOf({ agent, site }: LogoutFixture): string {
   return agent
     .cookies(site.url)
     .map(({ name, value }) => `${name}=${value}`)
@@ -31,19 +31,19 @@ function askedBy(location: string | undefined): Asked {
   return { hint: searchParams.get('id_token_hint'), state: searchParams.get('state') }
 }
 
-async function click({ site }: LogoutScene, cookie: string, query = ''): Promise<Asked> {
+async function click({ site }: LogoutFixture, cookie: string, query = ''): Promise<Asked> {
   const headers = { cookie, origin: site.url }
   const { status, headers: received } = await send({ url: `${site.url}/logout${query}`, method: 'POST', headers })
   assert.equal(status, 303)
   return askedBy(String(received.location))
 }
 
-function withExpressSession(): SceneOptions {
+function withExpressSession(): FixtureOptions {
   const options = { secret: secret('secret of the site'), name: 'site', resave: false, saveUninitialized: false }
   return { oidc: { session: false }, site: { before: app => app.use(session(options)) } }
 }
 
-const places: readonly (readonly [string, () => SceneOptions])[] = [
+const places: readonly (readonly [string, () => FixtureOptions])[] = [
   ['with the session of this package', () => ({})],
   ['with `session: false`', withExpressSession],
 ]
@@ -51,31 +51,31 @@ const places: readonly (readonly [string, () => SceneOptions])[] = [
 for (const [name, options] of places) {
   describe(`a sign-out that is asked for twice, ${name}`, () => {
     test('the second click, sent before the first response, asks the provider for the same', async () => {
-      await inLogoutScene(options(), async scene => {
-        await signIn(scene, scene.agent)
-        const cookie = cookiesOf(scene)
-        const first = await click(scene, cookie)
+      await withLogoutFixture(options(), async fixture => {
+        await signIn(fixture, fixture.agent)
+        const cookie = cookiesOf(fixture)
+        const first = await click(fixture, cookie)
         assert.match(first.hint ?? '', /^[\w-]+\.[\w-]+\.[\w-]+$/)
-        for (let clicks = 2; clicks <= 4; clicks += 1) assert.deepEqual(await click(scene, cookie), first)
-        assert.equal(scene.signedOut.length, 1)
+        for (let clicks = 2; clicks <= 4; clicks += 1) assert.deepEqual(await click(fixture, cookie), first)
+        assert.equal(fixture.signedOut.length, 1)
       })()
     })
 
     test('five clicks at once ask for the same', async () => {
-      await inLogoutScene(options(), async scene => {
-        await signIn(scene, scene.agent)
-        const cookie = cookiesOf(scene)
-        const asked = await Promise.all([1, 2, 3, 4, 5].map(() => click(scene, cookie)))
+      await withLogoutFixture(options(), async fixture => {
+        await signIn(fixture, fixture.agent)
+        const cookie = cookiesOf(fixture)
+        const asked = await Promise.all([1, 2, 3, 4, 5].map(() => click(fixture, cookie)))
         for (const one of asked) assert.deepEqual(one, asked[0])
         assert.notEqual(asked[0]?.hint, null)
-        assert.equal(scene.signedOut.length, 1)
+        assert.equal(fixture.signedOut.length, 1)
       })()
     })
 
     test('a click after the response, while the page of the provider is still loading, asks for the same', async () => {
-      await inLogoutScene(options(), async scene => {
-        const { agent, site } = scene
-        await signIn(scene, agent)
+      await withLogoutFixture(options(), async fixture => {
+        const { agent, site } = fixture
+        await signIn(fixture, agent)
         const page = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual' })
         const first = askedBy(String(page.headers.location))
         const again = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual', from: `${site.url}/` })
@@ -89,39 +89,39 @@ for (const [name, options] of places) {
 describe('what a repeated sign-out does not do', () => {
   test(
     'another browser that signs out gets nothing of it',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      await click(scene, cookiesOf(scene))
-      assert.equal((await click(scene, '')).hint, null)
-      assert.equal((await click(scene, 'sid=guessed')).hint, null)
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await click(fixture, cookiesOf(fixture))
+      assert.equal((await click(fixture, '')).hint, null)
+      assert.equal((await click(fixture, 'sid=guessed')).hint, null)
     }),
   )
 
   test(
     'the next user of the same browser signs out with a hint of their own',
-    inLogoutScene({ oidc: { userInfo: false } }, async scene => {
-      const { agent, provider } = scene
-      await signIn(scene, agent)
-      const alice = await click(scene, cookiesOf(scene))
-      await agent.post(`${scene.site.url}/logout`, {})
+    withLogoutFixture({ oidc: { userInfo: false } }, async fixture => {
+      const { agent, provider } = fixture
+      await signIn(fixture, agent)
+      const alice = await click(fixture, cookiesOf(fixture))
+      await agent.post(`${fixture.site.url}/logout`, {})
       provider.break({
         frontIdToken: claims => ({ ...claims, sub: 'bob' }),
         backIdToken: claims => ({ ...claims, sub: 'bob' }),
       })
-      await signIn(scene, agent)
-      const cookie = cookiesOf(scene)
-      const bob = await click(scene, cookie)
+      await signIn(fixture, agent)
+      const cookie = cookiesOf(fixture)
+      const bob = await click(fixture, cookie)
       assert.notEqual(bob.hint, alice.hint)
-      assert.deepEqual(await click(scene, cookie), bob)
+      assert.deepEqual(await click(fixture, cookie), bob)
     }),
   )
 
   test('nothing of it is readable in Redis, and it is gone after a minute', async () => {
     const redis = await startRedis()
     try {
-      await inLogoutScene({ oidc: { redis: redis.url } }, async scene => {
-        await signIn(scene, scene.agent)
-        const { hint } = await click(scene, cookiesOf(scene))
+      await withLogoutFixture({ oidc: { redis: redis.url } }, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const { hint } = await click(fixture, cookiesOf(fixture))
         const keys = (await redis.command('KEYS', 'oidc:o:*')) as string[]
         let notes = 0
         for (const key of keys) {

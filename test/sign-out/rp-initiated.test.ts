@@ -8,12 +8,12 @@ import { beginLogout } from '../support/logout-cookie.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
-import { createGate, inLogoutScene, isSignedIn, type LogoutScene, linesOf, signIn } from './support.js'
+import { createGate, isSignedIn, type LogoutFixture, linesOf, signIn, withLogoutFixture } from './support.js'
 
 const siteSecret = secret('session secret')
 
 /** The last request of the browser to the provider's sign-out. */
-function endSessionQuery({ provider }: LogoutScene): Readonly<Record<string, string>> | undefined {
+function endSessionQuery({ provider }: LogoutFixture): Readonly<Record<string, string>> | undefined {
   return provider.requestsTo('endSession').at(-1)?.query
 }
 
@@ -25,10 +25,10 @@ function idTokenOf(page: Page, name: string): string | undefined {
 describe('a sign-out that the person asks for', () => {
   test(
     'ends the session here first, then at the provider, and comes back',
-    inLogoutScene({}, async scene => {
-      const { agent, site, provider, signedOut } = scene
-      await signIn(scene, agent)
-      const old = sessionCookieOf(scene)
+    withLogoutFixture({}, async fixture => {
+      const { agent, site, provider, signedOut } = fixture
+      await signIn(fixture, agent)
+      const old = sessionCookieOf(fixture)
       const page = await agent.post(`${site.url}/logout?returnTo=/session%3Fx%3D1`, {})
       assert.equal(page.url, `${site.url}/session?x=1`)
       assert.deepEqual(
@@ -40,7 +40,7 @@ describe('a sign-out that the person asks for', () => {
           ['/session', 200],
         ],
       )
-      assert.equal(sessionCookieOf(scene), undefined)
+      assert.equal(sessionCookieOf(fixture), undefined)
       assert.equal(provider.count('revocation') <= 1, true)
       const replayed = await send({ url: `${site.url}/user`, headers: { cookie: `${sessionCookie}=${old}` } })
       assert.equal(JSON.parse(replayed.text).isAuthenticated, false)
@@ -48,15 +48,15 @@ describe('a sign-out that the person asks for', () => {
         signedOut.map(({ reason, sub, sid, issuer }) => ({ reason, sub, sid, issuer })),
         [{ reason: 'logout', sub: 'alice-0001', sid: 'sid-1', issuer: provider.issuer }],
       )
-      assert.deepEqual(linesOf(scene), [])
+      assert.deepEqual(linesOf(fixture), [])
     }),
   )
 
   for (const responseType of ['code', 'code id_token', 'code token', 'code id_token token', 'id_token']) {
     test(
       `sends id_token_hint (byte by byte), client_id, post_logout_redirect_uri, state and ui_locales for ${responseType}`,
-      inLogoutScene({ oidc: { responseType, scope: 'openid' } }, async scene => {
-        const { agent, site, provider } = scene
+      withLogoutFixture({ oidc: { responseType, scope: 'openid' } }, async fixture => {
+        const { agent, site, provider } = fixture
         let idToken: string | undefined
         provider.break({
           tokenResponse: body => {
@@ -64,9 +64,9 @@ describe('a sign-out that the person asks for', () => {
             return body
           },
         })
-        const page = await signIn(scene, agent)
+        const page = await signIn(fixture, agent)
         await agent.post(`${site.url}/logout?ui_locales=de-CH%20en`, {})
-        const { state, id_token_hint, ...query } = endSessionQuery(scene) ?? {}
+        const { state, id_token_hint, ...query } = endSessionQuery(fixture) ?? {}
         assert.equal(id_token_hint, idToken ?? idTokenOf(page, 'id_token'))
         assert.match(state ?? '', /^[\w-]{43}$/)
         assert.deepEqual(query, {
@@ -80,25 +80,25 @@ describe('a sign-out that the person asks for', () => {
 
   test(
     'takes the languages from the site where the sign-out names none, and from nowhere else',
-    inLogoutScene({ oidc: { authorizationParams: { ui_locales: 'fr' } } }, async scene => {
-      await signIn(scene, scene.agent)
-      await scene.agent.post(`${scene.site.url}/logout?ui_locales=%3Cscript%3E`, {})
-      assert.equal(endSessionQuery(scene)?.ui_locales, 'fr')
+    withLogoutFixture({ oidc: { authorizationParams: { ui_locales: 'fr' } } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await fixture.agent.post(`${fixture.site.url}/logout?ui_locales=%3Cscript%3E`, {})
+      assert.equal(endSessionQuery(fixture)?.ui_locales, 'fr')
     }),
   )
 
   test(
     'is local when asked to be: the provider hears nothing of it',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       for (const query of ['local=1', 'local', 'local=true']) {
-        await signIn(scene, scene.agent)
-        const page = await scene.agent.post(`${scene.site.url}/logout?${query}&returnTo=/user`, {})
-        assert.equal(page.url, `${scene.site.url}/user`)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        await signIn(fixture, fixture.agent)
+        const page = await fixture.agent.post(`${fixture.site.url}/logout?${query}&returnTo=/user`, {})
+        assert.equal(page.url, `${fixture.site.url}/user`)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       }
-      assert.equal(scene.provider.count('endSession'), 0)
-      await scene.agent.post(`${scene.site.url}/logout?local=0`, {})
-      assert.equal(scene.provider.count('endSession'), 1)
+      assert.equal(fixture.provider.count('endSession'), 0)
+      await fixture.agent.post(`${fixture.site.url}/logout?local=0`, {})
+      assert.equal(fixture.provider.count('endSession'), 1)
     }),
   )
 
@@ -110,21 +110,21 @@ describe('a sign-out that the person asks for', () => {
         )
       },
     }
-    await inLogoutScene({ site: site as object }, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.open(`${scene.site.url}/bye`)
-      assert.equal(page.url, `${scene.site.url}/user`)
+    await withLogoutFixture({ site: site as object }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.open(`${fixture.site.url}/bye`)
+      assert.equal(page.url, `${fixture.site.url}/user`)
       assert.equal(page.json<{ isAuthenticated: boolean }>().isAuthenticated, false)
-      assert.equal(endSessionQuery(scene)?.ui_locales, 'it')
+      assert.equal(endSessionQuery(fixture)?.ui_locales, 'it')
     })()
   })
 
   test(
     'lands at the start page where returnTo is not a place on this site',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       for (const returnTo of ['https://evil.example/', '//evil.example', '/\\evil.example', 'javascript:alert(1)']) {
-        const page = await scene.agent.post(`${scene.site.url}/logout?${new URLSearchParams({ returnTo })}`, {})
-        assert.equal(page.url, `${scene.site.url}/`)
+        const page = await fixture.agent.post(`${fixture.site.url}/logout?${new URLSearchParams({ returnTo })}`, {})
+        assert.equal(page.url, `${fixture.site.url}/`)
       }
     }),
   )
@@ -133,23 +133,23 @@ describe('a sign-out that the person asks for', () => {
 describe('whatever state things are in, a sign-out signs out and is no 5xx', () => {
   test(
     'the provider has no sign-out',
-    inLogoutScene({ provider: { metadata: { end_session_endpoint: undefined } } }, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.post(`${scene.site.url}/logout?returnTo=/user`, {})
-      assert.deepEqual([page.status, page.url], [200, `${scene.site.url}/user`])
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+    withLogoutFixture({ provider: { metadata: { end_session_endpoint: undefined } } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.post(`${fixture.site.url}/logout?returnTo=/user`, {})
+      assert.deepEqual([page.status, page.url], [200, `${fixture.site.url}/user`])
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
   test(
     'the provider is down: the browser is sent there, and the session is gone already',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      await scene.provider.stop()
-      const page = await scene.agent.post(`${scene.site.url}/logout`, {}, { redirect: 'manual' })
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await fixture.provider.stop()
+      const page = await fixture.agent.post(`${fixture.site.url}/logout`, {}, { redirect: 'manual' })
       assert.equal(page.status, 303)
-      assert.equal(sessionCookieOf(scene), undefined)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal(sessionCookieOf(fixture), undefined)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
@@ -161,7 +161,7 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
     test(`the provider was never reached and ${name}: a local sign-out, soon`, async () => {
       const redis = await startRedis()
       try {
-        await inLogoutScene({ oidc: { redis: redis.url, secret: siteSecret } }, async first => {
+        await withLogoutFixture({ oidc: { redis: redis.url, secret: siteSecret } }, async first => {
           await signIn(first, first.agent)
           const { issuer, clientId, clientSecret } = first.provider
           first.provider.break({ discovery: fault })
@@ -191,12 +191,12 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
 
   test(
     'the session has expired: the provider is asked to end its own',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
-      await scene.site.oidc.sessions.revoke({ sub: 'alice-0001' })
-      scene.signedOut.length = 0
-      const answer = await send({ url: `${scene.site.url}/logout`, method: 'POST', headers: { cookie } })
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
+      await fixture.site.oidc.sessions.revoke({ sub: 'alice-0001' })
+      fixture.signedOut.length = 0
+      const answer = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: { cookie } })
       assert.equal(answer.status, 303)
       const { searchParams } = new URL(answer.headers.location ?? '')
       assert.deepEqual([...searchParams.keys()], ['client_id', 'post_logout_redirect_uri', 'state'])
@@ -204,13 +204,13 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
         answer.setCookies.some(text => text.startsWith(`${sessionCookie}=;`)),
         'the cookie is not taken away',
       )
-      assert.deepEqual(scene.signedOut, [])
+      assert.deepEqual(fixture.signedOut, [])
     }),
   )
 
   test(
     'the cookie cannot be read: it is taken away',
-    inLogoutScene({}, async ({ site }) => {
+    withLogoutFixture({}, async ({ site }) => {
       for (const value of ['garbage', 'a.b', '%00', 'x'.repeat(3000)]) {
         const headers = { cookie: `${sessionCookie}=${value}` }
         const answer = await send({ url: `${site.url}/logout`, method: 'POST', headers })
@@ -225,17 +225,17 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
 
   test(
     'a double click: both get a response, the session ends once, and both lead to the provider',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
-      const click = () => send({ url: `${scene.site.url}/logout`, method: 'POST', headers })
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
+      const click = () => send({ url: `${fixture.site.url}/logout`, method: 'POST', headers })
       const answers = await Promise.all([click(), click(), click()])
       for (const { status, headers } of answers) {
         assert.equal(status, 303)
         assert.equal(new URL(headers.location ?? '').pathname, '/end_session')
       }
-      assert.equal(scene.signedOut.length, 1)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal(fixture.signedOut.length, 1)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
@@ -252,16 +252,16 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
           .catch(next)
       })
     }
-    await inLogoutScene({ site: { routes } }, async scene => {
-      await signIn(scene, scene.agent)
-      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}` }
-      const leave = () => send({ url: `${scene.site.url}/leave`, method: 'POST', headers })
+    await withLogoutFixture({ site: { routes } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const headers = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
+      const leave = () => send({ url: `${fixture.site.url}/leave`, method: 'POST', headers })
       const answers = await Promise.all([leave(), leave()])
       assert.deepEqual(
         answers.map(({ status }) => status),
         [303, 303],
       )
-      assert.equal(scene.signedOut.length, 1)
+      assert.equal(fixture.signedOut.length, 1)
     })()
   })
 
@@ -271,28 +271,28 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
         throw new TypeError('a secret of the site')
       },
     }
-    await inLogoutScene({ oidc: { hooks } }, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.post(`${scene.site.url}/logout`, {})
+    await withLogoutFixture({ oidc: { hooks } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.post(`${fixture.site.url}/logout`, {})
       assert.equal(page.status, 200)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
-      assert.match(scene.site.log.join(), /signOut failed: TypeError$/)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
+      assert.match(fixture.site.log.join(), /signOut failed: TypeError$/)
     })()
   })
 
   test('the store is away: an honest 503, and the same click works afterwards', async () => {
     const redis = await startRedis()
     try {
-      await inLogoutScene({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async scene => {
-        await signIn(scene, scene.agent)
+      await withLogoutFixture({ oidc: { redis: redis.url, timeouts: { redis: 300 } } }, async fixture => {
+        await signIn(fixture, fixture.agent)
         redis.pause()
-        const failed = await scene.agent.post(`${scene.site.url}/logout`, {})
-        assert.deepEqual([failed.status, scene.site.lastCode()], [503, 'ERR_OIDC_STORE_UNAVAILABLE'])
-        assert.equal(scene.provider.count('endSession'), 0)
+        const failed = await fixture.agent.post(`${fixture.site.url}/logout`, {})
+        assert.deepEqual([failed.status, fixture.site.lastCode()], [503, 'ERR_OIDC_STORE_UNAVAILABLE'])
+        assert.equal(fixture.provider.count('endSession'), 0)
         redis.resume()
-        assert.equal(await isSignedIn(scene, scene.agent), true)
-        await scene.agent.post(`${scene.site.url}/logout`, {})
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+        await fixture.agent.post(`${fixture.site.url}/logout`, {})
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       })()
     } finally {
       redis.resume()
@@ -309,9 +309,9 @@ describe('the return from the provider', () => {
   ] as const) {
     test(
       `with ${name}: signed out, a safe page, and a line in the log`,
-      inLogoutScene({}, async scene => {
-        const { agent, site } = scene
-        await signIn(scene, agent)
+      withLogoutFixture({}, async fixture => {
+        const { agent, site } = fixture
+        await signIn(fixture, agent)
         const left = await agent.post(`${site.url}/logout?returnTo=/session`, {}, { redirect: 'manual' })
         const state = new URL(left.headers.location ?? '').searchParams.get('state') ?? ''
         const changed = change(state)
@@ -320,8 +320,8 @@ describe('the return from the provider', () => {
         assert.match(page.text, /You are signed out/)
         assert.equal(page.headers['cache-control'], 'no-store')
         assert.match(String(page.headers['content-security-policy']), /^default-src 'none'.*frame-ancestors 'none'$/)
-        assert.equal(await isSignedIn(scene, agent), false)
-        assert.equal(linesOf(scene).length, 1)
+        assert.equal(await isSignedIn(fixture, agent), false)
+        assert.equal(linesOf(fixture).length, 1)
         const right = await agent.open(`${site.url}/logout/callback?state=${state}`)
         assert.equal(right.url, `${site.url}/session`, 'the right state still works')
         const again = await agent.open(`${site.url}/logout/callback?state=${state}`)
@@ -332,19 +332,19 @@ describe('the return from the provider', () => {
 
   test(
     'without a sign-out before it redirects to the start page, and a user who is signed in stays so',
-    inLogoutScene({}, async scene => {
-      await signIn(scene, scene.agent)
-      const page = await scene.agent.open(`${scene.site.url}/logout/callback?state=x`)
-      assert.equal(page.url, `${scene.site.url}/`)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+    withLogoutFixture({}, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const page = await fixture.agent.open(`${fixture.site.url}/logout/callback?state=x`)
+      assert.equal(page.url, `${fixture.site.url}/`)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     }),
   )
 
   test(
     'with a cookie that was made up, damaged or taken from another place is like one without',
-    inLogoutScene({}, async scene => {
-      const { site, agent } = scene
-      await signIn(scene, agent)
+    withLogoutFixture({}, async fixture => {
+      const { site, agent } = fixture
+      await signIn(fixture, agent)
       const { name, value, state } = await beginLogout(site.url, '/user')
       const binding =
         agent.cookies(site.url).find(cookie => cookie.name.includes('oidc.'))?.value ?? assert.fail('none')
@@ -368,34 +368,35 @@ describe('the return from the provider', () => {
 describe('another party cannot sign users out', () => {
   const evil = 'https://evil.example/page'
   const signOuts = {
-    link: (scene: LogoutScene) => scene.agent.click(`${scene.site.url}/logout?returnTo=/bye`, { from: evil }),
-    form: (scene: LogoutScene) => scene.agent.post(`${scene.site.url}/logout?returnTo=/bye`, {}, { from: evil }),
+    link: (fixture: LogoutFixture) => fixture.agent.click(`${fixture.site.url}/logout?returnTo=/bye`, { from: evil }),
+    form: (fixture: LogoutFixture) =>
+      fixture.agent.post(`${fixture.site.url}/logout?returnTo=/bye`, {}, { from: evil }),
   }
   for (const [name, visit] of Object.entries(signOuts)) {
     test(
       `a ${name} of another site gets a page that asks, and its form signs out`,
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        const page = await visit(scene)
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const page = await visit(fixture)
         assert.equal(page.status, 200)
         assert.match(page.text, /Sign out\?/)
         assert.deepEqual(page.hops[0]?.setCookies, [])
-        assert.equal(await isSignedIn(scene, scene.agent), true)
-        const done = await scene.agent.submitForm()
-        assert.equal(done.url, `${scene.site.url}/bye`)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
-        assert.equal(scene.provider.count('endSession'), 1)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+        const done = await fixture.agent.submitForm()
+        assert.equal(done.url, `${fixture.site.url}/bye`)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
+        assert.equal(fixture.provider.count('endSession'), 1)
       }),
     )
   }
 
   test(
     'the page that asks cannot be framed and sends its form to this site and to the provider only',
-    inLogoutScene({}, async scene => {
-      const { headers } = await signOuts.link(scene)
+    withLogoutFixture({}, async fixture => {
+      const { headers } = await signOuts.link(fixture)
       const policy = String(headers['content-security-policy'])
       assert.match(policy, /frame-ancestors 'none'/)
-      const origin = new URL(scene.provider.issuer).origin
+      const origin = new URL(fixture.provider.issuer).origin
       assert.match(policy, new RegExp(`form-action 'self' ${origin.replaceAll('.', '\\.')};`))
       assert.equal(headers['referrer-policy'], 'same-origin')
       assert.equal(headers['x-frame-options'], 'DENY')
@@ -411,12 +412,12 @@ describe('another party cannot sign users out', () => {
   for (const [name, headers] of harmless) {
     test(
       `GET by ${name} ends nothing`,
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        const cookie = `${sessionCookie}=${sessionCookieOf(scene)}`
-        const answer = await send({ url: `${scene.site.url}/logout`, headers: { cookie, ...headers } })
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
+        const answer = await send({ url: `${fixture.site.url}/logout`, headers: { cookie, ...headers } })
         assert.equal(answer.status, 200)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }),
     )
   }
@@ -424,11 +425,11 @@ describe('another party cannot sign users out', () => {
   for (const site of ['same-origin', 'same-site', 'none']) {
     test(
       `GET with Sec-Fetch-Site: ${site} signs out`,
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        const headers = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}`, 'sec-fetch-site': site }
-        assert.equal((await send({ url: `${scene.site.url}/logout`, headers })).status, 303)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const headers = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}`, 'sec-fetch-site': site }
+        assert.equal((await send({ url: `${fixture.site.url}/logout`, headers })).status, 303)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       }),
     )
   }
@@ -443,23 +444,23 @@ describe('another party cannot sign users out', () => {
   for (const [name, headers, isDone] of posts) {
     test(
       `a POST that ${name} ${isDone ? 'signs out' : 'gets the page that asks'}`,
-      inLogoutScene({}, async scene => {
-        await signIn(scene, scene.agent)
-        const { host } = new URL(scene.site.url)
+      withLogoutFixture({}, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const { host } = new URL(fixture.site.url)
         const given = Object.fromEntries(
           Object.entries(headers).map(([key, text]) => [key, text.replace('SITE', host)]),
         )
-        const all = { cookie: `${sessionCookie}=${sessionCookieOf(scene)}`, ...given }
-        const answer = await send({ url: `${scene.site.url}/logout`, method: 'POST', headers: all })
+        const all = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}`, ...given }
+        const answer = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: all })
         assert.equal(answer.status, isDone ? 303 : 200)
-        assert.equal(await isSignedIn(scene, scene.agent), !isDone)
+        assert.equal(await isSignedIn(fixture, fixture.agent), !isDone)
       }),
     )
   }
 
   test(
     'other methods are refused',
-    inLogoutScene({}, async ({ site }) => {
+    withLogoutFixture({}, async ({ site }) => {
       for (const method of ['PUT', 'DELETE', 'OPTIONS']) {
         assert.equal((await send({ url: `${site.url}/logout`, method })).status, 405, method)
       }

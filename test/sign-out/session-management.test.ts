@@ -3,11 +3,11 @@ import { after, before, describe, test } from 'node:test'
 import type { Express } from 'express'
 import type { Page } from 'playwright-core'
 import { type Chromium, startChromium } from '../support/chromium.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import { extra } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { type LoopbackServer, startLoopbackServer } from '../support/loopback-server.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, signIn } from './support.js'
+import { isSignedIn, type LogoutFixture, signIn, withLogoutFixture } from './support.js'
 
 const sessionState = 'Zm9v"><script>alert(1)</script>.salt'
 
@@ -26,7 +26,7 @@ window.heard = []
 addEventListener('message', ({ origin, data }) => { if (origin === location.origin) heard.push(data) })
 </script>`
 
-interface Watched extends LogoutScene {
+interface Watched extends LogoutFixture {
   readonly asked: readonly (readonly [string, string])[]
   /** Where the provider's frame comes from. */
   readonly framesPort: number
@@ -34,7 +34,10 @@ interface Watched extends LogoutScene {
   state: string
 }
 
-function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions['oidc'] = {}): () => Promise<void> {
+function inWatched(
+  run: (fixture: Watched) => Promise<void>,
+  options: FixtureOptions['oidc'] = {},
+): () => Promise<void> {
   return async () => {
     const asked: [string, string][] = []
     let state = 'unchanged'
@@ -49,7 +52,7 @@ function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions
       req.setEncoding('utf8').on('data', (text: string) => asked.push(JSON.parse(text)))
       req.on('end', () => res.end())
     })
-    const scene: SceneOptions = {
+    const fixture: FixtureOptions = {
       provider: { metadata: { check_session_iframe: `http://127.0.0.1:${frames.port}/frame` } },
       oidc: { routes: { checkSession: '/session/check' }, ...options },
       site: {
@@ -57,7 +60,7 @@ function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions
       },
     }
     try {
-      await inLogoutScene(scene, async opened => {
+      await withLogoutFixture(fixture, async opened => {
         opened.provider.break({ response: extra('session_state', sessionState) })
         const watched: Watched = {
           ...opened,
@@ -78,20 +81,20 @@ function inWatched(run: (scene: Watched) => Promise<void>, options: SceneOptions
   }
 }
 
-const address = ({ site }: LogoutScene) => `${site.url}/session/check`
+const address = ({ site }: LogoutFixture) => `${site.url}/session/check`
 
 describe('the page that watches the session at the provider', () => {
   test('is not there unless the site wants it', async () => {
-    await inLogoutScene({}, async scene => {
-      assert.equal((await send({ url: address(scene) })).status, 404)
+    await withLogoutFixture({}, async fixture => {
+      assert.equal((await send({ url: address(fixture) })).status, 404)
     })()
   })
 
   test(
     'asks with client id and session_state, both escaped, and may be framed by this site only',
-    inWatched(async scene => {
-      await signIn(scene, scene.agent)
-      const { status, headers, text } = await scene.agent.fetch(`${address(scene)}?client_id=<script>`)
+    inWatched(async fixture => {
+      await signIn(fixture, fixture.agent)
+      const { status, headers, text } = await fixture.agent.fetch(`${address(fixture)}?client_id=<script>`)
       assert.equal(status, 200)
       assert.match(text, /data-question="client Zm9v&#34;&#62;&#60;script&#62;alert\(1\)&#60;\/script&#62;\.salt"/)
       assert.equal(text.match(/<script>/g)?.length, 1)
@@ -106,10 +109,10 @@ describe('the page that watches the session at the provider', () => {
 
   test(
     'is empty where no user is signed in, and other methods than GET are refused',
-    inWatched(async scene => {
-      const answer = await send({ url: address(scene) })
+    inWatched(async fixture => {
+      const answer = await send({ url: address(fixture) })
       assert.deepEqual([answer.status, answer.text], [204, ''])
-      assert.equal((await send({ url: address(scene), method: 'POST' })).status, 405)
+      assert.equal((await send({ url: address(fixture), method: 'POST' })).status, 405)
     }),
   )
 
@@ -120,10 +123,10 @@ describe('the page that watches the session at the provider', () => {
       [{}, extra('session_state', 'x.y')],
       [{ metadata }, extra('unknown', 'x')],
     ] as const) {
-      await inLogoutScene({ oidc, provider }, async scene => {
-        scene.provider.break({ response })
-        await signIn(scene, scene.agent)
-        assert.equal((await scene.agent.fetch(address(scene))).status, 204)
+      await withLogoutFixture({ oidc, provider }, async fixture => {
+        fixture.provider.break({ response })
+        await signIn(fixture, fixture.agent)
+        assert.equal((await fixture.agent.fetch(address(fixture))).status, 204)
       })()
     }
   })
@@ -138,12 +141,12 @@ describe('in Chromium the page that watches', () => {
   after(() => chromium.close())
 
   /** A browser that is signed in and looks at the watched page. Its clock runs when told to. */
-  async function openWatched(scene: Watched): Promise<Page> {
+  async function openWatched(fixture: Watched): Promise<Page> {
     const page = await chromium.newPage()
-    await page.goto(`${scene.site.url}/claims`)
+    await page.goto(`${fixture.site.url}/claims`)
     await page.clock.install()
-    await page.goto(`${scene.site.url}/watched`)
-    await heardBy(page, () => scene.asked.length >= 1)
+    await page.goto(`${fixture.site.url}/watched`)
+    await heardBy(page, () => fixture.asked.length >= 1)
     return page
   }
 
@@ -161,41 +164,41 @@ describe('in Chromium the page that watches', () => {
 
   test(
     'hears nothing while the session is unchanged, says once that it has changed, and asks no more',
-    inWatched(async scene => {
-      const page = await openWatched(scene)
-      await heardBy(page, () => scene.asked.length >= 3)
+    inWatched(async fixture => {
+      const page = await openWatched(fixture)
+      await heardBy(page, () => fixture.asked.length >= 3)
       assert.deepEqual(await heard(page), [])
-      assert.deepEqual(scene.asked[0], [scene.site.url, `${scene.provider.clientId} ${sessionState}`])
+      assert.deepEqual(fixture.asked[0], [fixture.site.url, `${fixture.provider.clientId} ${sessionState}`])
 
       await frameOf(page).evaluate(`window.state = 'changed'`)
       await heardBy(page, async () => (await heard(page)).length > 0)
-      const count = scene.asked.length
+      const count = fixture.asked.length
       await page.clock.runFor(60_000)
       assert.deepEqual(await heard(page), [{ type: 'oidc-session', state: 'changed' }])
-      assert.equal(scene.asked.length, count)
+      assert.equal(fixture.asked.length, count)
       await page.context().close()
     }),
   )
 
   test(
     'stops after an error',
-    inWatched(async scene => {
-      scene.state = 'error'
-      const page = await openWatched(scene)
+    inWatched(async fixture => {
+      fixture.state = 'error'
+      const page = await openWatched(fixture)
       await heardBy(page, async () => (await heard(page)).length > 0)
-      const count = scene.asked.length
+      const count = fixture.asked.length
       await page.clock.runFor(60_000)
       assert.deepEqual(await heard(page), [{ type: 'oidc-session', state: 'error' }])
-      assert.equal(scene.asked.length, count)
+      assert.equal(fixture.asked.length, count)
       await page.context().close()
     }),
   )
 
   test(
     'ignores another window, though it is of the right origin',
-    inWatched(async scene => {
-      const page = await openWatched(scene)
-      const evil = `http://127.0.0.1:${scene.framesPort}/evil`
+    inWatched(async fixture => {
+      const page = await openWatched(fixture)
+      const evil = `http://127.0.0.1:${fixture.framesPort}/evil`
       const added = page.waitForEvent('framenavigated', { predicate: frame => frame.url() === evil })
       await page.evaluate(`{
         const frame = document.createElement('iframe')
@@ -212,19 +215,19 @@ describe('in Chromium the page that watches', () => {
 
   test(
     'ignores another origin, though it is in the right window',
-    inWatched(async scene => {
+    inWatched(async fixture => {
       const page = await chromium.newPage()
       // Its own policy would not let the frame be led astray.
-      await page.route(address(scene), async route => {
+      await page.route(address(fixture), async route => {
         const response = await route.fetch()
         const { 'content-security-policy': _, ...headers } = response.headers()
         await route.fulfill({ response, headers })
       })
-      await page.goto(`${scene.site.url}/claims`)
+      await page.goto(`${fixture.site.url}/claims`)
       await page.clock.install()
-      await page.goto(`${scene.site.url}/watched`)
-      await heardBy(page, () => scene.asked.length >= 1)
-      const stray = `http://localhost:${scene.framesPort}/stray`
+      await page.goto(`${fixture.site.url}/watched`)
+      await heardBy(page, () => fixture.asked.length >= 1)
+      const stray = `http://localhost:${fixture.framesPort}/stray`
       const strays = page.waitForEvent('framenavigated', { predicate: frame => frame.url() === stray })
       // The navigation may be quicker than the answer of the page it leaves; whether it came is seen below.
       await frameOf(page)
@@ -241,13 +244,13 @@ describe('in Chromium the page that watches', () => {
 
   test(
     'is not let into a page of another origin, though the cookie comes along',
-    inWatched(async scene => {
+    inWatched(async fixture => {
       const page = await chromium.newPage()
-      await page.goto(`${scene.site.url}/claims`)
+      await page.goto(`${fixture.site.url}/claims`)
       const refused = page.waitForEvent('framenavigated', { predicate: frame => /^chrome-error:/.test(frame.url()) })
-      await page.goto(`http://localhost:${scene.framesPort}/embed?frame=${encodeURIComponent(address(scene))}`)
+      await page.goto(`http://localhost:${fixture.framesPort}/embed?frame=${encodeURIComponent(address(fixture))}`)
       await refused
-      assert.equal(scene.asked.length, 0)
+      assert.equal(fixture.asked.length, 0)
       await page.context().close()
     }),
   )
@@ -260,10 +263,10 @@ describe('in Chromium the page that watches', () => {
 })
 
 test('the site can react by signing out here only', async () => {
-  await inLogoutScene({}, async scene => {
-    await signIn(scene, scene.agent)
-    await scene.agent.post(`${scene.site.url}/logout?local=1&returnTo=/user`, {})
-    assert.equal(await isSignedIn(scene, scene.agent), false)
-    assert.equal(scene.provider.count('endSession'), 0)
+  await withLogoutFixture({}, async fixture => {
+    await signIn(fixture, fixture.agent)
+    await fixture.agent.post(`${fixture.site.url}/logout?local=1&returnTo=/user`, {})
+    assert.equal(await isSignedIn(fixture, fixture.agent), false)
+    assert.equal(fixture.provider.count('endSession'), 0)
   })()
 })

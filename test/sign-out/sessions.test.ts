@@ -11,11 +11,11 @@ import { startSite } from '../support/site.js'
 import {
   assertObeyed,
   createGate,
-  inLogoutScene,
   isSignedIn,
   postLogoutToken,
   signedInAgent,
   signIn,
+  withLogoutFixture,
 } from './support.js'
 
 const alice = 'alice-0001'
@@ -23,11 +23,11 @@ const alice = 'alice-0001'
 describe('oidc.sessions', () => {
   test(
     'lists the sessions of a person, newest first, without anything one could sign in with',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       const begin = Math.floor(Date.now() / 1000)
-      await signedInAgent(scene)
-      await signIn(scene, scene.agent)
-      const sessions = await scene.site.oidc.sessions.list({ sub: alice })
+      await signedInAgent(fixture)
+      await signIn(fixture, fixture.agent)
+      const sessions = await fixture.site.oidc.sessions.list({ sub: alice })
       assert.equal(sessions.length, 2)
       for (const session of sessions) {
         const { handle, sub, sid, signedInAt, lastSeenAt, expiresAt, userAgent, ...rest } = session
@@ -37,18 +37,18 @@ describe('oidc.sessions', () => {
         assert.ok(signedInAt >= begin && lastSeenAt >= signedInAt, `${begin} ${signedInAt} ${lastSeenAt}`)
         assert.equal(expiresAt, signedInAt + 7 * 24 * 3600)
       }
-      assert.deepEqual(await scene.site.oidc.sessions.list({ sub: 'bob' }), [])
+      assert.deepEqual(await fixture.site.oidc.sessions.list({ sub: 'bob' }), [])
     }),
   )
 
   test(
     'tells the browser where the site wants it, cut to what can be printed',
-    inLogoutScene({ oidc: { rememberUserAgent: true } }, async scene => {
+    withLogoutFixture({ oidc: { rememberUserAgent: true } }, async fixture => {
       const headers = { 'user-agent': `Browser/1 ${'x'.repeat(500)}` }
-      const page = await scene.agent.open(`${scene.site.url}/claims`, { headers })
+      const page = await fixture.agent.open(`${fixture.site.url}/claims`, { headers })
       assert.equal(page.forms.length, 1)
-      await scene.agent.submitForm({}, { headers })
-      const [session] = await scene.site.oidc.sessions.list({ sub: alice })
+      await fixture.agent.submitForm({}, { headers })
+      const [session] = await fixture.site.oidc.sessions.list({ sub: alice })
       assert.equal(session?.userAgent, headers['user-agent'].slice(0, 256))
     }),
   )
@@ -58,12 +58,12 @@ describe('oidc.sessions', () => {
     (() => {
       let seconds = Math.floor(Date.now() / 1000)
       const clocks = { oidc: { now: () => new Date(seconds * 1000) }, provider: { now: () => seconds } }
-      return inLogoutScene(clocks, async scene => {
-        await signIn(scene, scene.agent)
+      return withLogoutFixture(clocks, async fixture => {
+        await signIn(fixture, fixture.agent)
         const signedInAt = seconds
         seconds += 1000
-        await isSignedIn(scene, scene.agent)
-        const [session] = await scene.site.oidc.sessions.list({ sub: alice })
+        await isSignedIn(fixture, fixture.agent)
+        const [session] = await fixture.site.oidc.sessions.list({ sub: alice })
         assert.deepEqual([session?.signedInAt, session?.lastSeenAt], [signedInAt, seconds])
       })
     })(),
@@ -71,25 +71,25 @@ describe('oidc.sessions', () => {
 
   test(
     'ends one, all but this one, all, or those of a session at the provider, and says how many',
-    inLogoutScene({ site: { routes: addHandleRoute } }, async scene => {
-      const { sessions } = scene.site.oidc
-      const here = scene.agent
-      await signIn(scene, here)
-      const handle = await handleOf(scene.site.url, here)
-      const others = [await signedInAgent(scene), await signedInAgent(scene)] as const
-      const theirs = await handleOf(scene.site.url, others[0])
+    withLogoutFixture({ site: { routes: addHandleRoute } }, async fixture => {
+      const { sessions } = fixture.site.oidc
+      const here = fixture.agent
+      await signIn(fixture, here)
+      const handle = await handleOf(fixture.site.url, here)
+      const others = [await signedInAgent(fixture), await signedInAgent(fixture)] as const
+      const theirs = await handleOf(fixture.site.url, others[0])
       assert.equal(await sessions.revoke({ handle: theirs, sub: 'bob' }), 0, 'not of that person')
       assert.equal(await sessions.revoke({ handle: theirs, sub: alice }), 1)
-      assert.deepEqual(await signedIn(scene, here, ...others), [true, false, true])
+      assert.deepEqual(await signedIn(fixture, here, ...others), [true, false, true])
       assert.equal(await sessions.revoke({ sub: alice, except: handle }), 1)
-      assert.deepEqual(await signedIn(scene, here, ...others), [true, false, false])
+      assert.deepEqual(await signedIn(fixture, here, ...others), [true, false, false])
       assert.equal((await sessions.list({ sub: alice })).length, 1, 'the one that stays is still found')
       assert.equal(await sessions.revoke({ sub: 'bob' }), 0)
       assert.equal(await sessions.revoke({ sid: 'sid-1' }), 1)
       assert.equal(await sessions.revoke({ handle }), 0)
-      assert.equal(await isSignedIn(scene, here), false)
+      assert.equal(await isSignedIn(fixture, here), false)
       assert.deepEqual(
-        scene.signedOut.map(({ reason, sub }) => [reason, sub]),
+        fixture.signedOut.map(({ reason, sub }) => [reason, sub]),
         Array.from({ length: 3 }, () => ['revoked', alice]),
       )
     }),
@@ -97,37 +97,37 @@ describe('oidc.sessions', () => {
 
   test(
     'lets the person sign in again at once',
-    inLogoutScene({ oidc: { now: () => new Date(1.9e12) }, provider: { now: () => 1.9e9 } }, async scene => {
-      await signIn(scene, scene.agent)
-      await scene.site.oidc.sessions.revoke({ sub: alice })
-      await signIn(scene, scene.agent)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+    withLogoutFixture({ oidc: { now: () => new Date(1.9e12) }, provider: { now: () => 1.9e9 } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      await fixture.site.oidc.sessions.revoke({ sub: alice })
+      await signIn(fixture, fixture.agent)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     }),
   )
 
   test(
     'ends a sign-in that is under way',
-    inLogoutScene({}, async scene => {
+    withLogoutFixture({}, async fixture => {
       const gate = createGate()
-      scene.provider.break({ token: { until: gate.until } })
-      const page = scene.agent.visit(`${scene.site.url}/claims`)
+      fixture.provider.break({ token: { until: gate.until } })
+      const page = fixture.agent.visit(`${fixture.site.url}/claims`)
       await gate.reached
-      assert.equal(await scene.site.oidc.sessions.revoke({ sub: alice }), 0)
+      assert.equal(await fixture.site.oidc.sessions.revoke({ sub: alice }), 0)
       gate.open()
       assert.equal((await page).status, 400)
-      assert.equal(scene.site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal(fixture.site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
 
   test(
     'does not accept a session id as a handle, or undefined as a user',
-    inLogoutScene({}, async scene => {
-      const { sessions } = scene.site.oidc
-      await signIn(scene, scene.agent)
+    withLogoutFixture({}, async fixture => {
+      const { sessions } = fixture.site.oidc
+      await signIn(fixture, fixture.agent)
       const id =
-        scene.agent
-          .cookies(scene.site.url)
+        fixture.agent
+          .cookies(fixture.site.url)
           .find(({ name }) => name === 'sid')
           ?.value.split('.')[0] ?? ''
       for (const handle of [
@@ -143,7 +143,7 @@ describe('oidc.sessions', () => {
         await assert.rejects(() => sessions.revoke(target as never), { code: 'ERR_OIDC_OPTIONS' })
       }
       await assert.rejects(() => sessions.list({} as never), { code: 'ERR_OIDC_OPTIONS' })
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     }),
   )
 
@@ -151,16 +151,16 @@ describe('oidc.sessions', () => {
     const redis = await startRedis()
     const shared = { redis: redis.url, secret: secret('session secret'), timeouts: { redis: 300 } }
     try {
-      await inLogoutScene({ oidc: shared }, async scene => {
-        await signIn(scene, scene.agent)
-        const { issuer, clientId, clientSecret } = scene.provider
+      await withLogoutFixture({ oidc: shared }, async fixture => {
+        await signIn(fixture, fixture.agent)
+        const { issuer, clientId, clientSecret } = fixture.provider
         const office = await startSite({ oidc: { ...shared, issuer, clientId, clientSecret } })
         assert.equal((await office.oidc.sessions.list({ sub: alice })).length, 1)
         redis.pause()
         await assert.rejects(office.oidc.sessions.revoke({ sub: alice }), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
         redis.resume()
         assert.equal(await office.oidc.sessions.revoke({ sub: alice }), 1)
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
         await office.close()
       })()
     } finally {
@@ -210,10 +210,10 @@ describe('10,000 sessions of one person', () => {
   for (const way of ['oidc.sessions.revoke', 'a logout token with sub alone'] as const) {
     test(`end by ${way}, and other requests are served meanwhile`, async t => {
       const sessionSecret = secret('session secret')
-      await inLogoutScene({ oidc: { redis: redis.url, secret: sessionSecret } }, async scene => {
-        const { site, provider, agent, signedOut } = scene
+      await withLogoutFixture({ oidc: { redis: redis.url, secret: sessionSecret } }, async fixture => {
+        const { site, provider, agent, signedOut } = fixture
         await fill(provider, sessionSecret)
-        await signIn(scene, agent)
+        await signIn(fixture, agent)
         let served = 0
         let isOver = false
         const visitors = async () => {
@@ -241,7 +241,7 @@ describe('10,000 sessions of one person', () => {
         assert.equal(signedOut.length, count + 1)
         assert.ok(served >= 20, `${served} requests were served meanwhile`)
         assert.deepEqual(await site.oidc.sessions.list({ sub: alice }), [])
-        assert.equal(await isSignedIn(scene, agent), false)
+        assert.equal(await isSignedIn(fixture, agent), false)
         const left = (await redis.command('KEYS', '*')) as string[]
         assert.deepEqual(
           left.filter(key => !/^oidc:[olb]:/.test(key)),
@@ -263,8 +263,8 @@ async function handleOf(url: string, agent: ReturnType<typeof createAgent>): Pro
 }
 
 async function signedIn(
-  scene: Parameters<typeof isSignedIn>[0],
+  fixture: Parameters<typeof isSignedIn>[0],
   ...agents: ReturnType<typeof createAgent>[]
 ): Promise<boolean[]> {
-  return Promise.all(agents.map(agent => isSignedIn(scene, agent)))
+  return Promise.all(agents.map(agent => isSignedIn(fixture, agent)))
 }

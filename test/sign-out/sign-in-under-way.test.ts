@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import session from 'express-session'
 import { createAgent } from '../support/agent.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
-import { createGate, inLogoutScene, isSignedIn, type LogoutScene, signIn } from './support.js'
+import { createGate, isSignedIn, type LogoutFixture, signIn, withLogoutFixture } from './support.js'
 
 /** Signs the browser out, in another tab than the one that is signing in. */
-const ways: Readonly<Record<string, (scene: LogoutScene) => Promise<unknown>>> = {
+const ways: Readonly<Record<string, (fixture: LogoutFixture) => Promise<unknown>>> = {
   'POST /logout': ({ agent, site }) => agent.tab().post(`${site.url}/logout`, {}, { from: `${site.url}/` }),
   'POST /logout?local=1': ({ agent, site }) =>
     agent.tab().post(`${site.url}/logout?local=1`, {}, { from: `${site.url}/` }),
@@ -18,7 +18,7 @@ const ways: Readonly<Record<string, (scene: LogoutScene) => Promise<unknown>>> =
   },
 }
 
-const hosts: Readonly<Record<string, SceneOptions>> = {
+const hosts: Readonly<Record<string, FixtureOptions>> = {
   'the session of this package': {},
   '`session: false`': {
     oidc: { session: false },
@@ -31,7 +31,7 @@ const hosts: Readonly<Record<string, SceneOptions>> = {
   },
 }
 
-function optionsFor(name: string): SceneOptions {
+function optionsFor(name: string): FixtureOptions {
   const { oidc, site } = hosts[name] ?? {}
   return {
     oidc: { ...oidc, routes: { logoutCallback: false } },
@@ -48,30 +48,30 @@ function optionsFor(name: string): SceneOptions {
 
 /** What a site does with its session, in a request of another tab. */
 const ofSite = {
-  'req.session.destroy()': ({ agent, site }: LogoutScene) => agent.tab().open(`${site.url}/destroy`),
-  'req.session.regenerate()': ({ agent, site }: LogoutScene) => agent.tab().open(`${site.url}/regenerate`),
+  'req.session.destroy()': ({ agent, site }: LogoutFixture) => agent.tab().open(`${site.url}/destroy`),
+  'req.session.regenerate()': ({ agent, site }: LogoutFixture) => agent.tab().open(`${site.url}/regenerate`),
 }
 
 for (const host of Object.keys(hosts)) {
   describe(`a sign-in that is being finished while the user signs out, with ${host}`, () => {
     for (const [way, signOut] of Object.entries(host.includes('false') ? ways : { ...ways, ...ofSite })) {
       test(`${way}: it fails, and the user stays signed out`, async () => {
-        await inLogoutScene(optionsFor(host), async scene => {
-          const { agent, site, provider } = scene
-          await signIn(scene, agent)
+        await withLogoutFixture(optionsFor(host), async fixture => {
+          const { agent, site, provider } = fixture
+          await signIn(fixture, agent)
           const gate = createGate()
           provider.break({ token: { until: gate.until } })
           const signingIn = agent.tab().visit(`${site.url}/login?returnTo=/claims`)
           await gate.reached
-          await signOut(scene)
+          await signOut(fixture)
           gate.open()
           assert.equal((await signingIn).status, 400)
           assert.equal(site.lastCode(), 'ERR_OIDC_SIGN_IN_ENDED')
-          assert.equal(await isSignedIn(scene, agent), false)
+          assert.equal(await isSignedIn(fixture, agent), false)
           assert.deepEqual(await site.oidc.sessions.list({ sub: 'alice-0001' }), [])
           provider.heal()
-          await signIn(scene, agent)
-          assert.equal(await isSignedIn(scene, agent), true)
+          await signIn(fixture, agent)
+          assert.equal(await isSignedIn(fixture, agent), true)
         })()
       })
     }
@@ -80,9 +80,9 @@ for (const host of Object.keys(hosts)) {
 
 test(
   'a sign-in of another browser goes on while this one signs out',
-  inLogoutScene({}, async scene => {
-    const { agent, site, provider } = scene
-    await signIn(scene, agent)
+  withLogoutFixture({}, async fixture => {
+    const { agent, site, provider } = fixture
+    await signIn(fixture, agent)
     const gate = createGate()
     provider.break({ token: { until: gate.until } })
     const other = createAgent()

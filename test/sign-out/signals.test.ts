@@ -2,13 +2,20 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { OidcOptions, Signal, SignalDecision } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
-import type { SceneOptions } from '../support/handler-fixture.js'
+import type { FixtureOptions } from '../support/handler-fixture.js'
 import type { Claims, JwtFault } from '../support/hostile-provider.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { inLogoutScene, isSignedIn, type LogoutScene, openLogoutScene, signedInAgent, signIn } from './support.js'
+import {
+  isSignedIn,
+  type LogoutFixture,
+  openLogoutFixture,
+  signedInAgent,
+  signIn,
+  withLogoutFixture,
+} from './support.js'
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const REVOKED = `${CAEP}session-revoked`
@@ -31,7 +38,7 @@ interface EventOptions {
 }
 
 /** A correct event about alice unless told otherwise. */
-function createEvent({ provider }: Pick<LogoutScene, 'provider'>, options: EventOptions = {}): Promise<string> {
+function createEvent({ provider }: Pick<LogoutFixture, 'provider'>, options: EventOptions = {}): Promise<string> {
   const { type = REVOKED, claims = {}, fault, typ = 'secevent+jwt' } = options
   const whole = {
     iss: provider.issuer,
@@ -50,7 +57,7 @@ interface Push {
   readonly method?: string
 }
 
-function push({ site }: Pick<LogoutScene, 'site'>, body: string, { headers = {}, method = 'POST' }: Push = {}) {
+function push({ site }: Pick<LogoutFixture, 'site'>, body: string, { headers = {}, method = 'POST' }: Push = {}) {
   return send({
     url: `${site.url}/signals`,
     method,
@@ -59,8 +66,8 @@ function push({ site }: Pick<LogoutScene, 'site'>, body: string, { headers = {},
   })
 }
 
-async function pushEvent(scene: LogoutScene, options: EventOptions = {}): Promise<void> {
-  const { status, headers, setCookies, text } = await push(scene, await createEvent(scene, options))
+async function pushEvent(fixture: LogoutFixture, options: EventOptions = {}): Promise<void> {
+  const { status, headers, setCookies, text } = await push(fixture, await createEvent(fixture, options))
   assert.equal(status, 202, text)
   assert.deepEqual([text, setCookies, headers['cache-control']], ['', [], 'no-store'])
 }
@@ -70,30 +77,30 @@ function refused({ status, text }: RawAnswer): unknown {
 }
 
 const oidc: OidcOptions = { routes: { signals: '/signals' } }
-const withHook = (signal: (given: Signal) => SignalDecision | undefined): SceneOptions => ({
+const withHook = (signal: (given: Signal) => SignalDecision | undefined): FixtureOptions => ({
   oidc: { ...oidc, hooks: { signal } },
 })
 
 for (const store of ['Redis', 'the memory of the process'])
   describe(`security events, with ${store}`, () => {
-    const inScene = (run: (scene: LogoutScene) => Promise<void>) => () =>
-      inLogoutScene({ oidc: { ...oidc, ...(store === 'Redis' && { redis: redis.url }) } }, async scene => {
+    const withFixture = (run: (fixture: LogoutFixture) => Promise<void>) => () =>
+      withLogoutFixture({ oidc: { ...oidc, ...(store === 'Redis' && { redis: redis.url }) } }, async fixture => {
         try {
-          await run(scene)
+          await run(fixture)
         } finally {
-          await scene.site.oidc.sessions.revoke({ sub: 'alice-0001' })
+          await fixture.site.oidc.sessions.revoke({ sub: 'alice-0001' })
         }
       })()
 
     test(
       'session-revoked of a user ends all sessions of the user, and the hook learns why',
-      inScene(async scene => {
-        await signIn(scene, scene.agent)
-        const other = await signedInAgent(scene)
-        await pushEvent(scene)
-        assert.deepEqual([await isSignedIn(scene, scene.agent), await isSignedIn(scene, other)], [false, false])
+      withFixture(async fixture => {
+        await signIn(fixture, fixture.agent)
+        const other = await signedInAgent(fixture)
+        await pushEvent(fixture)
+        assert.deepEqual([await isSignedIn(fixture, fixture.agent), await isSignedIn(fixture, other)], [false, false])
         assert.deepEqual(
-          scene.signedOut.map(({ reason, sub }) => [reason, sub]),
+          fixture.signedOut.map(({ reason, sub }) => [reason, sub]),
           [
             ['signal', 'alice-0001'],
             ['signal', 'alice-0001'],
@@ -104,52 +111,52 @@ for (const store of ['Redis', 'the memory of the process'])
 
     test(
       'session-revoked of a session at the provider ends the sessions with that sid',
-      inScene(async scene => {
-        await signIn(scene, scene.agent)
+      withFixture(async fixture => {
+        await signIn(fixture, fixture.agent)
         const session = (id: string) => ({ sub_id: { format: 'complex', session: { format: 'opaque', id } } })
-        await pushEvent(scene, { claims: session('sid-2') })
-        assert.equal(await isSignedIn(scene, scene.agent), true)
-        await pushEvent(scene, { claims: session('sid-1') })
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+        await pushEvent(fixture, { claims: session('sid-2') })
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+        await pushEvent(fixture, { claims: session('sid-1') })
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       }),
     )
 
     test(
       'an event ends no session of a sign-in that is later than it',
-      inScene(async scene => {
-        await signIn(scene, scene.agent)
-        await pushEvent(scene, { claims: { iat: now() - 3600 } })
-        assert.equal(await isSignedIn(scene, scene.agent), true)
+      withFixture(async fixture => {
+        await signIn(fixture, fixture.agent)
+        await pushEvent(fixture, { claims: { iat: now() - 3600 } })
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }),
     )
 
     test(
       'credential-change: the next guarded page has the user authenticate again, a script gets 401, and other pages go on',
-      inScene(async scene => {
-        const { agent, site, provider } = scene
-        await signIn(scene, agent)
-        await pushEvent(scene, { type: CREDENTIAL_CHANGE })
-        assert.equal(await isSignedIn(scene, agent), true)
+      withFixture(async fixture => {
+        const { agent, site, provider } = fixture
+        await signIn(fixture, agent)
+        await pushEvent(fixture, { type: CREDENTIAL_CHANGE })
+        assert.equal(await isSignedIn(fixture, agent), true)
         const script = await agent.fetch(`${site.url}/claims`, { from: `${site.url}/` })
         assert.deepEqual([script.status, site.lastCode()], [401, 'ERR_OIDC_STEP_UP_REQUIRED'])
         const before = provider.count('authorize')
-        await signIn(scene, agent)
+        await signIn(fixture, agent)
         const [request] = provider.requestsTo('authorize').slice(before)
         assert.deepEqual([request?.query.prompt, provider.count('authorize')], ['login', before + 1])
-        await signIn(scene, agent)
+        await signIn(fixture, agent)
         assert.equal(provider.count('authorize'), before + 1)
       }),
     )
 
     test(
       'token-claims-change: the next guarded page asks the provider again, once and without a question to the user',
-      inScene(async scene => {
-        const { agent, provider } = scene
-        await signIn(scene, agent)
+      withFixture(async fixture => {
+        const { agent, provider } = fixture
+        await signIn(fixture, agent)
         const before = provider.count('authorize')
-        await pushEvent(scene, { type: CLAIMS_CHANGE })
-        await signIn(scene, agent)
-        await signIn(scene, agent)
+        await pushEvent(fixture, { type: CLAIMS_CHANGE })
+        await signIn(fixture, agent)
+        await signIn(fixture, agent)
         const requests = provider.requestsTo('authorize').slice(before)
         assert.deepEqual(
           requests.map(({ query }) => query.prompt),
@@ -160,16 +167,16 @@ for (const store of ['Redis', 'the memory of the process'])
 
     test(
       'a weaker demand does not replace a stronger one, in either order',
-      inScene(async scene => {
-        const { agent, provider } = scene
+      withFixture(async fixture => {
+        const { agent, provider } = fixture
         for (const types of [
           [CREDENTIAL_CHANGE, CLAIMS_CHANGE],
           [CLAIMS_CHANGE, CREDENTIAL_CHANGE],
         ]) {
-          await signIn(scene, agent)
+          await signIn(fixture, agent)
           const before = provider.count('authorize')
-          for (const type of types) await pushEvent(scene, { type })
-          await signIn(scene, agent)
+          for (const type of types) await pushEvent(fixture, { type })
+          await signIn(fixture, agent)
           assert.equal(provider.requestsTo('authorize')[before]?.query.prompt, 'login')
         }
       }),
@@ -177,22 +184,22 @@ for (const store of ['Redis', 'the memory of the process'])
 
     test(
       'a demand is for the user that the event names, and for no sign-in that is later',
-      inScene(async scene => {
-        const { agent, provider } = scene
-        await signIn(scene, agent)
+      withFixture(async fixture => {
+        const { agent, provider } = fixture
+        await signIn(fixture, agent)
         const before = provider.count('authorize')
         const bob = { format: 'iss_sub', iss: provider.issuer, sub: 'bob' }
-        await pushEvent(scene, { type: CREDENTIAL_CHANGE, claims: { sub_id: bob } })
-        await pushEvent(scene, { type: CREDENTIAL_CHANGE, claims: { iat: now() - 3600 } })
+        await pushEvent(fixture, { type: CREDENTIAL_CHANGE, claims: { sub_id: bob } })
+        await pushEvent(fixture, { type: CREDENTIAL_CHANGE, claims: { iat: now() - 3600 } })
         const session = { format: 'opaque', id: 'sid-1' }
-        await pushEvent(scene, {
+        await pushEvent(fixture, {
           type: CREDENTIAL_CHANGE,
           claims: { sub_id: { format: 'complex', user: bob, session } },
         })
-        await signIn(scene, agent)
+        await signIn(fixture, agent)
         assert.equal(provider.count('authorize'), before)
-        await pushEvent(scene, { type: CREDENTIAL_CHANGE, claims: { sub_id: { format: 'complex', session } } })
-        await signIn(scene, agent)
+        await pushEvent(fixture, { type: CREDENTIAL_CHANGE, claims: { sub_id: { format: 'complex', session } } })
+        await signIn(fixture, agent)
         assert.equal(provider.count('authorize'), before + 1)
       }),
     )
@@ -202,13 +209,13 @@ describe('the hook signal', () => {
   test('gets what the event says, once for a token that comes twice', async () => {
     const seen: Signal[] = []
     const given = withHook(signal => void seen.push(signal))
-    await inLogoutScene(given, async scene => {
-      const token = await createEvent(scene, { claims: { txn: 'cause-1' } })
-      for (let count = 0; count < 2; count += 1) assert.equal((await push(scene, token)).status, 202)
+    await withLogoutFixture(given, async fixture => {
+      const token = await createEvent(fixture, { claims: { txn: 'cause-1' } })
+      for (let count = 0; count < 2; count += 1) assert.equal((await push(fixture, token)).status, 202)
       assert.equal(seen.length, 1)
       const [{ jti, issuedAt, ...signal } = {} as Signal] = seen
       assert.ok(jti.length > 0 && issuedAt > 0)
-      const { issuer } = scene.provider
+      const { issuer } = fixture.provider
       assert.equal(typeof (signal.payload as { event_timestamp: unknown }).event_timestamp, 'number')
       assert.deepEqual(
         { ...signal, payload: {} },
@@ -227,29 +234,29 @@ describe('the hook signal', () => {
   })
 
   test('names the user of an event that says an e-mail address', () =>
-    inLogoutScene(
+    withLogoutFixture(
       withHook(({ subject }) => (subject.email === 'alice@example.com' ? { sub: 'alice-0001' } : undefined)),
-      async scene => {
-        await signIn(scene, scene.agent)
+      async fixture => {
+        await signIn(fixture, fixture.agent)
         for (const [email, isStillSignedIn] of [
           ['bob@example.com', true],
           ['alice@example.com', false],
         ] as const) {
-          await pushEvent(scene, { claims: { sub_id: { format: 'email', email } } })
-          assert.equal(await isSignedIn(scene, scene.agent), isStillSignedIn)
+          await pushEvent(fixture, { claims: { sub_id: { format: 'email', email } } })
+          assert.equal(await isSignedIn(fixture, fixture.agent), isStillSignedIn)
         }
       },
     )())
 
   test('makes another action of it', () =>
-    inLogoutScene(
+    withLogoutFixture(
       withHook(({ action }) => ({ action: action === 'end' ? 'none' : 'end' })),
-      async scene => {
-        await signIn(scene, scene.agent)
-        await pushEvent(scene)
-        assert.equal(await isSignedIn(scene, scene.agent), true)
-        await pushEvent(scene, { type: `${CAEP}device-compliance-change` })
-        assert.equal(await isSignedIn(scene, scene.agent), false)
+      async fixture => {
+        await signIn(fixture, fixture.agent)
+        await pushEvent(fixture)
+        assert.equal(await isSignedIn(fixture, fixture.agent), true)
+        await pushEvent(fixture, { type: `${CAEP}device-compliance-change` })
+        assert.equal(await isSignedIn(fixture, fixture.agent), false)
       },
     )())
 
@@ -259,51 +266,51 @@ describe('the hook signal', () => {
       if (isBroken) throw new RangeError('of the site')
       return undefined
     })
-    await inLogoutScene(given, async scene => {
-      await signIn(scene, scene.agent)
-      const token = await createEvent(scene)
-      const { status, headers } = await push(scene, token)
+    await withLogoutFixture(given, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const token = await createEvent(fixture)
+      const { status, headers } = await push(fixture, token)
       assert.deepEqual([status, headers['retry-after']], [503, '5'])
-      assert.ok(scene.site.log.includes('the hook signal failed: RangeError'))
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      assert.ok(fixture.site.log.includes('the hook signal failed: RangeError'))
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
       isBroken = false
-      assert.equal((await push(scene, token)).status, 202)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal((await push(fixture, token)).status, 202)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })()
   })
 })
 
 test('while Redis is away an event is refused with 503, and the same event works afterwards', async () => {
   const own = await startRedis()
-  const scene = await openLogoutScene({ oidc: { ...oidc, redis: own.url } })
+  const fixture = await openLogoutFixture({ oidc: { ...oidc, redis: own.url } })
   try {
-    await signIn(scene, scene.agent)
-    const token = await createEvent(scene)
+    await signIn(fixture, fixture.agent)
+    const token = await createEvent(fixture)
     own.pause()
-    const { status, headers } = await push(scene, token)
+    const { status, headers } = await push(fixture, token)
     assert.deepEqual([status, headers['retry-after']], [503, '5'])
     own.resume()
-    assert.equal((await push(scene, token)).status, 202)
-    assert.equal(await isSignedIn(scene, scene.agent), false)
+    assert.equal((await push(fixture, token)).status, 202)
+    assert.equal(await isSignedIn(fixture, fixture.agent), false)
   } finally {
-    await scene.close()
+    await fixture.close()
     own.resume()
     await own.stop()
   }
 })
 
 describe('a security event is refused, and ends nothing:', () => {
-  let scene: LogoutScene
+  let fixture: LogoutFixture
   before(async () => {
-    scene = await openLogoutScene({ oidc: { ...oidc, signals: { authorization: 'Bearer agreed' } } })
-    await signIn(scene, scene.agent)
+    fixture = await openLogoutFixture({ oidc: { ...oidc, signals: { authorization: 'Bearer agreed' } } })
+    await signIn(fixture, fixture.agent)
   })
-  after(() => scene.close())
+  after(() => fixture.close())
 
   async function check(answer: Promise<RawAnswer>, expected: unknown): Promise<void> {
     const given = await answer
     assert.deepEqual(refused(given), expected)
-    assert.equal(await isSignedIn(scene, scene.agent), true)
+    assert.equal(await isSignedIn(fixture, fixture.agent), true)
   }
 
   const authorized = { headers: { authorization: 'Bearer agreed' } }
@@ -319,33 +326,37 @@ describe('a security event is refused, and ends nothing:', () => {
   ]
   for (const [name, options, wire, code] of cases)
     test(name, async () => {
-      await check(push(scene, await createEvent(scene, options), authorized), [400, wire, `ERR_OIDC_SIGNAL_${code}`])
+      await check(push(fixture, await createEvent(fixture, options), authorized), [
+        400,
+        wire,
+        `ERR_OIDC_SIGNAL_${code}`,
+      ])
     })
 
   for (const authorization of [undefined, '', 'Bearer other', 'bearer agreed'])
     test(`the Authorization header ${authorization}`, async () => {
       const headers = authorization === undefined ? {} : { authorization }
       const expected = [400, 'authentication_failed', 'ERR_OIDC_SIGNAL_AUTHENTICATION']
-      await check(push(scene, await createEvent(scene), { headers }), expected)
+      await check(push(fixture, await createEvent(fixture), { headers }), expected)
     })
 
   test('a body that is no token', async () => {
     for (const body of ['', 'x', '{}', 'a.b.c'])
-      await check(push(scene, body, authorized), [400, 'invalid_request', 'ERR_OIDC_SIGNAL_MALFORMED'])
+      await check(push(fixture, body, authorized), [400, 'invalid_request', 'ERR_OIDC_SIGNAL_MALFORMED'])
   })
 
   test('a form', async () => {
     const headers = { ...authorized.headers, 'content-type': 'application/x-www-form-urlencoded' }
-    await check(push(scene, 'x=1', { headers }), [400, 'invalid_request', 'ERR_OIDC_REQUEST_TYPE'])
+    await check(push(fixture, 'x=1', { headers }), [400, 'invalid_request', 'ERR_OIDC_REQUEST_TYPE'])
   })
 
   test('a body of 200 KB', async () => {
-    const { status } = await push(scene, 'x'.repeat(200_000), authorized)
+    const { status } = await push(fixture, 'x'.repeat(200_000), authorized)
     assert.ok(status === 400 || status === 413, String(status))
   })
 
   test('GET', async () => {
-    const { status, headers } = await push(scene, '', { method: 'GET', ...authorized })
+    const { status, headers } = await push(fixture, '', { method: 'GET', ...authorized })
     assert.deepEqual([status, headers.allow], [405, 'POST'])
   })
 })
@@ -353,21 +364,25 @@ describe('a security event is refused, and ends nothing:', () => {
 test('events of a transmitter that is not the provider are verified by its own keys, and those of the provider are refused', async () => {
   const transmitter = await startHostileProvider({ clientId: 'receiver' })
   const signals = { issuer: transmitter.issuer, jwksUri: `${transmitter.issuer}/jwks`, audience: 'receiver' }
-  await inLogoutScene({ oidc: { ...oidc, signals } }, async scene => {
-    const { provider, agent } = scene
-    await signIn(scene, agent)
-    assert.deepEqual(refused(await push(scene, await createEvent(scene))), [400, 'invalid_key', 'ERR_OIDC_SIGNAL_KEY'])
+  await withLogoutFixture({ oidc: { ...oidc, signals } }, async fixture => {
+    const { provider, agent } = fixture
+    await signIn(fixture, agent)
+    assert.deepEqual(refused(await push(fixture, await createEvent(fixture))), [
+      400,
+      'invalid_key',
+      'ERR_OIDC_SIGNAL_KEY',
+    ])
     const claims = { sub_id: { format: 'iss_sub', iss: provider.issuer, sub: 'alice-0001' } }
     await transmitter.keys.rotate()
-    assert.equal((await push(scene, await createEvent({ provider: transmitter }, { claims }))).status, 202)
-    assert.equal(await isSignedIn(scene, agent), false)
+    assert.equal((await push(fixture, await createEvent({ provider: transmitter }, { claims }))).status, 202)
+    assert.equal(await isSignedIn(fixture, agent), false)
   })().finally(() => transmitter.close())
 })
 
 describe('a global revocation', () => {
   const own: OidcOptions = { routes: { revocation: '/revoke' } }
 
-  const createToken = ({ provider, site }: LogoutScene, { claims, fault, typ }: EventOptions = {}) =>
+  const createToken = ({ provider, site }: LogoutFixture, { claims, fault, typ }: EventOptions = {}) =>
     provider.keys.sign(
       {
         iss: provider.issuer,
@@ -381,7 +396,7 @@ describe('a global revocation', () => {
       typ ?? 'global-token-revocation+jwt',
     )
 
-  const revoke = ({ site }: LogoutScene, token: string, body: unknown, type = 'application/json') =>
+  const revoke = ({ site }: LogoutFixture, token: string, body: unknown, type = 'application/json') =>
     send({
       url: `${site.url}/revoke`,
       method: 'POST',
@@ -389,47 +404,47 @@ describe('a global revocation', () => {
       body: typeof body === 'string' ? body : JSON.stringify(body),
     })
 
-  const alice = ({ provider }: LogoutScene) => ({ format: 'iss_sub', iss: provider.issuer, sub: 'alice-0001' })
+  const alice = ({ provider }: LogoutFixture) => ({ format: 'iss_sub', iss: provider.issuer, sub: 'alice-0001' })
 
   test('ends every session of the user with 204, and a token that comes again ends no later one', () =>
-    inLogoutScene({ oidc: { ...own, redis: redis.url } }, async scene => {
-      await signIn(scene, scene.agent)
-      const other = await signedInAgent(scene)
-      const token = await createToken(scene)
-      assert.equal((await revoke(scene, token, { sub_id: alice(scene) })).status, 204)
-      assert.deepEqual([await isSignedIn(scene, scene.agent), await isSignedIn(scene, other)], [false, false])
+    withLogoutFixture({ oidc: { ...own, redis: redis.url } }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const other = await signedInAgent(fixture)
+      const token = await createToken(fixture)
+      assert.equal((await revoke(fixture, token, { sub_id: alice(fixture) })).status, 204)
+      assert.deepEqual([await isSignedIn(fixture, fixture.agent), await isSignedIn(fixture, other)], [false, false])
       assert.deepEqual(
-        scene.signedOut.map(({ reason }) => reason),
+        fixture.signedOut.map(({ reason }) => reason),
         ['global-revocation', 'global-revocation'],
       )
-      await signIn(scene, scene.agent)
-      assert.equal((await revoke(scene, token, { sub_id: alice(scene) })).status, 204)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+      await signIn(fixture, fixture.agent)
+      assert.equal((await revoke(fixture, token, { sub_id: alice(fixture) })).status, 204)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
       // The name of an earlier draft.
-      assert.equal((await revoke(scene, await createToken(scene), { subject: alice(scene) })).status, 204)
-      assert.equal(await isSignedIn(scene, scene.agent), false)
+      assert.equal((await revoke(fixture, await createToken(fixture), { subject: alice(fixture) })).status, 204)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })())
 
   test('of a user who is not here is 204', () =>
-    inLogoutScene({ oidc: own }, async scene => {
-      await signIn(scene, scene.agent)
+    withLogoutFixture({ oidc: own }, async fixture => {
+      await signIn(fixture, fixture.agent)
       for (const subject of [
-        { ...alice(scene), sub: 'bob' },
+        { ...alice(fixture), sub: 'bob' },
         { format: 'email', email: 'alice@example.com' },
       ])
-        assert.equal((await revoke(scene, await createToken(scene), { sub_id: subject })).status, 204)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
+        assert.equal((await revoke(fixture, await createToken(fixture), { sub_id: subject })).status, 204)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
     })())
 
   test('that is not authorized, or is malformed, ends nothing', () =>
-    inLogoutScene({ oidc: own }, async scene => {
-      await signIn(scene, scene.agent)
-      const body = { sub_id: alice(scene) }
+    withLogoutFixture({ oidc: own }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const body = { sub_id: alice(fixture) }
       const unauthorized: readonly EventOptions[] = [
         { typ: 'JWT' },
         { typ: 'secevent+jwt' },
-        { claims: { aud: scene.provider.clientId } },
-        { claims: { aud: scene.site.url } },
+        { claims: { aud: fixture.provider.clientId } },
+        { claims: { aud: fixture.site.url } },
         { claims: { iss: 'https://other.example' } },
         { claims: { exp: now() - 60 } },
         { claims: { exp: undefined } },
@@ -439,28 +454,28 @@ describe('a global revocation', () => {
       ]
       const expected = [401, 'invalid_request', 'ERR_OIDC_SIGNAL_AUTHENTICATION']
       for (const options of unauthorized) {
-        const answer = await revoke(scene, await createToken(scene, options), body)
+        const answer = await revoke(fixture, await createToken(fixture, options), body)
         assert.deepEqual(
           [refused(answer), answer.headers['www-authenticate']],
           [expected, 'Bearer error="invalid_token"'],
         )
       }
-      const without = await revoke(scene, '', body)
+      const without = await revoke(fixture, '', body)
       assert.deepEqual([refused(without), without.headers['www-authenticate']], [expected, 'Bearer'])
       for (const malformed of ['', '{', '[]', '{}', '{"sub_id":"alice-0001"}'])
-        assert.equal((await revoke(scene, await createToken(scene), malformed)).status, 400)
-      assert.equal((await revoke(scene, await createToken(scene), body, 'text/plain')).status, 400)
-      assert.equal(await isSignedIn(scene, scene.agent), true)
-      assert.deepEqual(scene.signedOut, [])
+        assert.equal((await revoke(fixture, await createToken(fixture), malformed)).status, 400)
+      assert.equal((await revoke(fixture, await createToken(fixture), body, 'text/plain')).status, 400)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
+      assert.deepEqual(fixture.signedOut, [])
     })())
 })
 
 test('neither route is there unless it was given a path', () =>
-  inLogoutScene({}, async scene => {
-    await signIn(scene, scene.agent)
-    const { status } = await push(scene, await createEvent(scene))
+  withLogoutFixture({}, async fixture => {
+    await signIn(fixture, fixture.agent)
+    const { status } = await push(fixture, await createEvent(fixture))
     assert.equal(status, 404)
     const agent = createAgent()
-    assert.equal(await isSignedIn(scene, agent), false)
-    assert.equal(await isSignedIn(scene, scene.agent), true)
+    assert.equal(await isSignedIn(fixture, agent), false)
+    assert.equal(await isSignedIn(fixture, fixture.agent), true)
   })())

@@ -1,27 +1,30 @@
 import assert from 'node:assert/strict'
 import type { OidcOptions, SignedOut } from '../../lib/index.js'
 import { type Agent, createAgent, type Page } from '../support/agent.js'
-import { openScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, openFixture } from '../support/handler-fixture.js'
 import { type RawAnswer, send } from '../support/http-client.js'
 
-/** A scene that writes down what the hook on sign-out is told. */
-export interface LogoutScene extends Scene {
+/** A fixture that writes down what the hook on sign-out is told. */
+export interface LogoutFixture extends Fixture {
   readonly signedOut: SignedOut[]
 }
 
-export async function openLogoutScene(options: SceneOptions = {}): Promise<LogoutScene> {
+export async function openLogoutFixture(options: FixtureOptions = {}): Promise<LogoutFixture> {
   const signedOut: SignedOut[] = []
   const hooks = { signOut: (event: SignedOut) => void signedOut.push(event), ...options.oidc?.hooks }
-  return { ...(await openScene({ ...options, oidc: { ...options.oidc, hooks } })), signedOut }
+  return { ...(await openFixture({ ...options, oidc: { ...options.oidc, hooks } })), signedOut }
 }
 
-export function inLogoutScene(options: SceneOptions, run: (scene: LogoutScene) => Promise<void>): () => Promise<void> {
+export function withLogoutFixture(
+  options: FixtureOptions,
+  run: (fixture: LogoutFixture) => Promise<void>,
+): () => Promise<void> {
   return async () => {
-    const scene = await openLogoutScene(options)
+    const fixture = await openLogoutFixture(options)
     try {
-      await run(scene)
+      await run(fixture)
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   }
 }
@@ -31,7 +34,7 @@ export function linesOf({ site }: Place): readonly string[] {
   return site.log.filter(line => !line.startsWith('No Redis is set'))
 }
 
-type Place = Pick<Scene, 'site'>
+type Place = Pick<Fixture, 'site'>
 
 /** Signs the browser in, and shows a page of the site. */
 export async function signIn({ site }: Place, agent: Agent): Promise<Page> {
@@ -99,4 +102,4 @@ export function createGate(): {
   return { until, reached, open: () => open() }
 }
 
-export type { OidcOptions, Scene }
+export type { Fixture, OidcOptions }

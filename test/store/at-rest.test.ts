@@ -5,10 +5,10 @@ import { deriveProofKey } from '../../lib/protocol/dpop.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
-  Bench,
   dataOf,
   issuer,
   replaceTokens,
+  StoreFixture,
   save,
   savedSession,
   sealingSecret,
@@ -18,18 +18,18 @@ import {
   visit,
 } from './fixtures.js'
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 let server: RedisServer
 before(async () => {
   server = await startRedis()
 })
 after(async () => {
-  await bench.close()
+  await fixture.close()
   await server.stop()
 })
 
 test('a copy of the whole Redis holds no session id, no token, nothing about a person and no secret', async () => {
-  const store = bench.stateOf('ioredis 6', server)
+  const store = fixture.stateOf('ioredis 6', server)
   const email = 'carol.private@mail.example.com'
   const identity = {
     subject: email,
@@ -54,7 +54,7 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
   await save(req)
   const used = [secret('state'), secret('jti')]
   for (const value of used) await store.consume('state', value, 60)
-  bench.clock.seconds += 1000
+  fixture.clock.seconds += 1000
   await store.load(id)
   await store.ping()
 
@@ -78,8 +78,8 @@ test('a copy of the whole Redis holds no session id, no token, nothing about a p
 test('keys in Redis cannot be made from what an outsider knows of a person', async () => {
   const keys = async () => new Set((await server.command('KEYS', 'oidc:i:*')) as string[])
   const before = await keys()
-  await signIn(bench.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] }))
-  await signIn(bench.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] }))
+  await signIn(fixture.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] }))
+  await signIn(fixture.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] }))
   const added = [...(await keys())].filter(key => !before.has(key))
   assert.equal(added.length, 4)
 })

@@ -5,16 +5,16 @@ import { createMemoryBackend } from '../../lib/store/backend/memory-backend.js'
 import { createRedisBackend } from '../../lib/store/backend/redis-backend.js'
 import { createConnection } from '../../lib/store/backend/redis-connection.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { Bench } from './fixtures.js'
+import { StoreFixture } from './fixtures.js'
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 let server: RedisServer
 before(async () => {
   server = await startRedis()
 })
 after(() => server.stop())
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   await server.command('FLUSHALL')
 })
 
@@ -25,7 +25,7 @@ function openMemory(): Backend {
 }
 
 function openRedis(): Backend {
-  const client = bench.client(server)
+  const client = fixture.client(server)
   return createRedisBackend(client, createConnection(client, { timeout: 800 }), {
     clockKey: 'oidc:clock',
     close: async () => {},

@@ -8,10 +8,10 @@ import { type HostileProvider, startHostileProvider } from '../support/hostile-p
 import { type RedisServer, startCluster, startRedis, until, unusedPort } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
-  Bench,
   dataOf,
   issuer,
   replaceTokens,
+  StoreFixture,
   save,
   savedSession,
   signIn,
@@ -21,14 +21,14 @@ import {
   visit,
 } from './fixtures.js'
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 let nodes: readonly RedisServer[] = []
 before(async () => {
   const cluster = await startCluster()
   nodes = cluster.nodes
-  bench.onClose(() => cluster.stop())
+  fixture.onClose(() => cluster.stop())
 })
-after(() => bench.close())
+after(() => fixture.close())
 
 const clients = {
   'ioredis 6': () => new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port }))),
@@ -41,7 +41,7 @@ for (const [kind, connect] of Object.entries(clients)) {
     let client: ReturnType<typeof connect>
     before(() => {
       client = connect()
-      store = bench.state({ redis: client })
+      store = fixture.state({ redis: client })
     })
     after(() => client.disconnect())
 
@@ -94,8 +94,8 @@ for (const [kind, connect] of Object.entries(clients)) {
 test('a node that hangs makes its sessions unavailable, and the others and later all of them work', async () => {
   const client = clients['ioredis 6']()
   client.on('error', () => {})
-  bench.onClose(() => client.disconnect())
-  const store = bench.state({ redis: client, timeout: 500 })
+  fixture.onClose(() => client.disconnect())
+  const store = fixture.state({ redis: client, timeout: 500 })
   const ids: string[] = []
   for (let count = 0; count < 30; count += 1) ids.push(await signIn(store))
   const [first] = nodes

@@ -50,7 +50,7 @@ export const settings = { idle: 3600, absolute: 8 * 3600, timeout: 10_000 }
 export const sealingSecret = secret('sealing secret')
 
 /** Makes states and clients, and closes all of them. */
-export class Bench {
+export class StoreFixture {
   readonly clock = createClock()
   readonly logged: string[] = []
   readonly #closers: (() => unknown)[] = []

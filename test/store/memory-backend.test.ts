@@ -1,44 +1,44 @@
 import assert from 'node:assert/strict'
 import { afterEach, mock, test } from 'node:test'
 import { createMemoryBackend } from '../../lib/store/backend/memory-backend.js'
-import { Bench, savedSession, settings, signIn, startOfTest, ticket } from './fixtures.js'
+import { StoreFixture, savedSession, settings, signIn, startOfTest, ticket } from './fixtures.js'
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   mock.timers.reset()
-  bench.clock.seconds = startOfTest
+  fixture.clock.seconds = startOfTest
 })
 
 test('a session that is not used ends after its idle life, and one that is used does not', async () => {
-  const store = bench.state()
+  const store = fixture.state()
   const [unused, used] = [await savedSession(store, { a: 1 }), await signIn(store)]
   for (let count = 0; count < 4; count += 1) {
-    bench.clock.seconds += settings.idle / 4
+    fixture.clock.seconds += settings.idle / 4
     if (count < 3) assert.notEqual(await store.load(used), undefined)
   }
   assert.equal(await store.load(unused), undefined)
   assert.notEqual(await store.load(used), undefined)
-  bench.clock.seconds += settings.idle
+  fixture.clock.seconds += settings.idle
   assert.equal(await store.load(used), undefined)
 })
 
 test('use does not move the absolute end', async () => {
-  const store = bench.state()
+  const store = fixture.state()
   const id = await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 2 * settings.idle }) })
-  for (bench.clock.seconds = startOfTest; bench.clock.seconds < startOfTest + 2 * settings.idle; ) {
+  for (fixture.clock.seconds = startOfTest; fixture.clock.seconds < startOfTest + 2 * settings.idle; ) {
     assert.notEqual(await store.load(id), undefined)
-    bench.clock.seconds += 600
+    fixture.clock.seconds += 600
   }
   assert.equal(await store.load(id), undefined)
 })
 
 test('something may happen again when its mark has expired', async () => {
-  const store = bench.state()
+  const store = fixture.state()
   assert.equal(await store.consume('state', 'x', 60), true)
-  bench.clock.seconds += 59
+  fixture.clock.seconds += 59
   assert.equal(await store.consume('state', 'x', 60), false)
-  bench.clock.seconds += 1
+  fixture.clock.seconds += 1
   assert.equal(await store.consume('state', 'x', 60), true)
 })
 

@@ -3,9 +3,9 @@ import { after, before, describe, test } from 'node:test'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import {
-  Bench,
   dataOf,
   replaceTokens,
+  StoreFixture,
   save,
   savedSession,
   signIn,
@@ -16,19 +16,19 @@ import {
 } from './fixtures.js'
 
 const trials = 1000
-const bench = new Bench()
+const fixture = new StoreFixture()
 let server: RedisServer
 let here: RecordStore
 let elsewhere: RecordStore
 
 before(async () => {
   server = await startRedis()
-  here = bench.stateOf('ioredis 6', server)
-  elsewhere = bench.stateOf('ioredis 5', server)
+  here = fixture.stateOf('ioredis 6', server)
+  elsewhere = fixture.stateOf('ioredis 5', server)
   await Promise.all([here.ping(), elsewhere.ping()])
 })
 after(async () => {
-  await bench.close()
+  await fixture.close()
   await server.stop()
 })
 

@@ -3,16 +3,16 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import type { RecordStore } from '../../lib/store/store.js'
 import type { StoredTokens } from '../../lib/store/token-store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
-import { Bench, issuer, replaceTokens, signIn, startOfTest, storeKinds, ticket, tokens } from './fixtures.js'
+import { issuer, replaceTokens, StoreFixture, signIn, startOfTest, storeKinds, ticket, tokens } from './fixtures.js'
 
 let server: RedisServer
-let bench: Bench
+let fixture: StoreFixture
 
 before(async () => {
   server = await startRedis()
-  bench = new Bench()
+  fixture = new StoreFixture()
 })
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 after(() => server.stop())
 
 const oldName = { issuer, sid: 'op-session-1' }
@@ -36,16 +36,16 @@ for (const kind of storeKinds) {
     let count = 0
     const create = () => {
       count += 1
-      return bench.stateOf(kind, server, { prefix: `${kind} ${count}:` })
+      return fixture.stateOf(kind, server, { prefix: `${kind} ${count}:` })
     }
     contract(create)
   })
 }
 
 test('a session that nothing leads to any more is found by no name, and keeps its tokens', async () => {
-  const store = bench.stateOf('URL', server, { prefix: 'lost:' })
+  const store = fixture.stateOf('URL', server, { prefix: 'lost:' })
   const id = await signIn(store)
-  const client = bench.client(server)
+  const client = fixture.client(server)
   const [key = ''] = (await client.keys('lost:*')).filter(name => name.length === 'lost:'.length + 43)
   assert.equal(await client.hdel(key, 'i'), 1)
   assert.equal(await rename(store, id), 'done')

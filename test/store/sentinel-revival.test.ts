@@ -122,36 +122,36 @@ for (const [kind, Client] of [
     }
 
     test('does not end it for ever: the command that waits is sent to the new primary', async t => {
-      const bench = await open(t)
-      const connecting = once(bench.redis, 'reconnecting')
-      const announced = announceWhileConnecting(bench)
+      const fixture = await open(t)
+      const connecting = once(fixture.redis, 'reconnecting')
+      const announced = announceWhileConnecting(fixture)
       await connecting
-      const command = bench.connection.run('ping', client => client.ping())
+      const command = fixture.connection.run('ping', client => client.ping())
       await announced
       assert.equal(await command, 'PONG')
-      assert.equal((bench.redis.stream as Socket).remotePort, next.port)
+      assert.equal((fixture.redis.stream as Socket).remotePort, next.port)
     })
 
     test('a client that the site ends meanwhile stays ended', async t => {
-      const bench = await open(t)
-      await announceWhileConnecting(bench)
-      bench.redis.disconnect()
+      const fixture = await open(t)
+      await announceWhileConnecting(fixture)
+      fixture.redis.disconnect()
       await assert.rejects(
-        bench.connection.run('ping', client => client.ping()),
+        fixture.connection.run('ping', client => client.ping()),
         {
           cause: { command: 'ping', reason: 'client is closed' },
         },
       )
-      assert.equal(bench.redis.status, 'end')
+      assert.equal(fixture.redis.status, 'end')
     })
 
     test('a client that is not to ask the sentinels again stays ended', async t => {
-      const bench = await open(t, { sentinelRetryStrategy: null })
-      bench.sentinel.stop()
-      bench.redis.stream.destroy()
-      await until('ioredis has ended the client', () => bench.ended.length > 0)
+      const fixture = await open(t, { sentinelRetryStrategy: null })
+      fixture.sentinel.stop()
+      fixture.redis.stream.destroy()
+      await until('ioredis has ended the client', () => fixture.ended.length > 0)
       await assert.rejects(
-        bench.connection.run('ping', client => client.ping()),
+        fixture.connection.run('ping', client => client.ping()),
         {
           cause: { command: 'ping', reason: 'client is closed' },
         },

@@ -3,15 +3,25 @@ import { after, before, test } from 'node:test'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { type SentinelSetup, startSentinel, until } from '../support/redis.js'
-import { Bench, dataOf, replaceTokens, save, savedSession, signIn, storedData, tokens, visit } from './fixtures.js'
+import {
+  dataOf,
+  replaceTokens,
+  StoreFixture,
+  save,
+  savedSession,
+  signIn,
+  storedData,
+  tokens,
+  visit,
+} from './fixtures.js'
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 let setup: SentinelSetup
 before(async () => {
   setup = await startSentinel()
-  bench.onClose(() => setup.stop())
+  fixture.onClose(() => setup.stop())
 })
-after(() => bench.close())
+after(() => fixture.close())
 
 test('when the primary dies sessions are unavailable at first, and then go on at the replica, ended ones stay ended', async () => {
   const { sentinels, name, primary, replica } = setup
@@ -19,11 +29,11 @@ test('when the primary dies sessions are unavailable at first, and then go on at
   const clients = [new Redis(options), new Redis5(options)] as const
   for (const client of clients) {
     client.on('error', () => {})
-    bench.onClose(() => client.disconnect())
+    fixture.onClose(() => client.disconnect())
   }
-  const states = clients.map(redis => bench.state({ redis }))
+  const states = clients.map(redis => fixture.state({ redis }))
   // Gives up long before the sentinel has even noticed.
-  const hasty = clients.map(redis => bench.state({ redis, timeout: 100 }))
+  const hasty = clients.map(redis => fixture.state({ redis, timeout: 100 }))
   for (const store of states)
     await until('it is connected', () =>
       store.ping().then(

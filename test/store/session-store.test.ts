@@ -8,9 +8,9 @@ import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { keepSecret, secret } from '../support/secrets.js'
 import {
-  Bench,
   dataOf,
   replaceTokens,
+  StoreFixture,
   save,
   savedSession,
   signIn,
@@ -27,9 +27,9 @@ before(async () => {
 })
 after(() => server.stop())
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   await server.command('FLUSHALL')
 })
 
@@ -40,7 +40,7 @@ function call(run: (callback: (error?: unknown) => void) => void): Promise<void>
 for (const kind of storeKinds) {
   describe(`req.session over ${kind}`, () => {
     test('what was set is there for the next with real sessions and cookies of express-session', async () => {
-      const store = bench.stateOf(kind, server, {
+      const store = fixture.stateOf(kind, server, {
         cookie: { path: '/', secure: true, sameSite: 'lax', maxAge: 60_000 },
       })
       assert.equal(store.sessions instanceof RedisStore, true)
@@ -63,7 +63,7 @@ for (const kind of storeKinds) {
     })
 
     test('get brings what set wrote, by callback and by promise', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { cart: 1 })
       const got = (await store.sessions.get(id)) as Record<string, unknown>
       assert.equal(got.cart, 1)
@@ -73,7 +73,7 @@ for (const kind of storeKinds) {
     })
 
     test('a new session is nowhere until it is saved', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const req = await visit(store)
       assert.equal(store.sessions.isNew(req), true)
       assert.equal(store.sessions.isChanged(req), false)
@@ -92,7 +92,7 @@ for (const kind of storeKinds) {
     })
 
     test('two requests that change different keys both keep their change, in each order and mixed', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { a: 0, b: 0, c: 0, d: 0 })
       const one = await visit(store, id)
       const two = await visit(store, id)
@@ -106,7 +106,7 @@ for (const kind of storeKinds) {
     })
 
     test('the last one to change the same key wins, and a later save sends only what is newer', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { a: 0, b: 0 })
       const one = await visit(store, id)
       const two = await visit(store, id)
@@ -120,7 +120,7 @@ for (const kind of storeKinds) {
     })
 
     test('a session that was ended is not brought back by a save, and the save does not fail', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       const slow = await visit(store, id)
       dataOf(slow).cart = 1
@@ -133,7 +133,7 @@ for (const kind of storeKinds) {
     })
 
     test('destroy ends the sign-in with the session, and a save afterwards does nothing', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       const req = await visit(store, id)
       const { session: held } = req
@@ -146,7 +146,7 @@ for (const kind of storeKinds) {
     })
 
     test('a new session that was destroyed before it was saved is not created by a save', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const req = await visit(store)
       const { session: held } = req
       dataOf(req).cart = 1
@@ -156,7 +156,7 @@ for (const kind of storeKinds) {
     })
 
     test('regenerate ends the old session and begins an empty one under a new id', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { cart: 1 })
       const req = await visit(store, id)
       const { session: old } = req
@@ -173,7 +173,7 @@ for (const kind of storeKinds) {
     })
 
     test('reload brings what others saved, and later saves send only what changed since', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { a: 0, b: 0 })
       const one = await visit(store, id)
       const two = await visit(store, id)
@@ -194,7 +194,7 @@ for (const kind of storeKinds) {
     })
 
     test('the data of a sign-in without any is empty, can be written and reloaded, and leaves the ticket alone', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       const req = await visit(store, id)
       assert.deepEqual(Object.keys(req.session), ['cookie'])
@@ -209,7 +209,7 @@ for (const kind of storeKinds) {
     })
 
     test('ids are handles, length counts, clear ends everything, all says that it cannot', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const ids = [await signIn(store), await savedSession(store, { a: 1 }), await savedSession(store, { a: 2 })]
       await store.consume('state', secret('state'), 60)
       const handles = (await store.sessions.ids()) as string[]
@@ -235,7 +235,7 @@ for (const kind of storeKinds) {
     })
 
     test('touch does nothing and does not fail', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const req = await visit(store, await savedSession(store, { a: 1 }))
       const data = req.session as SessionData
       await call(callback => store.sessions.touch(req.sessionID, data, callback))
@@ -246,7 +246,7 @@ for (const kind of storeKinds) {
     })
 
     test('set without a load before it replaces an existing session and creates none', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { a: 1, b: 1 })
       const { cookie } = (await visit(store, id)).session
       await store.sessions.set(id, { cookie, b: 2, c: 2 } as never)
@@ -257,7 +257,7 @@ for (const kind of storeKinds) {
     })
 
     test('saves of one request that are not waited for end in the newest data', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const req = await visit(store)
       const saves: Promise<void>[] = []
       for (let value = 0; value < 10; value += 1) {
@@ -284,7 +284,7 @@ describe('what a save sends', () => {
   }
 
   test('a load is one command, a save one more, and an unchanged session none', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await savedSession(store, { a: 1 })
     assert.equal(await commandsDuring(store, () => store.load(id)), 1)
     const req = await visit(store, id)
@@ -297,7 +297,7 @@ describe('what a save sends', () => {
   })
 
   test('opening a session without changing it is not a change, whatever is in it', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const data = {
       date: new Date(0),
       nothing: undefined,
@@ -324,7 +324,7 @@ describe('what a save sends', () => {
   })
 
   test('names that objects have anyway do no harm', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await savedSession(store, { a: 1 })
     const req = await visit(store, id)
     Object.defineProperty(req.session, '__proto__', {
@@ -344,7 +344,7 @@ describe('what a save sends', () => {
   })
 
   test('data that is no JSON fails the save and is not written', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await savedSession(store, { a: 1 })
     const req = await visit(store, id)
     const circle: Record<string, unknown> = {}
@@ -361,7 +361,7 @@ describe('what a save sends', () => {
   })
 
   test('data that cannot be opened any more is replaced and not in the way', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await savedSession(store, { a: 1 })
     const [key] = (await server.command('KEYS', 'oidc:*')) as string[]
     await server.command('HSET', String(key), 's', 'damaged')

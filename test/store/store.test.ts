@@ -7,10 +7,10 @@ import { createRecordStore, createSessionId, type RecordStore } from '../../lib/
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
-  Bench,
   dataOf,
   issuer,
   replaceTokens,
+  StoreFixture,
   save,
   savedSession,
   sealingSecret,
@@ -30,17 +30,17 @@ before(async () => {
 })
 after(() => server.stop())
 
-const bench = new Bench()
+const fixture = new StoreFixture()
 afterEach(async () => {
-  await bench.close()
+  await fixture.close()
   await server.command('FLUSHALL')
-  bench.clock.seconds = startOfTest
+  fixture.clock.seconds = startOfTest
 })
 
 for (const kind of storeKinds) {
   describe(`sign-ins kept by ${kind}`, () => {
     test('what was signed in is there, opened once, and its tokens apart', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const held = tokens()
       const id = await signIn(store, { tokens: held })
       assert.match(id, /^[\w-]{43}$/)
@@ -54,7 +54,7 @@ for (const kind of storeKinds) {
     })
 
     test('an id that was never given out leads to nothing', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = secret('session id')
       assert.equal(await store.load(id), undefined)
       assert.equal(await store.readTokens(id), undefined)
@@ -64,7 +64,7 @@ for (const kind of storeKinds) {
     })
 
     test('an ended session is gone with everything, and nothing brings it back', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       assert.notEqual(await store.end(id), undefined)
       assert.equal(await replaceTokens(store, id, { ticket: ticket(), tokens: tokens() }), false)
@@ -75,7 +75,7 @@ for (const kind of storeKinds) {
     })
 
     test('the same user goes on with all of the data, and not with what another user put there, even where it is named to be kept', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       for (const [subject, expected] of [
         ['alice', { cart: 'full' }],
         ['bob', undefined],
@@ -91,7 +91,7 @@ for (const kind of storeKinds) {
     })
 
     test('the end of a session gives the tokens of its last moment', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       const renewed = tokens()
       assert.equal(await replaceTokens(store, id, { tokens: renewed }), true)
@@ -99,7 +99,7 @@ for (const kind of storeKinds) {
     })
 
     test('a commit writes what it is given and leaves the rest', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const held = tokens()
       const id = await signIn(store, { tokens: held })
       const newer = ticket({ claims: { sub: 'alice', name: 'Alice' } })
@@ -113,7 +113,7 @@ for (const kind of storeKinds) {
     })
 
     test('a commit does not make a session without a sign-in a signed-in one', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await savedSession(store, { cart: 1 })
       assert.equal(await replaceTokens(store, id, { ticket: ticket(), tokens: tokens() }), false)
       assert.equal((await store.load(id))?.ticket(), undefined)
@@ -122,7 +122,7 @@ for (const kind of storeKinds) {
     })
 
     test('a sign-in gets a new id, ends the earlier sessions and carries the chosen keys over', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const anonymous = await savedSession(store, { cart: [1, 2], draft: 'x', csrf: 'y' })
       const earlier = await signIn(store)
       const gone = secret('session id')
@@ -135,7 +135,7 @@ for (const kind of storeKinds) {
     })
 
     test('a sign-in carries nothing over that was not chosen', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const anonymous = await savedSession(store, { cart: 1 })
       const id = await signIn(store, { previous: [anonymous], keep: ['draft'] })
       assert.equal(await storedData(store, id), undefined)
@@ -144,7 +144,7 @@ for (const kind of storeKinds) {
     })
 
     test('a sign-in under a given id replaces whatever was there and is found again', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = secret('session id')
       await signIn(store, { id, ticket: ticket({ subject: 'alice' }) })
       assert.equal(await signIn(store, { id, previous: [id], ticket: ticket({ subject: 'bob' }) }), id)
@@ -156,7 +156,7 @@ for (const kind of storeKinds) {
     })
 
     test('of two sign-ins under one id at the same time one fails, and the other is there', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       for (let trial = 0; trial < 20; trial += 1) {
         const id = createSessionId()
         const subjects = ['alice', 'bob']
@@ -170,7 +170,7 @@ for (const kind of storeKinds) {
     })
 
     test('sessions of a person and of a provider session are listed and ended without their ids', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const phone = await signIn(store, { ticket: ticket({ sid: 'one' }), metadata: { agent: 'phone' } })
       const laptop = await signIn(store, { ticket: ticket({ sid: 'two' }) })
       const bob = await signIn(store, { ticket: ticket({ subject: 'bob', sid: 'one' }) })
@@ -199,7 +199,7 @@ for (const kind of storeKinds) {
     })
 
     test('a listed session ends by its handle', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       const [listed] = await store.list({ issuer, subject: 'alice' })
       await store.sessions.destroy(String(listed?.handle))
@@ -208,7 +208,7 @@ for (const kind of storeKinds) {
     })
 
     test('a key is consumed once, whichever caller is first', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const value = secret('state')
       const answers = await Promise.all([1, 2, 3, 4].map(() => store.consume('state', value, 60)))
       assert.deepEqual(answers, [true, false, false, false])
@@ -217,13 +217,13 @@ for (const kind of storeKinds) {
     })
 
     test('nothing outlives the absolute end, neither the sign-in nor the data', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 100 }) })
       const record = await store.load(id)
-      bench.clock.seconds += 99
+      fixture.clock.seconds += 99
       assert.notEqual((await store.load(id))?.ticket(), undefined)
       assert.notEqual(await store.readTokens(id), undefined)
-      bench.clock.seconds += 1
+      fixture.clock.seconds += 1
       assert.equal(record?.ticket(), undefined)
       assert.equal(await store.load(id), undefined)
       assert.equal(await store.readTokens(id), undefined)
@@ -231,14 +231,14 @@ for (const kind of storeKinds) {
     })
 
     test('a ticket that claims a longer life than the site allows does not get it', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 10 * settings.absolute }) })
-      bench.clock.seconds += settings.absolute
+      fixture.clock.seconds += settings.absolute
       assert.equal(await store.load(id), undefined)
     })
 
     test('a sign-in that is already over is not signed in', async () => {
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       for (const expiresAt of [startOfTest, startOfTest - 1, startOfTest - 10_000]) {
         const id = await signIn(store, { ticket: ticket({ expiresAt }) })
         assert.equal(await store.load(id), undefined)
@@ -247,18 +247,18 @@ for (const kind of storeKinds) {
     })
 
     test('times with a fraction are as good as others', async () => {
-      const store = bench.stateOf(kind, server, { idle: 99.9, absolute: 1000.5 })
+      const store = fixture.stateOf(kind, server, { idle: 99.9, absolute: 1000.5 })
       const id = await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 100.5 }) })
       assert.notEqual((await store.load(id))?.ticket(), undefined)
       assert.notEqual(await storedData(store, await savedSession(store, { a: 1 })), undefined)
-      bench.clock.seconds += 10.5
+      fixture.clock.seconds += 10.5
       assert.notEqual(await store.load(id), undefined)
-      bench.clock.seconds += 90
+      fixture.clock.seconds += 90
       assert.equal(await store.load(id), undefined)
     })
 
     test('it answers a ping', async () => {
-      await bench.stateOf(kind, server).ping()
+      await fixture.stateOf(kind, server).ping()
     })
   })
 }
@@ -271,14 +271,14 @@ describe('the life of a record in Redis', () => {
   const endsAt = startOfTest + settings.absolute
 
   test('it begins with the idle life and is extended by loading, now and then', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await signIn(store)
     assert.equal((await ttl()) > settings.idle - 60 && (await ttl()) <= settings.idle, true)
     await server.command('EXPIRE', await keyOf(), 100)
-    bench.clock.seconds += 299
+    fixture.clock.seconds += 299
     await store.load(id)
     assert.equal(await life(), `${startOfTest}:${endsAt}`)
-    bench.clock.seconds += 1
+    fixture.clock.seconds += 1
     await store.load(id, { extend: false })
     assert.equal(await life(), `${startOfTest}:${endsAt}`)
     await store.load(id)
@@ -287,41 +287,41 @@ describe('the life of a record in Redis', () => {
   })
 
   test('a short idle life is extended after a tenth of it', async () => {
-    const store = bench.stateOf('ioredis 6', server, { idle: 60 })
+    const store = fixture.stateOf('ioredis 6', server, { idle: 60 })
     const id = await signIn(store)
-    bench.clock.seconds += 6
+    fixture.clock.seconds += 6
     await store.load(id)
     await until('extended', async () => (await life()).startsWith(`${startOfTest + 6}:`))
   })
 
   test('it is never extended past the absolute end', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await signIn(store)
-    bench.clock.seconds = endsAt - 50
+    fixture.clock.seconds = endsAt - 50
     await store.load(id)
     await until('extended', async () => (await life()) === `${endsAt - 50}:${endsAt}`)
     assert.equal((await ttl()) <= 50, true)
   })
 
   test('a record that is close to its end from the start does not get the idle life', async () => {
-    await signIn(bench.stateOf('ioredis 6', server), { ticket: ticket({ expiresAt: startOfTest + 70 }) })
+    await signIn(fixture.stateOf('ioredis 6', server), { ticket: ticket({ expiresAt: startOfTest + 70 }) })
     assert.equal((await ttl()) <= 70, true)
   })
 
   test('sessions without a sign-in have an absolute end, too', async () => {
-    const store = bench.stateOf('ioredis 6', server, { absolute: 100 })
+    const store = fixture.stateOf('ioredis 6', server, { absolute: 100 })
     const id = await savedSession(store, { cart: 1 })
     assert.equal((await ttl()) <= 100, true)
-    bench.clock.seconds += 100
+    fixture.clock.seconds += 100
     assert.equal(await store.load(id), undefined)
   })
 
   test('an extension that comes after the end does not bring anything back', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     for (let trial = 0; trial < 100; trial += 1) {
-      bench.clock.seconds = startOfTest
+      fixture.clock.seconds = startOfTest
       const id = await signIn(store)
-      bench.clock.seconds += 1000
+      fixture.clock.seconds += 1000
       await Promise.all([store.load(id), store.end(id), store.load(id)])
       await store.ping()
       assert.equal(await store.load(id), undefined)
@@ -330,7 +330,7 @@ describe('the life of a record in Redis', () => {
   })
 
   test('index and one-time marks do not live for ever', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     await signIn(store)
     await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 20 }) })
     await signIn(store, { ticket: ticket({ subject: 'bob', sid: 'over', expiresAt: startOfTest - 20 }) })
@@ -346,9 +346,9 @@ describe('the life of a record in Redis', () => {
   })
 
   test('the index forgets sessions whose time has come', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     await signIn(store, { ticket: ticket({ expiresAt: startOfTest + 20 }) })
-    bench.clock.seconds += 20
+    fixture.clock.seconds += 20
     await signIn(store)
     for (const key of (await server.command('KEYS', 'oidc:i:*')) as string[]) {
       assert.equal(await server.command('ZCARD', key), 1)
@@ -361,8 +361,8 @@ describe('records that are not what they should be', () => {
     String(((await server.command('KEYS', 'oidc:???????????????????????????????????????????')) as string[])[0])
 
   test('a sealed value that was changed, or comes from another session, counts as absent', async () => {
-    const store = bench.stateOf('ioredis 6', server)
-    const client = bench.client(server)
+    const store = fixture.stateOf('ioredis 6', server)
+    const client = fixture.client(server)
     const victim = await savedSession(store, { cart: 1 })
     const key = await keyOf()
     const [t, k, s] = await sealedByAnother(store, victim)
@@ -383,8 +383,8 @@ describe('records that are not what they should be', () => {
   }
 
   test('sealed values that do not have the shape of what they should be count as absent', async () => {
-    const store = bench.stateOf('ioredis 6', server)
-    const client = bench.client(server)
+    const store = fixture.stateOf('ioredis 6', server)
+    const client = fixture.client(server)
     const id = await signIn(store)
     const key = await keyOf()
     const { issuer: _, ...withoutIssuer } = ticket()
@@ -410,7 +410,7 @@ describe('records that are not what they should be', () => {
   })
 
   test('a record without a readable life counts as absent', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     const id = await signIn(store)
     for (const life of ['', 'x', '1:', ':9999999999', '1:9999999999 ', '-1:9999999999', '1:1e99']) {
       await server.command('HSET', await keyOf(), 'e', life)
@@ -420,8 +420,8 @@ describe('records that are not what they should be', () => {
   })
 
   test('a site with another secret sees nothing and destroys nothing', async () => {
-    const ours = bench.stateOf('ioredis 6', server)
-    const theirs = bench.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] })
+    const ours = fixture.stateOf('ioredis 6', server)
+    const theirs = fixture.stateOf('ioredis 6', server, { secrets: [secret('sealing secret')] })
     const id = await signIn(ours)
     assert.equal((await theirs.load(id))?.ticket(), undefined)
     assert.equal(await theirs.readTokens(id), undefined)
@@ -431,8 +431,8 @@ describe('records that are not what they should be', () => {
   })
 
   test('after a rotation of the secret old sessions work on, are found by a logout, and end', async () => {
-    const before = bench.stateOf('ioredis 6', server)
-    const rotated = bench.stateOf('ioredis 6', server, { secrets: [secret('sealing secret'), sealingSecret] })
+    const before = fixture.stateOf('ioredis 6', server)
+    const rotated = fixture.stateOf('ioredis 6', server, { secrets: [secret('sealing secret'), sealingSecret] })
     const old = await signIn(before)
     const fresh = await signIn(rotated)
     assert.notEqual((await rotated.load(old))?.ticket(), undefined)
@@ -444,7 +444,7 @@ describe('records that are not what they should be', () => {
   })
 
   test('an index entry that leads to nothing is no error and is forgotten', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     await signIn(store)
     await server.command('DEL', await keyOf())
     assert.deepEqual(await store.list({ issuer, subject: 'alice' }), [])
@@ -456,7 +456,7 @@ describe('records that are not what they should be', () => {
   })
 
   test('hostile identifiers make keys of one length', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     for (const subject of ['', '*', 'a\r\nDEL x', '\u0000', 'x'.repeat(5000), '{tag}', '../..', '__proto__']) {
       const id = await signIn(store, { ticket: ticket({ subject, sid: subject }) })
       assert.equal((await store.list({ issuer, subject })).length, 1, subject)
@@ -468,7 +468,7 @@ describe('records that are not what they should be', () => {
   })
 
   test('subject and provider session of the same name are not mixed up', async () => {
-    const store = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
     await signIn(store, { ticket: ticket({ subject: 'x', sid: 'y' }) })
     assert.equal(await store.endAll({ issuer, sid: 'x' }), 0)
     assert.equal(await store.endAll({ issuer, subject: 'y' }), 0)
@@ -478,8 +478,8 @@ describe('records that are not what they should be', () => {
 
 describe('a logout by the provider while a sign-in is being written', () => {
   test('one of the two orders happens, and the session is never out of reach of the logout', async () => {
-    const store = bench.stateOf('ioredis 6', server)
-    const other = bench.stateOf('ioredis 6', server)
+    const store = fixture.stateOf('ioredis 6', server)
+    const other = fixture.stateOf('ioredis 6', server)
     for (let trial = 0; trial < 200; trial += 1) {
       const sid = `op-session-${trial}`
       const id = createSessionId()
@@ -508,9 +508,9 @@ describe('a logout by the provider while a sign-in is being written', () => {
   }
 
   test('the logout wins when it comes between index and record', async () => {
-    const client = bench.client(server) as unknown as ScriptingClient
-    const store = bench.state({ redis: client })
-    const other = bench.stateOf('ioredis 6', server)
+    const client = fixture.client(server) as unknown as ScriptingClient
+    const store = fixture.state({ redis: client })
+    const other = fixture.stateOf('ioredis 6', server)
     const send = client.evalshaBuffer.bind(client)
     let scripts = 0
     client.evalshaBuffer = async (...args) => {
@@ -529,8 +529,8 @@ describe('a logout by the provider while a sign-in is being written', () => {
   })
 
   test('the logout wins when it looked before the record was there and the sign-in before its entry was gone', async () => {
-    const [client, otherClient] = [bench.client(server) as unknown as ScriptingClient, bench.client(server)]
-    const [store, other] = [bench.state({ redis: client }), bench.state({ redis: otherClient })]
+    const [client, otherClient] = [fixture.client(server) as unknown as ScriptingClient, fixture.client(server)]
+    const [store, other] = [fixture.state({ redis: client }), fixture.state({ redis: otherClient })]
     const [send, zrem] = [client.evalshaBuffer.bind(client), otherClient.zrem.bind(otherClient)]
     const gate = new EventEmitter()
     const [reached, signedIn] = [once(gate, 'reached'), once(gate, 'signed in')]
@@ -560,7 +560,7 @@ describe('a logout by the provider while a sign-in is being written', () => {
 })
 
 describe('settings of a state', () => {
-  const base = { ...settings, secrets: [sealingSecret], now: bench.clock.now, log: () => {} }
+  const base = { ...settings, secrets: [sealingSecret], now: fixture.clock.now, log: () => {} }
 
   test('a wrong "redis" is refused at once, and the error does not show the URL', () => {
     const password = secret('redis password')
@@ -591,28 +591,28 @@ describe('settings of a state', () => {
   })
 
   test('without Redis it says so, once', () => {
-    bench.logged.length = 0
-    bench.state()
-    assert.equal(bench.logged.length, 1)
+    fixture.logged.length = 0
+    fixture.state()
+    assert.equal(fixture.logged.length, 1)
   })
 
   test('a client that was handed in is not closed with the state, and one made from a URL is', async () => {
-    const client = bench.client(server)
-    const store = bench.state({ redis: client })
+    const client = fixture.client(server)
+    const store = fixture.state({ redis: client })
     await store.ping()
     const listeners = client.listenerCount('ready')
     await store.close()
     assert.equal(await client.ping(), 'PONG')
     assert.equal(client.listenerCount('ready'), listeners - 1)
-    const own = bench.state({ redis: server.url })
+    const own = fixture.state({ redis: server.url })
     await own.ping()
     await own.close()
     await assert.rejects(own.ping(), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
   })
 
   test('a lazy client is connected, and a key prefix of the client is respected', async () => {
-    const client = bench.client(server, { lazyConnect: true, keyPrefix: 'site*:' })
-    const store = bench.state({ redis: client })
+    const client = fixture.client(server, { lazyConnect: true, keyPrefix: 'site*:' })
+    const store = fixture.state({ redis: client })
     const id = await signIn(store)
     assert.notEqual((await store.load(id))?.ticket(), undefined)
     assert.equal(((await server.command('KEYS', 'site\\*:oidc:*')) as string[]).length, 3)
@@ -628,7 +628,7 @@ describe('settings of a state', () => {
       { protocol: 2 },
       { replyMapping: 'resp3' },
     ]) {
-      const store = bench.state({ redis: bench.client(server, options) })
+      const store = fixture.state({ redis: fixture.client(server, options) })
       const id = await signIn(store)
       assert.notEqual((await store.load(id))?.ticket(), undefined)
       assert.equal(await replaceTokens(store, id, { tokens: tokens() }), true)
@@ -641,8 +641,8 @@ describe('settings of a state', () => {
 
   test('two sites share one Redis under two prefixes', async () => {
     const [one, two] = [
-      bench.stateOf('URL', server, { prefix: 'one:' }),
-      bench.stateOf('URL', server, { prefix: 'two:' }),
+      fixture.stateOf('URL', server, { prefix: 'one:' }),
+      fixture.stateOf('URL', server, { prefix: 'two:' }),
     ]
     const id = await signIn(one)
     assert.equal(await two.load(id), undefined)

@@ -4,16 +4,16 @@ import { Redis } from 'ioredis'
 import type { RecordStore } from '../../lib/store/store.js'
 import type { StoredTokens, TokenStore } from '../../lib/store/token-store.js'
 import { type RedisServer, startCluster, startRedis, startSentinel } from '../support/redis.js'
-import { Bench, signIn, storeKinds, ticket, tokens } from './fixtures.js'
+import { StoreFixture, signIn, storeKinds, ticket, tokens } from './fixtures.js'
 
 let server: RedisServer
-let bench: Bench
+let fixture: StoreFixture
 
 before(async () => {
   server = await startRedis()
-  bench = new Bench()
+  fixture = new StoreFixture()
 })
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 after(() => server.stop())
 
 async function openTokenStore(tokenStore: TokenStore): Promise<StoredTokens> {
@@ -24,7 +24,7 @@ async function openTokenStore(tokenStore: TokenStore): Promise<StoredTokens> {
 
 for (const kind of storeKinds) {
   describe(`tokens kept by ${kind}`, () => {
-    const create = () => bench.stateOf(kind, server)
+    const create = () => fixture.stateOf(kind, server)
     contract(create)
   })
 }
@@ -35,8 +35,8 @@ test('claims work on a Redis Cluster', async () => {
     const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
     const client = new Redis.Cluster(nodes, { clusterRetryStrategy: () => 50 })
     client.on('error', () => {})
-    bench.onClose(() => client.disconnect())
-    for (let at = 0; at < 6; at += 1) await renewOnce(bench.state({ redis: client }))
+    fixture.onClose(() => client.disconnect())
+    for (let at = 0; at < 6; at += 1) await renewOnce(fixture.state({ redis: client }))
   } finally {
     await cluster.stop()
   }
@@ -47,8 +47,8 @@ test('claims work behind a Sentinel', async () => {
   try {
     const client = new Redis({ sentinels: [...setup.sentinels], name: setup.name })
     client.on('error', () => {})
-    bench.onClose(() => client.disconnect())
-    await renewOnce(bench.state({ redis: client }))
+    fixture.onClose(() => client.disconnect())
+    await renewOnce(fixture.state({ redis: client }))
   } finally {
     await setup.stop()
   }
@@ -84,7 +84,7 @@ function contract(create: () => RecordStore): void {
     const tokenStore = store.tokenStore(await signIn(store))
     const view = await openTokenStore(tokenStore)
     await tokenStore.acquire('a', view, 1)
-    bench.clock.seconds += 1
+    fixture.clock.seconds += 1
     await new Promise(resolve => setTimeout(resolve, 10))
     assert.equal(await tokenStore.acquire('b', view, 5_000), 'acquired')
   })
@@ -135,7 +135,7 @@ function contract(create: () => RecordStore): void {
     const id = await signIn(store)
     const tokenStore = store.tokenStore(id)
     const endsAt = async () => (await store.load(id, { extend: false }))?.endsAt
-    const end = (seconds: number) => bench.clock.seconds + seconds
+    const end = (seconds: number) => fixture.clock.seconds + seconds
     for (const [asked, expected] of [
       [600, 600],
       [900, 600],
@@ -147,18 +147,18 @@ function contract(create: () => RecordStore): void {
       assert.equal(await tokenStore.commit('', stale, { ticket: ticket({ expiresAt: end(asked) }) }), 'done')
       assert.equal(await endsAt(), end(expected))
     }
-    bench.clock.seconds += 300
+    fixture.clock.seconds += 300
     assert.equal(await tokenStore.open(), undefined)
     assert.equal(await store.load(id), undefined)
-    bench.clock.seconds -= 300
+    fixture.clock.seconds -= 300
   })
 
   test('a session past its absolute end has no tokens', async () => {
     const store = create()
     const tokenStore = store.tokenStore(await signIn(store))
-    bench.clock.seconds += 9 * 3600
+    fixture.clock.seconds += 9 * 3600
     assert.equal(await tokenStore.open(), undefined)
-    bench.clock.seconds -= 9 * 3600
+    fixture.clock.seconds -= 9 * 3600
   })
 
   test('a session is ended only while its tokens are those seen, and leaves the index', async () => {
@@ -182,7 +182,7 @@ function contract(create: () => RecordStore): void {
     assert.deepEqual([view.tokens, view.ticket, view.leasedUntil], [undefined, undefined, 0])
     assert.equal(await tokenStore.acquire('a', view, 5_000), 'acquired')
     assert.equal(await tokenStore.acquire('b', view, 5_000), 'held')
-    const own = tokens({ expiresAt: bench.clock.seconds + 600 })
+    const own = tokens({ expiresAt: fixture.clock.seconds + 600 })
     assert.equal(await tokenStore.commit('a', view, { tokens: own }), 'done')
     assert.deepEqual((await openTokenStore(tokenStore)).tokens, own)
     assert.equal((await openTokenStore(store.clientTokenStore(`${purpose} other`))).tokens, undefined)

@@ -5,10 +5,21 @@ import { inspect, promisify } from 'node:util'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { checkNoSecrets, secret } from '../support/secrets.js'
-import { Bench, dataOf, issuer, replaceTokens, save, savedSession, signIn, ticket, tokens, visit } from './fixtures.js'
+import {
+  dataOf,
+  issuer,
+  replaceTokens,
+  StoreFixture,
+  save,
+  savedSession,
+  signIn,
+  ticket,
+  tokens,
+  visit,
+} from './fixtures.js'
 
-const bench = new Bench()
-afterEach(() => bench.close())
+const fixture = new StoreFixture()
+afterEach(() => fixture.close())
 
 const unavailable = { code: 'ERR_OIDC_STORE_UNAVAILABLE', status: 503 }
 /** Milliseconds: long enough for a busy machine to do what it can, short enough to wait for what it cannot. */
@@ -17,7 +28,7 @@ const clientKinds = ['ioredis 6', 'ioredis 5', 'URL'] as const
 
 async function started(args: readonly string[] = []): Promise<RedisServer> {
   const server = await startRedis({ args })
-  bench.onClose(() => server.stop())
+  fixture.onClose(() => server.stop())
   return server
 }
 
@@ -68,7 +79,7 @@ for (const kind of clientKinds) {
     test('down at the start: the state is made, every operation says unavailable, and it recovers', async () => {
       const server = await started()
       await server.kill()
-      const store = bench.stateOf(kind, server, { timeout: shortly })
+      const store = fixture.stateOf(kind, server, { timeout: shortly })
       await checkUnavailable(store, secret('session id'))
       await server.restart()
       await recovers(store)
@@ -77,7 +88,7 @@ for (const kind of clientKinds) {
 
     test('gone and back: unavailable meanwhile, and fine afterwards', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server, { timeout: shortly })
+      const store = fixture.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(store)
       await server.kill()
       await checkUnavailable(store, id)
@@ -89,7 +100,7 @@ for (const kind of clientKinds) {
 
     test('hung: unavailable meanwhile, and the same session is there afterwards', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server, { timeout: shortly })
+      const store = fixture.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(store)
       const req = await visit(store, id)
       dataOf(req).cart = 1
@@ -108,7 +119,7 @@ for (const kind of clientKinds) {
 
     test('read-only: pages can be read, nothing can be written, no sign-in is half done', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server, { timeout: shortly })
+      const store = fixture.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(store)
       await server.command('REPLICAOF', '127.0.0.1', 1)
       await checkUnavailable(store, id, 'write')
@@ -131,7 +142,7 @@ for (const kind of clientKinds) {
 
     test('full: nothing new can be written, what is there can be read and ended', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const [id, other] = [await signIn(store), await signIn(store)]
       const req = await visit(store, id)
       dataOf(req).cart = 1
@@ -150,7 +161,7 @@ for (const kind of clientKinds) {
 
     test('a password that was set meanwhile: unavailable, and fine when it is gone', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server, { timeout: shortly })
+      const store = fixture.stateOf(kind, server, { timeout: shortly })
       const id = await signIn(store)
       await server.config('requirepass', secret('redis password'))
       await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
@@ -163,7 +174,7 @@ for (const kind of clientKinds) {
 
     test('a Redis that lost everything, scripts included, is used on', async () => {
       const server = await started()
-      const store = bench.stateOf(kind, server)
+      const store = fixture.stateOf(kind, server)
       const id = await signIn(store)
       await server.command('SCRIPT', 'FLUSH')
       await server.command('FLUSHALL')
@@ -177,8 +188,8 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
   describe(`a bounded memory of what ${kind} has to send`, () => {
     test('while it is away nothing piles up in the client', async () => {
       const server = await started()
-      const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
-      const store = bench.state({ redis: client, timeout: shortly })
+      const client = kind === 'ioredis 5' ? fixture.client5(server) : fixture.client(server)
+      const store = fixture.state({ redis: client, timeout: shortly })
       await store.ping()
       await server.kill()
       await until('the client has noticed', () => client.status !== 'ready')
@@ -194,8 +205,8 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
 
     test('while it hangs no more than a bounded number of commands wait for it', async () => {
       const server = await started()
-      const client = kind === 'ioredis 5' ? bench.client5(server) : bench.client(server)
-      const store = bench.state({ redis: client, timeout: shortly })
+      const client = kind === 'ioredis 5' ? fixture.client5(server) : fixture.client(server)
+      const store = fixture.state({ redis: client, timeout: shortly })
       await store.ping()
       server.pause()
       const { commandQueue } = client as unknown as { readonly commandQueue: { readonly length: number } }
@@ -214,34 +225,34 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
 describe('a client made from a URL', () => {
   test('says in the log what is wrong, once per reason, and when it is over', async () => {
     const server = await started()
-    bench.logged.length = 0
-    const store = bench.stateOf('URL', server, { timeout: shortly })
+    fixture.logged.length = 0
+    const store = fixture.stateOf('URL', server, { timeout: shortly })
     await store.ping()
     await server.kill()
-    await until('it was logged', () => bench.logged.length > 0)
+    await until('it was logged', () => fixture.logged.length > 0)
     for (let attempt = 0; attempt < 10; attempt += 1) await assert.rejects(store.ping(), unavailable)
     await server.restart()
     await recovers(store)
-    const [first, ...rest] = bench.logged
+    const [first, ...rest] = fixture.logged
     assert.match(String(first), /ECONNREFUSED|ECONNRESET/)
     assert.equal(rest.length <= 2, true)
     assert.match(String(rest.at(-1)), /available again/)
-    const soFar = bench.logged.length
+    const soFar = fixture.logged.length
     await server.kill()
-    await until('the same trouble is logged anew', () => bench.logged.length > soFar)
+    await until('the same trouble is logged anew', () => fixture.logged.length > soFar)
   })
 
   test('with a wrong password says so, shows it nowhere, and recovers when the password fits', async () => {
     const server = await started()
     const password = secret('redis password')
     await server.config('requirepass', secret('other redis password'))
-    bench.logged.length = 0
-    const store = bench.state({ redis: server.url.replace('//', `//:${password}@`), timeout: shortly })
+    fixture.logged.length = 0
+    const store = fixture.state({ redis: server.url.replace('//', `//:${password}@`), timeout: shortly })
     const error = await store.ping().catch((reason: unknown) => reason)
     assert.equal((error as { code?: string }).code, unavailable.code)
-    await until('it was logged', () => bench.logged.length > 0)
-    checkNoSecrets(inspect([error, bench.logged], { depth: 20, showHidden: true }), 'error and log')
-    assert.match(bench.logged.join(), /WRONGPASS/)
+    await until('it was logged', () => fixture.logged.length > 0)
+    checkNoSecrets(inspect([error, fixture.logged], { depth: 20, showHidden: true }), 'error and log')
+    assert.match(fixture.logged.join(), /WRONGPASS/)
     await server.config('requirepass', password)
     await recovers(store)
   })
@@ -271,7 +282,7 @@ describe('a client made from a URL', () => {
 
   test('finds the new primary when the address leads to another Redis', async () => {
     const server = await started()
-    const store = bench.stateOf('URL', server, { timeout: shortly })
+    const store = fixture.stateOf('URL', server, { timeout: shortly })
     await store.ping()
     await server.command('REPLICAOF', '127.0.0.1', 1)
     const connections = async () =>
@@ -284,7 +295,7 @@ describe('a client made from a URL', () => {
 
 test('a sign-in that fails on the way leaves the earlier session alone', async () => {
   const server = await started()
-  const store = bench.stateOf('ioredis 6', server)
+  const store = fixture.stateOf('ioredis 6', server)
   const earlier = await signIn(store)
   await server.command('ACL', 'SETUSER', 'default', '-zscore')
   await assert.rejects(store.signIn({ ticket: ticket(), tokens: tokens(), previous: [earlier], keep: [] }), unavailable)
@@ -295,7 +306,7 @@ test('a sign-in that fails on the way leaves the earlier session alone', async (
 
 test('an index that cannot be cleaned does not keep a session from ending', async () => {
   const server = await started()
-  const store = bench.stateOf('ioredis 6', server)
+  const store = fixture.stateOf('ioredis 6', server)
   const id = await signIn(store)
   await server.command('ACL', 'SETUSER', 'default', '-zrem')
   assert.notEqual(await store.end(id), undefined)
@@ -304,7 +315,7 @@ test('an index that cannot be cleaned does not keep a session from ending', asyn
 
 test('saves that queue behind each other fail together when Redis hangs, and not one after the other', async () => {
   const server = await started()
-  const store = bench.stateOf('ioredis 6', server, { timeout: shortly })
+  const store = fixture.stateOf('ioredis 6', server, { timeout: shortly })
   const id = await savedSession(store, { a: 0 })
   const requests = await Promise.all(Array.from({ length: 50 }, () => visit(store, id)))
   for (const [at, req] of requests.entries()) dataOf(req)[`key ${at}`] = at
@@ -326,8 +337,8 @@ test('saves that queue behind each other fail together when Redis hangs, and not
 
 test('a save that was given up is not done later', async () => {
   const server = await started()
-  const client = bench.client(server)
-  const store = bench.state({ redis: client, timeout: shortly })
+  const client = fixture.client(server)
+  const store = fixture.state({ redis: client, timeout: shortly })
   await store.ping()
   await server.kill()
   await until('the client has noticed', () => client.status !== 'ready')

@@ -4,17 +4,17 @@ import { after, before, test } from 'node:test'
 import { setImmediate as turnOver } from 'node:timers/promises'
 import { createWriteGatherer } from '../../lib/store/backend/write-gatherer.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
-import { Bench, signIn } from './fixtures.js'
+import { StoreFixture, signIn } from './fixtures.js'
 
 let server: RedisServer
-const bench = new Bench()
+const fixture = new StoreFixture()
 
 before(async () => {
   server = await startRedis()
 })
 
 after(async () => {
-  await bench.close()
+  await fixture.close()
   await server.stop()
 })
 
@@ -33,8 +33,8 @@ function countWrites(socket: Socket): { count: number } {
 
 for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
   test(`${kind}: commands of one turn of the event loop leave in one write, those of the next in another`, async () => {
-    const client = kind === 'ioredis 6' ? bench.client(server) : bench.client5(server)
-    const store = bench.state({ redis: client })
+    const client = kind === 'ioredis 6' ? fixture.client(server) : fixture.client5(server)
+    const store = fixture.state({ redis: client })
     const ids = await Promise.all(Array.from({ length: 20 }, () => signIn(store)))
     const writes = countWrites(client.stream)
     const records = await Promise.all(ids.map(id => store.load(id)))
@@ -49,8 +49,8 @@ for (const kind of ['ioredis 6', 'ioredis 5'] as const) {
 }
 
 test('after a reconnect, commands are gathered and get their replies as before', async () => {
-  const client = bench.client(server)
-  const store = bench.state({ redis: client })
+  const client = fixture.client(server)
+  const store = fixture.state({ redis: client })
   const id = await signIn(store)
   const lost = client.stream
   const loading = store.load(id).catch(() => undefined)

@@ -4,25 +4,25 @@ import { type Agent, createAgent, type Page } from './agent.js'
 import { type HostileProvider, type HostileProviderOptions, startHostileProvider } from './hostile-provider.js'
 import { type Site, type SiteOptions, startSite } from './site.js'
 
-export interface SceneOptions {
+export interface FixtureOptions {
   readonly oidc?: OidcOptions
   readonly provider?: HostileProviderOptions
   readonly site?: Omit<SiteOptions, 'oidc'>
 }
 
 /** A provider, a site and a browser. */
-export interface Scene {
+export interface Fixture {
   readonly provider: HostileProvider
   readonly site: Site
   readonly agent: Agent
   close(): Promise<void>
 }
 
-export async function openScene({
+export async function openFixture({
   oidc = {},
   provider: providerOptions,
   site: siteOptions,
-}: SceneOptions = {}): Promise<Scene> {
+}: FixtureOptions = {}): Promise<Fixture> {
   const provider = await startHostileProvider(providerOptions)
   const { issuer, clientId, clientSecret } = provider
   const site = await startSite({
@@ -44,14 +44,14 @@ export async function openScene({
   }
 }
 
-/** Runs a test in a scene of its own. */
-export function inScene(options: SceneOptions, run: (scene: Scene) => Promise<void>): () => Promise<void> {
+/** Runs a test with a fixture of its own. */
+export function withFixture(options: FixtureOptions, run: (fixture: Fixture) => Promise<void>): () => Promise<void> {
   return async () => {
-    const scene = await openScene(options)
+    const fixture = await openFixture(options)
     try {
-      await run(scene)
+      await run(fixture)
     } finally {
-      await scene.close()
+      await fixture.close()
     }
   }
 }
@@ -62,22 +62,27 @@ export const sessionCookie = 'sid'
 /** And that of a user who is not signed in. */
 export const anonymousCookie = 'sid.anonymous'
 
-export function sessionCookieOf({ agent, site }: Scene): string | undefined {
+export function sessionCookieOf({ agent, site }: Fixture): string | undefined {
   const cookies = agent.cookies(site.url)
   const named = (wanted: string) => cookies.find(({ name }) => name === wanted)?.value
   return named(sessionCookie) ?? named(anonymousCookie)
 }
 
 /** The answer was refused with a code, and nothing came of it. */
-export async function assertRefused(scene: Scene, page: Page, code: OidcErrorCode, tokenRequests = 0): Promise<void> {
-  assert.equal(scene.site.lastCode(), code, page.text)
+export async function assertRefused(
+  fixture: Fixture,
+  page: Page,
+  code: OidcErrorCode,
+  tokenRequests = 0,
+): Promise<void> {
+  assert.equal(fixture.site.lastCode(), code, page.text)
   assert.ok(page.status >= 400 && page.status < 600, `status ${page.status}`)
-  assert.equal(scene.provider.count('token'), tokenRequests, 'token requests')
+  assert.equal(fixture.provider.count('token'), tokenRequests, 'token requests')
   assert.deepEqual(
     page.hops.at(-1)?.setCookies.filter(cookie => cookie.startsWith(sessionCookie)),
     [],
     'no session cookie',
   )
-  const user = await scene.agent.fetch(`${scene.site.url}/user`, { from: `${scene.site.url}/` })
+  const user = await fixture.agent.fetch(`${fixture.site.url}/user`, { from: `${fixture.site.url}/` })
   assert.equal(user.json<{ isAuthenticated: boolean }>().isAuthenticated, false, 'no user is signed in')
 }

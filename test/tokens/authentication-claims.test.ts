@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { type Hooks, requiresClaim } from '../../lib/index.js'
 import type { Claims } from '../support/hostile-provider.js'
-import { answering, LIFE, startTokenSite, type TokenSite } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
 /** What the ID Tokens of the sign-in say. */
 interface Facts {
@@ -11,12 +11,12 @@ interface Facts {
   readonly auth_time?: number
 }
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
-async function signedIn(facts: Facts, hooks: Hooks = {}): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function signedIn(facts: Facts, hooks: Hooks = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     oidc: { hooks },
     routes(app) {
       app.get(
@@ -31,26 +31,26 @@ async function signedIn(facts: Facts, hooks: Hooks = {}): Promise<TokenSite> {
     },
   })
   const say = ({ auth_time: _, ...claims }: Claims): Claims => ({ ...claims, ...facts })
-  bench.provider.break({ frontIdToken: say, backIdToken: say })
-  await bench.signIn()
-  bench.provider.heal()
-  return bench
+  fixture.provider.break({ frontIdToken: say, backIdToken: say })
+  await fixture.signIn()
+  fixture.provider.heal()
+  return fixture
 }
 
 /** The provider says `claims` wherever it speaks after the sign-in. */
 function laterSays(more: Claims): void {
   const say = (claims: Claims): Claims => ({ ...claims, ...more })
-  bench.provider.break({ userInfoClaims: say, refreshedIdToken: say })
+  fixture.provider.break({ userInfoClaims: say, refreshedIdToken: say })
 }
 
 async function factsNow(): Promise<Facts> {
-  const user = (await bench.agent.fetch(`${bench.site.url}/user`)).json<{ user: Claims }>().user
+  const user = (await fixture.agent.fetch(`${fixture.site.url}/user`)).json<{ user: Claims }>().user
   const names = ['acr', 'amr', 'auth_time'].filter(name => name in user)
   return Object.fromEntries(names.map(name => [name, user[name]]))
 }
 
 async function opens(path: string): Promise<boolean> {
-  const { status } = await bench.agent.fetch(`${bench.site.url}${path}`)
+  const { status } = await fixture.agent.fetch(`${fixture.site.url}${path}`)
   assert.ok(status === 200 || status === 403, `${path} answered ${status}`)
   return status === 200
 }
@@ -72,7 +72,7 @@ for (const [what, said, facts = said] of signIns) {
     for (let round = 0; round < 2; round += 1) {
       advance(LIFE)
       assert.equal((await token()).status, 200)
-      const renewed = (await bench.agent.fetch(`${bench.site.url}/renew`)).json<Claims>()
+      const renewed = (await fixture.agent.fetch(`${fixture.site.url}/renew`)).json<Claims>()
       assert.deepEqual([renewed.acr, renewed.amr, renewed.auth_time], [facts.acr, facts.amr, facts.auth_time])
       assert.deepEqual(await factsNow(), facts)
       assert.deepEqual([await opens('/strong'), await opens('/otp')], [false, false])
@@ -84,10 +84,10 @@ test('a response without the claims leaves them as the sign-in has them', async 
   const facts = { acr: 'mfa', amr: ['otp'], auth_time: 1_780_271_900 }
   const { advance, token } = await signedIn(facts)
   const silent = ({ acr: _, amr: __, auth_time: ___, ...claims }: Claims): Claims => claims
-  bench.provider.break({ userInfoClaims: silent, refreshedIdToken: silent })
+  fixture.provider.break({ userInfoClaims: silent, refreshedIdToken: silent })
   advance(LIFE)
   await token()
-  await bench.agent.fetch(`${bench.site.url}/renew`)
+  await fixture.agent.fetch(`${fixture.site.url}/renew`)
   assert.deepEqual(await factsNow(), facts)
   assert.deepEqual([await opens('/strong'), await opens('/otp')], [true, true])
 })
@@ -107,7 +107,7 @@ test('hooks see the claims of the sign-in, and what they write in their place is
   advance(LIFE)
   await token()
   assert.deepEqual(await factsNow(), facts)
-  const renewed = (await bench.agent.fetch(`${bench.site.url}/renew`)).json<Claims>()
+  const renewed = (await fixture.agent.fetch(`${fixture.site.url}/renew`)).json<Claims>()
   assert.equal(renewed.local, 2, 'everything else that the hook returns is kept')
   assert.deepEqual(await factsNow(), facts)
   assert.deepEqual([await opens('/strong'), await opens('/otp')], [false, false])
@@ -139,7 +139,7 @@ test('a hook may leave the claims out, and a later refresh still offers them', a
     },
   })
   laterSays(strong)
-  await bench.agent.fetch(`${bench.site.url}/renew`)
+  await fixture.agent.fetch(`${fixture.site.url}/renew`)
   assert.deepEqual(await factsNow(), {})
   const [{ acr, amr, auth_time } = {}] = seen
   assert.deepEqual({ acr, amr, auth_time }, facts)

@@ -8,14 +8,14 @@ import { createLeases } from '../../lib/tokens/refresh-lease.js'
 import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { demandNonce } from '../support/hostile-proofs.js'
 import { secret } from '../support/secrets.js'
-import { answering, LIFE, startTokenSite, type TokenSite } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 const hooked: object[] = []
 
 beforeEach(async () => {
   hooked.length = 0
-  bench = await startTokenSite({
+  fixture = await startTokenFixture({
     provider: { refreshTokens: 'always' },
     oidc: {
       dpop: true,
@@ -36,30 +36,30 @@ beforeEach(async () => {
       )
     },
   })
-  await bench.signIn()
+  await fixture.signIn()
 })
 
 afterEach(async () => {
-  assert.deepEqual(bench.provider.problems, [])
-  assert.deepEqual(bench.provider.reusedRefreshTokens, [])
-  await bench.close()
+  assert.deepEqual(fixture.provider.problems, [])
+  assert.deepEqual(fixture.provider.reusedRefreshTokens, [])
+  await fixture.close()
 })
 
-const keys = () => new Set(bench.provider.proofs.map(({ jkt }) => jkt))
+const keys = () => new Set(fixture.provider.proofs.map(({ jkt }) => jkt))
 
 test('a refresh goes with a proof of the key of the sign-in, however often', async () => {
   for (let round = 0; round < 3; round += 1) {
-    bench.advance(LIFE)
-    assert.equal((await bench.token()).status, 200)
+    fixture.advance(LIFE)
+    assert.equal((await fixture.token()).status, 200)
   }
-  assert.equal(bench.refreshes().length, 3)
+  assert.equal(fixture.refreshes().length, 3)
   assert.equal(keys().size, 1)
-  assert.equal((await bench.agent.fetch(`${bench.site.url}/info`)).status, 200)
+  assert.equal((await fixture.agent.fetch(`${fixture.site.url}/info`)).status, 200)
 })
 
 test('a token says that it is bound, and nothing shows its key', async () => {
-  bench.advance(LIFE)
-  const entries = (await bench.agent.fetch(`${bench.site.url}/raw`)).json<[string, unknown][]>()
+  fixture.advance(LIFE)
+  const entries = (await fixture.agent.fetch(`${fixture.site.url}/raw`)).json<[string, unknown][]>()
   assert.deepEqual(
     entries.map(([name]) => name),
     ['value', 'type', 'scope', 'expiresAt'],
@@ -70,51 +70,51 @@ test('a token says that it is bound, and nothing shows its key', async () => {
 
 test('a nonce for a refresh: the refresh token is sent again at once, by the same lease', async () => {
   const { status, headers, body } = demandNonce('nonce-1')
-  bench.advance(LIFE)
-  bench.provider.break({ token: { times: 1, status, headers, body: JSON.parse(body) } })
-  assert.equal((await bench.token()).status, 200)
-  assert.equal(bench.refreshes().length, 2)
-  assert.equal(bench.provider.proofs.at(-1)?.nonce, 'nonce-1')
-  assert.ok(!bench.site.log.some(line => line.includes('use_dpop_nonce')), 'the log reports what is expected')
+  fixture.advance(LIFE)
+  fixture.provider.break({ token: { times: 1, status, headers, body: JSON.parse(body) } })
+  assert.equal((await fixture.token()).status, 200)
+  assert.equal(fixture.refreshes().length, 2)
+  assert.equal(fixture.provider.proofs.at(-1)?.nonce, 'nonce-1')
+  assert.ok(!fixture.site.log.some(line => line.includes('use_dpop_nonce')), 'the log reports what is expected')
 })
 
 test('a nonce that is wanted for ever does not end the session', async () => {
   const { status, headers, body } = demandNonce('nonce-1')
-  bench.advance(LIFE)
-  bench.provider.break({ token: { status, headers, body: JSON.parse(body) } })
-  assert.equal((await bench.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
-  assert.equal(bench.refreshes().length, 2)
-  bench.provider.heal()
-  bench.advance(60)
-  assert.equal((await bench.token()).status, 200)
+  fixture.advance(LIFE)
+  fixture.provider.break({ token: { status, headers, body: JSON.parse(body) } })
+  assert.equal((await fixture.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+  assert.equal(fixture.refreshes().length, 2)
+  fixture.provider.heal()
+  fixture.advance(60)
+  assert.equal((await fixture.token()).status, 200)
 })
 
 test('a refresh that brings a bearer token is refused; its refresh token is kept, and the session goes on', async () => {
-  bench.advance(LIFE)
-  bench.provider.break({ tokenResponse: tokens => ({ ...tokens, token_type: 'Bearer' }) })
-  assert.equal((await bench.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
-  bench.provider.heal()
-  bench.advance(60)
-  assert.equal((await bench.token()).status, 200)
+  fixture.advance(LIFE)
+  fixture.provider.break({ tokenResponse: tokens => ({ ...tokens, token_type: 'Bearer' }) })
+  assert.equal((await fixture.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+  fixture.provider.heal()
+  fixture.advance(60)
+  assert.equal((await fixture.token()).status, 200)
   assert.equal(keys().size, 1)
 })
 
 test('userinfo that refuses the token gets a fresh one, with the same key', async () => {
-  bench.provider.revokeAccessTokens()
-  assert.equal((await bench.agent.fetch(`${bench.site.url}/info`)).status, 200)
-  assert.equal(bench.refreshes().length, 1)
+  fixture.provider.revokeAccessTokens()
+  assert.equal((await fixture.agent.fetch(`${fixture.site.url}/info`)).status, 200)
+  assert.equal(fixture.refreshes().length, 1)
   assert.equal(keys().size, 1)
 })
 
 test('another sign-in of the same user has a key of its own, which goes on with the new session', async () => {
-  bench.provider.break({})
-  assert.equal((await bench.agent.visit(`${bench.site.url}/again`)).status, 200)
+  fixture.provider.break({})
+  assert.equal((await fixture.agent.visit(`${fixture.site.url}/again`)).status, 200)
   assert.equal(keys().size, 2)
-  const latest = bench.provider.proofs.at(-1)?.jkt
-  bench.advance(LIFE)
-  assert.equal((await bench.token()).status, 200)
-  assert.equal((await bench.agent.fetch(`${bench.site.url}/info`)).status, 200)
-  assert.equal(bench.provider.proofs.at(-1)?.jkt, latest)
+  const latest = fixture.provider.proofs.at(-1)?.jkt
+  fixture.advance(LIFE)
+  assert.equal((await fixture.token()).status, 200)
+  assert.equal((await fixture.agent.fetch(`${fixture.site.url}/info`)).status, 200)
+  assert.equal(fixture.provider.proofs.at(-1)?.jkt, latest)
   assert.equal(keys().size, 2)
 })
 

@@ -2,29 +2,29 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { AccessToken, ExchangeOptions } from '../../lib/index.js'
 import { secret } from '../support/secrets.js'
-import { answering, LIFE, startTokenSite, type TokenSite } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function signedIn(): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function signedIn(): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     routes: app =>
       void app.get(
         '/exchange',
         answering(req => req.oidc.exchange(req.query as ExchangeOptions)),
       ),
   })
-  await bench.signIn()
-  return bench
+  await fixture.signIn()
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 const exchanges = () =>
-  bench.provider.requestsTo('token').filter(({ form }) => form.grant_type?.endsWith(':token-exchange'))
+  fixture.provider.requestsTo('token').filter(({ form }) => form.grant_type?.endsWith(':token-exchange'))
 
 function grantExchanges(): void {
-  bench.provider.break({
+  fixture.provider.break({
     token: {
       answer(answer, { form }) {
         if (!form.grant_type?.endsWith(':token-exchange')) return answer
@@ -42,7 +42,7 @@ function grantExchanges(): void {
 }
 
 async function exchange(query: string) {
-  const page = await bench.agent.fetch(`${bench.site.url}/exchange?${query}`)
+  const page = await fixture.agent.fetch(`${fixture.site.url}/exchange?${query}`)
   return { status: page.status, ...page.json<Partial<AccessToken> & { code?: string }>() }
 }
 
@@ -89,8 +89,8 @@ test('exchanges that differ in one thing only are two: the token of the user, th
   for (const [index, query] of [one, ...others].entries()) assert.equal((await exchange(query)).value, values[index])
   assert.equal(exchanges().length, 4)
   advance(LIFE - 61)
-  await bench.token('?minValidity=3000')
-  await bench.signIn()
+  await fixture.token('?minValidity=3000')
+  await fixture.signIn()
   await exchange(one)
   assert.equal(exchanges().length, 5)
 })
@@ -108,7 +108,7 @@ test('what one person got is not handed to another', async () => {
   grantExchanges()
   const first = await exchange('audience=billing')
   await agent.post(`${site.url}/logout?local`, {})
-  await bench.signIn()
+  await fixture.signIn()
   assert.notEqual((await exchange('audience=billing')).value, first.value)
 })
 

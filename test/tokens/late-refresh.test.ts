@@ -9,23 +9,23 @@ import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { refreshUnder } from './lease-refresh.js'
-import { LIFE, startTokenSite, type TokenSite } from './token-site.js'
+import { LIFE, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite | undefined
+let fixture: TokenFixture | undefined
 let redis: RedisServer | undefined
 
 afterEach(async () => {
-  await bench?.close()
+  await fixture?.close()
   await redis?.stop()
-  bench = undefined
+  fixture = undefined
   redis = undefined
 })
 
-async function start(timeout = 1_000): Promise<TokenSite> {
-  bench = await startTokenSite({ oidc: { timeouts: { provider: timeout } } })
-  await bench.signIn()
-  bench.advance(LIFE)
-  return bench
+async function start(timeout = 1_000): Promise<TokenFixture> {
+  fixture = await startTokenFixture({ oidc: { timeouts: { provider: timeout } } })
+  await fixture.signIn()
+  fixture.advance(LIFE)
+  return fixture
 }
 
 for (const delay of [1_200, 1_800, 2_600]) {
@@ -53,10 +53,10 @@ test('a late invalid_grant ends the session', async () => {
 test('close waits for a late response and keeps it', async () => {
   redis = await startRedis()
   const common = { redis: redis.url, secret: secret('site secret'), timeouts: { provider: 1_000 } }
-  bench = await startTokenSite({ oidc: common })
-  await bench.signIn()
-  bench.advance(LIFE)
-  const { provider, site, token } = bench
+  fixture = await startTokenFixture({ oidc: common })
+  await fixture.signIn()
+  fixture.advance(LIFE)
+  const { provider, site, token } = fixture
   provider.break({ token: { delay: 3_000, times: 1 } })
   assert.equal((await token()).status, 503)
   let isClosed = false

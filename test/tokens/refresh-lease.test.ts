@@ -13,7 +13,7 @@ import { refreshUnder, type TestRequest } from './lease-refresh.js'
 /** Epoch s. */
 const START = 1_780_272_000
 
-function createBench(timeouts = { provider: 1_000, redis: 100 }) {
+function createFixture(timeouts = { provider: 1_000, redis: 100 }) {
   let seconds = START
   const now = () => new Date(seconds * 1000)
   const advance = (more: number) => {
@@ -80,7 +80,7 @@ function failsWith(code: OidcErrorCode) {
 }
 
 test('two processes that refresh at once: one sends the request, the other gets its result', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   let asked = 0
@@ -98,7 +98,7 @@ test('two processes that refresh at once: one sends the request, the other gets 
 })
 
 test('a caller with an old version finds the refreshed tokens, and sends no request', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   await refreshUnder(create(), renewalOf(tokenStore, view, brings('second')))
@@ -107,7 +107,7 @@ test('a caller with an old version finds the refreshed tokens, and sends no requ
 })
 
 test('invalid_grant for a token that another process has replaced meanwhile ends nothing', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   const kept = await refreshUnder(
@@ -122,7 +122,7 @@ test('invalid_grant for a token that another process has replaced meanwhile ends
 })
 
 test('invalid_grant for the newest token ends the session', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   const renewal = renewalOf(tokenStore, view, failsWith('ERR_OIDC_REFRESH_REJECTED'))
@@ -132,7 +132,7 @@ test('invalid_grant for the newest token ends the session', async () => {
 })
 
 test('a failure is published: who waits gets it, and does not try again', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   let asked = 0
@@ -152,7 +152,7 @@ test('a failure is published: who waits gets it, and does not try again', async 
 })
 
 test('an error that is not of the provider is not published, and the lease is released', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   const renewal = renewalOf(tokenStore, view, async () => {
@@ -164,7 +164,7 @@ test('an error that is not of the provider is not published, and the lease is re
 })
 
 test('the pause after failures doubles, with chance in it, and a success forgets it', async () => {
-  const { store, create, advance } = createBench()
+  const { store, create, advance } = createFixture()
   const tokenStore = await signIn(store)
   for (const longest of [1, 2, 4, 8]) {
     const view = await openTokenStore(tokenStore)
@@ -179,7 +179,7 @@ test('the pause after failures doubles, with chance in it, and a success forgets
 })
 
 test('a success forgets an earlier failure that was about the same token only', async () => {
-  const { store, create, advance } = createBench()
+  const { store, create, advance } = createFixture()
   const tokenStore = await signIn(store)
   const of = async (token: string, request: TestRequest) => {
     const judge = (error: OidcError) => ({ error, endsSession: false, pauses: 'token', isLogged: false }) as const
@@ -197,7 +197,7 @@ test('a success forgets an earlier failure that was about the same token only', 
 })
 
 test('what a session that ended meanwhile would have got is discarded', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   let discarded = 0
@@ -215,7 +215,7 @@ test('what a session that ended meanwhile would have got is discarded', async ()
 })
 
 test('a claim whose owner has died is taken over when it runs out, not earlier', async () => {
-  const { store, create, advance } = createBench()
+  const { store, create, advance } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   assert.equal(await tokenStore.acquire('a dead process', view, 60_000), 'acquired')
@@ -243,7 +243,7 @@ test('a claim whose owner has died is taken over when it runs out, not earlier',
 })
 
 test('a ticket that changed while the provider was asked keeps its change', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   const { ticket } = view
@@ -263,7 +263,7 @@ test('a ticket that changed while the provider was asked keeps its change', asyn
 })
 
 test('a save that Redis refuses is tried again in the background until it works', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   let failures = 3
@@ -286,7 +286,7 @@ test('a save that Redis refuses is tried again in the background until it works'
 })
 
 test('a save whose reply was lost is recognised as done', async () => {
-  const { store, create } = createBench()
+  const { store, create } = createFixture()
   const tokenStore = await signIn(store)
   const view = await openTokenStore(tokenStore)
   let isFirst = true
@@ -319,7 +319,7 @@ for (const [description, theirs, discards] of [
   ['tokens that were given back', { scope: 'openid' }, 1],
 ] as const) {
   test(`${description}, found when it comes to writing, is not written over`, async () => {
-    const { store, create } = createBench()
+    const { store, create } = createFixture()
     const tokenStore = await signIn(store)
     const view = await openTokenStore(tokenStore)
     let discarded = 0

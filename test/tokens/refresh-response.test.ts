@@ -3,12 +3,12 @@ import { afterEach, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import type { Claims, Faults } from '../support/hostile-provider.js'
 import { startRedis, until } from '../support/redis.js'
-import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture, type TokenFixtureOptions } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function atExpiry(options: TokenSiteOptions = {}): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function atExpiry(options: TokenFixtureOptions = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     ...options,
     routes(app) {
       app.get(
@@ -18,26 +18,26 @@ async function atExpiry(options: TokenSiteOptions = {}): Promise<TokenSite> {
       options.routes?.(app)
     },
   })
-  await bench.signIn()
-  bench.advance(LIFE)
-  return bench
+  await fixture.signIn()
+  fixture.advance(LIFE)
+  return fixture
 }
 
-async function idToken({ agent, site }: TokenSite): Promise<string> {
+async function idToken({ agent, site }: TokenFixture): Promise<string> {
   return (await agent.fetch(`${site.url}/id-token`)).json<{ idToken: string }>().idToken
 }
 
-async function isSignedIn({ agent, site }: TokenSite): Promise<boolean> {
+async function isSignedIn({ agent, site }: TokenFixture): Promise<boolean> {
   return (await agent.fetch(`${site.url}/user`)).json<{ isAuthenticated: boolean }>().isAuthenticated
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 test('a refresh token and an ID Token in the response replace the old ones', async () => {
   const { token, refreshes, advance } = await atExpiry()
-  const first = await idToken(bench)
+  const first = await idToken(fixture)
   await token()
-  assert.notEqual(await idToken(bench), first)
+  assert.notEqual(await idToken(fixture), first)
   advance(LIFE)
   await token()
   assert.notEqual(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
@@ -46,9 +46,9 @@ test('a refresh token and an ID Token in the response replace the old ones', asy
 test('a refresh token and an ID Token stay where the response has none', async () => {
   const { provider, token, refreshes, advance } = await atExpiry({ provider: { rotatesRefreshTokens: false } })
   provider.break({ tokenResponse: ({ id_token: _, refresh_token: __, ...body }) => body })
-  const first = await idToken(bench)
+  const first = await idToken(fixture)
   await token()
-  assert.equal(await idToken(bench), first)
+  assert.equal(await idToken(fixture), first)
   advance(LIFE)
   assert.equal((await token()).status, 200)
   assert.equal(refreshes()[0]?.form.refresh_token, refreshes()[1]?.form.refresh_token)
@@ -68,7 +68,7 @@ test('an ID Token of a refresh has no nonce as a rule, and may lack auth_time, s
 
 test('auth_time and acr of a refreshed ID Token prove nothing: no user has signed in', async () => {
   const { provider, token } = await atExpiry()
-  provider.break({ refreshedIdToken: claims => ({ ...claims, auth_time: bench.now(), acr: 'strong' }) })
+  provider.break({ refreshedIdToken: claims => ({ ...claims, auth_time: fixture.now(), acr: 'strong' }) })
   assert.equal((await token()).status, 200)
 })
 
@@ -88,7 +88,7 @@ for (const [description, change] of foreign) {
     const { provider, token, refreshes } = await atExpiry()
     provider.break({ refreshedIdToken: change })
     assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED')
-    assert.equal(await isSignedIn(bench), false)
+    assert.equal(await isSignedIn(fixture), false)
     await until('both tokens are revoked', () => provider.count('revocation') === 2)
     assert.notEqual(provider.requestsTo('revocation')[0]?.form.token, refreshes()[0]?.form.refresh_token)
   })
@@ -96,37 +96,37 @@ for (const [description, change] of foreign) {
 
 test('a session_expiry that has passed ends the session at the refresh, and its tokens go back', async () => {
   const { provider, token } = await atExpiry()
-  provider.break({ refreshedIdToken: claims => ({ ...claims, session_expiry: bench.now() - 30 }) })
+  provider.break({ refreshedIdToken: claims => ({ ...claims, session_expiry: fixture.now() - 30 }) })
   assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED')
-  assert.equal(await isSignedIn(bench), false)
+  assert.equal(await isSignedIn(fixture), false)
   await until('both tokens are revoked', () => provider.count('revocation') === 2)
 })
 
 test('session_expiry of an ID Token is a ceiling of the session, which a refresh can lower and never raise', async () => {
   const redis = await startRedis()
   try {
-    bench = await startTokenSite({ oidc: { redis: redis.url } })
-    const start = bench.now()
+    fixture = await startTokenFixture({ oidc: { redis: redis.url } })
+    const start = fixture.now()
     const says = (session_expiry: number) => {
       const change = (claims: Claims) => ({ ...claims, session_expiry })
-      bench.provider.break({ frontIdToken: change, backIdToken: change, refreshedIdToken: change })
+      fixture.provider.break({ frontIdToken: change, backIdToken: change, refreshedIdToken: change })
     }
     says(start + 10 * LIFE)
-    await bench.signIn()
+    await fixture.signIn()
     for (const [expiry, expiresAt] of [
       [20 * LIFE, 10 * LIFE],
       [4 * LIFE, 4 * LIFE],
       [6 * LIFE, 4 * LIFE],
     ] as const) {
       says(start + expiry)
-      assert.equal((await bench.token('?force=1')).status, 200)
-      const [session] = await bench.site.oidc.sessions.list({ sub: 'alice-0001' })
+      assert.equal((await fixture.token('?force=1')).status, 200)
+      const [session] = await fixture.site.oidc.sessions.list({ sub: 'alice-0001' })
       assert.equal(session?.expiresAt, start + expiresAt)
     }
-    bench.advance(4 * LIFE - 1)
-    assert.equal(await isSignedIn(bench), true)
-    bench.advance(1)
-    assert.equal(await isSignedIn(bench), false)
+    fixture.advance(4 * LIFE - 1)
+    assert.equal(await isSignedIn(fixture), true)
+    fixture.advance(1)
+    assert.equal(await isSignedIn(fixture), false)
   } finally {
     await redis.stop()
   }
@@ -154,7 +154,7 @@ for (const [description, faults] of damaged) {
     assert.equal((await token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
     assert.equal(refreshes().length, 1, 'the second request found the note of the failure')
     provider.break({ refreshedIdToken: claims => claims, tokenResponse: body => body })
-    bench.advance(3)
+    fixture.advance(3)
     assert.equal((await token()).status, 200)
   })
 }
@@ -179,7 +179,7 @@ test('a response that is cut off after the provider has acted: one more request 
   for (let at = 0; at < 5; at += 1) assert.equal((await token()).code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
   assert.equal(refreshes().length, 1, 'a refresh token is not sent again blindly')
   provider.heal()
-  bench.advance(3)
+  fixture.advance(3)
   assert.equal((await token()).code, 'ERR_OIDC_REFRESH_REJECTED', 'the new token is lost, and the old one is spent')
   assert.equal((await token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
   assert.equal(refreshes().length, 2)
@@ -200,7 +200,7 @@ for (const name of ['by the new name', 'by the old name']) {
     const logout_token = await provider.createLogoutToken({ sid: name === 'by the new name' ? 'sid-2' : 'sid-1' })
     const told = await createAgent().post(`${site.url}/logout/backchannel`, { logout_token })
     assert.equal(told.status, 200)
-    assert.equal(await isSignedIn(bench), false)
+    assert.equal(await isSignedIn(fixture), false)
   })
 }
 
@@ -254,14 +254,14 @@ for (const [description, faults, code] of troubles) {
 }
 
 test('while the provider is in trouble, a token that is not quite fresh any more still serves', async () => {
-  bench = await startTokenSite()
-  await bench.signIn()
-  const { value } = await bench.token()
-  bench.provider.break({ token: { status: 503 } })
-  bench.advance(LIFE - 30)
-  assert.equal((await bench.token()).value, value)
-  assert.equal((await bench.token()).value, value)
-  assert.equal(bench.refreshes().length, 1)
+  fixture = await startTokenFixture()
+  await fixture.signIn()
+  const { value } = await fixture.token()
+  fixture.provider.break({ token: { status: 503 } })
+  fixture.advance(LIFE - 30)
+  assert.equal((await fixture.token()).value, value)
+  assert.equal((await fixture.token()).value, value)
+  assert.equal(fixture.refreshes().length, 1)
 })
 
 test('Retry-After of the provider is heeded', async () => {

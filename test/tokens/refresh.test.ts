@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import { until } from '../support/redis.js'
-import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture, type TokenFixtureOptions } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function signedIn(options?: TokenSiteOptions): Promise<TokenSite> {
-  bench = await startTokenSite(options)
-  await bench.signIn()
-  return bench
+async function signedIn(options?: TokenFixtureOptions): Promise<TokenFixture> {
+  fixture = await startTokenFixture(options)
+  await fixture.signIn()
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 test('a token with enough life left is handed out as it is', async () => {
   const { token, provider, advance } = await signedIn()
@@ -69,7 +69,7 @@ test('a session that was ended elsewhere while a request runs has no token for i
       void app.get(
         '/late',
         answering(async req => {
-          await bench.site.oidc.sessions.revoke({ sub: String(req.oidc.user?.sub) })
+          await fixture.site.oidc.sessions.revoke({ sub: String(req.oidc.user?.sub) })
           return req.oidc.accessToken()
         }),
       ),
@@ -130,8 +130,8 @@ test('without a refresh token a token is handed out until it expires, and then 4
 })
 
 test('without a user: 401', async () => {
-  bench = await startTokenSite()
-  assert.equal((await bench.token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
+  fixture = await startTokenFixture()
+  assert.equal((await fixture.token()).code, 'ERR_OIDC_LOGIN_REQUIRED')
 })
 
 test('the scope and expiry a page sees are those of the refreshed token', async () => {
@@ -142,7 +142,7 @@ test('the scope and expiry a page sees are those of the refreshed token', async 
   const page = await agent.fetch(`${site.url}/whoami`, { headers: { 'x-csrf': '1' } })
   const { scope, accessTokenExpiresAt } = page.json<{ scope: string; accessTokenExpiresAt: number }>()
   assert.equal(scope, 'openid')
-  assert.equal(accessTokenExpiresAt, bench.now() + LIFE)
+  assert.equal(accessTokenExpiresAt, fixture.now() + LIFE)
 })
 
 for (const [description, expiresIn] of [

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { Claims, EndpointFault, Faults } from '../support/hostile-provider.js'
-import { LIFE, startTokenSite, type TokenSite } from './token-site.js'
+import { LIFE, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 let lines: string[]
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
-async function signedIn(): Promise<TokenSite> {
+async function signedIn(): Promise<TokenFixture> {
   lines = []
-  bench = await startTokenSite({ oidc: { log: line => lines.push(line) } })
-  await bench.signIn()
-  return bench
+  fixture = await startTokenFixture({ oidc: { log: line => lines.push(line) } })
+  await fixture.signIn()
+  return fixture
 }
 
 async function isSignedIn(): Promise<boolean> {
-  const page = await bench.agent.fetch(`${bench.site.url}/user`)
+  const page = await fixture.agent.fetch(`${fixture.site.url}/user`)
   return page.json<{ isAuthenticated: boolean }>().isAuthenticated
 }
 
@@ -49,7 +49,7 @@ const other = '?resource=https://orders.example.com'
 async function ask30(query = '') {
   const answers = []
   for (let round = 0; round < 3; round += 1) {
-    answers.push(...(await Promise.all(Array.from({ length: 10 }, () => bench.token(query)))))
+    answers.push(...(await Promise.all(Array.from({ length: 10 }, () => fixture.token(query)))))
   }
   return answers
 }
@@ -84,7 +84,7 @@ for (const [what, fault] of definite) {
 
   test(`${what} for a main token that can still be used: it serves on, and the next try waits`, async () => {
     const { provider, refreshes, advance } = await signedIn()
-    const { value } = await bench.token()
+    const { value } = await fixture.token()
     advance(LIFE - 30)
     provider.break({ token: fault })
     for (const answer of await ask30()) assert.deepEqual([answer.status, answer.value], [200, value])
@@ -97,20 +97,20 @@ for (const [what, fault] of definite) {
 for (const [what, fault] of [['invalid_grant', refuse(400, 'invalid_grant')] as const, ...definite]) {
   test(`${what} for another token is 403 with one call for 30 requests, and the session and its main token stay`, async () => {
     const { provider, refreshes, advance } = await signedIn()
-    const main = await bench.token()
+    const main = await fixture.token()
     provider.break({ token: fault })
     const answers = await ask30(other)
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([403]))
     assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set(['ERR_OIDC_TOKEN_DENIED']))
     assert.equal(refreshes().length, 1)
     assert.equal(await isSignedIn(), true)
-    assert.deepEqual(await bench.token(), main)
+    assert.deepEqual(await fixture.token(), main)
     assert.equal(lines.filter(line => line.includes('the session stays')).length, 1)
     provider.heal()
-    assert.equal((await bench.token('?resource=https://bills.example.com')).status, 200)
-    assert.equal((await bench.token(other)).code, 'ERR_OIDC_TOKEN_DENIED', 'the pause is that of the one token')
+    assert.equal((await fixture.token('?resource=https://bills.example.com')).status, 200)
+    assert.equal((await fixture.token(other)).code, 'ERR_OIDC_TOKEN_DENIED', 'the pause is that of the one token')
     advance(61)
-    assert.equal((await bench.token(other)).status, 200)
+    assert.equal((await fixture.token(other)).status, 200)
   })
 }
 
@@ -127,7 +127,7 @@ for (const [what, fault, code] of passing) {
       assert.equal(lines.filter(line => line.includes('the session stays')).length, 1)
       provider.heal()
       advance(61)
-      assert.equal((await bench.token(query)).status, 200)
+      assert.equal((await fixture.token(query)).status, 200)
     })
   }
 }
@@ -136,7 +136,7 @@ test('a dead refresh token is found by a site that only asks for another token, 
   const { provider, refreshes, advance } = await signedIn()
   advance(LIFE)
   provider.revokeGrants()
-  assert.equal((await bench.token(other)).code, 'ERR_OIDC_REFRESH_REJECTED')
+  assert.equal((await fixture.token(other)).code, 'ERR_OIDC_REFRESH_REJECTED')
   assert.equal(await isSignedIn(), false)
   assert.equal(refreshes().length, 2)
 })
@@ -170,13 +170,13 @@ for (const [what, faults] of unusable) {
     advance(LIFE)
     provider.break(faults)
     for (let round = 1; round <= 3; round += 1) {
-      assert.equal((await bench.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
-      assert.equal((await bench.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+      assert.equal((await fixture.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
+      assert.equal((await fixture.token()).code, 'ERR_OIDC_TOKEN_RESPONSE')
       assert.equal(refreshes().length, round)
       advance(61)
     }
     provider.heal()
-    assert.equal((await bench.token()).status, 200)
+    assert.equal((await fixture.token()).status, 200)
     assert.equal((await agent.fetch(`${site.url}/claims`)).text, claims)
     assert.deepEqual(provider.reusedRefreshTokens, [])
     const sent = refreshes().map(({ form }) => form.refresh_token)
@@ -191,19 +191,19 @@ test('a Retry-After of a day binds for a minute, and a tenth of it by chance', a
   await ask30()
   assert.equal(refreshes().length, 1)
   advance(59)
-  await bench.token()
+  await fixture.token()
   assert.equal(refreshes().length, 1)
   provider.heal()
   advance(7)
-  assert.equal((await bench.token()).status, 200)
+  assert.equal((await fixture.token()).status, 200)
 })
 
 test('a pause that was written by a clock an hour ahead does not bind', async () => {
   const { provider, advance } = await signedIn()
   advance(LIFE + 3600)
   provider.break({ token: { status: 503 } })
-  await bench.token()
+  await fixture.token()
   provider.heal()
   advance(-3600)
-  assert.equal((await bench.token()).status, 200)
+  assert.equal((await fixture.token()).status, 200)
 })

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { requiresScope } from '../../lib/index.js'
-import { LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+import { LIFE, startTokenFixture, type TokenFixture, type TokenFixtureOptions } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function signedIn(options?: TokenSiteOptions): Promise<TokenSite> {
-  bench = await startTokenSite(options)
-  await bench.signIn()
-  return bench
+async function signedIn(options?: TokenFixtureOptions): Promise<TokenFixture> {
+  fixture = await startTokenFixture(options)
+  await fixture.signIn()
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 const orders = '?resource=https://orders.example.com'
 const read = '?scope=openid'
@@ -112,7 +112,7 @@ test('requiresScope without ask: 403', async () => {
   assert.equal((await agent.open(`${site.url}/orders`, { redirect: 'manual' })).status, 403)
 })
 
-const asking: TokenSiteOptions = {
+const asking: TokenFixtureOptions = {
   routes(app) {
     app.get('/orders', requiresScope('orders.read', { ask: true }), (req, res) => {
       res.json({ cart: (req.session as { cart?: unknown }).cart })
@@ -166,9 +166,9 @@ test('a script is not sent anywhere', async () => {
 })
 
 test('who is not signed in at all is asked once, for everything', async () => {
-  bench = await startTokenSite(asking)
-  assert.equal((await bench.agent.visit(`${bench.site.url}/orders`)).status, 200)
-  assert.equal(bench.provider.count('authorize'), 1)
+  fixture = await startTokenFixture(asking)
+  assert.equal((await fixture.agent.visit(`${fixture.site.url}/orders`)).status, 200)
+  assert.equal(fixture.provider.count('authorize'), 1)
 })
 
 test('another user who comes back from the trip lands on the home page, and does not get the data of the first', async () => {

@@ -3,12 +3,12 @@ import { afterEach, test } from 'node:test'
 import type { OidcOptions } from '../../lib/index.js'
 import type { HostileProviderOptions } from '../support/hostile-provider.js'
 import { until } from '../support/redis.js'
-import { answering, startTokenSite, type TokenSite } from './token-site.js'
+import { answering, startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function signedIn(oidc: OidcOptions = {}, provider: HostileProviderOptions = {}): Promise<TokenSite> {
-  bench = await startTokenSite({
+async function signedIn(oidc: OidcOptions = {}, provider: HostileProviderOptions = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     oidc,
     provider,
     routes: app =>
@@ -17,13 +17,13 @@ async function signedIn(oidc: OidcOptions = {}, provider: HostileProviderOptions
         answering(req => req.oidc.revokeTokens()),
       ),
   })
-  await bench.signIn()
-  return bench
+  await fixture.signIn()
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
-const hints = () => bench.provider.requestsTo('revocation').map(({ form }) => form.token_type_hint)
+const hints = () => fixture.provider.requestsTo('revocation').map(({ form }) => form.token_type_hint)
 
 test('a sign-out gives back the refresh token first, and then every access token', async () => {
   const { agent, site, provider, token } = await signedIn()
@@ -62,7 +62,7 @@ test('nothing is sent with revokeTokens: false, or to a provider that does not o
   await agent.post(`${site.url}/logout?local`, {})
   await site.oidc.close()
   assert.equal(provider.count('revocation'), 0)
-  await bench.close()
+  await fixture.close()
   const quiet = await signedIn({}, { metadata: { revocation_endpoint: undefined } })
   await quiet.agent.post(`${quiet.site.url}/logout?local`, {})
   await quiet.site.oidc.close()

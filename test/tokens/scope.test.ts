@@ -2,20 +2,20 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { requiresScope } from '../../lib/index.js'
 import { type Claims, extra } from '../support/hostile-provider.js'
-import { answering, LIFE, startTokenSite, type TokenSite, type TokenSiteOptions } from './token-site.js'
+import { answering, LIFE, startTokenFixture, type TokenFixture, type TokenFixtureOptions } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
-async function start(scope: string, options: TokenSiteOptions = {}): Promise<TokenSite> {
-  bench = await startTokenSite({ ...options, oidc: { scope, ...options.oidc } })
-  return bench
+async function start(scope: string, options: TokenFixtureOptions = {}): Promise<TokenFixture> {
+  fixture = await startTokenFixture({ ...options, oidc: { scope, ...options.oidc } })
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 const withoutScope = ({ scope: _, ...body }: Claims) => body
 
-const guarded: TokenSiteOptions = {
+const guarded: TokenFixtureOptions = {
   routes(app) {
     app.get('/write', requiresScope('write'), (_req, res) => void res.json({}))
     app.get('/read', requiresScope('read'), (_req, res) => void res.json({}))
@@ -125,7 +125,7 @@ test('the proxy does not hand on a token that can do more than its scope', async
   assert.deepEqual([page.status, page.json<{ code: string }>().code], [403, 'ERR_OIDC_TOKEN_DENIED'])
 })
 
-const exchanging: TokenSiteOptions = {
+const exchanging: TokenFixtureOptions = {
   routes(app) {
     app.get(
       '/exchange',

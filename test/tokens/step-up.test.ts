@@ -2,22 +2,22 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { type AuthenticationRequirement, requiresAuth } from '../../lib/index.js'
 import type { HostileProviderOptions } from '../support/hostile-provider.js'
-import { startTokenSite, type TokenSite } from './token-site.js'
+import { startTokenFixture, type TokenFixture } from './token-fixture.js'
 
-let bench: TokenSite
+let fixture: TokenFixture
 
 async function start(
   requirement: AuthenticationRequirement,
   provider: HostileProviderOptions = {},
-): Promise<TokenSite> {
-  bench = await startTokenSite({
+): Promise<TokenFixture> {
+  fixture = await startTokenFixture({
     provider,
     routes: app => void app.all('/vault', requiresAuth(requirement), (_req, res) => void res.json({ open: true })),
   })
-  return bench
+  return fixture
 }
 
-afterEach(() => bench.close())
+afterEach(() => fixture.close())
 
 test('a sign-in that is not strong enough: one trip with an essential acr, and back', async () => {
   const { agent, site, provider, signIn } = await start({ acr: 'strong' })
@@ -85,7 +85,7 @@ for (const maxAge of [0, 1, 30]) {
   for (const skew of [-25, 0, 25]) {
     const clock = skew === 0 ? 'is right' : skew < 0 ? 'is 25 seconds behind' : 'is 25 seconds ahead'
     test(`maxAge ${maxAge} is over after that time and what clocks may differ, at a provider whose clock ${clock}`, async () => {
-      const { agent, site, provider, advance } = await start({ maxAge }, { now: () => bench.now() + skew })
+      const { agent, site, provider, advance } = await start({ maxAge }, { now: () => fixture.now() + skew })
       assert.equal((await agent.visit(`${site.url}/vault`)).status, 200)
       advance(30)
       assert.equal((await agent.visit(`${site.url}/vault`)).status, 200)
@@ -103,9 +103,9 @@ test('a user who takes five minutes for a consent page after the login page come
   const late = (claims: Record<string, unknown>) => {
     advance(wait)
     wait = 0
-    return { ...claims, auth_time: bench.now() - 299 }
+    return { ...claims, auth_time: fixture.now() - 299 }
   }
-  provider.break({ frontIdToken: late, backIdToken: claims => ({ ...claims, auth_time: bench.now() - 299 }) })
+  provider.break({ frontIdToken: late, backIdToken: claims => ({ ...claims, auth_time: fixture.now() - 299 }) })
   assert.equal((await agent.visit(`${site.url}/vault`)).status, 200)
   assert.equal(provider.count('authorize'), 1)
   advance(31)
@@ -115,7 +115,7 @@ test('a user who takes five minutes for a consent page after the login page come
 test('a sign-in that was made for an older age is not fresh for a page that asks for less', async () => {
   const { agent, site, provider, advance } = await start({ maxAge: 0 })
   site.app.get('/older', requiresAuth({ maxAge: 3600 }), (_req, res) => void res.json({ open: true }))
-  const old = (claims: Record<string, unknown>) => ({ ...claims, auth_time: bench.now() - 100 })
+  const old = (claims: Record<string, unknown>) => ({ ...claims, auth_time: fixture.now() - 100 })
   provider.break({ frontIdToken: old, backIdToken: old })
   assert.equal((await agent.visit(`${site.url}/older`)).status, 200)
   assert.equal((await agent.fetch(`${site.url}/vault`)).status, 401)
@@ -159,7 +159,7 @@ test('a script gets 401, and is told what is lacking', async () => {
 test('a refresh is not a sign-in: acr and auth_time stay', async () => {
   const { agent, site, provider, signIn, token, advance } = await start({ acr: 'strong', maxAge: 300 })
   await signIn()
-  provider.break({ refreshedIdToken: claims => ({ ...claims, acr: 'strong', auth_time: bench.now() }) })
+  provider.break({ refreshedIdToken: claims => ({ ...claims, acr: 'strong', auth_time: fixture.now() }) })
   advance(300)
   assert.equal((await token()).status, 200)
   assert.equal((await agent.fetch(`${site.url}/vault`)).status, 401)

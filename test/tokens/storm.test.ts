@@ -80,7 +80,7 @@ after(async () => {
 })
 
 /** A site, and ten thousand people who signed in to it in the same second. */
-async function openBench() {
+async function openFixture() {
   await redis.command('FLUSHALL')
   const provider = await startRefresher()
   const { issuer } = provider
@@ -140,7 +140,7 @@ function ask({ url }: Site, id: string): Promise<{ status: number; value?: strin
 const askAll = (site: Site, some = ids) => Promise.all(some.map(id => ask(site, id)))
 
 test('10,000 sessions that expire in one second: each is refreshed once, and never more than 50 at a time', async t => {
-  const { site, provider, close } = await openBench()
+  const { site, provider, close } = await openFixture()
   try {
     const answers = await askAll(site)
     t.diagnostic(`${provider.seen.length} token requests for ${SESSIONS} sessions, at most ${provider.most} at a time`)
@@ -157,7 +157,7 @@ test('10,000 sessions that expire in one second: each is refreshed once, and nev
 })
 
 test('the same with a provider that is down: after a few dozen requests it gets a rest, and all sessions stay', async t => {
-  const { site, provider, advance, close } = await openBench()
+  const { site, provider, advance, close } = await openFixture()
   try {
     provider.status = 503
     const first = await askAll(site)

@@ -4,11 +4,11 @@ import { test } from 'node:test'
 import type { Express } from 'express'
 import type { OidcErrorCode } from '../../lib/index.js'
 import { type Agent, createAgent, type Page } from '../support/agent.js'
-import { openScene, type Scene, type SceneOptions } from '../support/handler-fixture.js'
+import { type Fixture, type FixtureOptions, openFixture } from '../support/handler-fixture.js'
 import type { Faults } from '../support/hostile-provider.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 
-export interface AttackOptions extends SceneOptions {
+export interface AttackOptions extends FixtureOptions {
   /** Statuses above 499 that are the right answer to this attack. */
   readonly allows?: readonly number[]
 }
@@ -23,8 +23,8 @@ export interface Refusal {
   readonly userInfoRequests?: number
 }
 
-/** A scene with a signed-in user who does not take part, and a host that must get no request. */
-export interface Bench extends Scene {
+/** A fixture with a signed-in user who does not take part, and a host that must get no request. */
+export interface AttackFixture extends Fixture {
   readonly victim: Agent
   readonly evil: { readonly url: string; readonly requests: readonly string[] }
   /** A new browser tries to sign in while the provider does this, and nothing comes of it. */
@@ -37,9 +37,9 @@ export interface Bench extends Scene {
  * A test of an attack. After each, the site still responds and made no unexpected server error, a user who was signed in
  * still is, the evil host got no request, and (as in every test) no secret was logged.
  */
-export function attack(name: string, options: AttackOptions, run: (bench: Bench) => Promise<void>): void {
+export function attack(name: string, options: AttackOptions, run: (fixture: AttackFixture) => Promise<void>): void {
   test(name, async () => {
-    const { allows = [], ...sceneOptions } = options
+    const { allows = [], ...fixtureOptions } = options
     const serverErrors: string[] = []
     const before = (app: Express) => {
       app.use((req, res, next) => {
@@ -51,23 +51,23 @@ export function attack(name: string, options: AttackOptions, run: (bench: Bench)
       })
       options.site?.before?.(app)
     }
-    const scene = await openScene({ ...sceneOptions, site: { ...options.site, before } })
+    const fixture = await openFixture({ ...fixtureOptions, site: { ...options.site, before } })
     const evil = await startEvilHost()
     try {
       const victim = createAgent()
-      const user = await signIn(scene, victim)
+      const user = await signIn(fixture, victim)
       await run({
-        ...scene,
+        ...fixture,
         victim,
         evil,
-        refuses: refusal => assertRefusal(scene, refusal),
-        accepts: (what, faults) => assertAcceptance(scene, what, faults),
+        refuses: refusal => assertRefusal(fixture, refusal),
+        accepts: (what, faults) => assertAcceptance(fixture, what, faults),
       })
       assert.deepEqual(evil.requests, [], 'requests to the evil host')
       assert.deepEqual(serverErrors, [], 'server errors')
-      assert.equal(await whoIs(scene, victim), user, 'the one who was signed in still is')
+      assert.equal(await whoIs(fixture, victim), user, 'the one who was signed in still is')
     } finally {
-      await scene.close()
+      await fixture.close()
       await evil.stop()
     }
   })
@@ -82,14 +82,14 @@ async function startEvilHost() {
   return { url: `http://127.0.0.1:${server.port}`, requests, stop: server.stop }
 }
 
-async function signIn(scene: Scene, agent: Agent): Promise<string | undefined> {
-  const page = await agent.visit(`${scene.site.url}/login?returnTo=/user`)
+async function signIn(fixture: Fixture, agent: Agent): Promise<string | undefined> {
+  const page = await agent.visit(`${fixture.site.url}/login?returnTo=/user`)
   assert.equal(page.status, 200, page.text)
-  return whoIs(scene, agent)
+  return whoIs(fixture, agent)
 }
 
 /** The `sub` a browser is signed in with. */
-export async function whoIs({ site }: Pick<Scene, 'site'>, agent: Agent): Promise<string | undefined> {
+export async function whoIs({ site }: Pick<Fixture, 'site'>, agent: Agent): Promise<string | undefined> {
   const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
   return page.json<{ user: { sub: string } | null }>().user?.sub
 }
@@ -99,8 +99,8 @@ export function sessionCookiesSet(page: Page): string[] {
   return page.hops.flatMap(hop => hop.setCookies).filter(cookie => /^(__Host-)?sid=/.test(cookie))
 }
 
-async function assertRefusal(scene: Scene, { what, faults, code, ...expected }: Refusal): Promise<Page> {
-  const { provider, site } = scene
+async function assertRefusal(fixture: Fixture, { what, faults, code, ...expected }: Refusal): Promise<Page> {
+  const { provider, site } = fixture
   const before = { token: provider.count('token'), userinfo: provider.count('userinfo') }
   const agent = createAgent()
   site.errors.length = 0
@@ -111,7 +111,7 @@ async function assertRefusal(scene: Scene, { what, faults, code, ...expected }: 
   assert.equal(site.lastCode(), code, `${what}: ${page.status} ${page.text.slice(0, 300)}`)
   assert.ok(page.status >= 400, `${what}: status ${page.status}`)
   assert.deepEqual(sessionCookiesSet(page), [], `${what}: session cookies`)
-  assert.equal(await whoIs(scene, agent), undefined, `${what}: a user is signed in`)
+  assert.equal(await whoIs(fixture, agent), undefined, `${what}: a user is signed in`)
   assert.equal(provider.count('token') - before.token, expected.tokenRequests ?? 0, `${what}: token requests`)
   assert.equal(
     provider.count('userinfo') - before.userinfo,
@@ -121,15 +121,15 @@ async function assertRefusal(scene: Scene, { what, faults, code, ...expected }: 
   return page
 }
 
-async function assertAcceptance(scene: Scene, what: string, faults: Faults): Promise<Page> {
-  const { provider, site } = scene
+async function assertAcceptance(fixture: Fixture, what: string, faults: Faults): Promise<Page> {
+  const { provider, site } = fixture
   const agent = createAgent()
   provider.heal()
   provider.break(faults)
   const page = await agent.visit(`${site.url}/claims`)
   provider.heal()
   assert.equal(page.status, 200, `${what}: ${page.status} ${page.text.slice(0, 300)}`)
-  assert.notEqual(await whoIs(scene, agent), undefined, `${what}: no user is signed in`)
+  assert.notEqual(await whoIs(fixture, agent), undefined, `${what}: no user is signed in`)
   return page
 }
 
@@ -163,7 +163,7 @@ export function sendRaw(siteUrl: string, lines: readonly string[], body = ''): P
 }
 
 /** The fields of the provider's answer, kept from being sent: an attempt that waits for its callback. */
-export async function startAttempt({ site }: Pick<Scene, 'site'>, agent: Agent, path = '/claims') {
+export async function startAttempt({ site }: Pick<Fixture, 'site'>, agent: Agent, path = '/claims') {
   const page = await agent.open(site.url + path)
   const form = page.forms[0]
   assert.ok(form, `no form: ${page.status} ${page.text.slice(0, 300)}`)
@@ -171,7 +171,7 @@ export async function startAttempt({ site }: Pick<Scene, 'site'>, agent: Agent, 
 }
 
 /** What a browser would send as its Cookie header to the site. */
-export function cookieHeader({ site }: Pick<Scene, 'site'>, agent: Agent): string {
+export function cookieHeader({ site }: Pick<Fixture, 'site'>, agent: Agent): string {
   return agent
     .cookies(site.url)
     .map(({ name, value }) => `${name}=${value}`)

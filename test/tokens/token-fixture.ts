@@ -7,14 +7,14 @@ import { type Site, startSite } from '../support/site.js'
 /** Seconds an access token lives unless a test says otherwise. */
 export const LIFE = 300
 
-export interface TokenSiteOptions {
+export interface TokenFixtureOptions {
   readonly provider?: HostileProviderOptions
   readonly oidc?: OidcOptions
   readonly routes?: (app: Express) => void
 }
 
 /** A site and a provider whose clocks a test moves, and a browser to visit it with. */
-export interface TokenSite {
+export interface TokenFixture {
   readonly provider: HostileProvider
   readonly site: Site
   readonly agent: Agent
@@ -41,7 +41,7 @@ export interface TokenAnswer {
 /** 2026-06-01, epoch s. */
 const START = 1_780_272_000
 
-export async function startTokenSite(options: TokenSiteOptions = {}): Promise<TokenSite> {
+export async function startTokenFixture(options: TokenFixtureOptions = {}): Promise<TokenFixture> {
   let seconds = START
   const provider = await startHostileProvider({ expiresIn: LIFE, now: () => seconds, ...options.provider })
   const site = await startSite({

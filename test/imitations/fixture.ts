@@ -15,7 +15,7 @@ import { type Site, type SiteOptions, startSite } from '../support/site.js'
 export const TOKEN_LIFE = 3600
 export const SPECIFIED = 'openid email profile read write offline_access'
 
-export interface Place {
+export interface Fixture {
   readonly imitation: Imitation
   readonly site: Site
   /** Moves the clocks of provider, site and browsers. */
@@ -23,17 +23,17 @@ export interface Place {
   browser(): Agent
 }
 
-export interface PlaceOptions {
+export interface FixtureOptions {
   readonly oidc?: OidcOptions
   readonly imitation?: ImitationOptions
   readonly routes?: SiteOptions['routes']
 }
 
 /** An imitation, a site that is registered there, and clocks to move. */
-export async function withPlace(
+export async function withFixture(
   traits: Traits,
-  { oidc, imitation: imitationOptions, routes }: PlaceOptions,
-  run: (place: Place) => Promise<void>,
+  { oidc, imitation: imitationOptions, routes }: FixtureOptions,
+  run: (fixture: Fixture) => Promise<void>,
 ): Promise<void> {
   let moved = 0
   const now = () => Date.now() + moved
@@ -68,7 +68,7 @@ export async function withPlace(
 
 /** A channel at a time, so that one that does nothing is not covered by the other. */
 export function register(
-  { imitation, site: { url } }: Pick<Place, 'imitation' | 'site'>,
+  { imitation, site: { url } }: Pick<Fixture, 'imitation' | 'site'>,
   { frontChannel = false, backChannel = false },
 ): void {
   imitation.register({
@@ -79,7 +79,7 @@ export function register(
   })
 }
 
-export async function signIn({ site, imitation, browser }: Place, visitor: Visitor = {}): Promise<Agent> {
+export async function signIn({ site, imitation, browser }: Fixture, visitor: Visitor = {}): Promise<Agent> {
   const agent = browser()
   const page = await visitSigningIn(agent, `${site.url}/claims`, visitor)
   assert.deepEqual(
@@ -90,7 +90,7 @@ export async function signIn({ site, imitation, browser }: Place, visitor: Visit
   return agent
 }
 
-export async function isSignedIn({ site }: Place, agent: Agent): Promise<boolean> {
+export async function isSignedIn({ site }: Fixture, agent: Agent): Promise<boolean> {
   const page = await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })
   return page.json<{ isAuthenticated: boolean }>().isAuthenticated
 }
