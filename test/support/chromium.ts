@@ -30,6 +30,12 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
+/** In milliseconds: as long as a browser that works may take to open or close a window on a busy machine. */
+const RESPONDS = 20_000
+
+/** In milliseconds: Playwright ends a browser by force after 30 seconds. */
+const CLOSES = 45_000
+
 /** A real Chromium without a window. It keeps nothing: home and profile are new, and gone after `close`. */
 export async function startChromium({ args = [], bfcache = false }: ChromiumOptions = {}): Promise<Chromium> {
   const executablePath = findTool('chromium')
@@ -45,9 +51,22 @@ export async function startChromium({ args = [], bfcache = false }: ChromiumOpti
     ...(bfcache && { ignoreDefaultArgs: ['--disable-back-forward-cache'] }),
     env: { ...definedOnly(process.env), HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
   }
-  const browser = await chromium.launch(settings)
-  const newContext = () => browser.newContext()
+  let browser = await chromium.launch(settings)
   const profiles: BrowserContext[] = []
+
+  /** A browser that hangs is left alone, and another one takes over: Playwright itself would wait without end. */
+  async function newContext(): Promise<BrowserContext> {
+    let context = await within(RESPONDS, browser.newContext())
+    if (!context) {
+      void browser.close().catch(() => {})
+      browser = await chromium.launch(settings)
+      context = await browser.newContext()
+    }
+    const close = context.close.bind(context)
+    context.close = async options => void (await within(RESPONDS, close(options)))
+    return context
+  }
+
   return {
     newContext,
     newPage: async () => (await newContext()).newPage(),
@@ -57,9 +76,22 @@ export async function startChromium({ args = [], bfcache = false }: ChromiumOpti
       return profile
     },
     async close() {
-      await Promise.all([browser.close(), ...profiles.map(profile => profile.close())])
+      await within(CLOSES, Promise.all([browser.close(), ...profiles.map(profile => profile.close())]))
       rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
+  }
+}
+
+/** What the promise becomes, or undefined after the time. */
+async function within<Value>(milliseconds: number, promise: Promise<Value>): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>(resolve => {
+    timer = setTimeout(resolve, milliseconds, undefined)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
