@@ -40,7 +40,7 @@ export async function startSample(overrides: Partial<Settings> = {}): Promise<Sa
     }
     const siteListener = await open(settings.sitePort, 'localhost')
     const apiListener = await open(settings.apiPort, 'localhost')
-    // Another host name than the site's on purpose: `localhost` and `127.0.0.1` are different sites to a browser, so the answer
+    // Another host name than the site's on purpose: `localhost` and `127.0.0.1` are different sites to a browser, so the response
     // to a sign-in is as cross-site here as in real life.
     const identityListener = settings.issuer === undefined ? await open(settings.identityPort, '127.0.0.1') : undefined
 

@@ -67,7 +67,7 @@ describe('docs/troubleshooting.md', () => {
     )
   })
 
-  test('every row has an answer', () => {
+  test('every row has a response', () => {
     assert.ok(rows.length > 80)
     for (const row of rows) assert.doesNotMatch(row, /\|\s*\|/, row)
   })

@@ -63,7 +63,7 @@ async function readJwt(
   return describe(payload)
 }
 
-/** RFC 7662, with the signed answer of RFC 9701, so that it can be verified like any other token. */
+/** RFC 7662, with the signed response of RFC 9701, so that it can be verified like any other token. */
 async function introspect(
   token: string,
   { introspection_endpoint: endpoint }: Metadata,
@@ -72,7 +72,7 @@ async function introspect(
 ): Promise<AccessToken | undefined> {
   if (endpoint === undefined || client.clientSecret === undefined) return undefined
   const credentials = [client.clientId, client.clientSecret].map(encodeURIComponent).join(':')
-  const answer = await fetch(endpoint, {
+  const response = await fetch(endpoint, {
     method: 'POST',
     headers: {
       Authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
@@ -81,9 +81,14 @@ async function introspect(
     body: new URLSearchParams({ token, token_type_hint: 'access_token' }),
     signal: AbortSignal.timeout(timeout),
   })
-  if (!answer.ok) throw new Error(`the provider answered the introspection with status ${answer.status}`)
+  if (!response.ok) throw new Error(`the provider answered the introspection with status ${response.status}`)
   const typ = 'token-introspection+jwt'
-  const { payload } = await jwtVerify(await answer.text(), keys, { issuer, audience: client.clientId, algorithms, typ })
+  const { payload } = await jwtVerify(await response.text(), keys, {
+    issuer,
+    audience: client.clientId,
+    algorithms,
+    typ,
+  })
   const found = payload.token_introspection as JWTPayload & { active?: unknown }
   return found.active === true ? describe(found) : undefined
 }
@@ -102,9 +107,9 @@ function describe({ sub, exp, scope, client_id: clientId, azp, cnf }: JWTPayload
 function createDiscovery(issuer: string): () => Promise<{ metadata: Metadata; keys: JWTVerifyGetKey }> {
   const fetchMetadata = async () => {
     const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-    const answer = await fetch(address, { signal: AbortSignal.timeout(timeout) })
-    if (!answer.ok) throw new Error(`the provider answered the discovery with status ${answer.status}`)
-    const metadata = (await answer.json()) as Metadata
+    const response = await fetch(address, { signal: AbortSignal.timeout(timeout) })
+    if (!response.ok) throw new Error(`the provider answered the discovery with status ${response.status}`)
+    const metadata = (await response.json()) as Metadata
     return { metadata, keys: createRemoteJWKSet(new URL(metadata.jwks_uri)) }
   }
   let found: ReturnType<typeof fetchMetadata> | undefined

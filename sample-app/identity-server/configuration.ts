@@ -48,7 +48,7 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
       Session: 14 * day,
       Interaction: hour,
     },
-    // A refresh token is used once; the answer brings the next one.
+    // A refresh token is used once; the response brings the next one.
     rotateRefreshToken: true,
     // oidc-provider drops offline_access from a request that does not make the user consent again each time. Here, as in
     // IdentityServer, it is enough that the client is registered for refresh tokens.

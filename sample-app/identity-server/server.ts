@@ -31,7 +31,7 @@ export async function createIdentityServer(options: IdentityServerOptions): Prom
   return server
 }
 
-/** The answer to a sign-in is a form that a script sends to the site; oidc-provider adds the hash of that one script itself. */
+/** The response to a sign-in is a form that a script sends to the site; oidc-provider adds the hash of that one script itself. */
 function createHeaders(siteUrl: string): RequestHandler {
   const policy = [
     "default-src 'none'",

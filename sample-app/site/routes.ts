@@ -19,7 +19,7 @@ export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   routes.get('/', showHome)
   routes.get('/claims', requiresAuth(), showClaims)
   routes.post('/claims/refresh', form, refreshAccessToken)
-  routes.get('/call-api', requiresAuth(), callApi.showAnswer)
+  routes.get('/call-api', requiresAuth(), callApi.showResponse)
   routes.get('/call-api/script', requiresAuth(), callApi.showScriptPage)
   routes.get('/sessions', requiresAuth(), sessions.show)
   routes.post('/sessions/end', form, sessions.end)

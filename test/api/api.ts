@@ -13,7 +13,7 @@ export interface Api {
   readonly origin: string
   readonly requests: readonly ApiRequest[]
   /** Answers from now on; the body has been read. Default: 200 with `{}`. */
-  answer(answer: (request: ApiRequest, response: ServerResponse) => void): void
+  respond(handler: (request: ApiRequest, response: ServerResponse) => void): void
   /** Takes requests unread from now on. */
   take(listener: (request: IncomingMessage, response: ServerResponse) => void): void
   close(): Promise<void>
@@ -22,7 +22,7 @@ export interface Api {
 /** An API that remembers what it was asked. */
 export async function startApi(): Promise<Api> {
   const requests: ApiRequest[] = []
-  let answer = (_request: ApiRequest, response: ServerResponse): void => void response.end('{}')
+  let respond = (_request: ApiRequest, response: ServerResponse): void => void response.end('{}')
   let take: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
 
   async function listen(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -31,7 +31,7 @@ export async function startApi(): Promise<Api> {
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
     const request = { method, url, headers, token, body: await readBody(incoming) }
     requests.push(request)
-    answer(request, response)
+    respond(request, response)
   }
 
   const server = await startLoopbackServer((incoming, response) => {
@@ -40,8 +40,8 @@ export async function startApi(): Promise<Api> {
   return {
     origin: `http://127.0.0.1:${server.port}`,
     requests,
-    answer(next) {
-      answer = next
+    respond(next) {
+      respond = next
     },
     take(listener) {
       take = listener

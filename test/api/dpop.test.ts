@@ -53,7 +53,7 @@ async function proofsAtApi(requests: readonly ApiRequest[] = api.requests): Prom
 /** Wants a nonce from the first request on, and so often. */
 function wantNonces(times: number, scheme = 'DPoP'): void {
   let count = 0
-  api.answer((_request, response) => {
+  api.respond((_request, response) => {
     count += 1
     if (count > times) return void response.setHeader('dpop-nonce', `next-${count}`).end('good')
     const { status, headers, body } = demandNonce(`nonce-${count}`, { isApi: true, scheme })
@@ -112,7 +112,7 @@ describe('req.oidc.fetch with a token that is bound to a key', () => {
   })
 
   test('has a proof of its own for each step of a redirect', async () => {
-    api.answer(({ url }, response) => {
+    api.respond(({ url }, response) => {
       if (url === '/b?x=1') response.end('there')
       else response.writeHead(302, { location: '/b?x=1' }).end()
     })
@@ -122,7 +122,7 @@ describe('req.oidc.fetch with a token that is bound to a key', () => {
 
   test('refreshes a token that the API refuses, with the same key', async () => {
     let count = 0
-    api.answer((_request, response) => {
+    api.respond((_request, response) => {
       count += 1
       if (count === 1) refuseToken(response)
       else response.end('good')
@@ -175,7 +175,7 @@ describe('oidc.proxy with a token that is bound to a key', () => {
 
   test('refreshes a token that the API refuses, with the same key, and sends a small body again', async () => {
     let count = 0
-    api.answer((_request, response) => {
+    api.respond((_request, response) => {
       count += 1
       if (count === 1) refuseToken(response)
       else response.end('good')

@@ -12,7 +12,7 @@ let call: (req: Request) => Promise<Response>
 
 interface Called {
   readonly status: number
-  readonly answer: { readonly status?: number; readonly text?: string; readonly code?: string }
+  readonly response: { readonly status?: number; readonly text?: string; readonly code?: string }
 }
 
 beforeEach(async () => {
@@ -42,7 +42,7 @@ afterEach(async () => {
 async function calls(work: (req: Request) => Promise<Response>): Promise<Called> {
   call = work
   const page = await fixture.agent.fetch(`${fixture.site.url}/call`)
-  return { status: page.status, answer: page.json() }
+  return { status: page.status, response: page.json() }
 }
 
 const fetches = (path: string, init?: RequestInit, options?: ApiFetchOptions) =>
@@ -67,40 +67,42 @@ for (const [description, address] of [
   ['a file', () => 'file:///etc/passwd'],
 ] as const) {
   test(`the token goes nowhere else: ${description}`, async () => {
-    const { answer } = await calls(req => req.oidc.fetch(`${address()}`))
-    assert.equal(answer.code, 'ERR_OIDC_API_ORIGIN')
+    const { response } = await calls(req => req.oidc.fetch(`${address()}`))
+    assert.equal(response.code, 'ERR_OIDC_API_ORIGIN')
     assert.equal(other.requests.length + api.requests.length, 0)
   })
 }
 
 test('a redirect to another origin is handed over, not followed', async () => {
-  api.answer((_request, response) => void response.writeHead(302, { location: `${other.origin}/steal` }).end())
-  assert.equal((await fetches('/a')).answer.status, 302)
+  api.respond((_request, response) => void response.writeHead(302, { location: `${other.origin}/steal` }).end())
+  assert.equal((await fetches('/a')).response.status, 302)
   assert.equal(other.requests.length, 0)
 })
 
 test('a redirect within the origin is followed with the token, for GET', async () => {
-  api.answer((request, response) => {
+  api.respond((request, response) => {
     if (request.url === '/a') response.writeHead(307, { location: '/b' }).end()
     else response.end('there')
   })
-  assert.equal((await fetches('/a')).answer.text, 'there')
-  assert.equal((await fetches('/a', { method: 'POST', body: 'x' })).answer.status, 307)
-  assert.equal((await fetches('/a', { redirect: 'manual' })).answer.status, 307)
+  assert.equal((await fetches('/a')).response.text, 'there')
+  assert.equal((await fetches('/a', { method: 'POST', body: 'x' })).response.status, 307)
+  assert.equal((await fetches('/a', { redirect: 'manual' })).response.status, 307)
   assert.equal((await fetches('/a', { redirect: 'error' })).status, 500)
 })
 
 test('redirects in a circle come to an end', async () => {
-  api.answer((_request, response) => void response.writeHead(302, { location: '/again' }).end())
-  assert.equal((await fetches('/a')).answer.status, 302)
+  api.respond((_request, response) => void response.writeHead(302, { location: '/again' }).end())
+  assert.equal((await fetches('/a')).response.status, 302)
   assert.equal(api.requests.length, 6)
 })
 
 test('a 401 that says the token is invalid: one refresh, one more attempt', async () => {
   const { value } = await fixture.token()
-  api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end(request.body)))
-  const { answer } = await fetches('/a', { method: 'POST', body: 'again' })
-  assert.deepEqual([answer.status, answer.text], [200, 'again'])
+  api.respond((request, response) =>
+    request.token === value ? refuseToken(response) : void response.end(request.body),
+  )
+  const { response } = await fetches('/a', { method: 'POST', body: 'again' })
+  assert.deepEqual([response.status, response.text], [200, 'again'])
   assert.deepEqual([api.requests.length, fixture.refreshes().length], [2, 1])
 })
 
@@ -118,9 +120,9 @@ for (const [name, body, method, expected] of [
 ] as const) {
   test(`a call with ${name} is made again after a refresh, with all that belongs to it`, async () => {
     const { value } = await fixture.token()
-    api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
+    api.respond((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
     const init = { method, ...(body !== undefined && { body }) } as RequestInit
-    assert.equal((await fetches('/a', init)).answer.text, 'good')
+    assert.equal((await fetches('/a', init)).response.text, 'good')
     assert.equal(api.requests.length, 2)
     for (const request of api.requests) {
       if (expected instanceof RegExp) assert.match(request.body, expected)
@@ -130,15 +132,15 @@ for (const [name, body, method, expected] of [
 }
 
 test('an API that refuses every token is called twice, and its response is returned', async () => {
-  api.answer((_request, response) => refuseToken(response))
-  const { answer } = await fetches('/a')
-  assert.deepEqual([answer.status, answer.text], [401, 'expired'])
+  api.respond((_request, response) => refuseToken(response))
+  const { response } = await fetches('/a')
+  assert.deepEqual([response.status, response.text], [401, 'expired'])
   assert.deepEqual([api.requests.length, fixture.refreshes().length], [2, 1])
 })
 
 test('many calls that are refused at once share one refresh', async () => {
   const { value } = await fixture.token()
-  api.answer((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
+  api.respond((request, response) => (request.token === value ? refuseToken(response) : void response.end('good')))
   call = req => req.oidc.fetch(`${api.origin}/a`)
   const pages = await Promise.all(Array.from({ length: 20 }, () => fixture.agent.fetch(`${fixture.site.url}/call`)))
   for (const page of pages) assert.equal(page.json<{ status: number }>().status, 200)
@@ -151,17 +153,17 @@ for (const [description, status, challenge] of [
   ['a 403', 403, 'Bearer error="invalid_token"'],
 ] as const) {
   test(`${description} is no reason to refresh`, async () => {
-    api.answer((_request, response) => {
+    api.respond((_request, response) => {
       response.writeHead(status, challenge === undefined ? {} : { 'www-authenticate': challenge }).end()
     })
-    assert.equal((await fetches('/a')).answer.status, status)
+    assert.equal((await fetches('/a')).response.status, status)
     assert.deepEqual([api.requests.length, fixture.refreshes().length], [1, 0])
   })
 }
 
 test('a stream is sent as it comes, and not sent again', async () => {
-  api.answer((_request, response) => refuseToken(response))
-  const { answer } = await calls(req => {
+  api.respond((_request, response) => refuseToken(response))
+  const { response } = await calls(req => {
     const body = new ReadableStream({
       start(controller) {
         controller.enqueue(new TextEncoder().encode('part one, '))
@@ -171,7 +173,7 @@ test('a stream is sent as it comes, and not sent again', async () => {
     })
     return req.oidc.fetch(`${api.origin}/a`, { method: 'POST', body })
   })
-  assert.equal(answer.status, 401)
+  assert.equal(response.status, 401)
   assert.deepEqual([api.requests.length, api.requests[0]?.body], [1, 'part one, part two'])
 })
 
@@ -181,7 +183,7 @@ test('a response is returned before its body has ended', async () => {
     response.write('first')
     finish = () => void response.end(' last')
   })
-  const { answer } = await calls(async req => {
+  const { response } = await calls(async req => {
     const response = await req.oidc.fetch(`${api.origin}/a`)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     const { value } = await reader.read()
@@ -190,18 +192,18 @@ test('a response is returned before its body has ended', async () => {
     const rest = await reader.read()
     return new Response(Buffer.from(rest.value ?? []).toString())
   })
-  assert.equal(answer.text, ' last')
+  assert.equal(response.text, ' last')
 })
 
 test('a failed refresh leaves the response of the API; one that ends the session is an error', async () => {
-  api.answer((_request, response) => refuseToken(response))
+  api.respond((_request, response) => refuseToken(response))
   fixture.provider.break({ token: { status: 503 } })
-  assert.equal((await fetches('/a')).answer.status, 401)
+  assert.equal((await fetches('/a')).response.status, 401)
   fixture.provider.heal()
   fixture.advance(5)
   fixture.provider.revokeGrants()
-  const { status, answer } = await fetches('/a')
-  assert.deepEqual([status, answer.code], [401, 'ERR_OIDC_REFRESH_REJECTED'])
+  const { status, response } = await fetches('/a')
+  assert.deepEqual([status, response.code], [401, 'ERR_OIDC_REFRESH_REJECTED'])
 })
 
 test('a token for a resource goes along when asked for', async () => {
@@ -212,6 +214,6 @@ test('a token for a resource goes along when asked for', async () => {
 
 test('without a user there is no call', async () => {
   await fixture.agent.post(`${fixture.site.url}/logout?local`, {})
-  assert.equal((await fetches('/a')).answer.code, 'ERR_OIDC_LOGIN_REQUIRED')
+  assert.equal((await fetches('/a')).response.code, 'ERR_OIDC_LOGIN_REQUIRED')
   assert.equal(api.requests.length, 0)
 })

@@ -42,7 +42,7 @@ const call = (path: string, { headers, ...options }: FetchOptions = {}) =>
 
 test('a call is forwarded with the token attached on the server', async () => {
   const { token } = await start()
-  api.answer((_request, response) => {
+  api.respond((_request, response) => {
     response.writeHead(201, { 'content-type': 'application/json', 'x-own': 'yes' }).end('{"id":7}')
   })
   const page = await call('/api/orders/7?a=1&b=%20', { method: 'PUT', body: 'text' })
@@ -87,7 +87,7 @@ test('the API gets no cookie, no header of this connection, and nothing another 
 
 test('the browser gets no cookie, no CORS permission and no header of the other connection', async () => {
   await start()
-  api.answer((_request, response) => {
+  api.respond((_request, response) => {
     response
       .writeHead(200, {
         'set-cookie': '__Host-sid=planted; Path=/; Secure',
@@ -109,7 +109,7 @@ test('the browser gets no cookie, no CORS permission and no header of the other 
 
 test('what the API says about storing stays', async () => {
   await start()
-  api.answer((_request, response) => void response.writeHead(200, { 'cache-control': 'private, max-age=60' }).end())
+  api.respond((_request, response) => void response.writeHead(200, { 'cache-control': 'private, max-age=60' }).end())
   assert.equal((await call('/api/a')).headers['cache-control'], 'private, max-age=60')
 })
 
@@ -148,8 +148,8 @@ for (const path of ['/api/../admin', '/api/%2e%2e/admin', '/api/x/../../admin', 
       .join('; ')
     const headers = { cookie, 'x-csrf': '1', host: `localhost:${port}` }
     const outgoing = request({ host: hostname === 'localhost' ? '127.0.0.1' : hostname, port, path, headers }).end()
-    const [answer] = await once(outgoing, 'response')
-    answer.resume()
+    const [response] = await once(outgoing, 'response')
+    response.resume()
     for (const { url } of api.requests) assert.match(url, /^\/v1(?:\/|$)/)
   })
 }
@@ -190,9 +190,9 @@ test('a DELETE with a chunked body keeps its body', async () => {
     .join('; ')
   const headers = { cookie, 'x-csrf': '1', 'transfer-encoding': 'chunked' }
   const outgoing = request({ host: '127.0.0.1', port, path: '/api/a', method: 'DELETE', headers }).end('body')
-  const [answer] = await once(outgoing, 'response')
-  answer.resume()
-  assert.deepEqual([answer.statusCode, api.requests[0]?.body], [200, 'body'])
+  const [response] = await once(outgoing, 'response')
+  response.resume()
+  assert.deepEqual([response.statusCode, api.requests[0]?.body], [200, 'body'])
 })
 
 test('a browser that goes away ends the call to the API', async () => {
@@ -240,10 +240,10 @@ test('a call to an API that never responds is aborted', async () => {
 test('a token that the API refuses is refreshed once, for a request without a body', async () => {
   const { token, refreshes } = await start()
   const { value } = await token()
-  api.answer((sent, response) => (sent.token === value ? refuseToken(response) : void response.end('good')))
+  api.respond((sent, response) => (sent.token === value ? refuseToken(response) : void response.end('good')))
   assert.equal((await call('/api/a')).text, 'good')
   assert.equal(refreshes().length, 1)
-  api.answer((_sent, response) => refuseToken(response))
+  api.respond((_sent, response) => refuseToken(response))
   assert.equal((await call('/api/a')).status, 401)
   assert.equal(refreshes().length, 2)
   assert.equal((await call('/api/a', { method: 'POST', body: 'x' })).status, 401)
@@ -267,9 +267,9 @@ test('a WebSocket is refused clearly', async () => {
   const socket = connect(Number(port), '127.0.0.1')
   const lines = ['GET /api/live HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', 'X-CSRF: 1']
   socket.write(`${[...lines, `Cookie: ${cookie}`].join('\r\n')}\r\n\r\n`)
-  const [answer] = await once(socket, 'data')
+  const [response] = await once(socket, 'data')
   socket.destroy()
-  assert.match(String(answer), /^HTTP\/1\.1 501 /)
+  assert.match(String(response), /^HTTP\/1\.1 501 /)
   assert.equal(api.requests.length, 0)
 })
 

@@ -9,7 +9,7 @@ import type { Faults } from '../support/hostile-provider.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 
 export interface AttackOptions extends FixtureOptions {
-  /** Statuses above 499 that are the right answer to this attack. */
+  /** Statuses above 499 that are the right response to this attack. */
   readonly allows?: readonly number[]
 }
 

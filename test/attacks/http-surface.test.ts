@@ -129,13 +129,13 @@ describe('what comes in does not come out', () => {
         const query = `returnTo=${encodeURIComponent(path)}`
         for (const url of [`/login?${query}`, `/logout?${query}&local=1`]) {
           const headers = { ...html, 'sec-fetch-site': 'same-origin' }
-          const answer = await send({ url: site.url + url, headers })
-          assert.equal(answer.status, 303)
-          assert.equal(answer.text, '')
-          assert.equal(answer.headers['content-type'], undefined)
-          assert.equal(answer.headers['x-content-type-options'], 'nosniff')
-          assert.match(answer.headers.location ?? '', /^[\w\-./:?&=%~+,;@!$()*'[\]#{}`]*$/, path)
-          assert.doesNotMatch(answer.headers.location ?? '', /[<>"\s]/)
+          const response = await send({ url: site.url + url, headers })
+          assert.equal(response.status, 303)
+          assert.equal(response.text, '')
+          assert.equal(response.headers['content-type'], undefined)
+          assert.equal(response.headers['x-content-type-options'], 'nosniff')
+          assert.match(response.headers.location ?? '', /^[\w\-./:?&=%~+,;@!$()*'[\]#{}`]*$/, path)
+          assert.doesNotMatch(response.headers.location ?? '', /[<>"\s]/)
         }
       }
     },
@@ -310,9 +310,10 @@ describe('what no parser may choke on', () => {
       ] as const) {
         for (const path of ['/callback', '/logout/backchannel']) {
           const headers = { 'content-type': formType }
-          const answer = await send({ url: site.url + path, method: 'POST', headers, body }).catch(() => undefined)
+          const response = await send({ url: site.url + path, method: 'POST', headers, body }).catch(() => undefined)
           // A server may also close the connection on a body it has refused.
-          if (answer) assert.ok(answer.status === status || answer.status === 400, `${what} ${path}: ${answer.status}`)
+          if (response)
+            assert.ok(response.status === status || response.status === 400, `${what} ${path}: ${response.status}`)
         }
       }
       assert.equal(({} as Record<string, unknown>).x, undefined)
@@ -393,11 +394,11 @@ describe('headers of our responses', () => {
         { accept: 'text/event-stream' },
         { upgrade: 'websocket', connection: 'upgrade' },
       ]) {
-        const answer = await send({ url: `${site.url}/claims`, headers: headers as Record<string, string> })
-        assert.equal(answer.status, 401, JSON.stringify(headers))
-        assert.deepEqual(answer.setCookies, [])
-        assert.equal(answer.headers.location, undefined)
-        assert.match(`${answer.headers['www-authenticate']}`, /^OpenIdConnect login_url="\/login\?returnTo=[\w%]*"$/)
+        const response = await send({ url: `${site.url}/claims`, headers: headers as Record<string, string> })
+        assert.equal(response.status, 401, JSON.stringify(headers))
+        assert.deepEqual(response.setCookies, [])
+        assert.equal(response.headers.location, undefined)
+        assert.match(`${response.headers['www-authenticate']}`, /^OpenIdConnect login_url="\/login\?returnTo=[\w%]*"$/)
       }
     },
   )
@@ -563,16 +564,16 @@ async function sendEverywhere({ site }: Pick<AttackFixture, 'site'>, payload: st
         // The 404 page is Express's own.
         if (path.includes('MARKER') && !query.startsWith('returnTo')) continue
         const isPost = method === 'POST'
-        const answer = await send({
+        const response = await send({
           url: `${site.url}${path}${isPost ? '' : `?${query}`}`,
           method,
           headers: { ...headers, ...kind, ...(isPost && { 'content-type': formType }) },
           ...(isPost && { body: query }),
         })
-        if (answer.status === 404) continue
+        if (response.status === 404) continue
         const where = `${method} ${path}?${query.slice(0, 40)}`
-        assertClean(answer.text, where)
-        assertClean(JSON.stringify(answer.headers), where)
+        assertClean(response.text, where)
+        assertClean(JSON.stringify(response.headers), where)
       }
     }
   }

@@ -616,7 +616,7 @@ describe('the token endpoint', () => {
     async ({ refuses }) => {
       const once = { tokenRequests: 1 }
       const json = (text: string) => ({
-        answer: (given: { status: number; headers: Record<string, string> }) => ({ ...given, body: text }),
+        respond: (given: { status: number; headers: Record<string, string> }) => ({ ...given, body: text }),
       })
       const token = 'ERR_OIDC_TOKEN_RESPONSE'
       const response = 'ERR_OIDC_PROVIDER_RESPONSE'

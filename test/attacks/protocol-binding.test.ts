@@ -119,8 +119,8 @@ describe('an authorization response that this browser did not ask for', () => {
         const prefixOfB = /^.*\./.exec(attempts(agent, siteB.url).at(-1)?.name ?? '')?.[0]
         const renamed = `${prefixOfB}${cookie?.name.split('.').at(-1)}=${cookie?.value}`
         for (const cookies of [cookieHeader({ site: siteB }, agent), renamed]) {
-          const answer = await agent.post(`${siteB.url}/callback`, fields, { headers: { cookie: cookies } })
-          assert.equal(answer.status, 400)
+          const response = await agent.post(`${siteB.url}/callback`, fields, { headers: { cookie: cookies } })
+          assert.equal(response.status, 400)
           assert.equal(siteB.lastCode(), 'ERR_OIDC_TRANSACTION_MISSING')
         }
         assert.equal(provider.count('token') + other.count('token'), 1, 'that of the one who is signed in')
@@ -218,14 +218,14 @@ describe('an incomplete or malformed response', () => {
         const fields = await startAttempt({ site }, agent)
         const body = encode(new URLSearchParams(fields as [string, string][]).toString())
         const cookie = cookieHeader({ site }, agent)
-        const answer = await send({
+        const response = await send({
           url: `${site.url}/callback`,
           method: 'POST',
           headers: { ...headers, cookie },
           body,
         })
-        assert.ok(answer.status === 400 || answer.status === 415, `${what}: ${answer.status}`)
-        assert.deepEqual(answer.setCookies, [], what)
+        assert.ok(response.status === 400 || response.status === 415, `${what}: ${response.status}`)
+        assert.deepEqual(response.setCookies, [], what)
       }
       assert.equal(provider.count('token'), before)
     },
@@ -247,8 +247,8 @@ describe('an incomplete or malformed response', () => {
       const body = new URLSearchParams(fields as [string, string][]).toString()
       for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'QUERY']) {
         const headers = { cookie: cookieHeader({ site }, agent), 'content-type': form }
-        const answer = await send({ url: `${site.url}/callback`, method, headers, body })
-        assert.equal(answer.status, 405, method)
+        const response = await send({ url: `${site.url}/callback`, method, headers, body })
+        assert.equal(response.status, 405, method)
       }
       const inBoth = await agent.post(`${site.url}/callback?${body}`, '', { from: provider.issuer })
       assert.equal(inBoth.status, 400)
@@ -286,8 +286,8 @@ describe('an incomplete or malformed response', () => {
       const authorization = await agent.open(page.hops[0]?.location ?? '', { redirect: 'manual' })
       const callback = authorization.hops[0]?.location?.replaceAll('%3F', '?') ?? ''
       assert.match(callback, /x=a\?b&/)
-      const answer = await agent.open(callback, { redirect: 'manual' })
-      assert.equal(answer.status, 303, answer.text)
+      const response = await agent.open(callback, { redirect: 'manual' })
+      assert.equal(response.status, 303, response.text)
     },
   )
 })
@@ -322,7 +322,7 @@ describe('errors of the provider', () => {
         assert.equal(await whoIs({ site }, agent), 'alice-0001', what)
       }
       const said = site.log.filter(line => line.includes('MARKER'))
-      assert.equal(said.length, 1, 'the answer with the right state, and no other, is in the log')
+      assert.equal(said.length, 1, 'the response with the right state, and no other, is in the log')
       assert.match(said[0] ?? '', /access_denied "MARKER‹script›alert\(1\)‹\/script›"/)
     },
   )
@@ -466,8 +466,8 @@ describe('starting a sign-in', () => {
       const headers = { accept: 'text/html' }
       const values: Record<string, string[]> = { state: [], nonce: [], code_challenge: [] }
       for (let i = 0; i < 1000; i += 1) {
-        const { headers: answer } = await send({ url: `${site.url}/login`, headers })
-        const { searchParams } = new URL(answer.location ?? '')
+        const { headers: response } = await send({ url: `${site.url}/login`, headers })
+        const { searchParams } = new URL(response.location ?? '')
         for (const name of Object.keys(values)) values[name]?.push(searchParams.get(name) ?? '')
       }
       const all = Object.values(values).flat()

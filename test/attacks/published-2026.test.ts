@@ -36,13 +36,13 @@ describe('tokens', () => {
         })
         const logoutToken = await provider.createLogoutToken({}, { claims })
         const fields = new URLSearchParams({ logout_token: logoutToken }).toString()
-        const answer = await send({
+        const response = await send({
           url: `${site.url}/logout/backchannel`,
           method: 'POST',
           headers: form,
           body: fields,
         })
-        assert.equal(answer.status, 400)
+        assert.equal(response.status, 400)
         assert.equal(await whoIs({ site }, victim), 'alice-0001')
       }
     },
@@ -110,10 +110,10 @@ describe('responses', () => {
             headers: index < 6 ? { cookie } : {},
             redirect: 'manual',
           })
-        const answers = await Promise.all([...Array(12).keys()].map(bring))
+        const responses = await Promise.all([...Array(12).keys()].map(bring))
         assert.equal(provider.count('token') - before, 1, 'the code was redeemed once')
         const sessions = (from: number, to: number) =>
-          new Set(answers.slice(from, to).flatMap(page => sessionCookiesSet(page).map(text => text.split(';')[0])))
+          new Set(responses.slice(from, to).flatMap(page => sessionCookiesSet(page).map(text => text.split(';')[0])))
         assert.equal(sessions(0, 6).size, 1)
         assert.equal(sessions(6, 12).size, 0, 'a browser without the cookie that binds the attempt')
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAgent } from '../support/agent.js'
 import type { Fixture } from '../support/handler-fixture.js'
-import type { Claims, EndpointAnswer, RecordedRequest } from '../support/hostile-provider.js'
+import type { Claims, EndpointResponse, RecordedRequest } from '../support/hostile-provider.js'
 import { send } from '../support/http-client.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
 import { startTokenFixture } from '../tokens/token-fixture.js'
@@ -137,14 +137,14 @@ describe('two users', () => {
     const { provider, site } = fixture
     const owners = new Map<string, number>()
     let owner = -1
-    const remember = (answer: EndpointAnswer, { form }: RecordedRequest) => {
+    const remember = (response: EndpointResponse, { form }: RecordedRequest) => {
       const of = owners.get(form.refresh_token ?? '') ?? owner
-      const tokens = JSON.parse(answer.body) as Record<string, string>
+      const tokens = JSON.parse(response.body) as Record<string, string>
       for (const name of ['access_token', 'refresh_token']) if (tokens[name]) owners.set(tokens[name], of)
-      return answer
+      return response
     }
     try {
-      provider.break({ token: { answer: remember } })
+      provider.break({ token: { respond: remember } })
       const agents = [0, 1, 2, 3, 4, 5].map(() => createAgent({ now: () => fixture.now() * 1000 }))
       for (const [index, agent] of agents.entries()) {
         owner = index
@@ -157,9 +157,9 @@ describe('two users', () => {
         const ask = () => agents.map(agent => agent.fetch(`${site.url}/fresh`, { from: `${site.url}/claims` }))
         await Promise.all([...ask(), ...ask()])
         fixture.advance(120)
-        provider.break({ token: { answer: remember } })
-        const answers = await Promise.all([...ask(), ...ask()])
-        for (const [index, page] of answers.entries()) {
+        provider.break({ token: { respond: remember } })
+        const responses = await Promise.all([...ask(), ...ask()])
+        for (const [index, page] of responses.entries()) {
           assert.equal(page.status, 200, page.text)
           assert.equal(owners.get(page.json<{ value: string }>().value), index % agents.length, `round ${round}`)
         }

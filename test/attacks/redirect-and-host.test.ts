@@ -19,8 +19,8 @@ function originOf(location: string | undefined, siteUrl: string): string {
 }
 
 /**
- * Signs in without a browser and without asking the provider: the answer is made here, so that thousands of sign-ins take seconds.
- * The `Location` the last answer carries.
+ * Signs in without a browser and without asking the provider: the response is made here, so that thousands of sign-ins take seconds.
+ * The `Location` the last response carries.
  */
 async function landingOf({ site, provider }: Fixture, query: string): Promise<string | undefined> {
   const start = await send({ url: `${site.url}/login?${query}`, headers: html })
@@ -36,7 +36,7 @@ async function landingOf({ site, provider }: Fixture, query: string): Promise<st
     nonce: searchParams.get('nonce'),
   })
   const state = searchParams.get('state') ?? ''
-  const answer = await send({
+  const response = await send({
     url: `${site.url}/callback`,
     method: 'POST',
     headers: {
@@ -45,8 +45,8 @@ async function landingOf({ site, provider }: Fixture, query: string): Promise<st
     },
     body: new URLSearchParams({ state, id_token, iss: provider.issuer }).toString(),
   })
-  assert.equal(answer.status, 303, `${query}: ${answer.text}`)
-  return answer.headers.location
+  assert.equal(response.status, 303, `${query}: ${response.text}`)
+  return response.headers.location
 }
 
 describe('where a sign-in or a sign-out lands', () => {
@@ -78,13 +78,13 @@ describe('where a sign-in or a sign-out lands', () => {
       const { site } = fixture
       const headers = { ...html, 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
       for (const payload of redirectGrammar(new URL(site.url).host, new URL(fixture.evil.url).host)) {
-        const { status, headers: answer } = await send({
+        const { status, headers: response } = await send({
           url: `${site.url}/logout?local=1&returnTo=${payload}`,
           headers,
         })
         assert.equal(status, 303, payload)
-        assert.equal(originOf(answer.location, site.url), site.url, `${payload} -> ${answer.location}`)
-        assert.match(answer.location ?? '', /^\/(?![/\\])[\x20-\x7e]*$/, payload)
+        assert.equal(originOf(response.location, site.url), site.url, `${payload} -> ${response.location}`)
+        assert.match(response.location ?? '', /^\/(?![/\\])[\x20-\x7e]*$/, payload)
       }
     },
   )
@@ -479,7 +479,7 @@ describe('what is protected', () => {
           const reply = await sendRaw(site.url, [`POST ${path} HTTP/1.1`, host, ...framing], `0\r\n\r\n${hidden}`)
           assert.equal(reply.status, 400, `${path} ${framing.join()}`)
           assert.ok(!(reply.head + reply.body).includes('TOP-SECRET'), framing.join())
-          assert.equal((reply.head + reply.body).match(/HTTP\/1\.1 /g)?.length, 1, 'one answer')
+          assert.equal((reply.head + reply.body).match(/HTTP\/1\.1 /g)?.length, 1, 'one response')
         }
       }
     },
@@ -491,12 +491,12 @@ describe('what is protected', () => {
     async ({ site, provider }) => {
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
         for (const headers of [{}, html, { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }]) {
-          const answer = await send({ url: `${site.url}/any`, method, headers: { ...headers } })
-          assert.ok([303, 401].includes(answer.status), `${method}: ${answer.status}`)
-          assert.ok(!answer.text.includes('TOP-SECRET'), method)
-          if (answer.status === 303) {
-            assert.equal(answer.text, '')
-            assert.equal(new URL(answer.headers.location ?? '').origin, new URL(provider.issuer).origin)
+          const response = await send({ url: `${site.url}/any`, method, headers: { ...headers } })
+          assert.ok([303, 401].includes(response.status), `${method}: ${response.status}`)
+          assert.ok(!response.text.includes('TOP-SECRET'), method)
+          if (response.status === 303) {
+            assert.equal(response.text, '')
+            assert.equal(new URL(response.headers.location ?? '').origin, new URL(provider.issuer).origin)
           }
         }
       }

@@ -88,8 +88,8 @@ describe('a response in another browser than the one it was meant for', () => {
       const foreign = { cookie: cookieHeader({ site: there }, other) }
       await createAgent().post(`${here.url}/callback`, fields, { from: issuer, headers: foreign })
       assert.match(String(here.errors.at(-1)), /the cookie of this sign-in cannot be opened.*another "secret"/)
-      const answer = await createAgent().post(`${here.url}/callback`, fields, { from: issuer })
-      assert.equal(answer.status, 400)
+      const response = await createAgent().post(`${here.url}/callback`, fields, { from: issuer })
+      assert.equal(response.status, 400)
       assert.match(String(here.errors.at(-1)), /cookie .* is missing/)
     } finally {
       await here.close()

@@ -143,10 +143,10 @@ describe('a sign-out', () => {
       })) {
         const headers = { 'content-type': 'application/x-www-form-urlencoded' }
         const body = new URLSearchParams({ logout_token: token }).toString()
-        const answer = await send({ url: `${site.url}/logout/backchannel`, method: 'POST', headers, body })
-        assert.equal(answer.status, 400, what)
-        assert.equal(answer.headers['cache-control'], 'no-store')
-        assert.deepEqual(answer.setCookies, [])
+        const response = await send({ url: `${site.url}/logout/backchannel`, method: 'POST', headers, body })
+        assert.equal(response.status, 400, what)
+        assert.equal(response.headers['cache-control'], 'no-store')
+        assert.deepEqual(response.setCookies, [])
         assert.equal(await whoIs({ site }, victim), 'alice-0001', what)
       }
       const agent = createAgent()
@@ -243,9 +243,9 @@ describe('a session that lives on', () => {
         const before = (await fixture.token()).value
         fixture.advance(400)
         fixture.provider.break({ refreshedIdToken })
-        const answer = await fixture.token()
-        assert.ok(answer.status >= 400, what)
-        assert.equal(answer.value, undefined, what)
+        const response = await fixture.token()
+        assert.ok(response.status >= 400, what)
+        assert.equal(response.value, undefined, what)
         assert.equal(fixture.refreshes().length, 1, what)
         assert.ok(before, 'no token before')
         assert.notEqual(await whoIs({ site: fixture.site }, fixture.agent), 'bob', what)

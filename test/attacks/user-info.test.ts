@@ -231,7 +231,7 @@ describe('what claims can do', () => {
     const page = await accepts('hostile names', {
       frontIdToken: claims,
       backIdToken: claims,
-      userinfo: { answer: raw },
+      userinfo: { respond: raw },
     })
     assert.equal(({} as Claims).polluted, undefined)
     const user = page.json<Claims>()

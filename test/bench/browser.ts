@@ -7,7 +7,7 @@ interface Answer {
   readonly body: string
 }
 
-/** An answer of the provider that is on its way back to the site. */
+/** A response of the provider that is on its way back to the site. */
 export interface Return {
   /** Sends it. Milliseconds until the site has answered. */
   send(): Promise<number>
@@ -28,11 +28,12 @@ export async function startSignIn(baseUrl: string): Promise<Return> {
   return {
     async send() {
       const begin = performance.now()
-      const answer = byPost
+      const response = byPost
         ? await travel(`${baseUrl}/callback`, { jar, form })
         : await travel(`${baseUrl}/callback?${form}`, { jar })
       const took = performance.now() - begin
-      if (answer.status < 300 || answer.status > 399) throw new Error(`${answer.status}: ${answer.body.slice(0, 500)}`)
+      if (response.status < 300 || response.status > 399)
+        throw new Error(`${response.status}: ${response.body.slice(0, 500)}`)
       return took
     },
     cookies: () => headerOf(jar),
@@ -88,13 +89,13 @@ function travel(url: string, { jar = new Map(), form }: Journey): Promise<Answer
       'sec-fetch-mode': 'navigate',
       'sec-fetch-dest': 'document',
     }
-    const sent = request(url, { agent, method: form === undefined ? 'GET' : 'POST', headers }, async answer => {
-      for (const line of answer.headers['set-cookie'] ?? []) {
+    const sent = request(url, { agent, method: form === undefined ? 'GET' : 'POST', headers }, async response => {
+      for (const line of response.headers['set-cookie'] ?? []) {
         const [name, value] = split(line.split(';', 1)[0] ?? '')
         if (value === '' || /Max-Age=0|Expires=Thu, 01 Jan 1970/i.test(line)) jar.delete(name)
         else jar.set(name, value)
       }
-      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: await text(answer) })
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: await text(response) })
     })
     sent.on('error', reject).end(form)
   })

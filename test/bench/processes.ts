@@ -39,9 +39,9 @@ async function start(
 function answerOf(child: ChildProcess, question?: object | string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error(`a process ended: ${child.spawnargs.slice(2).join(' ')}`))
-    child.once('exit', fail).once('message', answer => {
+    child.once('exit', fail).once('message', response => {
       child.off('exit', fail)
-      resolve(answer)
+      resolve(response)
     })
     if (question !== undefined) child.send(question)
   })

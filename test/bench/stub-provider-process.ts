@@ -20,7 +20,7 @@ const server = createServer((req, res) => void answer(req, res)).listen(0, '127.
   process.send?.({ issuer })
 })
 
-/** Milliseconds every back-channel answer takes, and among how many people the sign-ins go round. */
+/** Milliseconds every back-channel response takes, and among how many people the sign-ins go round. */
 export interface ProviderCommand {
   readonly delay?: number
   readonly people?: number

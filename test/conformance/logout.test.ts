@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Fixture, withFixture } from '../support/handler-fixture.js'
 import type { JwtFault } from '../support/hostile-provider.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { responseTypes } from './suite.js'
 
 /** What the suite makes of a session id: letters, digits and punctuation. */
@@ -19,7 +19,7 @@ async function sendLogoutToken(
   { provider, site }: Fixture,
   claims: Record<string, unknown>,
   fault: object,
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   const header = ({ typ: _, ...rest }: Record<string, unknown>) => rest
   const all = { sid: SID, ignored_claim: 'x', ...claims }
   const logout_token = await provider.createLogoutToken(all, { header, ...fault } as JwtFault)
@@ -77,9 +77,9 @@ for (const responseType of responseTypes) {
       `${id} (${responseType}, form_post)`,
       withFixture(options, async fixture => {
         await fixture.agent.visit(`${fixture.site.url}/claims`)
-        const answer = await sendLogoutToken(fixture, claims?.(fixture) ?? {}, fault ?? {})
-        assert.equal(answer.status, status, answer.text)
-        assert.match(`${answer.headers['cache-control']}`, /no-store/)
+        const response = await sendLogoutToken(fixture, claims?.(fixture) ?? {}, fault ?? {})
+        assert.equal(response.status, status, response.text)
+        assert.match(`${response.headers['cache-control']}`, /no-store/)
         assert.equal(await isSignedIn(fixture), status === 400)
         // The suite does this in the middle of a sign-out that the site began, and that has to end well all the same.
         const page = await fixture.agent.open(`${fixture.site.url}/logout?returnTo=/user`)

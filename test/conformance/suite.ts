@@ -39,7 +39,7 @@ export interface Module {
   readonly id: string
   readonly appliesTo: readonly ResponseType[]
   readonly modes?: readonly Variant['responseMode'][]
-  /** What is different from a right answer, from the first request on. */
+  /** What is different from a right response, from the first request on. */
   readonly faults?: Faults
   readonly provider?: HostileProviderOptions
   readonly oidc?: OidcOptions

@@ -168,9 +168,9 @@ describe('diagnostics', () => {
       assert.equal(only('sign-in-finished').at(-1)?.transaction, undefined)
       const page = await agent.open(`${site.url}/claims`)
       const inputs = [...page.text.matchAll(/name="([^"]+)" value="([^"]*)"/g)]
-      const answer = inputs.map(([, name = '', value = '']) => [name, value] as const)
+      const response = inputs.map(([, name = '', value = '']) => [name, value] as const)
       await agent.submitForm()
-      await agent.post(`${site.url}/callback`, answer, { from: page.url })
+      await agent.post(`${site.url}/callback`, response, { from: page.url })
       assert.deepEqual(
         only('sign-in-finished').map(({ outcome }) => outcome),
         ['failed', 'signed-in', 'repeated'],

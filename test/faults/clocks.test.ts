@@ -123,7 +123,7 @@ class World {
     assert.equal(ended, this.#sessions.length, 'a logout that was obeyed left a session')
     this.#sessions = []
     this.#logouts += 1
-    // A start is given no later than it was: for the time of an answer of the store it may count as earlier than a logout that is over.
+    // A start is given no later than it was: for the time of a response of the store it may count as earlier than a logout that is over.
     const [seconds, microseconds] = (await redis.command('TIME')) as [string, string]
     const over = Number(seconds) * 1_000_000 + Number(microseconds)
     for (let turn = 0; processes.some(({ store }) => store.startTime() <= over); turn += 1) {

@@ -41,7 +41,7 @@ const QUIET = 10
 const REFRESHERS = 10
 const SIGN_OUTS = 40 * Math.min(scale, 5)
 
-/** What was acknowledged. A loss is dated by when it was asked for and when the answer was there. */
+/** What was acknowledged. A loss is dated by when it was asked for and when the response was there. */
 interface Write<T> {
   readonly what: T
   readonly askedAt: number

@@ -179,7 +179,7 @@ const broken = (name: string, seconds: number, token: object): Fault => ({
 const PROVIDER: readonly Fault[] = [
   down(1),
   down(10),
-  broken('the token endpoint takes 3 s for each answer', 10, { delay: 3000 }),
+  broken('the token endpoint takes 3 s for each response', 10, { delay: 3000 }),
   broken('the token endpoint answers 500', 5, { status: 500, body: {} }),
   broken('the token endpoint answers 429 with `Retry-After: 2`', 5, {
     status: 429,

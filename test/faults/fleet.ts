@@ -77,10 +77,10 @@ export async function startFront(): Promise<Front> {
     const { method, url, headers } = req
     const onward = forward(
       { host: '127.0.0.1', port: target.port, method, path: url, headers, agent: false },
-      answer => {
-        res.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
-        answer.on('error', () => res.destroy())
-        answer.pipe(res)
+      response => {
+        res.writeHead(response.statusCode ?? 502, response.rawHeaders)
+        response.on('error', () => res.destroy())
+        response.pipe(res)
       },
     )
     onward.on('error', () => {

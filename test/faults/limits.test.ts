@@ -9,7 +9,7 @@ import { parseReturnTo } from '../../lib/protocol/return-to.js'
 import { parseTokenResponse } from '../../lib/protocol/token-response.js'
 import { assertCivil, openFuzzFixture } from '../fuzz/fuzz.js'
 import { createAgent } from '../support/agent.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { startRedis } from '../support/redis.js'
 import { scale } from './scale.js'
 import { longestPause, watchProcess } from './watch.js'
@@ -43,9 +43,9 @@ const sites = { 'no body parser': fixture, 'a body parser before': parsed }
 function pour(url: string): Promise<{ status: number; sent: number }> {
   return new Promise((resolve, reject) => {
     let sent = 0
-    const outgoing = request(url, { method: 'POST', headers: form, agent: false }, answer => {
+    const outgoing = request(url, { method: 'POST', headers: form, agent: false }, response => {
       outgoing.destroy()
-      resolve({ status: answer.statusCode ?? 0, sent })
+      resolve({ status: response.statusCode ?? 0, sent })
     })
     const piece = Buffer.alloc(16_384, 'a')
     const more = () => {
@@ -97,7 +97,7 @@ for (const [kind, { site }] of Object.entries(sites)) {
     for (const [name, { body, headers = {} }] of Object.entries(bodies)) {
       test(`${name}: refused`, async () => {
         for (const path of targets.slice(0, 2)) {
-          const answer: RawAnswer | undefined = await send({
+          const response: RawResponse | undefined = await send({
             url: site.url + path,
             method: 'POST',
             headers,
@@ -107,12 +107,12 @@ for (const [kind, { site }] of Object.entries(sites)) {
             assert.match(error.code ?? '', /^(EPIPE|ECONNRESET)$/)
             return undefined
           })
-          if (answer === undefined) continue
+          if (response === undefined) continue
           assert.ok(
-            answer.status >= 400 && answer.status < 500,
-            `${path}: ${answer.status} ${answer.text.slice(0, 200)}`,
+            response.status >= 400 && response.status < 500,
+            `${path}: ${response.status} ${response.text.slice(0, 200)}`,
           )
-          assert.deepEqual(answer.setCookies, [])
+          assert.deepEqual(response.setCookies, [])
         }
         assert.equal(({} as { polluted?: unknown }).polluted, undefined)
       })

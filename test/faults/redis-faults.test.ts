@@ -66,7 +66,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
   'refuses connections': [({ wire }) => wire.refuse(), ({ wire }) => wire.accept()],
   'takes requests and never answers': [({ wire }) => wire.turn('black hole'), ({ wire }) => wire.turn('fine')],
   'is out of reach for a while': [({ wire }) => wire.turn('held'), ({ wire }) => wire.turn('fine')],
-  'does what it is told and the answers are lost': [
+  'does what it is told and the responses are lost': [
     ({ wire }) => wire.turn('no answers'),
     ({ wire }) => wire.turn('fine'),
   ],

@@ -45,7 +45,7 @@ export async function startRogue(provider: Pick<HostileProvider, 'port'>): Promi
     if (act === undefined) return pass(provider.port, req, res, body)
     stuck.add(socket)
     socket.on('error', () => {}).on('close', () => stuck.delete(socket))
-    // A whole answer, however wrong, leaves a connection that may be used again.
+    // A whole response, however wrong, leaves a connection that may be used again.
     res.on('finish', () => stuck.delete(socket))
     act(req, res)
   })
@@ -68,9 +68,9 @@ export async function startRogue(provider: Pick<HostileProvider, 'port'>): Promi
 
 function pass(port: number, req: IncomingMessage, res: ServerResponse, body: string): void {
   const { method, url, headers } = req
-  const onward = forward({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, answer => {
-    res.writeHead(answer.statusCode ?? 502, answer.headers)
-    answer.pipe(res)
+  const onward = forward({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, response => {
+    res.writeHead(response.statusCode ?? 502, response.headers)
+    response.pipe(res)
   })
   onward.on('error', () => res.destroy())
   onward.end(body)
@@ -103,7 +103,7 @@ export const hanging: Readonly<Record<string, Act>> = {
   'sends one byte of the headers now and then': ({ socket }, res) => repeat(res, () => socket.write('H')),
 }
 
-/** Faults that cut the answer. */
+/** Faults that cut the response. */
 export const cutting: Readonly<Record<string, Act>> = {
   'closes the connection': ({ socket }) => void socket.end(),
   'resets the connection': ({ socket }) => void socket.resetAndDestroy(),

@@ -137,7 +137,7 @@ test('a site that is signed in to, read, written and signed out of while Redis a
   assert.doesNotMatch(instance.output(), /UNHANDLED/)
 })
 
-/** The browser itself finds the provider away, or just going: its own error page, and no answer of the site. */
+/** The browser itself finds the provider away, or just going: its own error page, and no response of the site. */
 function browserFoundNoProvider(port: number): (error: unknown) => { readonly status: number } {
   return error => {
     const { code, port: asked } = error as { readonly code?: string; readonly port?: number }

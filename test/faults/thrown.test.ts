@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type RawAnswer, type RawRequest, send } from '../support/http-client.js'
+import { type RawRequest, type RawResponse, send } from '../support/http-client.js'
 import { secret } from '../support/secrets.js'
 import { type Instance, startInstance } from './fleet.js'
 
@@ -25,11 +25,11 @@ describe('a site whose code throws where nothing catches it', { timeout: 120_000
   after(() => site?.kill())
 
   /** The response, or `undefined` where the connection was closed instead. Fails where the process has ended. */
-  async function ask(path: string, request: Partial<RawRequest> = {}): Promise<RawAnswer | undefined> {
-    const answer = await send({ url: site.url + path, ...request }).catch(() => undefined)
+  async function ask(path: string, request: Partial<RawRequest> = {}): Promise<RawResponse | undefined> {
+    const response = await send({ url: site.url + path, ...request }).catch(() => undefined)
     const alive = await send({ url: `${site.url}/handed-on?path=/` }).catch(() => undefined)
     assert.equal(alive?.status, 200, `the process has ended: ${site.output()}`)
-    return answer
+    return response
   }
 
   async function timesHandedOn(path: string): Promise<number> {
@@ -60,9 +60,9 @@ describe('a site whose code throws where nothing catches it', { timeout: 120_000
   for (const path of ['/late', '/circle', '/toJSON', '/accessor']) {
     test(`goes on when a session that cannot be written is sent from a callback (${path})`, async () => {
       for (const headers of [{}, { cookie }]) {
-        const answer = await ask(path, { headers })
-        assert.equal(answer?.status, 500)
-        assert.equal(answer.text, 'the error handler of the site')
+        const response = await ask(path, { headers })
+        assert.equal(response?.status, 500)
+        assert.equal(response.text, 'the error handler of the site')
       }
     })
   }

@@ -108,13 +108,13 @@ async function act({ type, body, hasCookie }: Input): Promise<void> {
   const fields =
     typeof body === 'string' ? body : body.map(([name, value]) => [name, real.get(value) ?? value] as const)
   const sender = hasCookie ? agent : createAgent()
-  const answer = await sender.post(`${site.url}/callback`, fields, {
+  const response = await sender.post(`${site.url}/callback`, fields, {
     from: `${fixture.provider.issuer}/authorize`,
     redirect: 'manual',
     headers: { 'content-type': type },
   })
-  assertCivil(answer, [])
-  const isSignedIn = answer.hops[0]?.setCookies.some(cookie => cookie.startsWith('sid=')) ?? false
+  assertCivil(response, [])
+  const isSignedIn = response.hops[0]?.setCookies.some(cookie => cookie.startsWith('sid=')) ?? false
   if (!isSignedIn) return
   assert.ok(
     hasCookie && type.startsWith(form) && typeof fields !== 'string',
@@ -170,9 +170,9 @@ test('no URL of the callback causes an unexpected server error, and only a genui
       .map(({ name, value }) => `${name}=${value}`)
       .join('; ')
     const headers = { accept: 'text/html', referer: provider.issuer, ...(hasCookie && { cookie }) }
-    const answer = await ask(site.url, method, target, headers)
-    assertCivil(answer, [])
-    if (!answer.setCookies.some(text => text.startsWith('sid='))) return
+    const response = await ask(site.url, method, target, headers)
+    assertCivil(response, [])
+    if (!response.setCookies.some(text => text.startsWith('sid='))) return
     assert.ok(hasCookie && method === 'GET', 'only by GET, in the browser it began in')
     const read = new URLSearchParams(target.slice(target.indexOf('?')))
     for (const name of inAddress)

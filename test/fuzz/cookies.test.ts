@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { watchProcess } from '../faults/watch.js'
 import { createAgent } from '../support/agent.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { beginLogout } from '../support/logout-cookie.js'
 import { assertCivil, fuzz, openFuzzFixture, sendable, text } from './fuzz.js'
 
@@ -109,7 +109,7 @@ function asHeader(cookie: string): string {
 
 async function act({ path, method, cookie }: Input): Promise<void> {
   const header = asHeader(cookie)
-  const answer: RawAnswer = await send({
+  const response: RawResponse = await send({
     url: site.url + path,
     method,
     headers: {
@@ -120,12 +120,12 @@ async function act({ path, method, cookie }: Input): Promise<void> {
       'sec-fetch-dest': 'document',
     },
   })
-  assertCivil(answer)
+  assertCivil(response)
   const isAuthenticated =
     path === '/user' &&
-    answer.status === 200 &&
-    (JSON.parse(answer.text) as { isAuthenticated: boolean }).isAuthenticated
-  if (isAuthenticated || (path === '/claims' && answer.status === 200)) {
+    response.status === 200 &&
+    (JSON.parse(response.text) as { isAuthenticated: boolean }).isAuthenticated
+  if (isAuthenticated || (path === '/claims' && response.status === 200)) {
     assert.ok(header.includes(sid), 'signed in by a cookie that is not the one that was given out')
   }
   // What a sign-out takes away is not there for the next input.

@@ -88,10 +88,13 @@ async function act(input: Input): Promise<void> {
   }
   const asked = provider.requests.length
   const target = sendable(`/logout/frontchannel?${queryOf(input.fields)}`, 'target')
-  const answer = await ask(site.url, input.method, target, { 'sec-fetch-dest': 'iframe', 'sec-fetch-mode': 'navigate' })
-  assertCivil(answer, [])
-  assert.deepEqual(answer.setCookies, [])
-  assert.equal(answer.headers['cache-control'], 'no-store', `${answer.status} ${target}`)
+  const response = await ask(site.url, input.method, target, {
+    'sec-fetch-dest': 'iframe',
+    'sec-fetch-mode': 'navigate',
+  })
+  assertCivil(response, [])
+  assert.deepEqual(response.setCookies, [])
+  assert.equal(response.headers['cache-control'], 'no-store', `${response.status} ${target}`)
   assert.equal(provider.requests.length, asked, 'nothing is asked of the provider')
   if (!(await isSignedIn())) assert.ok(mayEnd(input), 'signed out by what does not name the session')
 }

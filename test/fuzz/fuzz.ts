@@ -9,7 +9,7 @@ import { OidcError } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
 import type { Page } from '../support/agent.js'
 import { type Fixture, type FixtureOptions, openFixture } from '../support/handler-fixture.js'
-import type { RawAnswer } from '../support/http-client.js'
+import type { RawResponse } from '../support/http-client.js'
 
 /**
  * A fuzz target: first every input that once found something, or that has to succeed, is replayed from `corpus/<name>.json`; then
@@ -174,7 +174,7 @@ export function ask(
   method: string,
   target: string,
   headers: Readonly<Record<string, string>>,
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   const { port, host } = new URL(origin)
   return new Promise((resolve, reject) => {
     const outgoing = request({
@@ -186,10 +186,10 @@ export function ask(
       agent: false,
     })
     outgoing.on('error', reject)
-    outgoing.on('response', async answer => {
+    outgoing.on('response', async response => {
       const chunks: Buffer[] = []
-      for await (const chunk of answer) chunks.push(chunk as Buffer)
-      const { statusCode: status = 0, headers: received } = answer
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      const { statusCode: status = 0, headers: received } = response
       resolve({
         status,
         headers: received,

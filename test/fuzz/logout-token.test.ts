@@ -88,15 +88,16 @@ async function act(input: Input): Promise<void> {
     person = createAgent()
     await person.visit(`${site.url}/claims`)
   }
-  const answer = await createAgent().post(`${site.url}/logout/backchannel`, await bodyOf(input), {
+  const response = await createAgent().post(`${site.url}/logout/backchannel`, await bodyOf(input), {
     from: `${provider.issuer}/`,
   })
   // Later: so many forged tokens for one session have spent what it may cost to look for new keys.
-  assertCivil(answer, [503])
-  if (answer.status === 503) assert.ok(Number(answer.headers['retry-after']) > 0, 'later, and not when')
-  assert.deepEqual(answer.hops[0]?.setCookies, [])
-  assert.equal(answer.headers['cache-control'], 'no-store')
-  if (answer.status !== 200) assert.equal(await isSignedIn(), true, `refused with ${answer.status}, and yet signed out`)
+  assertCivil(response, [503])
+  if (response.status === 503) assert.ok(Number(response.headers['retry-after']) > 0, 'later, and not when')
+  assert.deepEqual(response.hops[0]?.setCookies, [])
+  assert.equal(response.headers['cache-control'], 'no-store')
+  if (response.status !== 200)
+    assert.equal(await isSignedIn(), true, `refused with ${response.status}, and yet signed out`)
   else assert.ok(mayEnd(input), 'accepted, and should not have been')
 }
 

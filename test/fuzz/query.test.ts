@@ -96,17 +96,17 @@ const actOn = (which: keyof typeof fixtures) =>
     const url = new URL(site.url)
     const sent = Object.entries(headers).map(([name, value]) => [name, sendable(value, 'header')])
     const target = sendable(`${path}?${query}`, 'target')
-    const answer = await ask(site.url, method, target, Object.fromEntries(sent))
-    assertCivil(answer)
-    const { location } = answer.headers
+    const response = await ask(site.url, method, target, Object.fromEntries(sent))
+    assertCivil(response)
+    const { location } = response.headers
     if (location !== undefined) {
       const { origin } = new URL(location, url)
       assert.ok(origin === url.origin || origin === new URL(provider.issuer).origin, `sent to ${origin}`)
     }
     // The page `/session` of the tests says what it was told, in JSON.
-    if (answer.headers['content-type']?.includes('json') !== true)
-      assert.doesNotMatch(answer.text, /<script>alert|<img src=x/)
-    assert.equal(answer.headers['x-y'], undefined)
+    if (response.headers['content-type']?.includes('json') !== true)
+      assert.doesNotMatch(response.text, /<script>alert|<img src=x/)
+    assert.equal(response.headers['x-y'], undefined)
   }
 
 for (const which of ['form', 'query'] as const) {

@@ -140,15 +140,15 @@ async function act({ edits: wanted, method, path }: Input): Promise<void> {
     'sec-fetch-site': 'same-origin',
     'sec-fetch-dest': 'document',
   }
-  const answer = await send({ url: site.url + path, method: isPost ? 'POST' : 'GET', headers })
+  const response = await send({ url: site.url + path, method: isPost ? 'POST' : 'GET', headers })
   // 502 and 503: a refresh token that was damaged says that the provider is to be asked.
-  assertCivil(answer, [502, 503])
-  assert.ok(!answer.text.includes('theirs'), 'the data of another user')
+  assertCivil(response, [502, 503])
+  assert.ok(!response.text.includes('theirs'), 'the data of another user')
   const isSignedIn =
-    path === '/user' ? answer.text.includes('"isAuthenticated":true') : path === '/claims' && answer.status === 200
+    path === '/user' ? response.text.includes('"isAuthenticated":true') : path === '/claims' && response.status === 200
   const isWhole = Buffer.compare(record.get('t') ?? Buffer.alloc(0), me.record.get('t') ?? Buffer.alloc(0)) === 0
   if (isSignedIn) assert.ok(isWhole || wanted.some(({ field, how }) => field === 't' && how === 'seal'), 'believed')
-  if (isSignedIn && isWhole) assert.match(answer.text, /"sub":"alice-0001"/)
+  if (isSignedIn && isWhole) assert.match(response.text, /"sub":"alice-0001"/)
   const listed = site.oidc.sessions.list({ sub: 'alice-0001' })
   assert.ok(Array.isArray(await listed.catch(refused)), 'the list of sessions')
   assert.equal(({} as { polluted?: unknown }).polluted, undefined)

@@ -104,12 +104,12 @@ function checkStays(location: string | undefined): void {
 
 async function act(returnTo: string): Promise<void> {
   const query = new URLSearchParams({ returnTo: wellFormed(returnTo), local: '1' })
-  const answer = await send({
+  const response = await send({
     url: `${site.url}/logout?${query}`,
     headers: { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' },
   })
-  assert.equal(answer.status, 303)
-  checkStays(answer.headers.location)
+  assert.equal(response.status, 303)
+  checkStays(response.headers.location)
 }
 
 test('no return URL of the grammar leads to another site after a sign-out', async t => {
@@ -121,9 +121,9 @@ test('no return URL of the grammar leads to another site after a sign-in', async
   const actBySigningIn = async (returnTo: string) => {
     const query = new URLSearchParams({ returnTo: wellFormed(returnTo) })
     await agent.open(`${site.url}/login?${query}`)
-    const answer = await agent.submitForm({}, { redirect: 'manual' })
-    assert.equal(answer.status, 303, answer.text)
-    checkStays(answer.headers.location)
+    const response = await agent.submitForm({}, { redirect: 'manual' })
+    assert.equal(response.status, 303, response.text)
+    checkStays(response.headers.location)
   }
   await fuzz(t, { name: 'return-to', inputs, runs: 100, act: actBySigningIn, fixtures: [fixture] })
 })

@@ -9,7 +9,7 @@ import { createAgent } from '../support/agent.js'
 import type { Claims } from '../support/hostile-provider.js'
 import { assertCivil, fuzz, json, openFuzzFixture, text } from './fuzz.js'
 
-/** A token answer with members changed or left out, or another one altogether. */
+/** A token response with members changed or left out, or another one altogether. */
 interface Input {
   readonly set: Readonly<Record<string, unknown>>
   readonly drop: readonly string[]
@@ -74,7 +74,7 @@ test('whatever the token endpoint sends, a user is signed in only with the token
     provider.heal()
     provider.break({
       token: {
-        answer: given => ({ ...given, status, body: JSON.stringify(change(JSON.parse(given.body), input)) ?? 'null' }),
+        respond: given => ({ ...given, status, body: JSON.stringify(change(JSON.parse(given.body), input)) ?? 'null' }),
       },
     })
     const agent = createAgent()

@@ -6,7 +6,7 @@ import { createAgent } from '../support/agent.js'
 import type { Claims, EndpointFault, JwtFaults } from '../support/hostile-provider.js'
 import { assertCivil, fuzz, json, openFuzzFixture, text, wellFormed } from './fuzz.js'
 
-/** An answer of userinfo with claims changed or left out, another one altogether, or one that is signed. */
+/** A response of userinfo with claims changed or left out, another one altogether, or one that is signed. */
 interface Input {
   readonly set: Readonly<Record<string, unknown>>
   readonly drop: readonly string[]
@@ -73,7 +73,7 @@ function signature({ header, part }: NonNullable<Input['signed']>): JwtFaults {
 /** A status that may have no body gets none. */
 function answerOf({ body, contentType, status }: NonNullable<Input['raw']>): EndpointFault {
   const sent = status === 204 || status === 301 ? '' : wellFormed(body)
-  return { answer: () => ({ status, headers: { 'content-type': contentType, location: '/' }, body: sent }) }
+  return { respond: () => ({ status, headers: { 'content-type': contentType, location: '/' }, body: sent }) }
 }
 
 /** The conditions for userinfo that a user was signed in with, written independently. */

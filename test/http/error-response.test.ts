@@ -45,13 +45,13 @@ describe('the page of a site without an error handler', () => {
   test(
     'is JSON for a program',
     withFixture({ site: { handlesErrors: false } }, async ({ agent, site }) => {
-      const answer = await agent.fetch(`${site.url}/callback`, {
+      const response = await agent.fetch(`${site.url}/callback`, {
         method: 'POST',
         body: '{}',
         headers: { 'content-type': 'application/json' },
       })
-      assert.equal(answer.status, 415)
-      const { error, message, login_url } = answer.json<Record<string, string>>()
+      assert.equal(response.status, 415)
+      const { error, message, login_url } = response.json<Record<string, string>>()
       assert.equal(error, 'ERR_OIDC_REQUEST_TYPE')
       assert.match(message ?? '', /\.$/)
       assert.equal(login_url, '/login?returnTo=%2F', 'and not back to the callback')

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { withFixture } from '../support/handler-fixture.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 
 /** Bytes of the head: what nginx, with its defaults, takes is 4,096. A site with security headers of its own needs about 1,000 of them. */
-function headOf({ headers, setCookies }: RawAnswer): number {
+function headOf({ headers, setCookies }: RawResponse): number {
   const others = Object.entries(headers).filter(([name]) => name !== 'set-cookie')
   const lines = [
     ...others.map(([name, value]) => `${name}: ${value}`),
@@ -30,11 +30,11 @@ for (const [what, page, landsOn] of pages) {
   test(
     `${what}: the head that looks whether cookies are kept is small, and lands on ${landsOn}`,
     withFixture({}, async ({ site }) => {
-      const answer = await send({ url: `${site.url}/login?${query}&retry=1`, headers: navigation })
-      assert.equal(answer.status, 303)
-      const location = new URL(answer.headers.location ?? '', site.url)
+      const response = await send({ url: `${site.url}/login?${query}&retry=1`, headers: navigation })
+      assert.equal(response.status, 303)
+      const location = new URL(response.headers.location ?? '', site.url)
       assert.equal(location.searchParams.get('returnTo'), landsOn)
-      assert.ok(headOf(answer) < 3000, `${headOf(answer)} bytes`)
+      assert.ok(headOf(response) < 3000, `${headOf(response)} bytes`)
     }),
   )
 
@@ -46,14 +46,14 @@ for (const [what, page, landsOn] of pages) {
         .cookies(site.url)
         .map(({ name, value }) => `${name}=${value}`)
         .join('; ')
-      const answer = await send({ url: `${site.url}/logout?${query}`, method: 'POST', headers: { cookie } })
-      assert.ok([200, 303].includes(answer.status), answer.text)
-      assert.ok(headOf(answer) < 4096 - 400, `${headOf(answer)} bytes`)
-      const remembered = answer.setCookies.find(text => text.includes('oidc.logout.')) ?? assert.fail('no cookie')
+      const response = await send({ url: `${site.url}/logout?${query}`, method: 'POST', headers: { cookie } })
+      assert.ok([200, 303].includes(response.status), response.text)
+      assert.ok(headOf(response) < 4096 - 400, `${headOf(response)} bytes`)
+      const remembered = response.setCookies.find(text => text.includes('oidc.logout.')) ?? assert.fail('no cookie')
       assert.ok(remembered.length < 2000, `${remembered.length} characters`)
-      const state = /name="state" value="([^"]*)"/.exec(answer.text)?.[1]
+      const state = /name="state" value="([^"]*)"/.exec(response.text)?.[1]
       const sent =
-        answer.headers.location === undefined ? state : new URL(answer.headers.location).searchParams.get('state')
+        response.headers.location === undefined ? state : new URL(response.headers.location).searchParams.get('state')
       const back = await send({
         url: `${site.url}/logout/callback?state=${sent}`,
         headers: { cookie: remembered.split(';')[0] ?? '' },

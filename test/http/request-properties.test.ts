@@ -37,10 +37,10 @@ function tell(app: Express, path: string): void {
 
 async function ask(app: Express, paths: readonly string[]): Promise<string[]> {
   const server = await startLoopbackServer(app as unknown as Parameters<typeof startLoopbackServer>[0])
-  const answers: string[] = []
-  for (const path of paths) answers.push((await createAgent().open(`http://localhost:${server.port}${path}`)).text)
+  const responses: string[] = []
+  for (const path of paths) responses.push((await createAgent().open(`http://localhost:${server.port}${path}`)).text)
   await server.stop()
-  return answers
+  return responses
 }
 
 for (const [version, express] of [

@@ -36,13 +36,13 @@ async function refreshesOnce({ imitation, site, advance }: Fixture, agent: Agent
   advance(TOKEN_LIFE + 60)
   const earlier = refreshes()
   const call = () => agent.fetch(`${site.url}/token`, { from: `${site.url}/claims` })
-  const answers = await Promise.all(Array.from({ length: 20 }, call))
+  const responses = await Promise.all(Array.from({ length: 20 }, call))
   assert.deepEqual(
-    answers.map(({ status }) => status),
-    answers.map(() => 200),
+    responses.map(({ status }) => status),
+    responses.map(() => 200),
     imitation.log.join('\n'),
   )
-  assert.equal(new Set(answers.map(answer => answer.json<{ value: string }>().value)).size, 1)
+  assert.equal(new Set(responses.map(response => response.json<{ value: string }>().value)).size, 1)
   assert.equal(refreshes() - earlier, 1)
 }
 

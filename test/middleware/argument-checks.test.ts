@@ -147,9 +147,9 @@ let running: (req: Request) => Promise<void>
 async function inRequest(work: (req: Request) => Promise<void>): Promise<void> {
   running = work
   const before = fixture.provider.requests.length
-  const answer = await fixture.agent.open(`${fixture.site.url}/run`, { redirect: 'manual' })
-  assert.equal(answer.text, 'true', String(fixture.site.errors.at(-1)))
-  assert.deepEqual(answer.hops[0]?.setCookies, [])
+  const response = await fixture.agent.open(`${fixture.site.url}/run`, { redirect: 'manual' })
+  assert.equal(response.text, 'true', String(fixture.site.errors.at(-1)))
+  assert.deepEqual(response.hops[0]?.setCookies, [])
   assert.equal(fixture.provider.requests.length, before)
 }
 

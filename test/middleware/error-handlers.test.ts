@@ -44,9 +44,9 @@ for (const [version, express] of [
           routes: app => void app.get('/in', async (req, _res) => void ends.push(String(await req.oidc.login()))),
         })
         try {
-          const answer = await fetch(`${site.url}/in`, { headers: program })
-          assert.equal(answer.status, 503)
-          const { code, error } = (await answer.json()) as Record<string, string>
+          const response = await fetch(`${site.url}/in`, { headers: program })
+          assert.equal(response.status, 503)
+          const { code, error } = (await response.json()) as Record<string, string>
           assert.equal(code ?? error, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
           const shown = await createAgent().open(`${site.url}/in`)
           assert.equal(shown.status, 503)
@@ -74,9 +74,9 @@ for (const [version, express] of [
         })
         try {
           await fixture.agent.visit(`${fixture.site.url}/claims`)
-          const answer = await fixture.agent.fetch(`${fixture.site.url}/out`, { method: 'POST' })
-          assert.equal(answer.status, 503, answer.text)
-          const { code, error } = answer.json<Record<string, string>>()
+          const response = await fixture.agent.fetch(`${fixture.site.url}/out`, { method: 'POST' })
+          assert.equal(response.status, 503, response.text)
+          const { code, error } = response.json<Record<string, string>>()
           assert.equal(code ?? error, 'ERR_OIDC_STORE_UNAVAILABLE')
           assert.deepEqual([ends, rejected], [['undefined'], []])
         } finally {
@@ -135,10 +135,10 @@ for (const [version, express] of [
             },
           },
           async ({ agent, site }) => {
-            const answer = await agent.fetch(`${site.url}/claims`, { headers: program })
-            assert.equal(answer.status, 401)
-            assert.equal(answer.json<{ error: string }>().error, 'ERR_OIDC_LOGIN_REQUIRED')
-            assert.match(String(answer.headers['www-authenticate']), /^OpenIdConnect login_url=/)
+            const response = await agent.fetch(`${site.url}/claims`, { headers: program })
+            assert.equal(response.status, 401)
+            assert.equal(response.json<{ error: string }>().error, 'ERR_OIDC_LOGIN_REQUIRED')
+            assert.match(String(response.headers['www-authenticate']), /^OpenIdConnect login_url=/)
             const shown = await agent.open(`${site.url}/callback`)
             assert.equal(shown.status, 405)
             assert.match(shown.text, /That did not work/)
@@ -192,9 +192,9 @@ for (const [version, express] of [
         },
         async ({ agent, site }) => {
           late.oidc = site.oidc
-          const answer = await agent.fetch(`${site.url}/token`)
-          assert.equal(answer.status, 401)
-          assert.equal(answer.json<{ error: string }>().error, 'ERR_OIDC_LOGIN_REQUIRED')
+          const response = await agent.fetch(`${site.url}/token`)
+          assert.equal(response.status, 401)
+          assert.equal(response.json<{ error: string }>().error, 'ERR_OIDC_LOGIN_REQUIRED')
           assert.equal((await agent.open(`${site.url}/broken`)).status, 500)
           assert.deepEqual(reported, ['ERR_OIDC_LOGIN_REQUIRED', 'Error: of the site'])
         },
@@ -258,8 +258,8 @@ for (const [version, express] of [
       outer.use(((error, _req, res, _next) => void res.status(418).json(error.code)) as ErrorRequestHandler)
       const server = await startLoopbackServer(outer as unknown as RequestListener)
       try {
-        const answer = await fetch(`http://localhost:${server.port}/inner/claims`, { headers: program })
-        assert.deepEqual([answer.status, await answer.json()], [418, 'ERR_OIDC_LOGIN_REQUIRED'])
+        const response = await fetch(`http://localhost:${server.port}/inner/claims`, { headers: program })
+        assert.deepEqual([response.status, await response.json()], [418, 'ERR_OIDC_LOGIN_REQUIRED'])
       } finally {
         await server.stop()
       }

@@ -93,8 +93,8 @@ for (const express of [4, 5] as const)
     })
     try {
       for (const name of ['requiresAuth', 'requiresClaim', 'requiresSameSession', 'requiresScope']) {
-        const answer = await fetch(`${site.url}/${name}`)
-        assert.equal(answer.status, 500)
+        const response = await fetch(`${site.url}/${name}`)
+        assert.equal(response.status, 500)
         assert.match(String(site.errors.at(-1)), new RegExp(`write ${name}\\(…\\), with parentheses`))
       }
     } finally {

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, RequestHandler } from 'express'
 import { requiresAuth, requiresClaim, requiresScope } from '../../lib/index.js'
 import { type Fixture, openFixture, sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 
 /** A browser says it with Fetch Metadata, an old one and many programs with `Accept`. */
 const navigations = {
@@ -37,12 +37,12 @@ async function ask(
   path: string,
   method: string,
   headers: Record<string, string>,
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   const isSignedIn = path.startsWith('/in/')
   const cookie = isSignedIn ? { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` } : {}
-  const answer = await send({ url: fixture.site.url + path, method, headers: { ...headers, ...cookie } })
-  assert.ok(!answer.text.includes('welcome'), `${method} ${path}`)
-  return answer
+  const response = await send({ url: fixture.site.url + path, method, headers: { ...headers, ...cookie } })
+  assert.ok(!response.text.includes('welcome'), `${method} ${path}`)
+  return response
 }
 
 for (const handlesErrors of [true, false]) {
@@ -61,9 +61,9 @@ for (const handlesErrors of [true, false]) {
       test(`starts a sign-in for GET and for a posted form with ${what}`, async () => {
         for (const path of paths) {
           for (const method of path === '/out/get' ? ['GET'] : navigating) {
-            const answer = await ask(fixture, path, method, headers)
-            assert.equal(answer.status, 303, `${method} ${path}`)
-            assert.ok(answer.headers.location?.startsWith(fixture.provider.issuer), `${method} ${path}`)
+            const response = await ask(fixture, path, method, headers)
+            assert.equal(response.status, 303, `${method} ${path}`)
+            assert.ok(response.headers.location?.startsWith(fixture.provider.issuer), `${method} ${path}`)
           }
         }
       })
@@ -71,20 +71,20 @@ for (const handlesErrors of [true, false]) {
       test(`starts no sign-in and sets no cookie for any other method with ${what}`, async () => {
         for (const path of paths) {
           for (const method of path === '/out/get' ? ['HEAD'] : others) {
-            const answer = await ask(fixture, path, method, headers)
-            assert.equal(answer.status, path === '/in/scope' ? 403 : 401, `${method} ${path}`)
-            assert.deepEqual(answer.setCookies, [], `${method} ${path}`)
-            assert.equal(answer.headers.location, undefined, `${method} ${path}`)
-            if (answer.status === 401)
-              assert.match(String(answer.headers['www-authenticate']), /^OpenIdConnect login_url=/)
+            const response = await ask(fixture, path, method, headers)
+            assert.equal(response.status, path === '/in/scope' ? 403 : 401, `${method} ${path}`)
+            assert.deepEqual(response.setCookies, [], `${method} ${path}`)
+            assert.equal(response.headers.location, undefined, `${method} ${path}`)
+            if (response.status === 401)
+              assert.match(String(response.headers['www-authenticate']), /^OpenIdConnect login_url=/)
           }
         }
       })
     }
 
     test('names the sign-in URL in the response to HEAD, and puts no text of the request into it', async () => {
-      const answer = await ask(fixture, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
-      const [address] = String(answer.headers['www-authenticate']).split(', ')
+      const response = await ask(fixture, '/out/auth?tab=2', 'HEAD', navigations['the headers of a browser'])
+      const [address] = String(response.headers['www-authenticate']).split(', ')
       assert.equal(address, 'OpenIdConnect login_url="/login?returnTo=%2F"')
     })
 

@@ -36,8 +36,8 @@ describe('a signed-out request to a protected page', () => {
     'by a script names the page the script runs on as the one to come back to',
     withFixture({ site: { handlesErrors: false } }, async ({ agent, site }) => {
       await agent.open(`${site.url}/user?tab=2`)
-      const answer = await agent.fetch(`${site.url}/claims`)
-      assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
+      const response = await agent.fetch(`${site.url}/claims`)
+      assert.equal(response.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
     }),
   )
 
@@ -84,9 +84,9 @@ describe('a signed-out request to a protected page', () => {
     withFixture({ site: withoutReferrer }, async ({ agent, site }) => {
       const hidden = { referer: undefined }
       for (const [page, back] of named) {
-        const answer = await agent.fetch(`${site.url}/claims`, { headers: { ...hidden, 'x-return-to': page } })
+        const response = await agent.fetch(`${site.url}/claims`, { headers: { ...hidden, 'x-return-to': page } })
         const query = new URLSearchParams({ returnTo: back })
-        assert.equal(answer.json<{ login_url: string }>().login_url, `/login?${query}`, page)
+        assert.equal(response.json<{ login_url: string }>().login_url, `/login?${query}`, page)
       }
       for (const [page, back] of named) {
         const form = createAgent()
@@ -100,8 +100,8 @@ describe('a signed-out request to a protected page', () => {
   test('with a Referer, by a script that names a page which is none of this site, comes back to the page it runs on', () =>
     withFixture({ site: withoutReferrer }, async ({ agent, site }) => {
       await agent.open(`${site.url}/user?tab=2`)
-      const answer = await agent.fetch(`${site.url}/claims`, { headers: { 'x-return-to': 'https://evil.example/' } })
-      assert.equal(answer.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
+      const response = await agent.fetch(`${site.url}/claims`, { headers: { 'x-return-to': 'https://evil.example/' } })
+      assert.equal(response.json<{ login_url: string }>().login_url, '/login?returnTo=%2Fuser%3Ftab%3D2')
     })())
 
   for (const hostile of ['//evil.example/%2e%2e', '/\\evil.example', '/%09/evil.example', '/.//evil.example']) {
@@ -127,9 +127,9 @@ describe('a signed-out request to a protected page', () => {
       withFixture(
         { site: { routes: app => app.all('/secret', requiresAuth(), (_req, res) => void res.send('protected')) } },
         async ({ agent, site }) => {
-          const answer = await agent.fetch(`${site.url}/secret`, { method })
-          assert.equal(answer.status, 401)
-          assert.ok(!answer.text.includes('protected'), 'the page was shown')
+          const response = await agent.fetch(`${site.url}/secret`, { method })
+          assert.equal(response.status, 401)
+          assert.ok(!response.text.includes('protected'), 'the page was shown')
         },
       ),
     )
@@ -192,8 +192,8 @@ test('a guard without the middleware fails closed', async () => {
   try {
     await new Promise(resolve => server.once('listening', resolve))
     const { port } = server.address() as { port: number }
-    const answer = await createAgent().open(`http://127.0.0.1:${port}/claims`)
-    assert.deepEqual([answer.status, answer.json()], [500, { code: 'ERR_OIDC_NOT_MOUNTED' }])
+    const response = await createAgent().open(`http://127.0.0.1:${port}/claims`)
+    assert.deepEqual([response.status, response.json()], [500, { code: 'ERR_OIDC_NOT_MOUNTED' }])
   } finally {
     server.close()
   }

@@ -189,19 +189,19 @@ describe('a server of node:http', () => {
       ] as const
       const accepts = ['text/html', 'application/json', '*/*']
       const answersOf = async (build: (oidc: OpenIdConnect) => Listener) => {
-        const answers: unknown[] = []
+        const responses: unknown[] = []
         await withHost(fixture, build, async url => {
           for (const [method, path] of requests) {
             for (const accept of accepts) {
               const res = await fetch(url + path, { method, headers: { accept }, redirect: 'manual' })
               const headers = Object.fromEntries([...res.headers].filter(([name]) => name !== 'date'))
-              answers.push(
+              responses.push(
                 JSON.parse(steady({ method, path, accept, status: res.status, headers, body: await res.text() }, url)),
               )
             }
           }
         })
-        return answers
+        return responses
       }
       assert.deepEqual(await answersOf(plainSite), await answersOf(expressSite))
     })())
@@ -270,9 +270,9 @@ test('while Redis is away, handshakes of WebSockets are refused with the code, a
   }
 })
 
-/** An answer with what is different each time left out. */
-function steady(answer: object, url: string): string {
-  return JSON.stringify(answer)
+/** A response with what is different each time left out. */
+function steady(response: object, url: string): string {
+  return JSON.stringify(response)
     .replaceAll(url, 'http://site')
     .replaceAll(encodeURIComponent(url), 'http%3A%2F%2Fsite')
     .replace(/(state|nonce|code_challenge)=[^&"\\]+/g, '$1=…')

@@ -64,15 +64,15 @@ describe('each of our routes', () => {
       for (const method of everyMethod.filter(name => !allow.split(', ').includes(name))) {
         const lines = linesOf(fixture).length
         const headers = { ...navigation, cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
-        const answer = await send({ url: `${fixture.site.url}${path}?returnTo=/x&sid=sid-1`, method, headers })
-        assert.equal(answer.status, 405, method)
-        assert.equal(answer.headers.allow, allow, method)
-        assert.deepEqual(answer.setCookies, [], method)
-        assert.equal(answer.headers['cache-control'], 'no-store', method)
+        const response = await send({ url: `${fixture.site.url}${path}?returnTo=/x&sid=sid-1`, method, headers })
+        assert.equal(response.status, 405, method)
+        assert.equal(response.headers.allow, allow, method)
+        assert.deepEqual(response.setCookies, [], method)
+        assert.equal(response.headers['cache-control'], 'no-store', method)
         assert.equal(await stateOf(), unchanged, method)
         const isLooking = ['HEAD', 'OPTIONS', 'TRACE'].includes(method)
         if (isLooking) assert.equal(linesOf(fixture).length, lines, `${method} is in the log`)
-        if (isLooking) assert.equal(answer.text, '')
+        if (isLooking) assert.equal(response.text, '')
       }
       assert.equal(await isSignedIn(fixture, fixture.agent), true)
     })
@@ -107,10 +107,10 @@ describe('each of our routes', () => {
         '/logout/frontchannel?sid=sid-1',
       ]) {
         const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
-        const answer = await send({ url: fixture.site.url + path, headers: { ...navigation, ...headers, cookie } })
-        assert.equal(answer.status, path === '/login' ? 401 : 503, path)
-        assert.deepEqual(answer.setCookies, [], path)
-        assert.equal(answer.headers['cache-control'], 'no-store', path)
+        const response = await send({ url: fixture.site.url + path, headers: { ...navigation, ...headers, cookie } })
+        assert.equal(response.status, path === '/login' ? 401 : 503, path)
+        assert.deepEqual(response.setCookies, [], path)
+        assert.equal(response.headers['cache-control'], 'no-store', path)
       }
       assert.equal(await stateOf(), unchanged)
       assert.equal(linesOf(fixture).length, lines)
@@ -121,8 +121,8 @@ describe('each of our routes', () => {
   test('that only reads answers a page that was rendered ahead', async () => {
     const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
     const headers = { cookie, 'sec-purpose': 'prefetch;prerender', 'x-csrf': '1', 'sec-fetch-site': 'same-origin' }
-    const answer = await send({ url: `${fixture.site.url}/me`, headers })
-    assert.equal(answer.status, 200, answer.text)
+    const response = await send({ url: `${fixture.site.url}/me`, headers })
+    assert.equal(response.status, 200, response.text)
   })
 })
 
@@ -136,13 +136,13 @@ describe('a body that is not read', () => {
 
   const form = 'Content-Type: application/x-www-form-urlencoded'
 
-  /** Sends without end, up to 64 MB. How much was taken before the connection closed, and the answer. */
-  async function flood(head: readonly string[]): Promise<{ taken: number; answer: string }> {
+  /** Sends without end, up to 64 MB. How much was taken before the connection closed, and the response. */
+  async function flood(head: readonly string[]): Promise<{ taken: number; response: string }> {
     const { port } = new URL(fixture.site.url)
     const socket: Socket = connect(Number(port), '127.0.0.1')
-    let answer = ''
+    let response = ''
     socket.on('data', data => {
-      answer += data
+      response += data
     })
     let isOpen = true
     socket.on('error', () => {})
@@ -163,7 +163,7 @@ describe('a body that is not read', () => {
       if (isOpen) taken += chunk.length
     }
     socket.destroy()
-    return { taken, answer }
+    return { taken, response }
   }
 
   for (const [what, status, ...head] of [
@@ -176,33 +176,33 @@ describe('a body that is not read', () => {
     ['by a method that only looks', 405, 'OPTIONS /login HTTP/1.1', form],
   ] as const) {
     test(`${what} ends the connection (${head[0]}), and is not read on`, async () => {
-      const { taken, answer } = await flood([...head, 'Transfer-Encoding: chunked'])
-      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
-      assert.match(answer, /connection: close/i)
+      const { taken, response } = await flood([...head, 'Transfer-Encoding: chunked'])
+      assert.match(response, new RegExp(`^HTTP/1.1 ${status} `))
+      assert.match(response, /connection: close/i)
       assert.ok(taken < 16 * 1024 * 1024, `${taken} bytes were taken`)
     })
   }
 
   test('that was read to its end leaves the connection open', async () => {
-    const answer = await send({
+    const response = await send({
       url: `${fixture.site.url}/callback`,
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', connection: 'keep-alive' },
       body: 'state=x',
     })
-    assert.notEqual(answer.headers.connection, 'close')
+    assert.notEqual(response.headers.connection, 'close')
   })
 
   test('the back channel closes the connection whatever the response', async () => {
     for (const body of [await fixture.provider.createLogoutToken(), 'forged']) {
-      const answer = await send({
+      const response = await send({
         url: `${fixture.site.url}/logout/backchannel`,
         method: 'POST',
         headers: { 'content-type': 'application/x-www-form-urlencoded', connection: 'keep-alive' },
         body: `logout_token=${body}`,
       })
-      assert.equal(answer.status, body === 'forged' ? 400 : 200)
-      assert.equal(answer.headers.connection, 'close')
+      assert.equal(response.status, body === 'forged' ? 400 : 200)
+      assert.equal(response.headers.connection, 'close')
     }
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CookieJar, createCookieJar, type RequestContext } from '../support/cookie-jar.js'
-import { History, type ModelAnswer, type ModelAttempt, type ModelBinding, type ModelSession } from './history.js'
+import { History, type ModelAttempt, type ModelBinding, type ModelResponse, type ModelSession } from './history.js'
 import { type PlainRequest, type PlainResponse, send } from './in-process.js'
 import {
   type Account,
@@ -34,7 +34,7 @@ export interface Flight {
   readonly kind: 'callback' | 'sign-out' | 'refresh' | 'script'
   /** Lets the site go on, and gives what it has answered. */
   readonly land: () => Promise<Received>
-  readonly answer?: ModelAnswer
+  readonly authorizationResponse?: ModelResponse
 }
 
 interface Received {
@@ -43,9 +43,9 @@ interface Received {
 }
 
 export interface Tab {
-  screen: 'blank' | 'page' | 'password' | 'answer' | 'error'
+  screen: 'blank' | 'page' | 'password' | 'response' | 'error'
   request?: AuthorizationRequest
-  answer?: ModelAnswer
+  authorizationResponse?: ModelResponse
   flight?: Flight
 }
 
@@ -61,12 +61,12 @@ export class Browser {
   account: Account | undefined
   /** When this user last asked to be signed out, on the clock of the history. */
   signedOutAt = 0
-  /** The answer of the provider that the site has made the latest session of. */
-  used: ModelAnswer | undefined
+  /** The authorization response that the site has made the latest session of. */
+  used: ModelResponse | undefined
   /** Names of the rules that have decided. */
   readonly decided = new Set<string>()
-  /** The answer of the provider whose response came last. */
-  arrived: ModelAnswer | undefined
+  /** The authorization response to which the site has responded last. */
+  arrived: ModelResponse | undefined
   readonly #site: ModelSite
   readonly #rules: readonly Rule[]
   readonly #jar: CookieJar = createCookieJar()
@@ -130,8 +130,8 @@ export class Browser {
   }
 
   async post(tab: Tab, hold: boolean): Promise<void> {
-    const answer = tab.answer as ModelAnswer
-    tab.flight = await this.#startCallback(answer, hold)
+    const response = tab.authorizationResponse as ModelResponse
+    tab.flight = await this.#startCallback(response, hold)
   }
 
   async signOut(tab: Tab, { local, clicks }: { local: boolean; clicks: 1 | 2 }): Promise<void> {
@@ -203,7 +203,7 @@ export class Browser {
     if (flight === undefined) return
     delete tab.flight
     const received = await flight.land()
-    this.arrived = flight.answer
+    this.arrived = flight.authorizationResponse
     if (flight.kind === 'script' || flight.kind === 'refresh') this.#keepCookies(received)
     else await this.#show(tab, received)
   }
@@ -237,17 +237,17 @@ export class Browser {
     await sleep(CLOCK_ERROR)
   }
 
-  // The provider's answer
+  // The provider's response
 
-  async #startCallback(answer: ModelAnswer, hold: boolean): Promise<Flight> {
+  async #startCallback(authorizationResponse: ModelResponse, hold: boolean): Promise<Flight> {
     const { history } = this
-    const attempt = history.attempts.get(answer.state) as ModelAttempt
+    const attempt = history.attempts.get(authorizationResponse.state) as ModelAttempt
     const headers = this.#header('POST', '/callback', crossSiteForm)
     const binding = this.#binding(headers)
     history.tick()
-    const facts = () => history.factsOf(answer, attempt, binding)
+    const facts = () => history.factsOf(authorizationResponse, attempt, binding)
     const before = facts()
-    const sent = { method: 'POST', path: '/callback', headers, body: answer.body } as const
+    const sent = { method: 'POST', path: '/callback', headers, body: authorizationResponse.body } as const
     const gate: Gate | undefined = hold ? this.#site.provider.holdNext() : undefined
     const pending = this.#exchange(sent, crossSiteForm)
     const isDone = gate === undefined || (await reachedOrDone(gate, pending))
@@ -263,9 +263,9 @@ export class Browser {
           ? decide({ ...before, isEndedByProvider, isSignedOutMeanwhile }, this.#rules)
           : early
       this.decided.add(rule.name)
-      this.#follow(response, { answer, attempt, binding })
+      this.#follow(response, { authorizationResponse, attempt, binding })
       const outcome = this.#outcomeOf(response)
-      if (!(history.isDoubtful(answer, attempt, binding) && outcome === 'refused'))
+      if (!(history.isDoubtful(authorizationResponse, attempt, binding) && outcome === 'refused'))
         assert.equal(outcome, rule.outcome, `${rule.name}: ${response.text}`)
       return { response, context: crossSiteForm }
     }
@@ -275,7 +275,7 @@ export class Browser {
     }
     // What the site has done without waiting is done now, whenever its response arrives.
     if (isDone) await landOnce()
-    return { kind: 'callback', land: landOnce, answer }
+    return { kind: 'callback', land: landOnce, authorizationResponse }
   }
 
   #outcomeOf({ status, location = '', setCookies }: PlainResponse): Outcome {
@@ -292,9 +292,9 @@ export class Browser {
   /** Notes what a response of the callback has brought about at the site. */
   #follow(
     response: PlainResponse,
-    at: { answer: ModelAnswer; attempt: ModelAttempt; binding: ModelBinding | undefined },
+    at: { authorizationResponse: ModelResponse; attempt: ModelAttempt; binding: ModelBinding | undefined },
   ): void {
-    const { answer, attempt, binding } = at
+    const { authorizationResponse, attempt, binding } = at
     const { history } = this
     const now = history.tick()
     const value = cookieIn(response.setCookies, isSessionCookie)
@@ -302,15 +302,15 @@ export class Browser {
     let session = value === undefined ? undefined : history.sessions.get(value)
     if (value !== undefined && session === undefined) {
       const earlier = [binding?.session, attempt.session].filter(other => other !== undefined)
-      const { user } = answer
+      const { user } = authorizationResponse
       session = { user, isAlive: true, replaces: earlier.filter(other => other.user === user) }
       for (const other of earlier) if (other.user !== user) other.isAlive = false
       history.sessions.set(value, session)
       this.#fresh.add(value)
-      this.used = answer
-      attempt.used = { body: answer.body, session }
+      this.used = authorizationResponse
+      attempt.used = { body: authorizationResponse.body, session }
     } else if (response.status === 303 && attempt.used === undefined && binding?.session !== undefined) {
-      attempt.used = { body: answer.body, session: binding.session }
+      attempt.used = { body: authorizationResponse.body, session: binding.session }
     }
     const bound = cookieIn(response.setCookies, isBindingCookie)
     if (bound !== undefined && binding !== undefined && session !== undefined) {
@@ -368,9 +368,9 @@ export class Browser {
 
   async #issue(tab: Tab): Promise<void> {
     const request = tab.request as AuthorizationRequest
-    const answer = await this.#site.provider.answer(request, this.account as Account)
-    tab.answer = { ...answer, issuedAt: this.history.tick(), typedAt: this.#typedAt }
-    tab.screen = 'answer'
+    const response = await this.#site.provider.authorize(request, this.account as Account)
+    tab.authorizationResponse = { ...response, issuedAt: this.history.tick(), typedAt: this.#typedAt }
+    tab.screen = 'response'
   }
 
   /** A provider that knows by the hint who signs out does not ask. Without the hint it asks, and the user does not see why. */

@@ -35,7 +35,7 @@ export function possibleEvents(browser: Browser, users: readonly string[]): read
 
 function eventsOf(browser: Browser, tab: Tab, users: readonly string[]): readonly Event[] {
   if (tab.flight !== undefined) return eventsInFlight(browser, tab, tab.flight)
-  if (tab.screen === 'password' || tab.screen === 'answer') return eventsAtProvider(browser, tab, users)
+  if (tab.screen === 'password' || tab.screen === 'response') return eventsAtProvider(browser, tab, users)
   return [...eventsOfAnyTab(browser, tab), ...eventsOfHistory(browser, tab), ...eventsOfPage(browser, tab)]
 }
 
@@ -65,17 +65,17 @@ function eventsAtProvider(browser: Browser, tab: Tab, users: readonly string[]):
     }))
     return [...types, ...types, open(browser, tab)]
   }
-  const whole = post(browser, tab, 'the answer is posted, and the response arrives')
+  const whole = post(browser, tab, 'the form is posted, and the response arrives')
   const parts = [
-    { name: 'the answer is posted', happen: () => browser.post(tab, false) },
-    { name: 'the answer is posted, and the token endpoint is slow', happen: () => browser.post(tab, true) },
+    { name: 'the form is posted', happen: () => browser.post(tab, false) },
+    { name: 'the form is posted, and the token endpoint is slow', happen: () => browser.post(tab, true) },
   ]
   return [whole, whole, whole, ...parts, back(tab)]
 }
 
 /** What can be done again with what the tab has seen. */
 function eventsOfHistory(browser: Browser, tab: Tab): readonly Event[] {
-  return tab.answer === undefined ? [] : [post(browser, tab, 'the same answer is posted again'), back(tab)]
+  return tab.authorizationResponse === undefined ? [] : [post(browser, tab, 'the same form is posted again'), back(tab)]
 }
 
 function eventsOfAnyTab(browser: Browser, tab: Tab): readonly Event[] {

@@ -35,12 +35,12 @@ export interface ModelAttempt {
 }
 
 /** A response of the provider that the browser holds. */
-export interface ModelAnswer {
+export interface ModelResponse {
   readonly user: string
   readonly state: string
   readonly body: string
   readonly issuedAt: number
-  /** When this user has typed the password at the provider, for this answer or for an earlier one. */
+  /** When this user has typed the password at the provider, for this response or for an earlier one. */
   readonly typedAt: number
 }
 
@@ -66,17 +66,17 @@ export class History {
     return this.#generations
   }
 
-  factsOf(answer: ModelAnswer, attempt: ModelAttempt, binding: ModelBinding | undefined): Facts {
+  factsOf(response: ModelResponse, attempt: ModelAttempt, binding: ModelBinding | undefined): Facts {
     const { used } = attempt
     const latest = binding?.session?.isAlive ? binding.session : undefined
-    const isSameUser = latest?.user === answer.user && (binding?.signedInAt ?? 0) >= attempt.begunAt
+    const isSameUser = latest?.user === response.user && (binding?.signedInAt ?? 0) >= attempt.begunAt
     return {
       isBound: binding !== undefined,
       isSameBinding: binding?.generation === attempt.generation,
       isSignedOutSince: attempt.startedAt <= (binding?.signedOutAt ?? 0),
       isSignedOutMeanwhile: binding !== undefined && this.#isSignedOutSince(binding, attempt.startedAt),
-      isEndedByProvider: (this.endedByProvider.get(answer.user) ?? 0) > answer.issuedAt,
-      used: used === undefined ? 'none' : used.body === answer.body ? 'the same' : 'another',
+      isEndedByProvider: (this.endedByProvider.get(response.user) ?? 0) > response.issuedAt,
+      used: used === undefined ? 'none' : used.body === response.body ? 'the same' : 'another',
       usedSessionLives: used?.session.isAlive ?? false,
       hasAnotherSession: latest !== undefined && latest !== used?.session,
       isSignedInByAnotherTab: isSameUser && !attempt.asksForMore && !attempt.isCircle,
@@ -94,9 +94,13 @@ export class History {
    * What the rules say may also be refused, because in doubt the end wins. The provider ended the sessions of the user after the attempt began,
    * and the user signed in there once more; or a sign-out, which counts as one second later than it was, came just before the attempt began.
    */
-  isDoubtful(answer: ModelAnswer, { startedAt, generation }: ModelAttempt, binding: ModelBinding | undefined): boolean {
-    const endedAt = this.endedByProvider.get(answer.user) ?? 0
+  isDoubtful(
+    response: ModelResponse,
+    { startedAt, generation }: ModelAttempt,
+    binding: ModelBinding | undefined,
+  ): boolean {
+    const endedAt = this.endedByProvider.get(response.user) ?? 0
     const signedOutAt = binding?.generation === generation ? 0 : (binding?.signedOutAt ?? 0)
-    return (startedAt < endedAt && endedAt <= answer.issuedAt) || (signedOutAt > 0 && startedAt > signedOutAt)
+    return (startedAt < endedAt && endedAt <= response.issuedAt) || (signedOutAt > 0 && startedAt > signedOutAt)
   }
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { scale } from '../faults/scale.js'
 import { Browser } from './browser.js'
 import { type Event, possibleEvents } from './events.js'
-import type { ModelAnswer, ModelAttempt } from './history.js'
+import type { ModelAttempt, ModelResponse } from './history.js'
 import { rules } from './rules.js'
 import { createModelSite, type ModelSite, type Seen } from './site.js'
 import { stories } from './stories.js'
@@ -23,8 +23,8 @@ interface Change {
   readonly event: Event
   readonly before: Seen
   readonly now: Seen
-  /** The answer that was used last, before the event. */
-  readonly used: ModelAnswer | undefined
+  /** The response that was used last, before the event. */
+  readonly used: ModelResponse | undefined
 }
 
 /** What has to hold after every event, whatever the rules say. */
@@ -112,11 +112,11 @@ describe('one browser, two users, three tabs', () => {
     const events = [
       'tab 0: a page is opened',
       'tab 0: alice signs in at the provider',
-      'tab 0: the answer is posted, and the response arrives',
+      'tab 0: the form is posted, and the response arrives',
       'tab 1: a page is opened',
       'tab 1: a script finds that the provider refuses a refresh',
       'tab 0: a link to the sign-in',
-      'tab 0: the answer is posted, and the response arrives',
+      'tab 0: the form is posted, and the response arrives',
       'tab 1: the response arrives',
     ]
     const browser = await tell(events)
@@ -130,23 +130,23 @@ describe('one browser, two users, three tabs', () => {
         'tab 1: a page is opened',
         'tab 1: alice signs in at the provider',
         'tab 2: a page is opened',
-        'tab 2: the answer is posted',
-        'tab 1: the answer is posted, and the response arrives',
+        'tab 2: the form is posted',
+        'tab 1: the form is posted, and the response arrives',
         'tab 1: sign out here only',
         'tab 1: a page is opened',
-        'tab 1: the answer is posted, and the response arrives',
+        'tab 1: the form is posted, and the response arrives',
         'tab 2: the response arrives',
         'tab 1: sign out',
       ],
     'a sign-in with the binding from before a sign-out is late: a sign-out with the new one ends it': [
       'tab 1: a page is opened',
       'tab 1: alice signs in at the provider',
-      'tab 1: the answer is posted, and the response arrives',
+      'tab 1: the form is posted, and the response arrives',
       'tab 1: sign out, and the response is late',
       'tab 0: a page is opened',
-      'tab 0: the answer is posted',
+      'tab 0: the form is posted',
       'tab 1: the response arrives',
-      'tab 1: the same answer is posted again',
+      'tab 1: the same form is posted again',
       'tab 1: sign out',
       'tab 0: the response arrives',
     ],
@@ -163,11 +163,11 @@ describe('one browser, two users, three tabs', () => {
       'tab 0: two tabs are restored',
       'the browser forgets its cookies',
       'tab 0: alice signs in at the provider',
-      'tab 0: the answer is posted, and the response arrives',
+      'tab 0: the form is posted, and the response arrives',
       'tab 1: alice signs in at the provider',
       'tab 0: sign out',
       'tab 2: a page is opened',
-      'tab 1: the answer is posted, and the response arrives',
+      'tab 1: the form is posted, and the response arrives',
     ])
     assert.equal(browser.tab(1).screen, 'error')
     assert.ok(browser.decided.has('signed out since'))

@@ -15,7 +15,7 @@ export interface AuthorizationRequest {
 }
 
 /** What the provider makes the browser post. */
-export interface Answer {
+export interface AuthorizationResponse {
   readonly user: string
   readonly state: string
   readonly body: string
@@ -33,7 +33,7 @@ export interface ModelProvider {
   readonly fetch: typeof globalThis.fetch
   readonly options: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string }
   readonly metadata: Readonly<Record<string, unknown>>
-  answer(request: AuthorizationRequest, account: Account): Promise<Answer>
+  authorize(request: AuthorizationRequest, account: Account): Promise<AuthorizationResponse>
   logoutToken(user: string): Promise<string>
   /** The next token request waits until the gate opens. */
   holdNext(): Gate
@@ -90,7 +90,7 @@ export function createModelProvider(): ModelProvider {
       if (String(url) === `${issuer}/token`) return answerTokenRequest(new URLSearchParams(String(init?.body)))
       return Response.json({ keys: [] })
     },
-    async answer({ state, nonce }, account) {
+    async authorize({ state, nonce }, account) {
       const code = randomBytes(12).toString('hex')
       grants.set(code, { account, nonce, iat: Math.floor(Date.now() / 1000) })
       const c_hash = hash('sha256', code, 'buffer').subarray(0, 16).toString('base64url')

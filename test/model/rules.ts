@@ -31,7 +31,7 @@ export interface Rule {
   readonly outcome: Outcome
 }
 
-/** The table "What becomes of an answer" of docs/architecture.md, as far as no clock and no fault is part of it. */
+/** The table "What becomes of a response" of docs/architecture.md, as far as no clock and no fault is part of it. */
 export const rules: readonly Rule[] = [
   { name: 'another browser', applies: facts => !facts.isBound, outcome: 'refused' },
   {

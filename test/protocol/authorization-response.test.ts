@@ -45,11 +45,11 @@ test('the fields of a parsed query can be handed over as they are', () => {
 })
 
 test('unknown parameters are kept apart, and untrusted ones are ignored', () => {
-  const answer = parse({ ...fields, expires_in: '', scope: 'é', response_type: 'token', constructor: 'x' }, [
+  const response = parse({ ...fields, expires_in: '', scope: 'é', response_type: 'token', constructor: 'x' }, [
     '__proto__',
     'x',
   ])
-  assert.deepEqual(answer, { ...success, unverified: { response_type: 'token' } })
+  assert.deepEqual(response, { ...success, unverified: { response_type: 'token' } })
 })
 
 test('unknown parameters may repeat', () => {
@@ -57,13 +57,13 @@ test('unknown parameters may repeat', () => {
 })
 
 test('an error is read as a failure', () => {
-  const answer = parse({ state: 's', iss: issuer, error: 'access_denied', error_description: '', error_uri: 'x' })
-  assert.deepEqual(answer, { kind: 'error', state: 's', iss: issuer, providerError: { error: 'access_denied' } })
+  const response = parse({ state: 's', iss: issuer, error: 'access_denied', error_description: '', error_uri: 'x' })
+  assert.deepEqual(response, { kind: 'error', state: 's', iss: issuer, providerError: { error: 'access_denied' } })
 })
 
 test('an error is cut to 100 characters of printable ASCII', () => {
-  const answer = parse({ state: 's', error: `a\r\n\u001b[31m\u202eb<c>é${'d'.repeat(5000)}` })
-  assert.deepEqual(answer, {
+  const response = parse({ state: 's', error: `a\r\n\u001b[31m\u202eb<c>é${'d'.repeat(5000)}` })
+  assert.deepEqual(response, {
     kind: 'error',
     state: 's',
     providerError: { error: `a [31m b c ${'d'.repeat(88)}` },
@@ -155,10 +155,10 @@ test('whatever the fields, they are read one to one or refused', () => {
   let successes = 0
   fc.assert(
     fc.property(fc.oneof(form, withState), pairs => {
-      const answer = parsedOrRefused(pairs)
-      if (answer === undefined) return
+      const response = parsedOrRefused(pairs)
+      if (response === undefined) return
       successes += 1
-      for (const [member, text] of Object.entries(answer)) {
+      for (const [member, text] of Object.entries(response)) {
         if (['kind', 'providerError', 'unverified'].includes(member)) continue
         assert.deepEqual(
           pairs.filter(([field]) => field === member),
@@ -166,8 +166,8 @@ test('whatever the fields, they are read one to one or refused', () => {
         )
         assert.match(text, /^[\x20-\x7e]+$/)
       }
-      if (answer.kind === 'success') {
-        for (const [unknown, text] of Object.entries(answer.unverified ?? {})) {
+      if (response.kind === 'success') {
+        for (const [unknown, text] of Object.entries(response.unverified ?? {})) {
           assert.deepEqual(
             pairs.filter(([field]) => field === unknown),
             [[unknown, text]],
@@ -175,7 +175,7 @@ test('whatever the fields, they are read one to one or refused', () => {
           assert.ok(!known.includes(unknown), 'none of the protocol')
         }
       }
-      if (answer.kind === 'error') assert.match(answer.providerError.error, /^[\x20-;=?-\x7e]{1,100}$/)
+      if (response.kind === 'error') assert.match(response.providerError.error, /^[\x20-;=?-\x7e]{1,100}$/)
     }),
     { seed: 20250101, numRuns: 3000 },
   )
@@ -228,11 +228,11 @@ for (const token_type of [undefined, 'DPoP', 'Bearer ', 'mac']) {
 }
 
 test('the type of an access token that was not promised is not checked', () => {
-  const answer = checkAuthorizationResponse(
+  const response = checkAuthorizationResponse(
     { ...success, token_type: 'mac' },
     { responseType: 'code', issuer, issRequired: false },
   )
-  assert.deepEqual(answer, { state, session_state, code })
+  assert.deepEqual(response, { state, session_state, code })
 })
 
 test('a response without iss is accepted where the provider does not have to send it', () => {
@@ -260,11 +260,11 @@ for (const iss of [
 }
 
 test('members that a response does not have are absent in the result', () => {
-  const answer = checkAuthorizationResponse(
+  const response = checkAuthorizationResponse(
     { kind: 'success', state, code },
     { responseType: 'code', issuer, issRequired: false },
   )
-  assert.deepEqual(answer, { state, code })
+  assert.deepEqual(response, { state, code })
 })
 
 test('the details of a refusal contain the issuer of the response', () => {

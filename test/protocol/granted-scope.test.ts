@@ -13,27 +13,29 @@ const isWithin = (inner: string, outer: string) => scopeWords(inner).every(word 
 
 test('a scope is never wider than in any response, and is the requested one only where no response says otherwise', () => {
   fc.assert(
-    fc.property(scope, maybe, maybe, (asked, front, answer) => {
-      const granted = grantedScope({ asked, front, response: answer })
-      assert.ok(isWithin(granted, answer ?? asked))
+    fc.property(scope, maybe, maybe, (asked, front, response) => {
+      const granted = grantedScope({ asked, front, response: response })
+      assert.ok(isWithin(granted, response ?? asked))
       if (front !== undefined) assert.ok(isWithin(granted, front))
-      if (front === undefined) assert.equal(granted, answer ?? asked)
+      if (front === undefined) assert.equal(granted, response ?? asked)
     }),
   )
 })
 
 test('an authorization response can only narrow: without it the scope is the same or wider', () => {
   fc.assert(
-    fc.property(scope, scope, maybe, (asked, front, answer) => {
-      assert.ok(isWithin(grantedScope({ asked, front, response: answer }), grantedScope({ asked, response: answer })))
+    fc.property(scope, scope, maybe, (asked, front, response) => {
+      assert.ok(
+        isWithin(grantedScope({ asked, front, response: response }), grantedScope({ asked, response: response })),
+      )
     }),
   )
 })
 
 test('a chain of refreshes keeps the last scope the provider named', () => {
   fc.assert(
-    fc.property(scope, maybe, maybe, fc.array(maybe), (asked, front, answer, refreshes) => {
-      let granted = grantedScope({ asked, front, response: answer })
+    fc.property(scope, maybe, maybe, fc.array(maybe), (asked, front, response, refreshes) => {
+      let granted = grantedScope({ asked, front, response: response })
       const first = granted
       for (const refreshed of refreshes) granted = grantedScope({ asked: granted, response: refreshed })
       const last = refreshes.findLast(refreshed => refreshed !== undefined)

@@ -92,7 +92,7 @@ test('a site that speaks http on this machine is a site, too', () => {
   assert.equal(parseReturnTo('https://localhost:3000/claims', 'http://localhost:3000'), undefined)
 })
 
-/** What every answer has to be, whatever was asked. */
+/** What every response has to be, whatever was asked. */
 function assertHarmless(input: string): boolean {
   const path = parseReturnTo(input, baseUrl)
   if (path === undefined) return false

@@ -31,7 +31,7 @@ const expected: TransactionExpectations = {
   lifetime: 900,
 }
 
-/** What comes of an answer: the verdict, or the code of the error. */
+/** What comes of a response: the verdict, or the code of the error. */
 function outcome(changes: Partial<Transaction>, expectations: Partial<TransactionExpectations> = {}): string {
   try {
     return checkTransaction({ ...transaction, ...changes }, { ...expected, ...expectations })

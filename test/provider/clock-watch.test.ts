@@ -5,13 +5,13 @@ import { createHttp, type Http } from '../../lib/provider/http.js'
 
 const now = () => new Date('2030-01-01T12:00:00Z')
 
-/** A provider with the `Date` of each answer in turn. */
-function watched(answers: readonly Readonly<Record<string, string>>[]): {
+/** A provider with the `Date` of each response in turn. */
+function watched(responses: readonly Readonly<Record<string, string>>[]): {
   readonly http: Http
   readonly log: string[]
 } {
   const log: string[] = []
-  const left = [...answers]
+  const left = [...responses]
   const fetch = async () => new Response('{}', { headers: left.shift() ?? {} })
   const http = watchClock(createHttp({ fetch }), { now, clockTolerance: 30, log: line => void log.push(line) })
   return { http, log }
@@ -24,8 +24,8 @@ for (const [name, headers, says] of [
   ['a clock just within the tolerance', at('11:59:30'), undefined],
   ['one just beyond it', at('11:59:29'), /31 seconds ahead of/],
   ['one that is ahead', at('12:01:00'), /60 seconds behind/],
-  ['an answer that a cache kept', { ...at('11:50:00'), age: '600' }, undefined],
-  ['a kept answer of a clock that is off', { ...at('11:50:00'), age: '60' }, /540 seconds ahead of/],
+  ['a response that a cache kept', { ...at('11:50:00'), age: '600' }, undefined],
+  ['a kept response of a clock that is off', { ...at('11:50:00'), age: '60' }, /540 seconds ahead of/],
   ['no date', {}, undefined],
   ['a date that is none', { date: 'yesterday' }, undefined],
 ] as const) {

@@ -9,12 +9,12 @@ import {
 } from '../../lib/provider/discovery.js'
 import { createHttp } from '../../lib/provider/http.js'
 import {
-  type Answer,
   createClock,
   createGate,
   createLocalServer,
   json,
   metadataOf,
+  type Responder,
   rejected,
   reset,
   text,
@@ -45,7 +45,7 @@ test('the metadata is fetched when it is first asked for, and once', async t => 
 test('concurrent first callers share one request', async t => {
   const { server, discovery } = await setUp(t)
   const gate = createGate(json(metadataOf(server.origin)))
-  server.on(PATH, gate.answer)
+  server.on(PATH, gate.response)
   const callers = Array.from({ length: 50 }, () => discovery.get())
   gate.open()
   assert.equal(new Set(await Promise.all(callers)).size, 1)
@@ -81,48 +81,48 @@ test('metadata can be at another place, and still has to name the issuer', async
 
 const rejections: readonly {
   name: string
-  answer: (origin: string) => Answer
+  response: (origin: string) => Responder
   code: OidcErrorCode
   requests?: number
 }[] = [
-  { name: 'another issuer', answer: () => json(metadataOf('https://else.test')), code: 'ERR_OIDC_METADATA_ISSUER' },
+  { name: 'another issuer', response: () => json(metadataOf('https://else.test')), code: 'ERR_OIDC_METADATA_ISSUER' },
   {
     name: 'an issuer with a slash more',
-    answer: o => json(metadataOf(o, { issuer: `${o}/` })),
+    response: o => json(metadataOf(o, { issuer: `${o}/` })),
     code: 'ERR_OIDC_METADATA_ISSUER',
   },
-  { name: 'no issuer', answer: o => json(metadataOf(o, { issuer: undefined })), code: 'ERR_OIDC_METADATA_ISSUER' },
+  { name: 'no issuer', response: o => json(metadataOf(o, { issuer: undefined })), code: 'ERR_OIDC_METADATA_ISSUER' },
   {
     name: 'an endpoint on plain http',
-    answer: o => json(metadataOf(o, { token_endpoint: 'http://op.test/' })),
+    response: o => json(metadataOf(o, { token_endpoint: 'http://op.test/' })),
     code: 'ERR_OIDC_METADATA',
   },
-  { name: 'an array', answer: () => json([]), code: 'ERR_OIDC_METADATA' },
-  { name: 'null', answer: () => json(null), code: 'ERR_OIDC_METADATA' },
-  { name: 'HTML', answer: () => text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'an array', response: () => json([]), code: 'ERR_OIDC_METADATA' },
+  { name: 'null', response: () => json(null), code: 'ERR_OIDC_METADATA' },
+  { name: 'HTML', response: () => text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   {
     name: 'JSON that calls itself text',
-    answer: o => text(200, 'text/plain', JSON.stringify(metadataOf(o))),
+    response: o => text(200, 'text/plain', JSON.stringify(metadataOf(o))),
     code: 'ERR_OIDC_PROVIDER_RESPONSE',
   },
-  { name: 'status 404', answer: o => json(metadataOf(o), 404), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'status 204', answer: () => (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'status 206', answer: o => json(metadataOf(o), 206), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'status 503', answer: o => json(metadataOf(o), 503), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'status 429', answer: o => json(metadataOf(o), 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 404', response: o => json(metadataOf(o), 404), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'status 204', response: () => (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'status 206', response: o => json(metadataOf(o), 206), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'status 503', response: o => json(metadataOf(o), 503), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 429', response: o => json(metadataOf(o), 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
   // A read that is cut is made once more.
-  { name: 'a cut connection', answer: reset, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
+  { name: 'a cut connection', response: reset, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
 ]
-for (const { name, answer, code, requests = 1 } of rejections) {
+for (const { name, response, code, requests = 1 } of rejections) {
   test(`${name} instead of metadata is refused when nothing is known, and keeps what is known`, async t => {
     const { server, clock, discovery } = await setUp(t)
-    server.on(PATH, answer(server.origin))
+    server.on(PATH, response(server.origin))
     await rejected(discovery.get(), code)
     assert.equal(discovery.peek(), undefined)
     server.on(PATH, json(metadataOf(server.origin)))
     clock.advance(1)
     const known = await discovery.get()
-    server.on(PATH, answer(server.origin))
+    server.on(PATH, response(server.origin))
     clock.advance(48 * HOUR)
     assert.equal(await discovery.get(), known)
     assert.equal(server.count(PATH), 1 + 2 * requests)

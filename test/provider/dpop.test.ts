@@ -7,7 +7,7 @@ import { createProofs } from '../../lib/provider/proofs.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
 import { createProofChecks, demandNonce } from '../support/hostile-proofs.js'
 import { secret } from '../support/secrets.js'
-import { type Answer, createLocalProvider, createSigner, json, metadataOf, rejected, reset } from './support.js'
+import { createLocalProvider, createSigner, json, metadataOf, type Responder, rejected, reset } from './support.js'
 
 const signer = await createSigner('RS256', 'one')
 const proofKey = deriveProofKey('ES256', randomBytes(64))
@@ -37,7 +37,7 @@ async function setUp(t: TestContext, changes: Partial<ProviderSettings> = {}, me
 }
 
 /** Wants another nonce from the first request on, and so often. */
-function wantsNonces(times: number, then: Answer, isApi = false): Answer {
+function wantsNonces(times: number, then: Responder, isApi = false): Responder {
   let count = 0
   return (request, res) => {
     count += 1
@@ -116,10 +116,10 @@ test('a server that wants a nonce and names none is not asked again', async t =>
 test('the newest nonce of an origin goes into the next proof, whichever response brought it', async t => {
   const { provider, server, proofsAt } = await setUp(t)
   const bringing =
-    (nonce: string, answer: Answer): Answer =>
+    (nonce: string, response: Responder): Responder =>
     (request, res) => {
       res.setHeader('dpop-nonce', nonce)
-      answer(request, res)
+      response(request, res)
     }
   server.on('/token', bringing('from-token', json(tokens)))
   server.on('/userinfo', bringing('from-userinfo', json({ sub: 'alice' })))
@@ -155,8 +155,8 @@ test('a request that is made again because the connection broke has a fresh proo
   let count = 0
   server.on('/userinfo', (request, res) => {
     count += 1
-    const answer = count === 1 ? reset() : json({ sub: 'alice' })
-    answer(request, res)
+    const response = count === 1 ? reset() : json({ sub: 'alice' })
+    response(request, res)
   })
   await provider.fetchUserInfo('at', proofKey)
   assert.equal((await proofsAt('/userinfo', 'at')).length, 2)

@@ -34,8 +34,8 @@ async function start(t: TestContext, metadata: Record<string, unknown> = {}) {
 
 test('a refresh sends the refresh token once, with the proof of who asks, and needs no ID Token', async t => {
   const { provider, server, form } = await start(t)
-  const answer = await provider.refreshTokens({ refreshToken: 'rt', scope: 'a', resource: 'https://api.example.com' })
-  assert.equal(answer.access_token, 'at')
+  const response = await provider.refreshTokens({ refreshToken: 'rt', scope: 'a', resource: 'https://api.example.com' })
+  assert.equal(response.access_token, 'at')
   assert.deepEqual(form(), {
     grant_type: 'refresh_token',
     refresh_token: 'rt',
@@ -45,7 +45,7 @@ test('a refresh sends the refresh token once, with the proof of who asks, and ne
   assert.match(server.seen.at(-1)?.headers.authorization ?? '', /^Basic /)
 })
 
-for (const [description, answer, code] of [
+for (const [description, response, code] of [
   ['invalid_grant', json({ error: 'invalid_grant' }, 400), 'ERR_OIDC_REFRESH_REJECTED'],
   ['invalid_client', json({ error: 'invalid_client' }, 401), 'ERR_OIDC_CLIENT_REJECTED'],
   ['503', text(503, 'text/html', 'down'), 'ERR_OIDC_PROVIDER_UNAVAILABLE'],
@@ -54,7 +54,7 @@ for (const [description, answer, code] of [
 ] as const) {
   test(`a refresh that meets ${description} is sent exactly once`, async t => {
     const { provider, server } = await start(t)
-    server.on('/token', answer)
+    server.on('/token', response)
     await rejected(provider.refreshTokens({ refreshToken: 'rt' }), code)
     assert.equal(server.count('/token'), 1)
   })

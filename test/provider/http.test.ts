@@ -9,7 +9,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { createHttp } from '../../lib/provider/http.js'
 import { createSelfSigned } from '../attacks/self-signed.js'
 import { secret } from '../support/secrets.js'
-import { type Answer, createLocalServer, json, rejected, reset, text } from './support.js'
+import { createLocalServer, json, type Responder, rejected, reset, text } from './support.js'
 
 const MIB = 1024 * 1024
 
@@ -19,14 +19,14 @@ const ways: readonly [name: string, settings: { fetch?: typeof fetch }][] = [
 ]
 const jsonHead = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n'
 const raw =
-  (bytes: string): Answer =>
+  (bytes: string): Responder =>
   (_, { socket }) =>
     void socket?.end(bytes)
 
-/** What ends before the answer is whole. */
-const cuts: Readonly<Record<string, Answer>> = {
-  'is reset before the answer': reset(),
-  'is closed before the answer': raw(''),
+/** What ends before the response is whole. */
+const cuts: Readonly<Record<string, Responder>> = {
+  'is reset before the response': reset(),
+  'is closed before the response': raw(''),
   'is closed within the head': raw('HTTP/1.1 200 OK\r\ncontent-ty'),
   'is closed before the announced length': raw(`${jsonHead}content-length: 100\r\n\r\n{`),
   'is closed before the last chunk': raw(`${jsonHead}transfer-encoding: chunked\r\n\r\n5\r\n{"a":`),
@@ -37,7 +37,7 @@ const cuts: Readonly<Record<string, Answer>> = {
 }
 
 /** What is whole, and not what was asked for. */
-const wholeAnswers: Readonly<Record<string, Answer>> = {
+const wholeResponses: Readonly<Record<string, Responder>> = {
   '/500': json({}, 500),
   '/503': text(503, 'text/html', 'Back soon'),
   '/429': json({}, 429),
@@ -56,10 +56,10 @@ for (const [name, way] of ways) {
       server.on('/doc', json({ a: 'ü' }, 418))
       const token = secret('access token')
       const http = createHttp(way)
-      const answer = await http.getJson(`${server.origin}/doc`, { bearer: token })
-      assert.equal(answer.status, 418)
-      assert.equal(answer.contentType, 'application/json')
-      assert.deepEqual(answer.json(), { a: 'ü' })
+      const response = await http.getJson(`${server.origin}/doc`, { bearer: token })
+      assert.equal(response.status, 418)
+      assert.equal(response.contentType, 'application/json')
+      assert.deepEqual(response.json(), { a: 'ü' })
       const [seen] = server.seen
       assert.equal(seen?.method, 'GET')
       assert.equal(seen?.headers.accept, 'application/json')
@@ -169,12 +169,12 @@ for (const [name, way] of ways) {
     ] as const) {
       test(`a response in ${encoding} is read, and one that only says so is refused`, async t => {
         const server = await createLocalServer(t)
-        const answer = (body: Buffer) => (_: unknown, res: ServerResponse) =>
+        const response = (body: Buffer) => (_: unknown, res: ServerResponse) =>
           void res.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding }).end(body)
-        server.on('/', answer(packed))
+        server.on('/', response(packed))
         assert.deepEqual((await createHttp(way).getJson(`${server.origin}/`)).json(), { a: 1 })
         if (encoding === 'identity') return
-        server.on('/', answer(Buffer.from('not packed at all')))
+        server.on('/', response(Buffer.from('not packed at all')))
         const refused = createHttp(way).getJson(`${server.origin}/`)
         await assert.rejects(refused, { name: 'OidcError' })
       })
@@ -244,8 +244,8 @@ for (const [name, way] of ways) {
         server.on('/first', (request, res) =>
           (server.count('/first') === 1 ? cut : json({ whole: true }))(request, res),
         )
-        const answer = await http.getJson(`${server.origin}/first`, { bearer: 'of-this-user' })
-        assert.deepEqual(answer.json(), { whole: true })
+        const response = await http.getJson(`${server.origin}/first`, { bearer: 'of-this-user' })
+        assert.deepEqual(response.json(), { whole: true })
         const asked = server.seen.filter(({ path }) => path === '/first')
         assert.deepEqual(
           asked.map(({ method, headers }) => [method, headers.authorization]),
@@ -257,8 +257,8 @@ for (const [name, way] of ways) {
     test('a GET with a complete response is sent once, whatever the response', async t => {
       const server = await createLocalServer(t)
       const http = createHttp({ ...way, maxResponseBytes: 1000 })
-      for (const [path, answer] of Object.entries(wholeAnswers)) {
-        server.on(path, answer)
+      for (const [path, response] of Object.entries(wholeResponses)) {
+        server.on(path, response)
         await http.getJson(server.origin + path).catch(() => {})
         assert.equal(server.count(path), 1, path)
       }
@@ -500,24 +500,24 @@ for (const [type, isJson] of contentTypes) {
     const http = createHttp({
       fetch: async () => new Response(Buffer.from('{}'), { headers: type ? { 'content-type': type } : {} }),
     })
-    const answer = await http.getJson('https://op.test/')
-    if (isJson) assert.deepEqual(answer.json(), {})
-    else await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+    const response = await http.getJson('https://op.test/')
+    if (isJson) assert.deepEqual(response.json(), {})
+    else await rejected((async () => response.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
   })
 }
 
 const brokenBodies = ['', '{', '<html>', '{"a":1}{"a":2}', 'NaN']
 for (const body of brokenBodies) {
   test(`${JSON.stringify(body)} is damaged JSON`, async () => {
-    const answer = await answerWith(body)
-    await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+    const response = await answerWith(body)
+    await rejected((async () => response.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
   })
 }
 
 test('damaged JSON is not quoted by the error', async () => {
   const token = secret('token in damaged JSON')
-  const answer = await answerWith(`${token}{`)
-  const error = await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  const response = await answerWith(`${token}{`)
+  const error = await rejected((async () => response.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
   assert.ok(!inspect(error, { depth: 10 }).includes(token.slice(0, 6)), 'the error shows the token')
 })
 
@@ -528,10 +528,10 @@ test('text that is not UTF-8 is refused, and a byte order mark is overlooked', a
 
 test('the details of a wrong content type are truncated and printable', async () => {
   const type = `text/${'x'.repeat(500)}`
-  const answer = await createHttp({
+  const response = await createHttp({
     fetch: async () => new Response('', { headers: { 'content-type': type } }),
   }).getJson('https://op.test/')
-  const error = await rejected((async () => answer.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
+  const error = await rejected((async () => response.json())(), 'ERR_OIDC_PROVIDER_RESPONSE')
   assert.equal((error.cause as { contentType: string }).contentType.length, 200)
 })
 
@@ -540,16 +540,16 @@ function answerWith(body: string | Buffer) {
   return createHttp({ fetch: async () => new Response(body, { headers }) }).getJson('https://op.test/')
 }
 
-/** Resolves when the connection of the answer is closed. */
+/** Resolves when the connection of the response is closed. */
 function answerOnce(
-  on: (path: string, answer: (request: unknown, res: ServerResponse) => void) => void,
+  on: (path: string, response: (request: unknown, res: ServerResponse) => void) => void,
   path: string,
-  answer: (res: ServerResponse) => void,
+  response: (res: ServerResponse) => void,
 ): Promise<unknown> {
   return new Promise(resolve => {
     on(path, (_, res) => {
       resolve(once(res, 'close'))
-      answer(res)
+      response(res)
     })
   })
 }

@@ -6,12 +6,12 @@ import type { OidcErrorCode } from '../../lib/errors.js'
 import { createHttp } from '../../lib/provider/http.js'
 import { createKeySet } from '../../lib/provider/key-set.js'
 import {
-  type Answer,
   createClock,
   createGate,
   createLocalServer,
   createSigner,
   json,
+  type Responder,
   rejected,
   reset,
   text,
@@ -58,7 +58,7 @@ test('an unchanged key is not imported again after a reload', async t => {
 test('concurrent first callers share one request', async t => {
   const { server, keySet, fetches } = await setUp(t)
   const gate = createGate(json({ keys: [one.jwk] }))
-  server.on('/jwks', gate.answer)
+  server.on('/jwks', gate.response)
   const callers = Array.from({ length: 50 }, () => keySet.keysFor(rs256('one')))
   gate.open()
   for (const keys of await Promise.all(callers)) assert.equal(keys.length, 1)
@@ -89,7 +89,7 @@ test('a new key is found although a request that began before it was published i
   const { server, keySet, publish, clock, fetches } = await setUp(t)
   await keySet.warm()
   const gate = createGate(json({ keys: [one.jwk] }))
-  server.on('/jwks', gate.answer)
+  server.on('/jwks', gate.response)
   clock.advance(10 * MINUTE)
   await keySet.warm()
   const finding = keySet.keysFor(rs256('two'))
@@ -150,30 +150,30 @@ test('a key that was withdrawn is not accepted by a process that slept for an ho
   assert.deepEqual(await keySet.keysFor(rs256('one')), [])
 })
 
-const mishaps: readonly { name: string; answer: Answer; code: OidcErrorCode }[] = [
-  { name: 'status 500', answer: json({ keys: [two.jwk] }, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'status 404', answer: json({ keys: [two.jwk] }, 404), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'an empty set', answer: json({ keys: [] }), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'no set', answer: json({}), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'null', answer: json(null), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'keys that are an object', answer: json({ keys: { 0: two.jwk } }), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+const mishaps: readonly { name: string; response: Responder; code: OidcErrorCode }[] = [
+  { name: 'status 500', response: json({ keys: [two.jwk] }, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 404', response: json({ keys: [two.jwk] }, 404), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'an empty set', response: json({ keys: [] }), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'no set', response: json({}), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'null', response: json(null), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'keys that are an object', response: json({ keys: { 0: two.jwk } }), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   {
     name: 'garbage in the set',
-    answer: json({ keys: [null, 1, 'x', [], {}, { kty: 1 }] }),
+    response: json({ keys: [null, 1, 'x', [], {}, { kty: 1 }] }),
     code: 'ERR_OIDC_PROVIDER_RESPONSE',
   },
-  { name: 'HTML', answer: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'a cut connection', answer: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'HTML', response: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'a cut connection', response: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
 ]
-for (const { name, answer, code } of mishaps) {
+for (const { name, response, code } of mishaps) {
   test(`${name} instead of keys leaves the known ones in use, and an unknown one unknown`, async t => {
     const { server, keySet, clock } = await setUp(t)
-    server.on('/jwks', answer)
+    server.on('/jwks', response)
     await rejected(keySet.warm(), code)
     clock.advance(1)
     server.on('/jwks', json({ keys: [one.jwk] }))
     await keySet.warm()
-    server.on('/jwks', answer)
+    server.on('/jwks', response)
     clock.advance(60 * MINUTE)
     assert.equal((await keySet.keysFor(rs256('one'))).length, 1)
     await rejected(keySet.keysFor(rs256('unknown')), code)

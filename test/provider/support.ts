@@ -15,13 +15,13 @@ export interface SeenRequest {
   readonly body: string
 }
 
-export type Answer = (request: SeenRequest, res: ServerResponse) => void
+export type Responder = (request: SeenRequest, res: ServerResponse) => void
 
 export interface LocalServer {
   readonly origin: string
   readonly seen: readonly SeenRequest[]
   /** Replaces what a path answers. */
-  on(path: string, answer: Answer): void
+  on(path: string, response: Responder): void
   count(path: string): number
   /** How many there have been. */
   connections(): number
@@ -32,13 +32,13 @@ export interface LocalServer {
 
 /** A real HTTP server on a loopback port of its own, which remembers everything it was asked. */
 export async function createLocalServer(t: TestContext): Promise<LocalServer> {
-  const answers = new Map<string, Answer>()
+  const responses = new Map<string, Responder>()
   const seen: SeenRequest[] = []
   const server = createServer(async (req, res) => {
     const request = await readRequest(req)
     seen.push(request)
-    const answer = answers.get(request.path) ?? text(404, 'text/plain', 'nothing here')
-    answer(request, res)
+    const response = responses.get(request.path) ?? text(404, 'text/plain', 'nothing here')
+    response(request, res)
   })
   server.keepAliveTimeout = 60_000
   let connections = 0
@@ -65,7 +65,7 @@ export async function createLocalServer(t: TestContext): Promise<LocalServer> {
   return {
     origin: `http://127.0.0.1:${port}`,
     seen,
-    on: (path, answer) => void answers.set(path, answer),
+    on: (path, response) => void responses.set(path, response),
     count: path => seen.filter(request => request.path === path).length,
     connections: () => connections,
     stop,
@@ -80,26 +80,26 @@ async function readRequest(req: IncomingMessage): Promise<SeenRequest> {
   return { method, path: url, headers, body: Buffer.concat(chunks).toString() }
 }
 
-export function json(body: unknown, status = 200): Answer {
+export function json(body: unknown, status = 200): Responder {
   return text(status, 'application/json', JSON.stringify(body))
 }
 
-export function text(status: number, contentType: string, body: string | Buffer): Answer {
+export function text(status: number, contentType: string, body: string | Buffer): Responder {
   return (_, res) => void res.writeHead(status, { 'content-type': contentType }).end(body)
 }
 
 /** Cuts the connection, after the request was read and before anything was answered. */
-export function reset(): Answer {
+export function reset(): Responder {
   return (_, res) => void res.socket?.resetAndDestroy()
 }
 
 /** Answers only when told to. */
-export function createGate(answer: Answer): { answer: Answer; open(): void } {
+export function createGate(response: Responder): { response: Responder; open(): void } {
   let open = () => {}
   const opened = new Promise<void>(resolve => {
     open = resolve
   })
-  return { answer: (request, res) => void opened.then(() => answer(request, res)), open: () => open() }
+  return { response: (request, res) => void opened.then(() => response(request, res)), open: () => open() }
 }
 
 export interface Clock {

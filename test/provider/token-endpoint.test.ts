@@ -7,12 +7,12 @@ import type { OidcErrorCode } from '../../lib/errors.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
 import { secret } from '../support/secrets.js'
 import {
-  type Answer,
   CLIENT_ID,
   createLocalProvider,
   createSigner,
   json,
   metadataOf,
+  type Responder,
   rejected,
   reset,
   text,
@@ -194,7 +194,7 @@ for (const [method, otherWay] of [
   })
 }
 
-for (const [what, answer, code, says] of [
+for (const [what, response, code, says] of [
   ['is not switched on', json({ error: 'unauthorized_client' }, 400), 'ERR_OIDC_TOKEN_DENIED', /switched on/],
   ['is not known', json({ error: 'unsupported_grant_type' }, 400), 'ERR_OIDC_UNSUPPORTED', /token-exchange/],
   ['has a wrong audience', json({ error: 'invalid_client' }, 400), 'ERR_OIDC_TOKEN_DENIED', /audience/],
@@ -205,7 +205,7 @@ for (const [what, answer, code, says] of [
 ] as const) {
   test(`an exchange that ${what} is ${code}`, async t => {
     const { provider, server } = await setUp(t)
-    server.on('/token', answer)
+    server.on('/token', response)
     const error = await rejected(provider.exchangeToken({ subjectToken: 'at', audience: 'orders' }), code)
     assert.match(error.message, says)
   })
@@ -218,37 +218,41 @@ test('a grant that this client may not use is not called a wrong secret', async 
   assert.match(error.message, /client_credentials.*registration/)
 })
 
-const failures: readonly { name: string; answer: Answer; code: OidcErrorCode }[] = [
-  { name: 'a connection reset after the code was read', answer: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'a silent provider', answer: () => {}, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'status 500', answer: json({}, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
-  { name: 'status 429', answer: json({}, 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+const failures: readonly { name: string; response: Responder; code: OidcErrorCode }[] = [
+  { name: 'a connection reset after the code was read', response: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'a silent provider', response: () => {}, code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 500', response: json({}, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
+  { name: 'status 429', response: json({}, 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' },
   {
     name: 'an error page with status 503',
-    answer: text(503, 'text/html', '<html>'),
+    response: text(503, 'text/html', '<html>'),
     code: 'ERR_OIDC_PROVIDER_UNAVAILABLE',
   },
-  { name: 'an error page with status 400', answer: text(400, 'text/html', '<html>'), code: 'ERR_OIDC_TOKEN_RESPONSE' },
-  { name: 'invalid_grant', answer: json({ error: 'invalid_grant' }, 400), code: 'ERR_OIDC_CODE_REJECTED' },
-  { name: 'invalid_client', answer: json({ error: 'invalid_client' }, 401), code: 'ERR_OIDC_CLIENT_REJECTED' },
-  { name: 'a redirect', answer: text(307, 'text/plain', ''), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'tokens with status 201', answer: json(tokens, 201), code: 'ERR_OIDC_TOKEN_RESPONSE' },
-  { name: 'no content', answer: (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_TOKEN_RESPONSE' },
-  { name: 'HTML with status 200', answer: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  {
+    name: 'an error page with status 400',
+    response: text(400, 'text/html', '<html>'),
+    code: 'ERR_OIDC_TOKEN_RESPONSE',
+  },
+  { name: 'invalid_grant', response: json({ error: 'invalid_grant' }, 400), code: 'ERR_OIDC_CODE_REJECTED' },
+  { name: 'invalid_client', response: json({ error: 'invalid_client' }, 401), code: 'ERR_OIDC_CLIENT_REJECTED' },
+  { name: 'a redirect', response: text(307, 'text/plain', ''), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'tokens with status 201', response: json(tokens, 201), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'no content', response: (_, res) => void res.writeHead(204).end(), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'HTML with status 200', response: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
   {
     name: 'tokens that call themselves text',
-    answer: text(200, 'text/plain', JSON.stringify(tokens)),
+    response: text(200, 'text/plain', JSON.stringify(tokens)),
     code: 'ERR_OIDC_PROVIDER_RESPONSE',
   },
-  { name: 'an array', answer: json([tokens]), code: 'ERR_OIDC_TOKEN_RESPONSE' },
-  { name: 'no ID Token', answer: json({ ...tokens, id_token: undefined }), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'an array', response: json([tokens]), code: 'ERR_OIDC_TOKEN_RESPONSE' },
+  { name: 'no ID Token', response: json({ ...tokens, id_token: undefined }), code: 'ERR_OIDC_TOKEN_RESPONSE' },
   {
     name: '50 MiB',
-    answer: text(200, 'application/json', Buffer.alloc(50 * 1024 * 1024, 0x20)),
+    response: text(200, 'application/json', Buffer.alloc(50 * 1024 * 1024, 0x20)),
     code: 'ERR_OIDC_PROVIDER_RESPONSE',
   },
 ]
-for (const { name, answer, code } of failures) {
+for (const { name, response, code } of failures) {
   test(`${name}: the code has been sent exactly once, and the error shows neither it nor the secret`, async t => {
     const clientSecret = secret('client secret')
     const { provider, server } = await setUp(t, {
@@ -256,7 +260,7 @@ for (const { name, answer, code } of failures) {
       timeout: name === 'a silent provider' ? 100 : undefined,
     })
     await provider.metadata()
-    server.on('/token', answer)
+    server.on('/token', response)
     const error = await rejected(provider.redeemCode(grant), code)
     assert.equal(server.count('/token'), 1)
     const shown = inspect(error, { depth: 10 })

@@ -6,12 +6,12 @@ import { OidcError, type OidcErrorCode } from '../../lib/errors.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
 import { secret } from '../support/secrets.js'
 import {
-  type Answer,
   CLIENT_ID,
   createLocalProvider,
   createSigner,
   json,
   metadataOf,
+  type Responder,
   rejected,
   reset,
   text,
@@ -117,22 +117,28 @@ test('keys that cannot be fetched are told from a signature that is wrong', asyn
   await rejected(provider.fetchUserInfo(accessToken), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
 })
 
-const failures: readonly { name: string; answer: Answer; code: OidcErrorCode; status?: number; requests?: number }[] = [
-  { name: 'status 401', answer: json({}, 401), code: 'ERR_OIDC_USER_INFO_RESPONSE', status: 401 },
-  { name: 'status 403', answer: json({}, 403), code: 'ERR_OIDC_USER_INFO_RESPONSE', status: 403 },
-  { name: 'status 500', answer: json({}, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', status: 500 },
-  { name: 'status 429', answer: json({}, 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', status: 429 },
-  { name: 'status 302', answer: json({}, 302), code: 'ERR_OIDC_PROVIDER_RESPONSE', status: 302 },
-  { name: 'HTML', answer: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
-  { name: 'an array', answer: json([{ sub: 'alice' }]), code: 'ERR_OIDC_USER_INFO_RESPONSE' },
-  { name: 'no subject', answer: json({ name: 'Alice' }), code: 'ERR_OIDC_USER_INFO_RESPONSE' },
+const failures: readonly {
+  name: string
+  response: Responder
+  code: OidcErrorCode
+  status?: number
+  requests?: number
+}[] = [
+  { name: 'status 401', response: json({}, 401), code: 'ERR_OIDC_USER_INFO_RESPONSE', status: 401 },
+  { name: 'status 403', response: json({}, 403), code: 'ERR_OIDC_USER_INFO_RESPONSE', status: 403 },
+  { name: 'status 500', response: json({}, 500), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', status: 500 },
+  { name: 'status 429', response: json({}, 429), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', status: 429 },
+  { name: 'status 302', response: json({}, 302), code: 'ERR_OIDC_PROVIDER_RESPONSE', status: 302 },
+  { name: 'HTML', response: text(200, 'text/html', '<html>'), code: 'ERR_OIDC_PROVIDER_RESPONSE' },
+  { name: 'an array', response: json([{ sub: 'alice' }]), code: 'ERR_OIDC_USER_INFO_RESPONSE' },
+  { name: 'no subject', response: json({ name: 'Alice' }), code: 'ERR_OIDC_USER_INFO_RESPONSE' },
   // A read that is cut is made once more.
-  { name: 'a cut connection', answer: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
+  { name: 'a cut connection', response: reset(), code: 'ERR_OIDC_PROVIDER_UNAVAILABLE', requests: 2 },
 ]
-for (const { name, answer, code, status, requests = 1 } of failures) {
+for (const { name, response, code, status, requests = 1 } of failures) {
   test(`userinfo that responds with ${name} fails, is requested only once, and the error does not contain the token`, async t => {
     const { provider, server } = await setUp(t)
-    server.on('/userinfo', answer)
+    server.on('/userinfo', response)
     const error = await rejected(provider.fetchUserInfo(accessToken), code)
     if (status !== undefined) assert.deepEqual(error.cause, { status })
     assert.equal(server.count('/userinfo'), requests)

@@ -19,7 +19,7 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     await sample?.close()
   })
 
-  /** A private window, and every answer of the site it gets. */
+  /** A private window, and every response of the site it gets. */
   async function open(): Promise<{ context: BrowserContext; page: Page; bodies: string[] }> {
     const context = await chromium.newContext()
     const page = await context.newPage()
@@ -54,8 +54,8 @@ describe('the sample in a real browser', { timeout: 240_000 }, () => {
     assert.match(await textOf(page, 'main'), /status 200/)
     await page.goto(`${sample.siteUrl}/call-api/script`)
     await page.click('#call')
-    await page.waitForSelector('#answer table')
-    assert.match(await textOf(page, '#answer'), /status 200/)
+    await page.waitForSelector('#response table')
+    assert.match(await textOf(page, '#response'), /status 200/)
     assert.ok(!bodies.some(body => /eyJ[\w-]+\.eyJ/.test(body)), 'no JWT in anything the site sent')
 
     await page.click('text=Sign out')

@@ -150,7 +150,7 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
 
   const happened = (page: Page) => page.evaluate('happened') as Promise<readonly unknown[]>
 
-  /** Waits for the browser. `waitForFunction` would need `unsafe-eval`; while the page is loaded again, there is no answer. */
+  /** Waits for the browser. `waitForFunction` would need `unsafe-eval`; while the page is loaded again, there is no response. */
   async function until(page: Page, expression: string): Promise<void> {
     for (let at = 0; at < 1200; at += 1) {
       if (await page.evaluate(expression).catch(() => false)) return

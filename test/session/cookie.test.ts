@@ -17,9 +17,9 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
   test('is __Host-, Secure, HttpOnly, Lax and of no domain, whatever the proxy says or does not say', async () => {
     for (const headers of [{}, { 'x-forwarded-proto': 'http' }, { 'x-forwarded-proto': 'https' }]) {
       const site = await startSite({ oidc: offline })
-      const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST', headers })
+      const response = await fetch(`${site.url}/session?a=1`, { method: 'POST', headers })
       assert.match(
-        answer.headers.getSetCookie()[0] ?? '',
+        response.headers.getSetCookie()[0] ?? '',
         /^__Host-sid\.anonymous=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
       )
       await site.close()
@@ -28,8 +28,8 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
 
   test('lives as long as a sign-in where the site wants it to outlive the browser', async () => {
     const site = await startSite({ oidc: { ...offline, session: { persistent: true, absolute: 1234 } } })
-    const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
-    assert.match(answer.headers.getSetCookie()[0] ?? '', /; Max-Age=1234;/)
+    const response = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
+    assert.match(response.headers.getSetCookie()[0] ?? '', /; Max-Age=1234;/)
     await site.close()
   })
 
@@ -44,8 +44,8 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     for (const persistent of [true, false]) {
       const session = { name: 'connect.sid', persistent, absolute: 1234 }
       const site = await startSite({ oidc: { ...offline, session }, routes })
-      const answer = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
-      const [cookie = ''] = answer.headers.getSetCookie()
+      const response = await fetch(`${site.url}/session?a=1`, { method: 'POST' })
+      const [cookie = ''] = response.headers.getSetCookie()
       assert.match(cookie, /^__Host-connect\.sid\.anonymous=/)
       const headers = { cookie: cookie.split(';')[0] ?? '' }
       assert.deepEqual(await (await fetch(`${site.url}/session`, { headers })).json(), { a: '1' })
@@ -76,8 +76,8 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     const site = await startSite({ oidc: offline })
     const [one, two] = await Promise.all(
       ['one', 'two'].map(async name => {
-        const answer = await fetch(`${site.url}/session?who=${name}`, { method: 'POST' })
-        return answer.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+        const response = await fetch(`${site.url}/session?who=${name}`, { method: 'POST' })
+        return response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
       }),
     )
     const look = async (cookie: string) => (await fetch(`${site.url}/session`, { headers: { cookie } })).json()
@@ -151,8 +151,8 @@ describe('the life of a session', () => {
         [[fresh], false],
       ] as const) {
         await withFixture({ oidc: { issuer, secret, redis: redis.url }, site: { port } }, async ({ site }) => {
-          const answer = await fetch(`${site.url}/user`, { headers: { cookie } })
-          const { isAuthenticated } = (await answer.json()) as { isAuthenticated: boolean }
+          const response = await fetch(`${site.url}/user`, { headers: { cookie } })
+          const { isAuthenticated } = (await response.json()) as { isAuthenticated: boolean }
           assert.equal(isAuthenticated, expected)
         })()
       }

@@ -83,8 +83,8 @@ describe('a key of ours that holds something else', () => {
         const left = await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/`, redirect: 'manual' })
         assert.equal(left.status, 303, `${kind} as ${name}: ${left.text}`)
         assert.equal(await whoIs(fixture, agent), undefined, kind)
-        const answer = await postLogoutToken(site.url, await provider.createLogoutToken({ sid: undefined }))
-        assert.equal(answer.status, 200, `${kind} as ${name}: ${answer.text}`)
+        const response = await postLogoutToken(site.url, await provider.createLogoutToken({ sid: undefined }))
+        assert.equal(response.status, 200, `${kind} as ${name}: ${response.text}`)
       }
     })
   }

@@ -12,11 +12,11 @@ import { type HostileProvider, startHostileProvider } from '../support/hostile-p
 import { secret } from '../support/secrets.js'
 import {
   type Act,
-  type Answer,
   actOf,
   addContest,
-  answers,
   cookieHeader,
+  type Ending,
+  endings,
   laters,
   type Seen,
   type Step,
@@ -81,11 +81,11 @@ async function play(side: Side, requests: readonly { method: string; steps: read
     count += 1
     const id = String(count)
     side.programs.set(id, actOf(steps))
-    const answer = await send(side.origin, method, `/act/${id}`, cookieHeader(jar, []))
-    cookieHeader(jar, answer.setCookies)
+    const response = await send(side.origin, method, `/act/${id}`, cookieHeader(jar, []))
+    cookieHeader(jar, response.setCookies)
     // What a handler does after its response may take a moment longer than the response.
     await new Promise(resolve => setImmediate(resolve))
-    seen.push({ ...answer, trace: side.traces.get(id) ?? [] })
+    seen.push({ ...response, trace: side.traces.get(id) ?? [] })
     side.programs.delete(id)
     side.traces.delete(id)
   }
@@ -123,13 +123,13 @@ const program = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'POST', 'HEAD'),
     changes: fc.array(change, { maxLength: 4 }),
-    answer: fc.record({ op: fc.constantFrom(...answers) }),
+    response: fc.record({ op: fc.constantFrom(...endings) }),
     afterwards: fc.array(later, { maxLength: 2 }),
   })
-  .map(({ method, changes, answer, afterwards }) => {
+  .map(({ method, changes, response, afterwards }) => {
     // Two of these answer only after their call has returned, so that a later call would come first.
-    const answersLater = (['pipe', 'sendFile', 'events', 'error'] as Answer[]).includes(answer.op)
-    return { method, steps: [...changes, answer, ...(answersLater ? [] : afterwards)] as Step[] }
+    const endsLater = (['pipe', 'sendFile', 'events', 'error'] as Ending[]).includes(response.op)
+    return { method, steps: [...changes, response, ...(endsLater ? [] : afterwards)] as Step[] }
   })
 
 for (const [version, express] of [

@@ -9,9 +9,9 @@ export type Step =
   | { readonly op: 'set' | 'nest'; readonly key: string; readonly value: string }
   | { readonly op: 'delete'; readonly key: string }
   | { readonly op: 'regenerate' | 'destroy' | 'save' | 'reload' | 'touch' }
-  | { readonly op: Answer | Later }
+  | { readonly op: Ending | Later }
 
-export const answers = [
+export const endings = [
   'json',
   'send',
   'sendBuffer',
@@ -30,7 +30,7 @@ export const answers = [
   'flushHeaders',
   'error',
 ] as const
-export type Answer = (typeof answers)[number]
+export type Ending = (typeof endings)[number]
 
 /** What a handler may do by mistake when it has answered already. */
 export const laters = [
@@ -69,7 +69,7 @@ export interface Contestant {
 
 const file = fileURLToPath(new URL('../../package.json', import.meta.url))
 
-const calls: Readonly<Record<Answer | Later, (req: Request, res: Response, next: NextFunction) => unknown>> = {
+const calls: Readonly<Record<Ending | Later, (req: Request, res: Response, next: NextFunction) => unknown>> = {
   json: (_req, res) => res.json({ hello: 'world' }),
   send: (_req, res) => res.status(400).send('bad'),
   sendBuffer: (_req, res) => res.send(Buffer.from([1, 2, 3])),
@@ -119,13 +119,13 @@ const calls: Readonly<Record<Answer | Later, (req: Request, res: Response, next:
 export function actOf(steps: readonly Step[]): Act {
   return async (req, res, next, trace) => {
     for (const step of steps) {
-      if ('op' in step && step.op in calls) answerBy(step.op as Answer | Later, req, res, next, trace)
+      if ('op' in step && step.op in calls) answerBy(step.op as Ending | Later, req, res, next, trace)
       else await change(req, step, trace)
     }
   }
 }
 
-function answerBy(op: Answer | Later, req: Request, res: Response, next: NextFunction, trace: string[]): void {
+function answerBy(op: Ending | Later, req: Request, res: Response, next: NextFunction, trace: string[]): void {
   const isLater = (laters as readonly string[]).includes(op)
   try {
     calls[op](req, res, next)

@@ -38,9 +38,9 @@ describe('a response while its session is saved', () => {
           throw new Error('too late to matter')
         }, express),
         async ({ site }) => {
-          const answer = await send(site.url, 'GET', '/act', '')
-          assert.deepEqual([answer.status, answer.body, answer.isBroken], [200, 'fine', false])
-          assert.equal(answer.setCookies.length, 1)
+          const response = await send(site.url, 'GET', '/act', '')
+          assert.deepEqual([response.status, response.body, response.isBroken], [200, 'fine', false])
+          assert.equal(response.setCookies.length, 1)
         },
       ),
     )
@@ -91,9 +91,9 @@ describe('a response while its session is saved', () => {
         }
       }),
       async ({ site }) => {
-        const answer = await send(site.url, 'GET', '/act', '')
-        assert.deepEqual([answer.status, answer.body], [201, '{"a":1}'])
-        assert.equal(answer.headers['x-late'], undefined)
+        const response = await send(site.url, 'GET', '/act', '')
+        assert.deepEqual([response.status, response.body], [201, '{"a":1}'])
+        assert.equal(response.headers['x-late'], undefined)
         const ended = { headersSent: true, writableEnded: true, finished: true, writableFinished: false }
         assert.deepEqual(noticed, [ended, false, ...Array(3).fill('ERR_HTTP_HEADERS_SENT')])
       },
@@ -111,8 +111,8 @@ describe('a response while its session is saved', () => {
         }
       }),
       async ({ site }) => {
-        const answer = await send(site.url, 'GET', '/act', '')
-        assert.deepEqual([answer.status, answer.isBroken, answer.setCookies.length], [418, false, 1])
+        const response = await send(site.url, 'GET', '/act', '')
+        assert.deepEqual([response.status, response.isBroken, response.setCookies.length], [418, false, 1])
       },
     ),
   )
@@ -156,7 +156,7 @@ describe('a response while its session is saved', () => {
     ),
   )
 
-  for (const [name, answer] of [
+  for (const [name, response] of [
     ['json and another end', (res: Response) => [res.json({ good: true }), res.end()]],
     ['a redirect and another end', (res: Response) => [res.redirect('/elsewhere'), res.end()]],
     ['a text and another text', (res: Response) => [res.end('good'), res.end('better')]],
@@ -165,7 +165,7 @@ describe('a response while its session is saved', () => {
       const redis = await startRedis()
       try {
         await withFixture(
-          withRoute((_req, res) => void answer(res), 5, { oidc: { redis: redis.url } }),
+          withRoute((_req, res) => void response(res), 5, { oidc: { redis: redis.url } }),
           async ({ site }) => {
             await site.oidc.ready()
             await redis.config('maxmemory', '1')
@@ -202,8 +202,8 @@ describe('a session first changed when the headers have left', () => {
           },
         },
         async ({ agent, site }) => {
-          const answer = await send(site.url, 'GET', '/stream', '')
-          assert.equal(answer.isBroken, true)
+          const response = await send(site.url, 'GET', '/stream', '')
+          assert.equal(response.isBroken, true)
           assert.equal(site.lastCode(), 'ERR_OIDC_SESSION_TOO_LATE')
           await agent.fetch(`${site.url}/session?mark=before`, { method: 'POST' })
           await agent.open(`${site.url}/stream`)

@@ -62,16 +62,16 @@ describe('three processes of one site, without stickiness', { timeout: 280_000 *
   const siteFor = (turn: number) => sites[turn % sites.length]?.url ?? ''
 
   async function look(turn: number, cookie: string): Promise<SessionView> {
-    const answer = await fetch(`${siteFor(turn)}/state`, { headers: { cookie } })
-    return (await answer.json()) as SessionView
+    const response = await fetch(`${siteFor(turn)}/state`, { headers: { cookie } })
+    return (await response.json()) as SessionView
   }
 
   async function post(turn: number, path: string, cookie?: string): Promise<Response> {
     const headers = { 'sec-fetch-site': 'same-origin', ...(cookie !== undefined && { cookie }) }
-    const answer = await fetch(siteFor(turn) + path, { method: 'POST', headers, redirect: 'manual' })
-    await answer.arrayBuffer()
-    assert.ok(answer.status < 400, `${path}: ${answer.status}`)
-    return answer
+    const response = await fetch(siteFor(turn) + path, { method: 'POST', headers, redirect: 'manual' })
+    await response.arrayBuffer()
+    assert.ok(response.status < 400, `${path}: ${response.status}`)
+    return response
   }
 
   test(`a slow save never brings a session back that was signed out (${trials} trials)`, async t => {
@@ -146,8 +146,8 @@ async function inTrials(trial: (turn: number) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: atOnce }, work))
 }
 
-function cookieOf(answer: Response): string {
-  const [cookie = ''] = answer.headers.getSetCookie()
+function cookieOf(response: Response): string {
+  const [cookie = ''] = response.headers.getSetCookie()
   assert.ok(cookie.startsWith('sid.anonymous='), 'a session cookie was set')
   return cookie.split(';')[0] ?? ''
 }

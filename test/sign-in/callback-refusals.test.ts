@@ -272,7 +272,7 @@ function refuses(refusals: readonly Refusal[], subject: string, tokenRequests: n
 
 refuses(responses, 'an authorization response with', 0)
 refuses(frontIdTokens, 'a front-channel ID Token with', 0)
-refuses(backChannel, 'a token endpoint or userinfo answer with', 1)
+refuses(backChannel, 'a token endpoint or userinfo response with', 1)
 
 describe('the binding to the browser', () => {
   test(

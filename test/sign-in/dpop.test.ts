@@ -71,13 +71,13 @@ describe('DPoP against oidc-provider and a real Redis', () => {
         .cookies(first.url)
         .map(({ name, value }) => `${name}=${value}`)
         .join('; ')
-      const answer = await fetch(action.replace(first.url, second.url), {
+      const response = await fetch(action.replace(first.url, second.url), {
         method: 'POST',
         body: new URLSearchParams(Object.fromEntries(fields)),
         headers: { cookie: cookies },
         redirect: 'manual',
       })
-      assert.equal(answer.status, 303, `${await answer.text()} ${second.log.join()}`)
+      assert.equal(response.status, 303, `${await response.text()} ${second.log.join()}`)
     } finally {
       await first.close()
       await second.close()

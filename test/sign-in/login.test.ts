@@ -6,8 +6,8 @@ test(
   'a script that asks for /login is told so, and starts nothing',
   withFixture({}, async ({ agent, site, provider }) => {
     await agent.open(`${site.url}/`)
-    const answer = await agent.fetch(`${site.url}/login`)
-    assert.equal(answer.status, 401)
+    const response = await agent.fetch(`${site.url}/login`)
+    assert.equal(response.status, 401)
     assert.equal(site.lastCode(), 'ERR_OIDC_LOGIN_REQUIRED')
     assert.equal(provider.count('authorize'), 0)
     assert.deepEqual(agent.cookies(site.url), [])

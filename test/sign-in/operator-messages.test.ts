@@ -53,10 +53,10 @@ describe('the log says what an operator can do', () => {
     'about a callback that is opened with GET: the response mode',
     withFixture(bare, async fixture => {
       const { site } = fixture
-      const answer = await send({ url: `${site.url}/callback?code=x&state=y`, headers: { accept: 'text/html' } })
-      assert.equal(answer.status, 405)
+      const response = await send({ url: `${site.url}/callback?code=x&state=y`, headers: { accept: 'text/html' } })
+      assert.equal(response.status, 405)
       assert.match(lastLine(fixture), /ERR_OIDC_REQUEST_METHOD.*responseMode: 'query'/)
-      assert.ok(!answer.text.includes('responseMode'))
+      assert.ok(!response.text.includes('responseMode'))
     }),
   )
 

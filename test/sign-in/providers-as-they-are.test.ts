@@ -119,8 +119,8 @@ test(
     const { agent, provider, site } = fixture
     provider.break({
       endSession: {
-        answer: (answer, { query, form }) =>
-          (query.id_token_hint ?? form.id_token_hint) ? answer : { ...answer, status: 400 },
+        respond: (response, { query, form }) =>
+          (query.id_token_hint ?? form.id_token_hint) ? response : { ...response, status: 400 },
       },
     })
     await signsIn(fixture)

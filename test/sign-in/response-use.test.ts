@@ -5,7 +5,7 @@ import type { ActiveTransaction } from '../../lib/http/transaction-state.js'
 import { useResponse } from '../../lib/sign-in/response-use.js'
 import type { ResponseUse } from '../../lib/store/used-responses.js'
 
-/** Looks at an answer as long as `turns` says that it is being worked on. */
+/** Looks at a response as long as `turns` says that it is being worked on. */
 async function look(turns: readonly ResponseUse['kind'][], provider: number) {
   let looks = 0
   const usedResponses = {

@@ -125,8 +125,8 @@ describe('several attempts in one browser', () => {
       const planted = Array.from({ length: 60 }, (_, i) => `__Host-oidc.planted.${i}=junk`).join('; ')
       const page = await agent.open(`${site.url}/claims`)
       const cookie = [...agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`), planted].join('; ')
-      const answer = await agent.submitForm({}, { headers: { cookie }, redirect: 'manual' })
-      assert.equal(answer.status, 303, page.text)
+      const response = await agent.submitForm({}, { headers: { cookie }, redirect: 'manual' })
+      assert.equal(response.status, 303, page.text)
     }),
   )
 })
@@ -170,7 +170,7 @@ describe('a response that comes again', () => {
       const form = await agent.open(`${first.url}/claims`)
       const fields = form.forms[0]?.fields ?? []
       const cookie = agent.cookies(first.url).map(({ name, value }) => `${name}=${value}`)
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, i) => {
           const site = [first, ...others][i % 3]
           const headers = { cookie: cookie.join('; ') }
@@ -178,12 +178,12 @@ describe('a response that comes again', () => {
         }),
       )
       assert.equal(provider.count('token'), 1)
-      const signedIn = answers.filter(({ hops }) => hops[0]?.setCookies.some(value => value.startsWith('sid=')))
+      const signedIn = responses.filter(({ hops }) => hops[0]?.setCookies.some(value => value.startsWith('sid=')))
       const sessions = new Set(signedIn.flatMap(({ hops }) => hops[0]?.setCookies.filter(value => /^sid=/.test(value))))
       assert.deepEqual([signedIn.length, sessions.size], [20, 1], 'all of them get the one session')
       assert.ok(
-        answers.every(({ status }) => status === 303),
-        answers.map(({ status }) => status).join(),
+        responses.every(({ status }) => status === 303),
+        responses.map(({ status }) => status).join(),
       )
     } finally {
       await Promise.all([first, ...others].map(site => site.close()))

@@ -7,7 +7,7 @@ import type { OidcErrorCode } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
 import type { FixtureOptions } from '../support/handler-fixture.js'
 import type { Claims, JwtFault } from '../support/hostile-provider.js'
-import type { RawAnswer } from '../support/http-client.js'
+import type { RawResponse } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
@@ -48,7 +48,11 @@ class Refusals {
     await this.#fixture?.close()
   }
 
-  async check(expected: number, request: (fixture: LogoutFixture) => Promise<RawAnswer>, code?: string): Promise<void> {
+  async check(
+    expected: number,
+    request: (fixture: LogoutFixture) => Promise<RawResponse>,
+    code?: string,
+  ): Promise<void> {
     const fixture = this.#fixture as LogoutFixture
     const { status, headers, setCookies, text } = await request(fixture)
     assert.equal(status, expected, text)
@@ -440,8 +444,8 @@ describe('a site that mounts express-session itself', () => {
     await withLogoutFixture({ site, oidc: { session: false } }, async fixture => {
       await signIn(fixture, fixture.agent)
       await fixture.agent.fetch(`${fixture.site.url}/session?cart=apples`, { method: 'POST' })
-      const answer = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken())
-      assert.equal(answer.status, 200)
+      const response = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken())
+      assert.equal(response.status, 200)
       assert.equal(await isSignedIn(fixture, fixture.agent), false)
       const kept = (await fixture.agent.fetch(`${fixture.site.url}/session`)).json<{ cart: string }>()
       assert.equal(kept.cart, 'apples')

@@ -219,8 +219,8 @@ describe('the header Clear-Site-Data', () => {
       async ({ agent, site }) => {
         await agent.visit(`${site.url}/claims`)
         const { hops } = await agent.visit(`${site.url}/login?returnTo=/user`)
-        const answer = hops.find(({ url }) => url.endsWith('/callback'))
-        assert.equal(answer?.headers['clear-site-data'], '"storage"')
+        const response = hops.find(({ url }) => url.endsWith('/callback'))
+        assert.equal(response?.headers['clear-site-data'], '"storage"')
         const page = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual', from: `${site.url}/` })
         assert.equal(page.headers['clear-site-data'], `"storage", ${wanted}`)
       },

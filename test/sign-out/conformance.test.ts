@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import type { FixtureOptions } from '../support/handler-fixture.js'
 import { type Claims, extra, type JwtFault } from '../support/hostile-provider.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
 import { isSignedIn, type LogoutFixture, postLogoutToken, signIn, withLogoutFixture } from './support.js'
 
@@ -26,16 +26,16 @@ async function createToken({ provider }: LogoutFixture, claims: Claims, fault: J
 }
 
 /** Sign-in, RP-initiated logout, and the logout token while the browser is at the provider's sign-out. */
-async function playBackChannel(place: LogoutFixture, claims: Claims, fault: JwtFault): Promise<RawAnswer> {
+async function playBackChannel(place: LogoutFixture, claims: Claims, fault: JwtFault): Promise<RawResponse> {
   const { agent, site, provider } = place
-  let answer: RawAnswer | undefined
+  let response: RawResponse | undefined
   provider.break({
     response: extra('session_state', 'state.salt'),
     endSession: {
       until: async () => {
         const logout_token = await createToken(place, claims, fault)
         const body = new URLSearchParams({ logout_token, ignored_parameter: 'ignored' }).toString()
-        answer = await postLogoutToken(site.url, '', { body })
+        response = await postLogoutToken(site.url, '', { body })
       },
     },
   })
@@ -43,9 +43,9 @@ async function playBackChannel(place: LogoutFixture, claims: Claims, fault: JwtF
   const page = await agent.post(`${site.url}/logout`, {})
   assert.deepEqual([page.status, page.url], [200, `${site.url}/`], 'the RP-initiated logout completes')
   assert.equal(await isSignedIn(place, agent), false)
-  assert.ok(answer, 'no response')
-  assert.equal(answer.headers['cache-control'], 'no-store')
-  return answer
+  assert.ok(response, 'no response')
+  assert.equal(response.headers['cache-control'], 'no-store')
+  return response
 }
 
 const backChannel: readonly (readonly [string, number, Claims, JwtFault])[] = [
@@ -100,7 +100,7 @@ describe('front-channel', () => {
       provider.break({
         response: extra('session_state', 'state.salt'),
         endSession: {
-          answer: (_answer, { query }) => {
+          respond: (_response, { query }) => {
             const back = new URL(query.post_logout_redirect_uri ?? '')
             back.searchParams.set('state', query.state ?? '')
             return logoutPage(place, back.href)
@@ -122,7 +122,7 @@ describe('front-channel', () => {
     'oidcc-client-test-rp-frontchannel-opinitlogout',
     withLogoutFixture(fixture('code id_token'), async place => {
       const { site, provider } = place
-      provider.break({ endSession: { answer: () => logoutPage(place, undefined) } })
+      provider.break({ endSession: { respond: () => logoutPage(place, undefined) } })
       const page = await chromium.newPage()
       await page.goto(`${site.url}/claims`)
       await page.goto(`${provider.issuer}/end_session`)
@@ -146,7 +146,7 @@ describe('RP-initiated', () => {
           const { agent, site, provider } = place
           provider.break({
             endSession: {
-              answer: (_answer, { query }) => {
+              respond: (_response, { query }) => {
                 const back = new URL(query.post_logout_redirect_uri ?? '')
                 const state = change(query.state ?? '')
                 if (state !== undefined) back.searchParams.set('state', state)

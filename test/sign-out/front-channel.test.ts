@@ -5,7 +5,7 @@ import session from 'express-session'
 import { createAgent } from '../support/agent.js'
 import { type Chromium, startChromium } from '../support/chromium.js'
 import { sessionCookie, sessionCookieOf } from '../support/handler-fixture.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { type LoopbackServer, startLoopbackServer } from '../support/loopback-server.js'
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
@@ -19,7 +19,7 @@ function frameAddress({ site, provider }: LogoutFixture, query: Readonly<Record<
 
 function assertFramable(
   fixture: LogoutFixture,
-  { headers, setCookies }: Pick<RawAnswer, 'headers' | 'setCookies'>,
+  { headers, setCookies }: Pick<RawResponse, 'headers' | 'setCookies'>,
 ): void {
   const { origin } = new URL(fixture.provider.issuer)
   assert.equal(headers['content-security-policy'], `default-src 'none'; frame-ancestors ${origin}`)
@@ -55,9 +55,9 @@ describe('a front-channel logout', () => {
     withLogoutFixture({}, async fixture => {
       await signIn(fixture, fixture.agent)
       for (const query of [{}, {}, { sid: 'unknown' }]) {
-        const answer = await send({ url: frameAddress(fixture, query) })
-        assert.equal(answer.status, 200)
-        assertFramable(fixture, answer)
+        const response = await send({ url: frameAddress(fixture, query) })
+        assert.equal(response.status, 200)
+        assertFramable(fixture, response)
       }
       assert.equal(fixture.signedOut.length, 1)
     }),
@@ -80,9 +80,9 @@ describe('a front-channel logout', () => {
       await signIn(fixture, fixture.agent)
       const wrong = [{ iss: 'https://other.example' }, { iss: `${fixture.provider.issuer}/` }, { sid: 'sid-2' }]
       for (const query of [...wrong, { sid: 'alice-0001' }]) {
-        const answer = await send({ url: frameAddress(fixture, query) })
-        assert.equal(answer.status, 'iss' in query ? 400 : 200)
-        assertFramable(fixture, answer)
+        const response = await send({ url: frameAddress(fixture, query) })
+        assert.equal(response.status, 'iss' in query ? 400 : 200)
+        assertFramable(fixture, response)
         assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }
       assert.equal(linesOf(fixture).length, 2)
@@ -95,9 +95,9 @@ describe('a front-channel logout', () => {
       await signIn(fixture, fixture.agent)
       const { issuer } = fixture.provider
       for (const query of [`iss=${issuer}`, `iss=${issuer}&sid=sid-1&sid=sid-2`, `iss=${issuer}&sid=`]) {
-        const answer = await send({ url: `${fixture.site.url}/logout/frontchannel?${query}` })
-        assert.equal(answer.status, 400, query)
-        assertFramable(fixture, answer)
+        const response = await send({ url: `${fixture.site.url}/logout/frontchannel?${query}` })
+        assert.equal(response.status, 400, query)
+        assertFramable(fixture, response)
       }
       assert.equal((await send({ url: frameAddress(fixture), method: 'POST' })).status, 405)
       assert.equal(await isSignedIn(fixture, fixture.agent), true)
@@ -109,8 +109,8 @@ describe('a front-channel logout', () => {
     'with a sid alone, as older providers send it, ends that session',
     withLogoutFixture({}, async fixture => {
       await signIn(fixture, fixture.agent)
-      const answer = await send({ url: `${fixture.site.url}/logout/frontchannel?sid=sid-1` })
-      assert.equal(answer.status, 200)
+      const response = await send({ url: `${fixture.site.url}/logout/frontchannel?sid=sid-1` })
+      assert.equal(response.status, 200)
       assert.equal(await isSignedIn(fixture, fixture.agent), false)
     }),
   )
@@ -140,9 +140,9 @@ describe('a front-channel logout', () => {
       },
       async fixture => {
         await signIn(fixture, fixture.agent)
-        const answer = await send({ url: frameAddress(fixture), headers: { cookie: `${sessionCookie}=garbage` } })
-        assert.equal(answer.status, 200)
-        assertFramable(fixture, answer)
+        const response = await send({ url: frameAddress(fixture), headers: { cookie: `${sessionCookie}=garbage` } })
+        assert.equal(response.status, 200)
+        assertFramable(fixture, response)
         assert.equal(await isSignedIn(fixture, fixture.agent), false)
       },
     ),
@@ -191,9 +191,9 @@ describe('a front-channel logout', () => {
         await signIn(fixture, other)
         assert.equal((await bare(fixture)).status, 200)
         assert.equal(await isSignedIn(fixture, fixture.agent), true)
-        const answer = await bare(fixture, sessionCookieOf(fixture))
-        assert.equal(answer.status, 200)
-        assertFramable(fixture, answer)
+        const response = await bare(fixture, sessionCookieOf(fixture))
+        assert.equal(response.status, 200)
+        assertFramable(fixture, response)
         assert.equal(await isSignedIn(fixture, fixture.agent), false)
         assert.equal(await isSignedIn(fixture, other), true)
         assert.equal(fixture.signedOut.length, 1)
@@ -240,13 +240,13 @@ describe('in Chromium', () => {
       )
 
       const body = `<!doctype html><iframe src="${frameAddress(fixture).replaceAll('&', '&amp;')}"></iframe>`
-      const answerPage = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body })
-      fixture.provider.break({ endSession: { answer: answerPage } })
+      const respondWithPage = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body })
+      fixture.provider.break({ endSession: { respond: respondWithPage } })
       const framed = page.waitForRequest(request => request.url().includes('/logout/frontchannel'))
       await page.goto(`${fixture.provider.issuer}/end_session`)
       const request = await framed
-      const answer = await request.response()
-      assert.equal(answer?.status(), 200)
+      const response = await request.response()
+      assert.equal(response?.status(), 200)
       assert.equal((await request.allHeaders()).cookie, undefined, 'no cookie came along')
       assert.equal((await request.allHeaders())['sec-fetch-site'], 'cross-site')
       await page.frames()[1]?.waitForLoadState()

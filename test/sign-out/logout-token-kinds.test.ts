@@ -64,8 +64,8 @@ describe('a logout token as providers send it', () => {
     'a refreshed ID Token': { auth_time: 1, at_hash: 'x' },
     'a refreshed ID Token with at_hash alone': { at_hash: 'x' },
     'an ID Token of Keycloak': { typ: 'ID' },
-    'a userinfo answer': { jti: undefined, iat: undefined },
-    'an introspection answer': { token_introspection: { active: true } },
+    'a userinfo response': { jti: undefined, iat: undefined },
+    'an introspection response': { token_introspection: { active: true } },
     'a token of another client': { aud: 'other' },
     'a token made for this client by another one': { azp: 'other' },
     'a token whose claim events is text': { events: JSON.stringify({ [event]: {} }) },
@@ -162,7 +162,7 @@ describe('a flood of forged logout tokens', () => {
     }),
   )
 
-  for (const [what, answer] of [
+  for (const [what, response] of [
     ['is away', { status: 503 }],
     ['answers 404', { status: 404 }],
     ['answers nonsense', { body: 'nonsense' }],
@@ -172,7 +172,7 @@ describe('a flood of forged logout tokens', () => {
       withLogoutFixture({}, async fixture => {
         await signIn(fixture, fixture.agent)
         await fixture.provider.keys.rotate()
-        fixture.provider.break({ jwks: answer })
+        fixture.provider.break({ jwks: response })
         const later = await postLogoutToken(fixture.site.url, await fixture.provider.createLogoutToken())
         assert.equal(later.status, 503)
         assert.ok(Number(later.headers['retry-after']) > 0)

@@ -33,9 +33,9 @@ before(async () => {
     const { method, url: path, headers } = incoming
     next += 1
     const target = { host: '127.0.0.1', port: ports[next % ports.length], method, path, headers }
-    const forwarded = requestHttp(target, answer => {
-      outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
-      answer.pipe(outgoing)
+    const forwarded = requestHttp(target, response => {
+      outgoing.writeHead(response.statusCode ?? 500, response.headers)
+      response.pipe(outgoing)
     })
     forwarded.on('error', () => outgoing.destroy())
     incoming.on('data', chunk => rememberTokens(String(chunk)))
@@ -73,12 +73,12 @@ function rememberTokens(body: string): void {
 
 /** How often the hook on sign-out has run, in all processes. */
 async function countSignOuts(): Promise<number> {
-  const answers = children.map(async child => {
+  const responses = children.map(async child => {
     child.send('count')
     const [{ signedOut }] = (await once(child, 'message')) as [{ signedOut: number }]
     return signedOut
   })
-  return (await Promise.all(answers)).reduce((sum, count) => sum + count, 0)
+  return (await Promise.all(responses)).reduce((sum, count) => sum + count, 0)
 }
 
 async function signedInAgent(): Promise<Agent> {
@@ -95,8 +95,8 @@ async function signOutAtProvider(page: Page): Promise<void> {
 
 /** Asked of each process. */
 async function isSignedIn(agent: Agent): Promise<boolean> {
-  const answers = await Promise.all(ports.map(() => agent.fetch(`${url}/user`, { from: `${url}/` })))
-  const found = new Set(answers.map(page => page.json<{ isAuthenticated: boolean }>().isAuthenticated))
+  const responses = await Promise.all(ports.map(() => agent.fetch(`${url}/user`, { from: `${url}/` })))
+  const found = new Set(responses.map(page => page.json<{ isAuthenticated: boolean }>().isAuthenticated))
   assert.equal(found.size, 1, 'all processes say the same')
   return [...found][0] ?? false
 }
@@ -169,10 +169,10 @@ describe('three processes, a real Redis and oidc-provider with both logouts on',
     const { token, stop } = await catchToken(agent)
     await stop()
     assert.equal(await isSignedIn(agent), true, 'the token was caught before it arrived')
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) => postLogoutToken(`http://localhost:${ports[at % 3]}`, token)),
     )
-    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
+    assert.deepEqual([...new Set(responses.map(({ status }) => status))], [200])
     assert.equal(await isSignedIn(agent), false)
     assert.equal(await countSignOuts(), signOuts + 1)
     const again = await signedInAgent()

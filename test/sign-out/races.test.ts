@@ -128,8 +128,8 @@ describe('a logout token that arrives while tokens are refreshed', () => {
       await gate.reached
       await assertObeyed(postLogoutToken(site.url, await provider.createLogoutToken()))
       gate.open()
-      const answer = await asking
-      assert.equal(answer.status, 401, answer.text)
+      const response = await asking
+      assert.equal(response.status, 401, response.text)
       assert.equal(await isSignedIn(fixture, agent), false)
       assert.equal(await records(), 0)
     })()

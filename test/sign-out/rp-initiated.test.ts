@@ -178,8 +178,8 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
             },
           })
           const cookie = `${sessionCookie}=${sessionCookieOf(first)}`
-          const answer = await send({ url: `${second.url}/logout`, method: 'POST', headers: { cookie } })
-          assert.deepEqual([answer.status, answer.headers.location], [303, '/'])
+          const response = await send({ url: `${second.url}/logout`, method: 'POST', headers: { cookie } })
+          assert.deepEqual([response.status, response.headers.location], [303, '/'])
           assert.equal(await isSignedIn(first, first.agent), false)
           await second.close()
         })()
@@ -196,12 +196,12 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
       const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
       await fixture.site.oidc.sessions.revoke({ sub: 'alice-0001' })
       fixture.signedOut.length = 0
-      const answer = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: { cookie } })
-      assert.equal(answer.status, 303)
-      const { searchParams } = new URL(answer.headers.location ?? '')
+      const response = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: { cookie } })
+      assert.equal(response.status, 303)
+      const { searchParams } = new URL(response.headers.location ?? '')
       assert.deepEqual([...searchParams.keys()], ['client_id', 'post_logout_redirect_uri', 'state'])
       assert.ok(
-        answer.setCookies.some(text => text.startsWith(`${sessionCookie}=;`)),
+        response.setCookies.some(text => text.startsWith(`${sessionCookie}=;`)),
         'the cookie is not taken away',
       )
       assert.deepEqual(fixture.signedOut, [])
@@ -213,10 +213,10 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
     withLogoutFixture({}, async ({ site }) => {
       for (const value of ['garbage', 'a.b', '%00', 'x'.repeat(3000)]) {
         const headers = { cookie: `${sessionCookie}=${value}` }
-        const answer = await send({ url: `${site.url}/logout`, method: 'POST', headers })
-        assert.equal(answer.status, 303, value)
+        const response = await send({ url: `${site.url}/logout`, method: 'POST', headers })
+        assert.equal(response.status, 303, value)
         assert.ok(
-          answer.setCookies.some(text => text.startsWith(`${sessionCookie}=;`) && text.includes('Max-Age=0')),
+          response.setCookies.some(text => text.startsWith(`${sessionCookie}=;`) && text.includes('Max-Age=0')),
           value,
         )
       }
@@ -229,8 +229,8 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
       await signIn(fixture, fixture.agent)
       const headers = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
       const click = () => send({ url: `${fixture.site.url}/logout`, method: 'POST', headers })
-      const answers = await Promise.all([click(), click(), click()])
-      for (const { status, headers } of answers) {
+      const responses = await Promise.all([click(), click(), click()])
+      for (const { status, headers } of responses) {
         assert.equal(status, 303)
         assert.equal(new URL(headers.location ?? '').pathname, '/end_session')
       }
@@ -256,9 +256,9 @@ describe('whatever state things are in, a sign-out signs out and is no 5xx', () 
       await signIn(fixture, fixture.agent)
       const headers = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}` }
       const leave = () => send({ url: `${fixture.site.url}/leave`, method: 'POST', headers })
-      const answers = await Promise.all([leave(), leave()])
+      const responses = await Promise.all([leave(), leave()])
       assert.deepEqual(
-        answers.map(({ status }) => status),
+        responses.map(({ status }) => status),
         [303, 303],
       )
       assert.equal(fixture.signedOut.length, 1)
@@ -351,10 +351,10 @@ describe('the return from the provider', () => {
       const returnWith = (cookie: string) =>
         send({ url: `${site.url}/logout/callback?state=${state}`, headers: { cookie } })
       for (const other of ['AAAA', '', '%', 'null', '{}', value.slice(1), value.slice(0, -1), `A${value}`, binding]) {
-        const answer = await returnWith(`${name}=${other}`)
-        assert.equal(answer.status, 200, other)
-        assert.match(answer.text, /You are signed out/)
-        assert.deepEqual(answer.setCookies, [], other)
+        const response = await returnWith(`${name}=${other}`)
+        assert.equal(response.status, 200, other)
+        assert.match(response.text, /You are signed out/)
+        assert.deepEqual(response.setCookies, [], other)
       }
       const elsewhere = await returnWith(`${name}x=${value}`)
       assert.match(elsewhere.text, /You are signed out/, 'the cookie of another site')
@@ -415,8 +415,8 @@ describe('another party cannot sign users out', () => {
       withLogoutFixture({}, async fixture => {
         await signIn(fixture, fixture.agent)
         const cookie = `${sessionCookie}=${sessionCookieOf(fixture)}`
-        const answer = await send({ url: `${fixture.site.url}/logout`, headers: { cookie, ...headers } })
-        assert.equal(answer.status, 200)
+        const response = await send({ url: `${fixture.site.url}/logout`, headers: { cookie, ...headers } })
+        assert.equal(response.status, 200)
         assert.equal(await isSignedIn(fixture, fixture.agent), true)
       }),
     )
@@ -451,8 +451,8 @@ describe('another party cannot sign users out', () => {
           Object.entries(headers).map(([key, text]) => [key, text.replace('SITE', host)]),
         )
         const all = { cookie: `${sessionCookie}=${sessionCookieOf(fixture)}`, ...given }
-        const answer = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: all })
-        assert.equal(answer.status, isDone ? 303 : 200)
+        const response = await send({ url: `${fixture.site.url}/logout`, method: 'POST', headers: all })
+        assert.equal(response.status, isDone ? 303 : 200)
         assert.equal(await isSignedIn(fixture, fixture.agent), !isDone)
       }),
     )

@@ -110,8 +110,8 @@ describe('the page that watches the session at the provider', () => {
   test(
     'is empty where no user is signed in, and other methods than GET are refused',
     inWatched(async fixture => {
-      const answer = await send({ url: address(fixture) })
-      assert.deepEqual([answer.status, answer.text], [204, ''])
+      const response = await send({ url: address(fixture) })
+      assert.deepEqual([response.status, response.text], [204, ''])
       assert.equal((await send({ url: address(fixture), method: 'POST' })).status, 405)
     }),
   )
@@ -229,7 +229,7 @@ describe('in Chromium the page that watches', () => {
       await heardBy(page, () => fixture.asked.length >= 1)
       const stray = `http://localhost:${fixture.framesPort}/stray`
       const strays = page.waitForEvent('framenavigated', { predicate: frame => frame.url() === stray })
-      // The navigation may be quicker than the answer of the page it leaves; whether it came is seen below.
+      // The navigation may be quicker than the response of the page it leaves; whether it came is seen below.
       await frameOf(page)
         .evaluate(`location.replace('${stray}')`)
         .catch(() => {})

@@ -5,7 +5,7 @@ import { createAgent } from '../support/agent.js'
 import type { FixtureOptions } from '../support/handler-fixture.js'
 import type { Claims, JwtFault } from '../support/hostile-provider.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
@@ -72,7 +72,7 @@ async function pushEvent(fixture: LogoutFixture, options: EventOptions = {}): Pr
   assert.deepEqual([text, setCookies, headers['cache-control']], ['', [], 'no-store'])
 }
 
-function refused({ status, text }: RawAnswer): unknown {
+function refused({ status, text }: RawResponse): unknown {
   return [status, ...Object.values(JSON.parse(text) as object)]
 }
 
@@ -307,8 +307,8 @@ describe('a security event is refused, and ends nothing:', () => {
   })
   after(() => fixture.close())
 
-  async function check(answer: Promise<RawAnswer>, expected: unknown): Promise<void> {
-    const given = await answer
+  async function check(response: Promise<RawResponse>, expected: unknown): Promise<void> {
+    const given = await response
     assert.deepEqual(refused(given), expected)
     assert.equal(await isSignedIn(fixture, fixture.agent), true)
   }
@@ -454,9 +454,9 @@ describe('a global revocation', () => {
       ]
       const expected = [401, 'invalid_request', 'ERR_OIDC_SIGNAL_AUTHENTICATION']
       for (const options of unauthorized) {
-        const answer = await revoke(fixture, await createToken(fixture, options), body)
+        const response = await revoke(fixture, await createToken(fixture, options), body)
         assert.deepEqual(
-          [refused(answer), answer.headers['www-authenticate']],
+          [refused(response), response.headers['www-authenticate']],
           [expected, 'Bearer error="invalid_token"'],
         )
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { OidcOptions, SignedOut } from '../../lib/index.js'
 import { type Agent, createAgent, type Page } from '../support/agent.js'
 import { type Fixture, type FixtureOptions, openFixture } from '../support/handler-fixture.js'
-import { type RawAnswer, send } from '../support/http-client.js'
+import { type RawResponse, send } from '../support/http-client.js'
 
 /** A fixture that writes down what the hook on sign-out is told. */
 export interface LogoutFixture extends Fixture {
@@ -64,7 +64,7 @@ export interface TokenRequest {
 }
 
 /** What the provider sends: a POST without a cookie. */
-export function postLogoutToken(siteUrl: string, token: string, request: TokenRequest = {}): Promise<RawAnswer> {
+export function postLogoutToken(siteUrl: string, token: string, request: TokenRequest = {}): Promise<RawResponse> {
   return send({
     url: siteUrl + (request.path ?? '/logout/backchannel'),
     method: request.method ?? 'POST',
@@ -73,8 +73,8 @@ export function postLogoutToken(siteUrl: string, token: string, request: TokenRe
   })
 }
 
-export async function assertObeyed(answer: Promise<RawAnswer>): Promise<void> {
-  const { status, headers, setCookies, text } = await answer
+export async function assertObeyed(response: Promise<RawResponse>): Promise<void> {
+  const { status, headers, setCookies, text } = await response
   assert.equal(status, 200, text)
   assert.equal(headers['cache-control'], 'no-store')
   assert.deepEqual(setCookies, [])

@@ -46,13 +46,13 @@ async function startSentinel(t: TestContext): Promise<Sentinel> {
       for (const command of String(data)
         .toLowerCase()
         .split(/(?=\*\d+\r\n)/)) {
-        const answer = () => void socket.write(array('127.0.0.1', sentinel.master))
+        const response = () => void socket.write(array('127.0.0.1', sentinel.master))
         if (command.includes('subscribe')) {
           listeners.add(socket)
           socket.write('*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n')
         } else if (command.includes('get-master-addr')) {
-          if (sentinel.isSilent) sentinel.open.push(answer)
-          else answer()
+          if (sentinel.isSilent) sentinel.open.push(response)
+          else response()
         } else if (command.includes('sentinels')) socket.write('*0\r\n')
         else if (command.includes('hello')) socket.write('-ERR unknown command HELLO\r\n')
         else socket.write('+OK\r\n')
@@ -76,7 +76,7 @@ async function startSentinel(t: TestContext): Promise<Sentinel> {
     },
     answer() {
       sentinel.isSilent = false
-      for (const answer of sentinel.open.splice(0)) answer()
+      for (const response of sentinel.open.splice(0)) response()
     },
   }
   return sentinel

@@ -210,8 +210,8 @@ for (const kind of storeKinds) {
     test('a key is consumed once, whichever caller is first', async () => {
       const store = fixture.stateOf(kind, server)
       const value = secret('state')
-      const answers = await Promise.all([1, 2, 3, 4].map(() => store.consume('state', value, 60)))
-      assert.deepEqual(answers, [true, false, false, false])
+      const responses = await Promise.all([1, 2, 3, 4].map(() => store.consume('state', value, 60)))
+      assert.deepEqual(responses, [true, false, false, false])
       assert.equal(await store.consume('jti', value, 60), true)
       assert.equal(await store.consume('state', `${value}x`, 60), true)
     })

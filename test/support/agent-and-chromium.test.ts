@@ -118,7 +118,7 @@ const journeys: Record<string, () => Step[]> = {
     })
     return [{ open: page(site, '/links', { html: linkTo(url) }) }, { click: url }]
   },
-  'a page of another site posts a form, and the answer redirects': () => [
+  'a page of another site posts a form, and the response redirects': () => [
     {
       open: page(elsewhere, '/op', {
         html: formTo(
@@ -127,7 +127,7 @@ const journeys: Record<string, () => Step[]> = {
       }),
     },
   ],
-  'a page of another site posts a form, and the answer repeats it by 307': () => [
+  'a page of another site posts a form, and the response repeats it by 307': () => [
     { open: page(elsewhere, '/op', { html: formTo(page(site, '/callback', { status: '307', location: '/end' })) }) },
   ],
   'a page of another site that hides its address posts a form': () => [

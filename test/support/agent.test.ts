@@ -17,10 +17,10 @@ const server = createServer(async (request, response) => {
   let body = ''
   for await (const chunk of request) body += chunk
   seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body })
-  answer(request, response)
+  respond(request, response)
 })
 
-function answer(request: IncomingMessage, response: ServerResponse): void {
+function respond(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', 'http://x')
   const to = url.pathname === '/loop' ? '/loop' : url.searchParams.get('to')
   const cookies = url.searchParams.getAll('cookie')

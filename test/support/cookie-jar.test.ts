@@ -92,7 +92,7 @@ describe('a cookie is refused', () => {
     'longer than 4096 characters': [`a=${'x'.repeat(4096)}`],
     'control character': ['a=1\x01'],
     'neither name nor value': ['; Path=/'],
-    'SameSite cookie in an answer to a cross-site request': ['a=1; SameSite=Lax', site, frame],
+    'SameSite cookie in a response to a cross-site request': ['a=1; SameSite=Lax', site, frame],
   }
   for (const [reason, [header, url, context]] of Object.entries(rows)) {
     test(reason, () => {

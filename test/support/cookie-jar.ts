@@ -120,7 +120,7 @@ function allowsSending({ sameSite }: StoredCookie, url: string, context: Request
 /** A tab that goes somewhere may store any cookie, whatever the method; a frame or a fetch from elsewhere only `None`. */
 function refuseByContext({ sameSite }: StoredCookie, url: string, context: RequestContext): string | undefined {
   if (sameSite === 'none' || context.isTopLevel || !isCrossSite(url, context)) return undefined
-  return 'SameSite cookie in an answer to a cross-site request'
+  return 'SameSite cookie in a response to a cross-site request'
 }
 
 /** The cookie, or the reason why a browser drops it. */

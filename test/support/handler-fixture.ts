@@ -68,7 +68,7 @@ export function sessionCookieOf({ agent, site }: Fixture): string | undefined {
   return named(sessionCookie) ?? named(anonymousCookie)
 }
 
-/** The answer was refused with a code, and nothing came of it. */
+/** The response was refused with a code, and nothing came of it. */
 export async function assertRefused(
   fixture: Fixture,
   page: Page,

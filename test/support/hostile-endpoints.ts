@@ -1,8 +1,15 @@
-import { deliver, json } from './hostile-answers.js'
-import type { AuthorizationRequest, Claims, EndpointAnswer, Faults, Fields, RecordedRequest } from './hostile-faults.js'
+import type {
+  AuthorizationRequest,
+  Claims,
+  EndpointResponse,
+  Faults,
+  Fields,
+  RecordedRequest,
+} from './hostile-faults.js'
 import type { Grants } from './hostile-grants.js'
 import type { HostileKeys } from './hostile-keys.js'
 import type { ProofChecks } from './hostile-proofs.js'
+import { deliver, json } from './hostile-responses.js'
 
 export const PATHS = {
   discovery: '/.well-known/openid-configuration',
@@ -32,7 +39,7 @@ export interface EndpointSettings {
   readonly now: () => number
 }
 
-type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<EndpointAnswer> | EndpointAnswer>
+type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<EndpointResponse> | EndpointResponse>
 
 /** Every endpoint as the specifications want it, with the faults that change content. */
 export function createEndpoints(settings: EndpointSettings): EndpointTable {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { JWK } from 'jose'
 import type { KeyMaterial } from './signing-keys.js'
 
-/** What can be done to an answer of the hostile provider. Everything is left as it is where a fault says nothing. */
+/** What can be done to a response of the hostile provider. Everything is left as it is where a fault says nothing. */
 export interface Faults {
   discovery?: EndpointFault
   jwks?: EndpointFault
@@ -20,7 +20,7 @@ export interface Faults {
   rotateBefore?: 'front' | 'back' | 'both'
   frontIdToken?: JwtFault
   backIdToken?: JwtFault
-  /** The ID Token in the answer to a refresh. */
+  /** The ID Token in the response to a refresh. */
   refreshedIdToken?: JwtFault
   /** The fields of the authorization response: {@link drop}, {@link duplicate}, {@link replace}, {@link extra}, {@link deny}. */
   response?: (fields: Fields, request: AuthorizationRequest, unsigned: Fields) => Fields
@@ -28,7 +28,7 @@ export interface Faults {
   signedResponse?: JwtFault
   /** Deliver the authorization response in another way than asked for. */
   responseMode?: 'query' | 'fragment' | 'form_post'
-  /** The JSON of a successful token answer. */
+  /** The JSON of a successful token response. */
   tokenResponse?: (body: Claims) => unknown
   /** The claims of userinfo. */
   userInfoClaims?: (claims: Claims) => unknown
@@ -70,7 +70,7 @@ export interface RecordedRequest {
   readonly form: Readonly<Record<string, string>>
 }
 
-export interface EndpointAnswer {
+export interface EndpointResponse {
   status: number
   headers: Record<string, string>
   body: string
@@ -92,11 +92,11 @@ export interface EndpointFault {
   headers?: Record<string, string>
   /** Location of a 302. */
   redirect?: string
-  /** The connection is cut: before the request takes effect, after it took effect, or in the middle of the answer's body. */
+  /** The connection is cut: before the request takes effect, after it took effect, or in the middle of the response's body. */
   cut?: 'before' | 'after' | 'middle'
-  /** The answer never comes. */
+  /** The response never comes. */
   hang?: 'before' | 'headers' | 'body'
-  answer?: (answer: EndpointAnswer, request: RecordedRequest) => EndpointAnswer
+  respond?: (response: EndpointResponse, request: RecordedRequest) => EndpointResponse
 }
 
 type ChangeFields = (fields: Fields, request: AuthorizationRequest) => Fields

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { calculateJwkThumbprint, EmbeddedJWK, type JWK, jwtVerify } from 'jose'
-import type { EndpointAnswer, RecordedRequest } from './hostile-faults.js'
+import type { EndpointResponse, RecordedRequest } from './hostile-faults.js'
 
 /** The key that a request proved to have. `undefined`: it had no proof. */
 export interface Proven {
@@ -52,7 +52,7 @@ export function createProofChecks(now: () => number): ProofChecks {
 }
 
 /** A refusal that asks for a nonce: RFC 9449 section 8 at the token endpoint, section 9 elsewhere. */
-export function demandNonce(nonce: string, { isApi = false, scheme = 'DPoP' } = {}): EndpointAnswer {
+export function demandNonce(nonce: string, { isApi = false, scheme = 'DPoP' } = {}): EndpointResponse {
   const headers = { 'dpop-nonce': nonce, 'content-type': 'application/json', 'cache-control': 'no-store' }
   const body = JSON.stringify({ error: 'use_dpop_nonce' })
   if (!isApi) return { status: 400, headers, body }

@@ -51,13 +51,13 @@ async function authorize(more: Record<string, string> = {}): Promise<URLSearchPa
 const basic = () => `Basic ${Buffer.from(`${provider.clientId}:${provider.clientSecret}`).toString('base64')}`
 
 async function post(form: Record<string, string>, headers: Record<string, string> = { authorization: basic() }) {
-  const answer = await send({
+  const response = await send({
     url: `${provider.issuer}/token`,
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
     body: new URLSearchParams(form).toString(),
   })
-  return { status: answer.status, body: JSON.parse(answer.text || '{}') }
+  return { status: response.status, body: JSON.parse(response.text || '{}') }
 }
 
 const redeem = (code: string | null, more: Record<string, string> = {}) =>
@@ -309,12 +309,12 @@ describe('one line breaks', () => {
       open = resolve
     })
     provider.break({ token: { until: () => gate } })
-    const answers: string[] = []
-    const first = redeem(fields.get('code')).then(() => answers.push('token'))
-    await userInfo(fields.get('access_token') ?? '').then(() => answers.push('userinfo'))
+    const responses: string[] = []
+    const first = redeem(fields.get('code')).then(() => responses.push('token'))
+    await userInfo(fields.get('access_token') ?? '').then(() => responses.push('userinfo'))
     open()
     await first
-    assert.deepEqual(answers, ['userinfo', 'token'])
+    assert.deepEqual(responses, ['userinfo', 'token'])
   })
 })
 

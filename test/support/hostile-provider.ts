@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWK } from 'jose'
-import { adorn, endsEarly, pickFault, record, replaceAnswer, write } from './hostile-answers.js'
 import { createEndpoints, type Endpoint, PATHS, trimSlash } from './hostile-endpoints.js'
 import type { Claims, EndpointFault, Faults, JwtFault, RecordedRequest } from './hostile-faults.js'
 import { createGrants } from './hostile-grants.js'
 import { createHostileKeys, type HostileKeys } from './hostile-keys.js'
 import { createProofChecks, type Proven } from './hostile-proofs.js'
+import { adorn, endsEarly, pickFault, record, replaceResponse, write } from './hostile-responses.js'
 import { startLoopbackServer } from './loopback-server.js'
 import { keepPersonal, keepSecret, secret } from './secrets.js'
 
@@ -157,8 +157,8 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     }
     const fault = pickFault(faults[endpoint], used)
     if (await endsEarly(fault, request, response)) return
-    const answer = replaceAnswer(fault) ?? (await endpoints[endpoint](request))
-    write(response, fault.answer?.(answer, request) ?? adorn(answer, fault), fault)
+    const answer = replaceResponse(fault) ?? (await endpoints[endpoint](request))
+    write(response, fault.respond?.(answer, request) ?? adorn(answer, fault), fault)
   }
 
   const server = await startLoopbackServer((incoming, response) => {

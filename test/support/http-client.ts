@@ -10,7 +10,7 @@ export interface RawRequest {
   readonly signal?: AbortSignal
 }
 
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly setCookies: readonly string[]
@@ -18,10 +18,10 @@ export interface RawAnswer {
 }
 
 /**
- * One request, one answer, nothing added and nothing followed. Node's own `fetch` is not used because it sets
+ * One request, one response, nothing added and nothing followed. Node's own `fetch` is not used because it sets
  * `Sec-Fetch-Mode` itself and a browser's headers could not be imitated.
  */
-export function send({ url, method = 'GET', headers = {}, body, signal }: RawRequest): Promise<RawAnswer> {
+export function send({ url, method = 'GET', headers = {}, body, signal }: RawRequest): Promise<RawResponse> {
   const target = new URL(url)
   const isTls = target.protocol === 'https:'
   const options: RequestOptions & { rejectUnauthorized: boolean } = {

@@ -73,13 +73,13 @@ async function signIn(imitation: Imitation, agent: Agent, more: Readonly<Record<
 async function token(imitation: Imitation, form: Readonly<Record<string, string>>, headers = {}) {
   const { clientId: client_id, clientSecret: client_secret } = imitation
   const isProven = 'authorization' in headers || 'client_assertion' in form
-  const answer = await send({
+  const response = await send({
     url: imitation.tokenEndpoint,
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
     body: new URLSearchParams({ ...(!isProven && { client_id, client_secret }), ...form }).toString(),
   })
-  return { status: answer.status, body: JSON.parse(answer.text) as Readonly<Record<string, string>> }
+  return { status: response.status, body: JSON.parse(response.text) as Readonly<Record<string, string>> }
 }
 
 const redeem = (imitation: Imitation, code = '', more: Readonly<Record<string, string>> = {}) =>
@@ -171,8 +171,8 @@ describe('an imitation of a provider', () => {
       const redirect_uri = `${SITE}/CallBack`
       const { fields } = await signIn(imitation, agent, { redirect_uri })
       assert.deepEqual([fields.scope, fields.iss], [SPECIFIED, undefined])
-      const answer = await redeem(imitation, fields.code)
-      assert.deepEqual(answer.body.error, 'unauthorized_client', 'the token endpoint compares exactly')
+      const response = await redeem(imitation, fields.code)
+      assert.deepEqual(response.body.error, 'unauthorized_client', 'the token endpoint compares exactly')
     }))
 
   for (const [traits, name, refusedWith] of [
@@ -189,7 +189,7 @@ describe('an imitation of a provider', () => {
         for (const form of forms) {
           const { fields } = await signIn(imitation, agent)
           const challenge = imitation.traits.pkce === 'ignored' ? {} : { code_verifier: VERIFIER }
-          const answer = await token(
+          const response = await token(
             imitation,
             {
               grant_type: 'authorization_code',
@@ -199,7 +199,7 @@ describe('an imitation of a provider', () => {
             },
             { authorization: basic(form) },
           )
-          statuses.push(answer.status)
+          statuses.push(response.status)
         }
         assert.deepEqual(statuses, traits.clients.decodesBasic ? [refusedWith, 200] : [200, refusedWith])
       }))

@@ -1,6 +1,6 @@
 import { type CookieJar, isTrustworthy, siteOf } from './cookie-jar.js'
 import { type HtmlForm, parseForms } from './html-form.js'
-import { type RawAnswer, send } from './http-client.js'
+import { type RawResponse, send } from './http-client.js'
 import { keepSecret } from './secrets.js'
 
 /** One request of a chain of redirects, with what went out and what came back. */
@@ -10,9 +10,9 @@ export interface Hop {
   readonly requestHeaders: Readonly<Record<string, string>>
   readonly requestBody: string | undefined
   readonly status: number
-  readonly headers: RawAnswer['headers']
+  readonly headers: RawResponse['headers']
   readonly setCookies: readonly string[]
-  /** Absolute; `undefined` where the answer was no redirect. */
+  /** Absolute; `undefined` where the response was no redirect. */
   readonly location: string | undefined
 }
 
@@ -20,7 +20,7 @@ export interface Page {
   /** Where the chain of redirects ended. */
   readonly url: string
   readonly status: number
-  readonly headers: RawAnswer['headers']
+  readonly headers: RawResponse['headers']
   readonly text: string
   readonly hops: readonly Hop[]
   readonly forms: readonly HtmlForm[]
@@ -60,21 +60,21 @@ export async function travel(jar: CookieJar, pending: Journey): Promise<Page> {
     const cookie = pending.sendsCookies(url) ? jar.header(url, context) : undefined
     if (cookie !== undefined && !('cookie' in pending.headers)) requestHeaders.cookie = cookie
     const { signal } = pending
-    const answer = await send({
+    const response = await send({
       url,
       method,
       headers: requestHeaders,
       ...(body !== undefined && { body }),
       ...(signal && { signal }),
     })
-    for (const header of answer.setCookies) {
+    for (const header of response.setCookies) {
       keepCookieSecret(header)
       if (pending.sendsCookies(url)) jar.set(url, header, context)
     }
-    const location = redirectTarget(answer, url)
-    const { status, headers, setCookies } = answer
+    const location = redirectTarget(response, url)
+    const { status, headers, setCookies } = response
     hops.push({ method, url, requestHeaders, requestBody: body, status, headers, setCookies, location })
-    if (location === undefined || pending.redirect === 'manual') return buildPage(url, answer, hops)
+    if (location === undefined || pending.redirect === 'manual') return buildPage(url, response, hops)
     if (hops.length > MOST_REDIRECTS) throw new Error(`More than ${MOST_REDIRECTS} redirects, last to ${location}`)
     // Fetch, "HTTP-redirect fetch": 303 always becomes GET, 301 and 302 turn POST into GET, 307 and 308 repeat.
     if (status === 303 ? method !== 'HEAD' : status < 303 && method === 'POST') {
@@ -94,7 +94,7 @@ function keepCookieSecret(header: string): void {
   if (id !== value && id.length >= 32) keepSecret(`session id of ${name}`, id)
 }
 
-function redirectTarget({ status, headers }: RawAnswer, url: string): string | undefined {
+function redirectTarget({ status, headers }: RawResponse, url: string): string | undefined {
   if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
   // Node reads header bytes as latin1; browsers read them as UTF-8.
   return new URL(Buffer.from(headers.location, 'latin1').toString(), url).href
@@ -162,7 +162,7 @@ function isTainted(origin: string, visited: readonly string[]): boolean {
   return origins.some((from, index) => from !== origin && index + 1 < origins.length && origins[index + 1] !== from)
 }
 
-function buildPage(url: string, { status, headers, text }: RawAnswer, hops: readonly Hop[]): Page {
+function buildPage(url: string, { status, headers, text }: RawResponse, hops: readonly Hop[]): Page {
   const isHtml = headers['content-type']?.startsWith('text/html') ?? false
   return {
     url,

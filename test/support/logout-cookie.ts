@@ -12,11 +12,11 @@ export interface LogoutCookie {
 
 /** Begins a sign-out without a user, as a browser without cookies does. The provider must have an end-session endpoint. */
 export async function beginLogout(siteUrl: string, returnTo = '/user'): Promise<LogoutCookie> {
-  const answer = await send({ url: `${siteUrl}/logout?${new URLSearchParams({ returnTo })}`, method: 'POST' })
-  const { location = '' } = answer.headers
+  const response = await send({ url: `${siteUrl}/logout?${new URLSearchParams({ returnTo })}`, method: 'POST' })
+  const { location = '' } = response.headers
   const state = URL.canParse(location) ? new URL(location).searchParams.get('state') : null
-  const found = answer.setCookies.map(cookie => /^((?:__Host-)?oidc\.logout\.[\w-]+)=([\w-]+);/.exec(cookie))
+  const found = response.setCookies.map(cookie => /^((?:__Host-)?oidc\.logout\.[\w-]+)=([\w-]+);/.exec(cookie))
   const [, name, value] = found.find(match => match !== null) ?? []
-  assert.ok(name && value && state, `no cookie of a sign-out: ${answer.status} ${answer.setCookies.join()}`)
+  assert.ok(name && value && state, `no cookie of a sign-out: ${response.status} ${response.setCookies.join()}`)
   return { name, value, state }
 }

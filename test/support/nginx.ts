@@ -98,8 +98,8 @@ http {
 async function answering(child: ChildProcess, port: number): Promise<void> {
   for (let tries = 0; tries < 100; tries += 1) {
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}`)
-    const answer = await send({ url: `http://127.0.0.1:${port}/` }).catch(() => undefined)
-    if (answer !== undefined) return
+    const response = await send({ url: `http://127.0.0.1:${port}/` }).catch(() => undefined)
+    if (response !== undefined) return
     await wait(50)
   }
   throw new Error('nginx does not answer')

@@ -230,9 +230,9 @@ function describe(error: unknown): string {
   return description ?? message ?? String(error)
 }
 
-function rememberTokens(answer: unknown): void {
+function rememberTokens(response: unknown): void {
   for (const name of ['code', 'access_token', 'refresh_token', 'id_token']) {
-    const value = (answer as Record<string, unknown>)[name]
+    const value = (response as Record<string, unknown>)[name]
     if (typeof value === 'string') keepSecret(`${name} of the provider`, value)
   }
 }

@@ -22,7 +22,7 @@ export async function startSiteProcess(
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk))
-  await firstAnswer(url, child, () => output)
+  await firstResponse(url, child, () => output)
   return {
     output: () => output,
     async stop() {
@@ -32,7 +32,7 @@ export async function startSiteProcess(
   }
 }
 
-async function firstAnswer(url: string, child: ChildProcess, output: () => string): Promise<void> {
+async function firstResponse(url: string, child: ChildProcess, output: () => string): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       await createAgent().open(url)

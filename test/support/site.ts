@@ -40,7 +40,7 @@ export interface Site {
   readonly log: readonly string[]
   /** Code of the last error, or `undefined`. */
   lastCode(): string | undefined
-  /** Also makes sure that no secret is in the log, in an error with all its causes, or in an answer that is no success. */
+  /** Also makes sure that no secret is in the log, in an error with all its causes, or in a response that is no success. */
   close(): Promise<void>
 }
 
@@ -92,7 +92,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       await server.stop()
       await oidc.close()
       checkNothingPersonal(log.join('\n'), 'the log of the site')
-      checkNothingPersonal(failures.join('\n'), 'an answer of the site that is no success')
+      checkNothingPersonal(failures.join('\n'), 'a response of the site that is no success')
       checkNothingPersonal(
         errors.map(error => inspect(error, { depth: 10, showHidden: true })).join('\n'),
         'an error of the site',
@@ -126,10 +126,10 @@ function createErrorHandler(errors: unknown[]): ErrorRequestHandler {
 }
 
 /** Express 4 does not see a promise that is rejected. */
-function catching(answer: (...args: Parameters<RequestHandler>) => unknown): RequestHandler {
+function catching(response: (...args: Parameters<RequestHandler>) => unknown): RequestHandler {
   return (req, res, next) => {
     Promise.resolve()
-      .then(() => answer(req, res, next))
+      .then(() => response(req, res, next))
       .catch(next)
   }
 }

@@ -26,8 +26,8 @@ const exchanges = () =>
 function grantExchanges(): void {
   fixture.provider.break({
     token: {
-      answer(answer, { form }) {
-        if (!form.grant_type?.endsWith(':token-exchange')) return answer
+      respond(response, { form }) {
+        if (!form.grant_type?.endsWith(':token-exchange')) return response
         const issued_token_type = 'urn:ietf:params:oauth:token-type:access_token'
         const body = {
           access_token: secret('exchanged token'),

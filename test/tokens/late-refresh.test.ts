@@ -34,7 +34,7 @@ for (const delay of [1_200, 1_800, 2_600]) {
     provider.break({ token: { delay, times: 1 } })
     const first = await token()
     assert.deepEqual([first.status, first.code], [503, 'ERR_OIDC_PROVIDER_UNAVAILABLE'])
-    await until('the late answer is kept', async () => (await token()).status === 200)
+    await until('the late response is kept', async () => (await token()).status === 200)
     advance(LIFE)
     assert.equal((await token()).status, 200)
     assert.deepEqual(provider.reusedRefreshTokens, [])

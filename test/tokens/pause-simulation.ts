@@ -41,7 +41,7 @@ export interface Comparison extends Outage {
 
 /** Epoch ms. Not a whole second. */
 const START = 1_780_272_000_250
-/** Milliseconds that the provider takes for an answer, and the machine for noticing that it is away. */
+/** Milliseconds that the provider takes for a response, and the machine for noticing that it is away. */
 const ANSWER = 20
 const REFUSAL = 1
 /** Milliseconds between two requests of a user who has no token yet: a twentieth of the outage, within these bounds, and up to half more or less. */

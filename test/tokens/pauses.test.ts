@@ -10,7 +10,7 @@ import { createRequestLimiter } from '../../lib/tokens/request-limiter.js'
 import { scale } from '../faults/scale.js'
 import { compare, formatComparisons, type Outage, outagesOfTable, recover } from './pause-simulation.js'
 
-/** Seconds between the return of the provider and the last answer, at most: the pause that began last, and the longest between two requests of a user. */
+/** Seconds between the return of the provider and the last response, at most: the pause that began last, and the longest between two requests of a user. */
 function longestRecovery({ outage, retryAfter = 0 }: Outage): number {
   const pause = Math.min(5, 2 * outage + 1)
   const asked = Math.min(60, retryAfter) * 1.1

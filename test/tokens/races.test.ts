@@ -74,13 +74,13 @@ describe('several processes of one site, and a provider that revokes a family of
     await open()
     const agent = await signIn()
     await setAhead(AT_EXPIRY)
-    const answers = await askAll(agent, 200)
+    const responses = await askAll(agent, 200)
     t.diagnostic(
-      `${refreshes().length} token request, ${answers.filter(({ status }) => status === 200).length} answers`,
+      `${refreshes().length} token request, ${responses.filter(({ status }) => status === 200).length} answers`,
     )
     assert.equal(refreshes().length, 1)
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
-    assert.equal(new Set(answers.map(({ value }) => value)).size, 1)
+    assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([200]))
+    assert.equal(new Set(responses.map(({ value }) => value)).size, 1)
     assert.ok(await isFamilyAlive(agent), 'the family of tokens is dead')
   })
 
@@ -100,11 +100,11 @@ describe('several processes of one site, and a provider that revokes a family of
       },
     })
     await setAhead(AT_EXPIRY)
-    const answers = await Promise.all(agents.map(agent => askAll(agent, 200)))
-    t.diagnostic(`${refreshes().length} token requests for 3 sessions, ${answers.flat().length} answers`)
+    const responses = await Promise.all(agents.map(agent => askAll(agent, 200)))
+    t.diagnostic(`${refreshes().length} token requests for 3 sessions, ${responses.flat().length} answers`)
     assert.equal(refreshes().length, 3)
     assert.equal(delayOf.size, 3)
-    for (const session of answers) {
+    for (const session of responses) {
       assert.deepEqual(new Set(session.map(({ status }) => status)), new Set([200]))
       assert.equal(new Set(session.map(({ value }) => value)).size, 1)
     }
@@ -117,10 +117,10 @@ describe('several processes of one site, and a provider that revokes a family of
     const agent = await signIn()
     provider.break({ token: { hang: 'before' } })
     await setAhead(LIFE + 10)
-    const answers = await askAll(agent, 60)
-    t.diagnostic(`${refreshes().length} token request for ${answers.length} requests, which got 503`)
+    const responses = await askAll(agent, 60)
+    t.diagnostic(`${refreshes().length} token request for ${responses.length} requests, which got 503`)
     assert.equal(refreshes().length, 1)
-    assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set(['ERR_OIDC_PROVIDER_UNAVAILABLE']))
+    assert.deepEqual(new Set(responses.map(({ code }) => code)), new Set(['ERR_OIDC_PROVIDER_UNAVAILABLE']))
     provider.heal()
     await setAhead(LIFE + 80)
     const [later] = await askAll(agent, 1)
@@ -142,12 +142,12 @@ describe('several processes of one site, and a provider that revokes a family of
       },
     })
     await setAhead(AT_EXPIRY)
-    const answers = await askAll(agent, 200)
+    const responses = await askAll(agent, 200)
     const survivors = farm.sites.filter(({ name }) => name !== killed)
     t.diagnostic(`${killed} was killed; ${refreshes().length} token requests, one of which was never answered`)
     assert.equal(refreshes().length, 2)
     assert.equal(provider.reusedRefreshTokens.length, 0)
-    const served = answers.filter((_, at) => farm.sites[at % farm.sites.length]?.name !== killed)
+    const served = responses.filter((_, at) => farm.sites[at % farm.sites.length]?.name !== killed)
     assert.deepEqual(new Set(served.map(({ status }) => status)), new Set([200]))
     const [later] = await askAll(agent, 1, survivors)
     assert.equal(later?.status, 200)
@@ -160,9 +160,9 @@ describe('several processes of one site, and a provider that revokes a family of
     provider.break({
       token: {
         times: 1,
-        answer: answer => {
+        respond: response => {
           void farm.byName(killed).kill()
-          return answer
+          return response
         },
         until: async ({ headers }) => {
           killed = String(headers['x-process'])
@@ -171,8 +171,8 @@ describe('several processes of one site, and a provider that revokes a family of
       },
     })
     await setAhead(AT_EXPIRY)
-    const answers = await askAll(agent, 200)
-    const served = answers.filter((_, at) => farm.sites[at % farm.sites.length]?.name !== killed)
+    const responses = await askAll(agent, 200)
+    const served = responses.filter((_, at) => farm.sites[at % farm.sites.length]?.name !== killed)
     t.diagnostic(`${refreshes().length} token requests; ${served.length} requests got 401`)
     assert.equal(refreshes().length, 2)
     assert.deepEqual(new Set(served.map(({ status }) => status)), new Set([401]))
@@ -188,16 +188,16 @@ describe('several processes of one site, and a provider that revokes a family of
     await setAhead(AT_EXPIRY)
     provider.break({
       token: {
-        answer: answer => {
+        respond: response => {
           redis.pause()
-          return answer
+          return response
         },
       },
     })
-    const answers = await askAll(agent, 60)
+    const responses = await askAll(agent, 60)
     await wait(1_500)
     redis.resume()
-    const statuses = new Set(answers.map(({ status }) => status))
+    const statuses = new Set(responses.map(({ status }) => status))
     assert.ok(
       [...statuses].every(status => status === 503 || status === 200),
       [...statuses].join(),

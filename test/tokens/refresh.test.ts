@@ -82,9 +82,9 @@ test('a session that was ended elsewhere while a request runs has no token for i
 test('many requests of one process share one refresh', async () => {
   const { token, refreshes, advance } = await signedIn()
   advance(LIFE)
-  const answers = await Promise.all(Array.from({ length: 50 }, () => token()))
+  const responses = await Promise.all(Array.from({ length: 50 }, () => token()))
   assert.equal(refreshes().length, 1)
-  assert.equal(new Set(answers.map(({ value }) => value)).size, 1)
+  assert.equal(new Set(responses.map(({ value }) => value)).size, 1)
 })
 
 test('a refresh goes on, and is kept, when the browser has gone away', async () => {

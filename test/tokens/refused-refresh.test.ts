@@ -47,19 +47,19 @@ const other = '?resource=https://orders.example.com'
 
 /** 30 requests: ten at once, three times. */
 async function ask30(query = '') {
-  const answers = []
+  const responses = []
   for (let round = 0; round < 3; round += 1) {
-    answers.push(...(await Promise.all(Array.from({ length: 10 }, () => fixture.token(query)))))
+    responses.push(...(await Promise.all(Array.from({ length: 10 }, () => fixture.token(query)))))
   }
-  return answers
+  return responses
 }
 
 test('invalid_grant for the main token ends the session with one call, and is not worth a line in the log', async () => {
   const { provider, refreshes, advance } = await signedIn()
   advance(LIFE)
   provider.break({ token: refuse(400, 'invalid_grant') })
-  const answers = await ask30()
-  assert.equal(answers[0]?.code, 'ERR_OIDC_REFRESH_REJECTED')
+  const responses = await ask30()
+  assert.equal(responses[0]?.code, 'ERR_OIDC_REFRESH_REJECTED')
   assert.equal(await isSignedIn(), false)
   assert.equal(refreshes().length, 1)
   assert.deepEqual(
@@ -73,8 +73,8 @@ for (const [what, fault] of definite) {
     const { provider, refreshes, advance } = await signedIn()
     advance(LIFE)
     provider.break({ token: fault })
-    const answers = await ask30()
-    assert.deepEqual([answers[0]?.status, answers[0]?.code], [401, 'ERR_OIDC_REFRESH_REJECTED'])
+    const responses = await ask30()
+    assert.deepEqual([responses[0]?.status, responses[0]?.code], [401, 'ERR_OIDC_REFRESH_REJECTED'])
     assert.equal(await isSignedIn(), false)
     assert.equal(refreshes().length, 1)
     const logged = lines.filter(line => line.includes('the session ends'))
@@ -87,7 +87,7 @@ for (const [what, fault] of definite) {
     const { value } = await fixture.token()
     advance(LIFE - 30)
     provider.break({ token: fault })
-    for (const answer of await ask30()) assert.deepEqual([answer.status, answer.value], [200, value])
+    for (const response of await ask30()) assert.deepEqual([response.status, response.value], [200, value])
     assert.equal(await isSignedIn(), true)
     assert.equal(refreshes().length, 1)
     assert.equal(lines.filter(line => line.includes('the session stays')).length, 1)
@@ -99,9 +99,9 @@ for (const [what, fault] of [['invalid_grant', refuse(400, 'invalid_grant')] as 
     const { provider, refreshes, advance } = await signedIn()
     const main = await fixture.token()
     provider.break({ token: fault })
-    const answers = await ask30(other)
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([403]))
-    assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set(['ERR_OIDC_TOKEN_DENIED']))
+    const responses = await ask30(other)
+    assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([403]))
+    assert.deepEqual(new Set(responses.map(({ code }) => code)), new Set(['ERR_OIDC_TOKEN_DENIED']))
     assert.equal(refreshes().length, 1)
     assert.equal(await isSignedIn(), true)
     assert.deepEqual(await fixture.token(), main)
@@ -120,8 +120,8 @@ for (const [what, fault, code] of passing) {
       const { provider, refreshes, advance } = await signedIn()
       advance(LIFE)
       provider.break({ token: fault })
-      const answers = await ask30(query)
-      assert.deepEqual(new Set(answers.map(answer => answer.code)), new Set([code]))
+      const responses = await ask30(query)
+      assert.deepEqual(new Set(responses.map(response => response.code)), new Set([code]))
       assert.equal(refreshes().length, 1)
       assert.equal(await isSignedIn(), true)
       assert.equal(lines.filter(line => line.includes('the session stays')).length, 1)

@@ -55,14 +55,14 @@ describe('tokens on the pages of the sample, in a real browser', { timeout: 240_
     test(`the script calls the API ${description}`, async () => {
       await page.goto(`${sample.siteUrl}/call-api/script`)
       await page.click(button)
-      await page.waitForSelector('#answer table')
-      assert.match((await page.textContent('#answer')) ?? '', /status 200.*The API knows who is asking/s)
+      await page.waitForSelector('#response table')
+      assert.match((await page.textContent('#response')) ?? '', /status 200.*The API knows who is asking/s)
     })
   }
 
   test('the API takes scripts of the site only', async () => {
     const headers = { origin: 'https://evil.example' }
-    const answer = await fetch(`${sample.apiUrl}/identity`, { method: 'OPTIONS', headers })
-    assert.equal(answer.headers.get('access-control-allow-origin'), sample.siteUrl)
+    const response = await fetch(`${sample.apiUrl}/identity`, { method: 'OPTIONS', headers })
+    assert.equal(response.headers.get('access-control-allow-origin'), sample.siteUrl)
   })
 })

@@ -77,7 +77,7 @@ test('an empty refresh token in a response is none: the sign-in works, and a ref
   }
 })
 
-for (const [what, answer] of [
+for (const [what, response] of [
   ['without the scope', () => 'openid offline_access'],
   ['with an empty scope', () => ''],
   ['with another scope', () => 'openid admin'],
@@ -87,7 +87,7 @@ for (const [what, answer] of [
     const { provider, signIn, token, advance } = await start('openid orders admin offline_access')
     await signIn()
     const main = await token()
-    provider.break({ tokenResponse: body => ({ ...body, scope: answer() }) })
+    provider.break({ tokenResponse: body => ({ ...body, scope: response() }) })
     assert.equal((await token('?scope=orders')).code, 'ERR_OIDC_TOKEN_DENIED')
     assert.deepEqual(await token(), main)
     provider.heal()
@@ -139,7 +139,9 @@ test('an exchanged token without the scope that was asked for is refused, and as
   await signIn()
   let scope = 'other'
   provider.break({
-    token: { answer: () => ({ status: 200, headers: { 'content-type': 'application/json' }, body: exchanged(scope) }) },
+    token: {
+      respond: () => ({ status: 200, headers: { 'content-type': 'application/json' }, body: exchanged(scope) }),
+    },
   })
   const ask = () => agent.fetch(`${site.url}/exchange`)
   assert.equal((await ask()).json<{ code: string }>().code, 'ERR_OIDC_TOKEN_DENIED')

@@ -127,10 +127,10 @@ function ask({ url }: Site, id: string): Promise<{ status: number; value?: strin
   return new Promise((resolve, reject) => {
     const { port } = new URL(url)
     const options = { host: '127.0.0.1', port, path: '/fresh', headers: { cookie: `sid=${id}` }, agent: sockets }
-    const outgoing = request(options, async answer => {
+    const outgoing = request(options, async response => {
       const chunks: Buffer[] = []
-      for await (const chunk of answer) chunks.push(chunk as Buffer)
-      resolve({ status: answer.statusCode ?? 0, ...(JSON.parse(Buffer.concat(chunks).toString()) as object) })
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      resolve({ status: response.statusCode ?? 0, ...(JSON.parse(Buffer.concat(chunks).toString()) as object) })
     })
     outgoing.on('error', reject)
     outgoing.end()
@@ -142,9 +142,9 @@ const askAll = (site: Site, some = ids) => Promise.all(some.map(id => ask(site, 
 test('10,000 sessions that expire in one second: each is refreshed once, and never more than 50 at a time', async t => {
   const { site, provider, close } = await openFixture()
   try {
-    const answers = await askAll(site)
+    const responses = await askAll(site)
     t.diagnostic(`${provider.seen.length} token requests for ${SESSIONS} sessions, at most ${provider.most} at a time`)
-    for (const [at, { status, value, code }] of answers.entries()) {
+    for (const [at, { status, value, code }] of responses.entries()) {
       assert.equal(status, 200, `session ${at}: ${code}`)
       assert.equal(value, `second-refresh-${at}`, 'the token of that session')
     }
@@ -221,7 +221,7 @@ test('while a probe gets no response, the others get the last failure after two 
   const early = wait()
   limiter.report(down)
   for (const leave of full.slice(1)) leave()
-  // The last of the fifty is the request that finds out how the provider is, and gets no answer.
+  // The last of the fifty is the request that finds out how the provider is, and gets no response.
   const late = wait()
   t.mock.timers.tick(1_999)
   await new Promise(setImmediate)

@@ -24,13 +24,13 @@ export interface TokenFixture {
   /** Signs in, and leaves the browser on a page of the site. */
   signIn(): Promise<void>
   /** A script asks for the access token; `query` holds its options. */
-  token(query?: string): Promise<TokenAnswer>
+  token(query?: string): Promise<TokenResponse>
   /** Token requests that sent a refresh token. */
   refreshes(): ReturnType<HostileProvider['requestsTo']>
   close(): Promise<void>
 }
 
-export interface TokenAnswer {
+export interface TokenResponse {
   readonly status: number
   readonly value?: string
   readonly scope?: string
@@ -82,7 +82,7 @@ export async function startTokenFixture(options: TokenFixtureOptions = {}): Prom
     },
     async token(query = '') {
       const page = await agent.fetch(`${site.url}/fresh${query}`)
-      return { status: page.status, ...page.json<Omit<TokenAnswer, 'status'>>() }
+      return { status: page.status, ...page.json<Omit<TokenResponse, 'status'>>() }
     },
     refreshes: () => provider.requestsTo('token').filter(({ form }) => form.grant_type === 'refresh_token'),
     async close() {

@@ -43,7 +43,7 @@ openIdConnect({ clientAuthentication: { method: 'client_secret_jwt', header: { a
 
 // @ts-expect-error a misspelt option
 openIdConnect({ clientID: 'x' })
-// @ts-expect-error a fragment is never a way to hand over an answer
+// @ts-expect-error a fragment is never a way to hand over a response
 openIdConnect({ responseMode: 'fragment' })
 // @ts-expect-error none is no algorithm
 openIdConnect({ idTokenAlgorithm: 'none' })

@@ -48,8 +48,8 @@ export async function page(req: Request): Promise<void> {
   // @ts-expect-error seconds are a number
   await req.oidc.accessToken({ minValidity: '5m' })
   expectType<Same<Awaited<ReturnType<typeof req.oidc.idToken>>, string | undefined>>()
-  const answer = await req.oidc.fetch('https://api.example.com/orders', { method: 'POST', body: '{}' })
-  expectType<Same<typeof answer.status, number>>()
+  const response = await req.oidc.fetch('https://api.example.com/orders', { method: 'POST', body: '{}' })
+  expectType<Same<typeof response.status, number>>()
   await req.oidc.login({ returnTo: '/', maxAge: 0, acr: ['mfa'], loginHint: user.email, scope: 'calendar' })
   // @ts-expect-error there is no such wish
   await req.oidc.login({ redirectUri: 'https://evil.example' })

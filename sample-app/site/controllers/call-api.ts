@@ -2,13 +2,16 @@ import type { RequestHandler } from 'express'
 import type { AskApi } from '../api-client.js'
 
 /** The API, called by the server, and by a script of the page. */
-export function createCallApi(askApi: AskApi, apiUrl: string): Record<'showAnswer' | 'showScriptPage', RequestHandler> {
+export function createCallApi(
+  askApi: AskApi,
+  apiUrl: string,
+): Record<'showResponse' | 'showScriptPage', RequestHandler> {
   return {
-    /** The server calls the API and makes a page of the answer. */
-    async showAnswer(req, res) {
-      res.render('call-api', { title: 'Call API from the server', page: 'call-api', answer: await askApi(req) })
+    /** The server calls the API and makes a page of the response. */
+    async showResponse(req, res) {
+      res.render('call-api', { title: 'Call API from the server', page: 'call-api', response: await askApi(req) })
     },
-    /** A page whose script asks for the answer. */
+    /** A page whose script asks for the response. */
     showScriptPage(_req, res) {
       res.render('call-api-script', { title: 'Call API from a script', page: 'call-api-script', apiUrl })
     },

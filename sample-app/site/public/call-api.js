@@ -1,5 +1,5 @@
 // Two ways to call the API. The header X-CSRF says that a script of this site asks: no other site can send it along.
-const answer = document.getElementById('answer')
+const output = document.getElementById('response')
 const api = document.currentScript.dataset.api
 // X-Session-Handle says for which session this page was made: another user may have signed in to this browser meanwhile.
 const { session } = document.currentScript.dataset
@@ -31,8 +31,8 @@ function connect(id, call) {
   const button = document.getElementById(id)
   button.addEventListener('click', async () => {
     button.disabled = true
-    answer.replaceChildren(paragraph('Calling…'))
-    answer.replaceChildren(...(await show(call)))
+    output.replaceChildren(paragraph('Calling…'))
+    output.replaceChildren(...(await show(call)))
     button.disabled = false
     button.focus()
   })
@@ -52,7 +52,7 @@ async function show(call) {
 connect('call', throughTheSite)
 connect('call-directly', directly)
 
-// Text goes in as text, never as HTML: what an API answers is not to be trusted with this page.
+// Text goes in as text, never as HTML: what an API sends is not to be trusted with this page.
 function element(name, ...content) {
   const made = document.createElement(name)
   made.append(...content)

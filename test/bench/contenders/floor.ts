@@ -95,7 +95,7 @@ function claimsOf(idToken: string): object {
 function call(agent: Agent, { method, url, authorization, body }: Call): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     const headers = { authorization, ...(body && { 'content-type': 'application/x-www-form-urlencoded' }) }
-    const sent = request(url, { agent, method, headers }, async answer => resolve(JSON.parse(await text(answer))))
+    const sent = request(url, { agent, method, headers }, async response => resolve(JSON.parse(await text(response))))
     sent.on('error', reject).end(body)
   })
 }

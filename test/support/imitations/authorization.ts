@@ -1,13 +1,13 @@
-import { deliver } from '../hostile-answers.js'
-import type { AuthorizationRequest, EndpointAnswer, Fields, RecordedRequest } from '../hostile-faults.js'
+import type { AuthorizationRequest, EndpointResponse, Fields, RecordedRequest } from '../hostile-faults.js'
+import { deliver } from '../hostile-responses.js'
 import type { Grant, ProviderSession } from './book.js'
 import { createAccessToken, createIdToken } from './id-tokens.js'
 import { consentPage, cookieOf, errorPage, loginPage, redirectTo, sessionOf } from './pages.js'
 import { addressOf, listedIn, PATHS, type Setting, sameWords, secondsOf, wordsOf } from './setting.js'
 import { isUser } from './users.js'
 
-/** The authorization endpoint: what is wrong with the request, the login page, the consent page, the answer. */
-export function authorize(setting: Setting, recorded: RecordedRequest): EndpointAnswer {
+/** The authorization endpoint: what is wrong with the request, the login page, the consent page, the response. */
+export function authorize(setting: Setting, recorded: RecordedRequest): EndpointResponse {
   const request = recorded.method === 'POST' ? recorded.form : recorded.query
   const refused = examine(setting, request)
   if (refused !== undefined) return refused
@@ -25,7 +25,7 @@ export function authorize(setting: Setting, recorded: RecordedRequest): Endpoint
   return deliver(request, createResponse(setting, request, session, scope), undefined)
 }
 
-function examine(setting: Setting, request: AuthorizationRequest): EndpointAnswer | undefined {
+function examine(setting: Setting, request: AuthorizationRequest): EndpointResponse | undefined {
   const { traits, clientId, scopes, book } = setting
   const onPage = (error: string, reason: string) => errorPage(setting, error, reason)
   if (traits.metadata.require_pushed_authorization_requests === true && request.request_uri === undefined)
@@ -52,7 +52,7 @@ function isRegistered({ traits, registration }: Setting, redirectUri: string | u
 }
 
 /** To the site where this server does so, or to a page of its own. */
-function refuse(setting: Setting, request: AuthorizationRequest, error: string, reason: string): EndpointAnswer {
+function refuse(setting: Setting, request: AuthorizationRequest, error: string, reason: string): EndpointResponse {
   if (!setting.traits.errorsToSite.includes(error)) return errorPage(setting, error, reason)
   setting.log.push(reason)
   const fields: Fields = [['error', error], ...stateOf(request), ...issuerOf(setting, request)]
@@ -70,13 +70,13 @@ function wantsLogin(setting: Setting, request: AuthorizationRequest, { signedInA
 }
 
 /** The login page leads back to the same request, without the `prompt` that was obeyed. A `max_age` stays unless it asks once. */
-function askForLogin(request: AuthorizationRequest): EndpointAnswer {
+function askForLogin(request: AuthorizationRequest): EndpointResponse {
   return redirectTo(
     `${PATHS.login}?${new URLSearchParams({ ReturnUrl: `${PATHS.authorize}?${new URLSearchParams(request)}` })}`,
   )
 }
 
-export function login(setting: Setting, request: RecordedRequest): EndpointAnswer {
+export function login(setting: Setting, request: RecordedRequest): EndpointResponse {
   const { traits, book, now, issuer } = setting
   if (request.method !== 'POST') return loginPage(request.path + request.search)
   const name = request.form.username ?? null
@@ -98,7 +98,7 @@ function grantedScope(setting: Setting, request: AuthorizationRequest, { user }:
     : asked.filter(word => given.includes(word))
 }
 
-export function consent(setting: Setting, request: RecordedRequest): EndpointAnswer {
+export function consent(setting: Setting, request: RecordedRequest): EndpointResponse {
   const session = sessionOf(setting, request)
   const asked: AuthorizationRequest = request.query
   if (session === undefined) return errorPage(setting, 'login_required', 'consent without a session')

@@ -8,7 +8,7 @@ export interface ProviderSession {
   readonly user: ImitatedUser
   /** Milliseconds since the epoch. */
   readonly signedInAt: number
-  /** Whether the client has had an answer in this session, and so is told when it ends. */
+  /** Whether the client has had a response in this session, and so is told when it ends. */
   hasClient: boolean
 }
 

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWK } from 'jose'
-import { json, record, write } from '../hostile-answers.js'
-import type { EndpointAnswer, RecordedRequest } from '../hostile-faults.js'
+import type { EndpointResponse, RecordedRequest } from '../hostile-faults.js'
+import { json, record, write } from '../hostile-responses.js'
 import { startLoopbackServer } from '../loopback-server.js'
 import { secret } from '../secrets.js'
 import { createSigningKey } from '../signing-keys.js'
 import { authorize, consent, login } from './authorization.js'
 import { createBook } from './book.js'
 import { pageOf } from './pages.js'
-import { type Answer, addressOf, type ImitatedEndpoint, PATHS, type Registration, type Setting } from './setting.js'
+import { addressOf, type ImitatedEndpoint, PATHS, type Registration, type Respond, type Setting } from './setting.js'
 import { closeSession, confirmSignOut, endSession } from './sign-out.js'
 import { answerTokenRequest } from './token-endpoint.js'
 import { listedResponseTypes, type Traits } from './traits.js'
@@ -27,7 +27,7 @@ export interface ImitationOptions {
   readonly accessTokenLife?: number
   /** Signs ID Tokens; logout tokens and access tokens stay with RS256. Default RS256. */
   readonly idTokenAlgorithm?: 'RS256' | 'ES256' | 'PS256'
-  /** Characters of path and query above which the answer is 414. Default 8,192, as Kestrel has it; IIS takes 2,048 of the query. */
+  /** Characters of path and query above which the response is 414. Default 8,192, as Kestrel has it; IIS takes 2,048 of the query. */
   readonly longestTarget?: number
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -61,16 +61,16 @@ export async function startImitation(traits: Traits, options: ImitationOptions =
   const log: string[] = []
   const longest = options.longestTarget ?? 8192
   let registration: Registration = { redirectUris: [], postLogoutRedirectUris: [] }
-  let answers: Readonly<Record<string, Answer>> = {}
+  let responses: Readonly<Record<string, Respond>> = {}
 
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await record(incoming)
     requests.push(request)
     const isTooLong = (incoming.url ?? '').length > longest
-    const answer: EndpointAnswer = isTooLong
+    const sent: EndpointResponse = isTooLong
       ? pageOf('<h1>URI Too Long</h1>', 414)
-      : ((await answers[request.path]?.(request)) ?? pageOf('<h1>Not found</h1>', 404))
-    write(response, answer, {})
+      : ((await responses[request.path]?.(request)) ?? pageOf('<h1>Not found</h1>', 404))
+    write(response, sent, {})
   }
 
   const server = await startLoopbackServer((incoming, response) => {
@@ -80,7 +80,7 @@ export async function startImitation(traits: Traits, options: ImitationOptions =
     })
   })
   const setting = await createSetting(traits, options, `http://127.0.0.1:${server.port}`, () => registration, log)
-  answers = createAnswers(setting)
+  responses = createEndpoints(setting)
 
   return {
     traits,
@@ -132,7 +132,7 @@ async function createSetting(
   }
 }
 
-function createAnswers(setting: Setting): Readonly<Record<string, Answer>> {
+function createEndpoints(setting: Setting): Readonly<Record<string, Respond>> {
   return {
     [PATHS.discovery]: () => json(200, buildMetadata(setting)),
     [PATHS.jwks]: () =>
@@ -151,7 +151,7 @@ function createAnswers(setting: Setting): Readonly<Record<string, Answer>> {
   }
 }
 
-function answerUserInfo({ book }: Setting, { headers }: RecordedRequest): EndpointAnswer {
+function answerUserInfo({ book }: Setting, { headers }: RecordedRequest): EndpointResponse {
   const grant = book.accessTokens.get(/^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '')
   if (grant === undefined || grant.isRevoked)
     return json(401, {}, { 'www-authenticate': 'Bearer error="invalid_token"' })

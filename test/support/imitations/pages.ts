@@ -1,4 +1,4 @@
-import type { EndpointAnswer, RecordedRequest } from '../hostile-faults.js'
+import type { EndpointResponse, RecordedRequest } from '../hostile-faults.js'
 import type { ProviderSession } from './book.js'
 import type { Setting } from './setting.js'
 
@@ -16,11 +16,11 @@ export function cookieOf(id: string, more = ''): Record<string, string> {
 
 export const noCookie = (): Record<string, string> => cookieOf('', '; Max-Age=0')
 
-export function redirectTo(location: string, headers: Record<string, string> = {}): EndpointAnswer {
+export function redirectTo(location: string, headers: Record<string, string> = {}): EndpointResponse {
   return { status: 302, headers: { location, ...headers }, body: '' }
 }
 
-export function pageOf(body: string, status = 200, headers: Record<string, string> = {}): EndpointAnswer {
+export function pageOf(body: string, status = 200, headers: Record<string, string> = {}): EndpointResponse {
   return {
     status,
     headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', ...headers },
@@ -29,18 +29,18 @@ export function pageOf(body: string, status = 200, headers: Record<string, strin
 }
 
 /** A page of the provider on which a user gets stuck. The log says why, the page says little. */
-export function errorPage({ log }: Setting, error: string, reason: string): EndpointAnswer {
+export function errorPage({ log }: Setting, error: string, reason: string): EndpointResponse {
   log.push(reason)
   return pageOf(`<h1>Error</h1><p>${error}</p>`, 400)
 }
 
-export function loginPage(action: string): EndpointAnswer {
+export function loginPage(action: string): EndpointResponse {
   return pageOf(
     `<form method="post" action="${escapeHtml(action)}"><input name="username"><button>Sign in</button></form>`,
   )
 }
 
-export function consentPage(action: string, scope: readonly string[]): EndpointAnswer {
+export function consentPage(action: string, scope: readonly string[]): EndpointResponse {
   const boxes = scope.map(word => `<input type="checkbox" name="scope" value="${escapeHtml(word)}" checked>`)
   return pageOf(
     `<form method="post" action="${escapeHtml(action)}">${boxes.join('')}<button name="button" value="yes">Yes</button></form>`,

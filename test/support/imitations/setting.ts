@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import type { EndpointAnswer, Fields, RecordedRequest } from '../hostile-faults.js'
+import type { EndpointResponse, Fields, RecordedRequest } from '../hostile-faults.js'
 import type { SigningKey } from '../signing-keys.js'
 import type { Book } from './book.js'
 import type { Traits } from './traits.js'
@@ -36,7 +36,7 @@ export interface Setting {
   readonly log: string[]
 }
 
-export type Answer = (request: RecordedRequest) => Promise<EndpointAnswer> | EndpointAnswer
+export type Respond = (request: RecordedRequest) => Promise<EndpointResponse> | EndpointResponse
 
 export const PATHS = {
   discovery: '/.well-known/openid-configuration',

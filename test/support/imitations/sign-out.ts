@@ -1,4 +1,4 @@
-import type { EndpointAnswer, RecordedRequest } from '../hostile-faults.js'
+import type { EndpointResponse, RecordedRequest } from '../hostile-faults.js'
 import { send } from '../http-client.js'
 import { secret } from '../secrets.js'
 import { signJwt } from '../signing-keys.js'
@@ -11,7 +11,7 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const LOGOUT_TOKEN_LIFE = 300
 
 /** The end session endpoint. Without a hint that fits it asks, and there is no way back from the page after that. */
-export async function endSession(setting: Setting, request: RecordedRequest): Promise<EndpointAnswer> {
+export async function endSession(setting: Setting, request: RecordedRequest): Promise<EndpointResponse> {
   const params = request.method === 'POST' ? request.form : request.query
   const session = sessionOf(setting, request)
   const fault = findHintFault(setting, params.id_token_hint, session)
@@ -23,8 +23,8 @@ export async function endSession(setting: Setting, request: RecordedRequest): Pr
   return signedOut(setting, session, target === undefined ? undefined : withState(target, params.state))
 }
 
-/** The answer to "Sign out?". */
-export function confirmSignOut(setting: Setting, request: RecordedRequest): Promise<EndpointAnswer> {
+/** The response to "Sign out?". */
+export function confirmSignOut(setting: Setting, request: RecordedRequest): Promise<EndpointResponse> {
   return signedOut(setting, sessionOf(setting, request), undefined)
 }
 
@@ -47,7 +47,7 @@ async function signedOut(
   setting: Setting,
   session: ProviderSession | undefined,
   back: string | undefined,
-): Promise<EndpointAnswer> {
+): Promise<EndpointResponse> {
   if (session !== undefined) await closeSession(setting, session)
   const frame = session?.hasClient ? frameOf(setting, session) : undefined
   const parts = [
@@ -63,14 +63,14 @@ export async function closeSession(setting: Setting, session: ProviderSession): 
   setting.book.sessions.delete(session.id)
   const uri = setting.registration().backChannelLogoutUri
   if (!session.hasClient || uri === undefined || setting.traits.signOut.logoutToken === undefined) return undefined
-  const answer = await send({
+  const response = await send({
     url: uri,
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({ logout_token: createLogoutToken(setting, session) }).toString(),
   })
-  setting.log.push(`back-channel logout: ${answer.status}`)
-  return answer.status
+  setting.log.push(`back-channel logout: ${response.status}`)
+  return response.status
 }
 
 /** By the default key, RS256, whatever signs the ID Tokens of the client. */

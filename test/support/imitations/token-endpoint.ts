@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { json } from '../hostile-answers.js'
-import type { EndpointAnswer, RecordedRequest } from '../hostile-faults.js'
+import type { EndpointResponse, RecordedRequest } from '../hostile-faults.js'
+import { json } from '../hostile-responses.js'
 import type { Grant } from './book.js'
 import { isClient } from './client-proof.js'
 import { createAccessToken, createIdToken } from './id-tokens.js'
@@ -8,7 +8,7 @@ import { type Setting, wordsOf } from './setting.js'
 
 type Form = RecordedRequest['form']
 
-export async function answerTokenRequest(setting: Setting, request: RecordedRequest): Promise<EndpointAnswer> {
+export async function answerTokenRequest(setting: Setting, request: RecordedRequest): Promise<EndpointResponse> {
   const { form } = request
   if (!(await isClient(setting, request))) return json(setting.traits.clients.refusal, { error: 'invalid_client' })
   if (form.grant_type === 'authorization_code') return redeem(setting, form)
@@ -16,12 +16,12 @@ export async function answerTokenRequest(setting: Setting, request: RecordedRequ
   return json(400, { error: 'unsupported_grant_type' })
 }
 
-function refuse({ log }: Setting, error: string, reason: string): EndpointAnswer {
+function refuse({ log }: Setting, error: string, reason: string): EndpointResponse {
   log.push(reason)
   return json(400, { error })
 }
 
-function redeem(setting: Setting, form: Form): EndpointAnswer {
+function redeem(setting: Setting, form: Form): EndpointResponse {
   const { traits, book } = setting
   const grant = book.codes.get(form.code ?? '')
   if (grant === undefined) return refuse(setting, 'invalid_grant', 'Invalid authorization code')
@@ -43,7 +43,7 @@ function findVerifierFault({ traits }: Setting, { codeChallenge }: Grant, verifi
   return isRight ? undefined : 'Transformed code verifier does not match code challenge'
 }
 
-function refresh(setting: Setting, form: Form): EndpointAnswer {
+function refresh(setting: Setting, form: Form): EndpointResponse {
   const { traits, book, refreshTokens } = setting
   const entry = book.refreshTokens.get(form.refresh_token ?? '')
   if (entry === undefined || entry.grant.isRevoked) return refuse(setting, 'invalid_grant', 'Refresh token is unknown')
@@ -68,7 +68,7 @@ function tokensFor(
   grant: Grant,
   kind: 'back' | 'refreshed',
   refreshToken: string | undefined,
-): EndpointAnswer {
+): EndpointResponse {
   const accessToken = createAccessToken(setting, grant)
   const body = {
     id_token: createIdToken(setting, grant, { kind, accessToken }),

@@ -13,7 +13,7 @@ export interface Traits {
    * `required`: an authorization request without a challenge is refused.
    */
   readonly pkce: 'ignored' | 'optional' | 'required'
-  /** When the answer carries the parameter `iss` (RFC 9207). */
+  /** When the response carries the parameter `iss` (RFC 9207). */
   readonly issParameter: 'never' | 'code alone' | 'always'
   /** Whether redirect URIs are compared without regard to case. */
   readonly ignoresCaseOfRedirectUris: boolean

@@ -1,15 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   AuthorizationRequest,
-  EndpointAnswer,
   EndpointFault,
+  EndpointResponse,
   Faults,
   Fields,
   RecordedRequest,
 } from './hostile-faults.js'
 import { delay, readBody } from './loopback-server.js'
 
-export function deliver(request: AuthorizationRequest, fields: Fields, forced: Faults['responseMode']): EndpointAnswer {
+export function deliver(
+  request: AuthorizationRequest,
+  fields: Fields,
+  forced: Faults['responseMode'],
+): EndpointResponse {
   const usual = request.response_type === 'code' ? 'query' : 'fragment'
   const mode = forced ?? request.response_mode?.replace('.jwt', '') ?? usual
   const target = request.redirect_uri ?? ''
@@ -19,7 +23,7 @@ export function deliver(request: AuthorizationRequest, fields: Fields, forced: F
   return { status: 303, headers: { location: `${target}${separator}${encoded}` }, body: '' }
 }
 
-function formPage(action: string, fields: Fields): EndpointAnswer {
+function formPage(action: string, fields: Fields): EndpointResponse {
   const inputs = fields.map(
     ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}"/>`,
   )
@@ -32,7 +36,7 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }
 
-export function json(status: number, body: unknown, headers: Record<string, string> = {}): EndpointAnswer {
+export function json(status: number, body: unknown, headers: Record<string, string> = {}): EndpointResponse {
   const text = JSON.stringify(body) ?? ''
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: text }
 }
@@ -61,7 +65,7 @@ export function pickFault(fault: EndpointFault | undefined, used: Map<EndpointFa
   return count >= from && count < from + (fault.times ?? Number.POSITIVE_INFINITY) ? fault : {}
 }
 
-/** Waits as told; true where the request gets no answer and has no effect. */
+/** Waits as told; true where the request gets no response and has no effect. */
 export async function endsEarly(
   fault: EndpointFault,
   request: RecordedRequest,
@@ -73,22 +77,22 @@ export async function endsEarly(
   return fault.cut === 'before' || fault.hang === 'before'
 }
 
-/** An answer given without the request taking effect. */
-export function replaceAnswer({ status, body, redirect: location }: EndpointFault): EndpointAnswer | undefined {
+/** A response given without the request taking effect. */
+export function replaceResponse({ status, body, redirect: location }: EndpointFault): EndpointResponse | undefined {
   if (location !== undefined) return { status: status ?? 302, headers: { location }, body: '' }
   if (status === undefined && body === undefined) return undefined
   const text = typeof body === 'string' ? body : JSON.stringify(body ?? {})
   return { status: status ?? 200, headers: { 'content-type': 'application/json' }, body: text }
 }
 
-export function adorn(answer: EndpointAnswer, { contentType, headers }: EndpointFault): EndpointAnswer {
+export function adorn(response: EndpointResponse, { contentType, headers }: EndpointFault): EndpointResponse {
   const type = contentType === undefined ? {} : { 'content-type': contentType }
-  return { ...answer, headers: { ...answer.headers, ...type, ...headers } }
+  return { ...response, headers: { ...response.headers, ...type, ...headers } }
 }
 
 export function write(
   response: ServerResponse,
-  { status, headers, body }: EndpointAnswer,
+  { status, headers, body }: EndpointResponse,
   { cut, hang }: EndpointFault,
 ): void {
   if (cut === 'after') {
