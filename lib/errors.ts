@@ -117,6 +117,10 @@ const ERRORS = {
   ERR_OIDC_SCOPE_REQUIRED: [403, 'You are signed in, but this page needs a permission that was not granted.'],
   ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, 'You need to sign in again.'],
   ERR_OIDC_STEP_UP_REQUIRED: [401, 'This page needs a more recent or stronger sign-in.'],
+  ERR_OIDC_DEVICE_PROOF: [
+    401,
+    'Your browser did not show that it is the one you signed in with. Please sign in again.',
+  ],
 
   // Calls to other services on behalf of the user.
   ERR_OIDC_API_ORIGIN: [500, 'This site is not set up correctly.'],
