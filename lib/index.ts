@@ -20,6 +20,7 @@ export type {
 export { OidcError, type OidcErrorCode, type OidcErrorOptions, oidcErrorCodes, type ProviderError } from './errors.js'
 export type { ClaimValue } from './middleware/guard-rules.js'
 export {
+  attemptSilentLogin,
   type Guards,
   requiresAuth,
   requiresClaim,
@@ -71,6 +72,7 @@ export type {
 export type { ClientCertificate } from './provider/client-certificate.js'
 export type { NamedClientKey } from './provider/client-key.js'
 export type { LoginOptions } from './sign-in/login-options.js'
+export type { SilentLoginOptions } from './sign-in/silent-login.js'
 export type { AuthenticationRequirement } from './sign-in/step-up.js'
 export type { LogoutOptions } from './sign-out/logout.js'
 export type { RevokeTarget } from './sign-out/session-arguments.js'

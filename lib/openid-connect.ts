@@ -130,7 +130,7 @@ export function openIdConnect(options: OneProviderOptions | SeveralProvidersOpti
       provider.close()
       await store.close()
     },
-    ...createGuards(config),
+    ...createGuards(config, several === undefined || several.defaultName !== undefined),
     authenticate: middleware.authenticate,
     async clientCredentials(given?: ClientCredentialsOptions) {
       const { provider: name, ...wanted } = readClientCredentials(given)

@@ -302,6 +302,7 @@ describe('lib', () => {
   test('exports these values and no other', async () => {
     assert.deepEqual(Object.keys(await import('../lib/index.js')).sort(), [
       'OidcError',
+      'attemptSilentLogin',
       'oidcErrorCodes',
       'openIdConnect',
       'requiresAuth',

@@ -69,8 +69,11 @@ export interface StepDone extends EventBase, Timed {
 export interface SignInFinished extends EventBase, Timed {
   /** Tells this event from the others. */
   readonly type: 'sign-in-finished'
-  /** `repeated`: the response was used before, or it arrived too late and the sign-in was started again. */
-  readonly outcome: 'signed-in' | 'repeated' | 'failed'
+  /**
+   * `repeated`: the response was used before, or it arrived too late and the sign-in was started again. `signed-out`: a silent sign-in has led to the page
+   * without a user, and `code` says why.
+   */
+  readonly outcome: 'signed-in' | 'repeated' | 'signed-out' | 'failed'
 }
 
 /** One exchange with the provider, by the site itself. */

@@ -20,6 +20,8 @@ interface Callback {
   readonly site: string
   transaction?: string
   hasSession?: boolean
+  /** Why a sign-in that the user has not asked for ended without one. */
+  endedQuietly?: OidcError['code']
 }
 
 const callbacks = new AsyncLocalStorage<Callback>()
@@ -55,6 +57,12 @@ export function transactionNameOf(state: string): string {
 export function identifyTransaction(state: string): void {
   const callback = callbacks.getStore()
   if (callback !== undefined) callback.transaction = transactionNameOf(state)
+}
+
+/** Says that this callback, of a sign-in that the user has not asked for, leads to the page without a user. */
+export function endQuietly(code: OidcError['code']): void {
+  const callback = callbacks.getStore()
+  if (callback !== undefined) callback.endedQuietly = code
 }
 
 export interface Timing {
@@ -121,7 +129,9 @@ export function observeCallback<T>(site: string, work: () => Promise<T>): Promis
   const callback: Callback = { site }
   return callbacks.run(callback, () =>
     observe(work, timing => {
-      const outcome = timing.passed ? (callback.hasSession ? 'signed-in' : 'repeated') : 'failed'
+      const { hasSession, endedQuietly: code } = callback
+      if (code !== undefined) return { type: 'sign-in-finished', ...timing, outcome: 'signed-out', code }
+      const outcome = timing.passed ? (hasSession ? 'signed-in' : 'repeated') : 'failed'
       return { type: 'sign-in-finished', outcome, ...timing }
     }),
   )

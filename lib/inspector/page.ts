@@ -63,6 +63,8 @@ function buildOutcome(events: readonly OidcEvent[]): string {
   const took = formatDuration(finished.duration)
   if (finished.outcome === 'repeated')
     return `<p class="outcome">The response was used before, or it arrived too late. (${took})</p>`
+  if (finished.outcome === 'signed-out')
+    return `<p class="outcome">A silent sign-in, which the provider did not grant or which has failed: the user sees the page signed out. <code>${finished.code}</code> (${took})</p>`
   if (finished.outcome === 'signed-in') {
     const calls = events.filter(({ type }) => type === 'provider-call').length
     return `<p class="outcome"><strong>Signed in.</strong> From the provider's response to the session it took ${took}, with ${calls} ${calls === 1 ? 'call' : 'calls'} to the provider.</p>`

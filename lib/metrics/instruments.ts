@@ -10,7 +10,7 @@ export interface Instrument {
 /** Everything that is measured. Durations are in seconds. */
 export const INSTRUMENTS = {
   signInsStarted: counter('oidc.sign_ins.started', 'Browsers that were sent to the provider.'),
-  signIns: counter('oidc.sign_ins', 'Callbacks by outcome (signed-in, repeated, failed) and error code.'),
+  signIns: counter('oidc.sign_ins', 'Callbacks by outcome (signed-in, repeated, signed-out, failed) and error code.'),
   signInDuration: histogram('oidc.sign_in.duration', 'Duration of callbacks.'),
   stepDuration: histogram('oidc.sign_in.step.duration', 'Duration of the steps of callbacks.'),
   providerDuration: histogram('oidc.provider.request.duration', 'Duration of requests to the provider.'),

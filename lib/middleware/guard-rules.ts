@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import { scopeWords } from '../protocol/granted-scope.js'
+import type { SilentLoginOptions } from '../sign-in/silent-login.js'
 import type { AuthenticationRequirement } from '../sign-in/step-up.js'
 import { object } from '../validation/object-rule.js'
 import { guarded, type Place, refuse, refuseValue } from '../validation/place.js'
@@ -12,6 +13,8 @@ const requirement = object({
   acr: oneOrSeveral('authentication contexts', nonEmptyString),
   maxAge: wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER),
 })
+
+const silentLogin = object({ provider: nonEmptyString })
 
 const scopeRequirement = object({ ask: boolean })
 
@@ -32,6 +35,16 @@ export function readRequirement(value: unknown): AuthenticationRequirement {
   const place = placeIn('requiresAuth', value, '')
   checkNoneUndefined(value, place)
   return requirement.read(value, place)
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+export function readSilentLogin(value: unknown, hasDefault: boolean): SilentLoginOptions {
+  const place = placeIn('attemptSilentLogin', value, '')
+  checkNoneUndefined(value, place)
+  const options = silentLogin.read(value, place)
+  if (options.provider === undefined && !hasDefault)
+    refuse('attemptSilentLogin: name the provider, or set the option defaultProvider')
+  return options
 }
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS where the function was mounted itself */

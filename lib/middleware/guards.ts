@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
+import { varyByCookie } from '../http/cookies.js'
 import { requireSessionHandle } from '../http/csrf-header.js'
-import { respondWithError } from '../http/error-response.js'
+import { abandon, respondWithError } from '../http/error-response.js'
 import { isNavigation } from '../http/fetch-metadata.js'
 import type { HttpRequest, HttpResponse, Next } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
@@ -10,6 +11,11 @@ import { type Config, epochSeconds } from '../options/config.js'
 import { reauthenticate, startLogin } from '../sign-in/login.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
 import {
+  attemptSilentLogin as askSilently,
+  type SilentLoginOptions,
+  wantsSilentLogin,
+} from '../sign-in/silent-login.js'
+import {
   type AuthenticationRequirement,
   type Challenge,
   challengeFor,
@@ -17,7 +23,14 @@ import {
   findMissingScope,
 } from '../sign-in/step-up.js'
 import type { Ticket } from '../store/ticket.js'
-import { type ClaimValue, checkSameSession, readClaim, readRequirement, readScope } from './guard-rules.js'
+import {
+  type ClaimValue,
+  checkSameSession,
+  readClaim,
+  readRequirement,
+  readScope,
+  readSilentLogin,
+} from './guard-rules.js'
 
 /** Decides about a signed-in request: nothing, or what is missing. */
 type Check = (ticket: Ticket, context: RequestContext) => Challenge | undefined
@@ -66,10 +79,23 @@ export interface Guards {
    * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_SESSION_CHANGED (409).
    */
   requiresSameSession(): RequestHandler
+  /**
+   * For pages that users may also see signed out. Signed out, a browser that navigates to the page is sent to the provider with `prompt=none`, which shows no page, and
+   * comes back: signed in where the provider knows the user, and signed out otherwise, without a page about an error. Once in a browser session, and not after a
+   * sign-out. Scripts, frames, prefetches, posted forms, HEAD and robots pass at once, and so does every request while the provider or a cookie is
+   * missing. OpenID Connect Core 1.0 section 3.1.2.1.
+   *
+   * Errors to `next`: ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES, ERR_OIDC_OPTIONS for a provider that is not named, or is named where there is one only.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood, and where the site has several providers and no default
+   */
+  attemptSilentLogin(options?: SilentLoginOptions): RequestHandler
 }
 
-/** @param config - of the instance the guards belong to. Left out: the one instance that a request has passed. */
-export function createGuards(config?: Config): Guards {
+/**
+ * @param config - of the instance the guards belong to. Left out: the one instance that a request has passed.
+ * @param hasDefault - whether a sign-in needs to name no provider. Default: true
+ */
+export function createGuards(config?: Config, hasDefault = true): Guards {
   return {
     requiresAuth(given = {}) {
       const requirement = readRequirement(given)
@@ -109,6 +135,25 @@ export function createGuards(config?: Config): Guards {
         }
       })
     },
+    attemptSilentLogin(given = {}) {
+      const options = readSilentLogin(given, hasDefault)
+      return function attemptOnce(req: HttpRequest, res: HttpResponse, next: Next) {
+        let context: RequestContext
+        try {
+          context = contextOf(req, config)
+          varyByCookie(res)
+          if (!wantsSilentLogin(context)) return next()
+        } catch (error) {
+          return next(error)
+        }
+        askSilently(context, options)
+          .then(
+            isSent => isSent || next(),
+            error => respondWithError(context, error, next),
+          )
+          .catch(error => abandon(context, error))
+      }
+    },
   }
 }
 
@@ -142,6 +187,14 @@ export function requiresScope(scope: string, options?: ScopeRequirement): Reques
 export function requiresSameSession(): RequestHandler
 export function requiresSameSession(...given: readonly never[]): RequestHandler {
   return guards.requiresSameSession(...(given as []))
+}
+
+/**
+ * The guard {@link Guards.attemptSilentLogin} for a site with one instance of the middleware.
+ * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood
+ */
+export function attemptSilentLogin(options?: SilentLoginOptions): RequestHandler {
+  return guards.attemptSilentLogin(options)
 }
 
 /** @param first - what a user who is not signed in at all is asked for */

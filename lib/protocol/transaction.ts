@@ -58,6 +58,8 @@ export interface Transaction {
   readonly hasData?: boolean
   /** The name of the provider that was asked, where the site has several. */
   readonly provider?: string
+  /** The user has not asked for it: no page of the provider, and none of ours about an error. See `sign-in/silent-login.ts`. */
+  readonly silent?: boolean
   /** `false`: no challenge of a verifier was sent. */
   readonly pkce?: boolean
   /** The tokens are bound to a key of this algorithm. */
@@ -173,6 +175,7 @@ const CORE = {
   hasData: 'o',
   proofAlgorithm: 'n',
   provider: 'u',
+  silent: 'v',
 } as const satisfies Partial<Record<keyof Transaction, string>>
 
 const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's', data: 't' } as const satisfies Partial<
@@ -215,6 +218,7 @@ function isTransaction(value: Record<string, unknown>): value is Transaction & R
     ) &&
     ['maxAge', 'restarts', 'rounds'].every(name => isAbsentOr(value[name], isCount)) &&
     isAbsentOr(value.freshLogin, flag => flag === true) &&
+    isAbsentOr(value.silent, flag => flag === true) &&
     isAbsentOr(value.pkce, flag => flag === false) &&
     isAbsentOr(value.proofAlgorithm, name => PROOF_ALGORITHMS.some(known => known === name)) &&
     isAbsentOr(value.acrValues, isStringArray) &&

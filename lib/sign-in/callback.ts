@@ -27,6 +27,7 @@ import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
 import { restartLogin } from './login.js'
 import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js'
+import { hasSession, landSignedOut } from './silent-login.js'
 
 /** Handles the provider's response. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export function callback(context: RequestContext): Promise<void> {
@@ -46,6 +47,8 @@ async function handle(context: RequestContext): Promise<void> {
     const returnTo = await finish(context, { transaction: active, binding, response }) // 3 to 10
     if (returnTo !== undefined) redirect(res, returnTo) // 11
   } catch (error) {
+    if (error instanceof OidcError && transaction?.silent && !res.headersSent)
+      return landSignedOut(context, transaction, error)
     if (error instanceof OidcError && transaction !== undefined) {
       error.returnTo = returnToOf(services.config, transaction.returnTo)
     }
@@ -73,6 +76,7 @@ async function finish(
     await beginAnew(context, transaction, binding)
     return undefined
   }
+  if (active.silent && (await hasSession(context, binding))) return returnTo
   const response = await step('response', () => checkedResponse(services, received, active)) // 3
   const pending: PendingSignIn = { transaction: active, response, binding, returnTo }
   const issued = fingerprintedOf(response)

@@ -41,7 +41,11 @@ export async function login(context: RequestContext): Promise<void> {
  * @throws {OidcError} ERR_OIDC_PROVIDER_UNKNOWN, ERR_OIDC_PROVIDER_UNAVAILABLE and other codes of discovery, ERR_OIDC_OPTIONS for parameters that replace protocol
  *   ones, ERR_OIDC_COOKIE_NOT_KEPT for a browser that goes round in circles
  */
-export async function startLogin(context: RequestContext, options: LoginOptions): Promise<void> {
+export async function startLogin(
+  context: RequestContext,
+  options: LoginOptions,
+  { silent = false }: { readonly silent?: boolean } = {},
+): Promise<void> {
   const { req } = context
   const services = await chooseProvider(context, options)
   // The user chooses on a page of the site.
@@ -58,6 +62,7 @@ export async function startLogin(context: RequestContext, options: LoginOptions)
   const isSameProvider = ticket?.provider === config.providerName
   await leave(context, services, {
     returnTo: readReturnTo(config, options.returnTo) ?? pageAskedFor(context.req, config),
+    ...(silent && { silent }),
     ...(options.scope !== undefined && { extraScope: options.scope }),
     ...(options.data !== undefined && { data: options.data, hasData: true }),
     ...(Object.keys(params).length > 0 && { params }),
@@ -75,6 +80,7 @@ export function restartLogin(context: RequestContext, transaction: Transaction):
     params,
     data,
     hasData,
+    silent,
     subject,
     sessionId,
     createdAt,
@@ -89,6 +95,7 @@ export function restartLogin(context: RequestContext, transaction: Transaction):
     ...(params !== undefined && { params }),
     ...(data !== undefined && { data }),
     ...(hasData && { hasData }),
+    ...(silent && { silent }),
     ...(subject !== undefined && { subject }),
     ...(sessionId !== undefined && { sessionId }),
   })
@@ -102,6 +109,7 @@ async function leave({ req, res }: RequestContext, services: MiddlewareServices,
   const { params, enforced } = enforceParams({
     ...config.authorizationParams,
     ...(wishes.params as AuthorizationParams | undefined),
+    ...(wishes.silent && { prompt: 'none' }),
   })
   const endpoint = metadata.authorization_endpoint
   // First: a sign-in that cannot be asked for leaves no cookie.

@@ -1,5 +1,5 @@
 import express from 'express'
-import { openIdConnect, requiresAuth, requiresClaim, requiresScope } from 'express-hybrid-oidc'
+import { attemptSilentLogin, openIdConnect, requiresAuth, requiresClaim, requiresScope } from 'express-hybrid-oidc'
 
 const app = express()
 const oidc = openIdConnect()
@@ -14,6 +14,10 @@ app.get('/orders/:id', requiresAuth({ maxAge: 300 }), requiresScope('orders.read
 })
 app.get('/pay', requiresAuth({ acr: ['mfa', 'hwk'] }), (_req, res) => res.end())
 app.use('/admin', requiresClaim('role', 'admin'), requiresClaim('level', 3), requiresClaim('active', true))
+
+app.use('/news', attemptSilentLogin(), attemptSilentLogin({ provider: 'acme' }), oidc.attemptSilentLogin())
+// @ts-expect-error where to land is the page itself
+attemptSilentLogin({ returnTo: '/' })
 
 // @ts-expect-error a claim has a value
 requiresClaim('role')
