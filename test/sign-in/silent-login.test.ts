@@ -257,10 +257,14 @@ test(
       assert.deepEqual([page.url, page.text], [`${site.url}/news?tab=${at}`, 'signed in'])
     }
     assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, 1)
+    // Some had to begin anew, without the user as well.
+    const prompts = fixture.provider.requestsTo('authorize').map(({ query }) => query.prompt)
+    assert.ok(prompts.length > tabs.length, `${prompts.length} requests`)
+    assert.deepEqual([...new Set(prompts)], ['none'])
   }),
 )
 
-test('the options of the site do not change the prompt, and a silent restart stays silent', () =>
+test('the options of the site do not change the prompt', () =>
   silent(
     {
       oidc: {
