@@ -178,7 +178,9 @@ async function watch(url: string): Promise<Watcher> {
   const monitor = await marker.monitor()
   let seen: string[] = []
   const awaited = new Map<string, () => void>()
-  monitor.on('monitor', (_time: string, [name = '', text = '']: string[], source: string) => {
+  monitor.on('monitor', (_time: string, [name = '', text = '', member]: string[], source: string) => {
+    // Once a second at most, a write that changes nothing shows whether the server is a replica.
+    if (name.toLowerCase() === 'zrem' && member === '') return
     if (name.toLowerCase() === 'echo') {
       if (text === 'handler') seen.push(text)
       awaited.get(text)?.()
