@@ -42,7 +42,7 @@ const session = object({
   isPolling: describe(
     method<(req: IncomingMessage) => boolean>('a function (not async) that returns true or false', { isSync: true }),
     {
-      text: 'tells requests that must not extend the session',
+      text: 'returns `true` for a request that must not extend the session',
       default: 'none are',
     },
   ),
@@ -50,10 +50,13 @@ const session = object({
 
 export const routes = object({
   login: describe(rules.optionalPath, { text: 'starts a sign-in', default: '`/login`' }),
-  callback: describe(rules.path, { text: "takes the provider's response; cannot be left out", default: '`/callback`' }),
+  callback: describe(rules.path, {
+    text: "receives the provider's response; cannot be switched off",
+    default: '`/callback`',
+  }),
   logout: describe(rules.optionalPath, { text: 'signs out', default: '`/logout`' }),
   logoutCallback: describe(rules.optionalPath, {
-    text: 'where the provider sends the browser after its own sign-out',
+    text: 'the provider sends the browser here after its own sign-out',
     default: '`/logout/callback`',
   }),
   logoutFrontchannel: describe(rules.optionalPath, {
@@ -61,7 +64,7 @@ export const routes = object({
     default: '`/logout/frontchannel`',
   }),
   logoutBackchannel: describe(rules.optionalPath, {
-    text: 'called by the provider itself',
+    text: "called by the provider's server",
     default: '`/logout/backchannel`',
   }),
   checkSession: describe(rules.optionalPath, {
@@ -69,11 +72,11 @@ export const routes = object({
     default: '`false`',
   }),
   initiateLogin: describe(rules.optionalPath, {
-    text: 'where the provider or a portal sends browsers to sign in (`initiate_login_uri`)',
+    text: 'the provider or a portal sends browsers here to start a sign-in (`initiate_login_uri`)',
     default: '`false`',
   }),
   signals: describe(rules.optionalPath, {
-    text: 'takes security events of a transmitter ([signals](signals.md))',
+    text: 'receives security events ([signals](signals.md))',
     default: '`false`',
   }),
   revocation: describe(rules.optionalPath, {
@@ -84,7 +87,7 @@ export const routes = object({
     text: 'tells scripts of this site who is signed in, and until when; with `?slide=0` it does not extend the session',
     default: '`false`',
   }),
-  token: describe(rules.optionalPath, { text: 'hands the access token to scripts of this site', default: '`false`' }),
+  token: describe(rules.optionalPath, { text: 'gives the access token to scripts of this site', default: '`false`' }),
   jwks: describe(rules.optionalPath, { text: 'publishes the public keys of this site', default: '`false`' }),
 } satisfies RulesFor<Routes>)
 
@@ -96,10 +99,10 @@ function hook<F extends AnyFunction>(): Rule<F> {
 
 export const hooks = object({
   authorizationParams: describe(hook<Hook<'authorizationParams'>>(), {
-    text: '`(req)`: more parameters for one authorization request',
+    text: '`(req)`: returns further parameters for one authorization request',
   }),
   signIn: describe(hook<Hook<'signIn'>>(), {
-    text: '`({ claims, idTokenClaims, userInfo, tokens, returnTo, data, unverifiedParams, req })`: decides what is kept, or refuses',
+    text: '`({ claims, idTokenClaims, userInfo, tokens, returnTo, data, unverifiedParams, req })`: returns the claims to keep, or throws to refuse the sign-in',
   }),
   signOut: describe(hook<Hook<'signOut'>>(), {
     text: '`({ reason, issuer, sub, sid, signedInAt })`: a session has ended',
@@ -108,7 +111,7 @@ export const hooks = object({
     text: '`({ type, payload, subject, transmitter, jti, issuedAt, txn, action, sub, sid })`: decides what a security event does ([signals](signals.md))',
   }),
   refresh: describe(hook<Hook<'refresh'>>(), {
-    text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: decides what is kept after a refresh',
+    text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: returns the claims to keep after a refresh',
   }),
 } satisfies RulesFor<Hooks>)
 
@@ -118,12 +121,12 @@ export const signals = object({
     default: '`issuer`',
   }),
   jwksUri: describe(secureUrlText({ mayHaveQuery: true }), {
-    text: 'the public keys of the transmitter; needed where it is not the provider',
+    text: 'the public keys of the transmitter; needed if the transmitter is not the provider',
     default: 'the keys of the provider',
   }),
   audience: describe(nonEmptyString, { text: '`aud` of security event tokens', default: '`clientId`' }),
   authorization: describe(nonEmptyString, {
-    text: 'the whole `Authorization` header that was agreed with the transmitter for pushed events',
+    text: 'the whole `Authorization` header of pushed events, as agreed with the transmitter',
     default: 'none is expected',
   }),
 } satisfies RulesFor<SignalOptions>)
@@ -138,16 +141,16 @@ export const timeouts = object({
 
 const userInfo = object({
   token: describe(oneOf('front-channel', 'token-endpoint'), {
-    text: 'with which access token; `front-channel` needs a `responseType` with `token`',
+    text: 'which access token is used; `front-channel` needs a `responseType` with `token`',
     default: 'that of the front channel where there is one',
   }),
   algorithm: describe(rules.signingAlgorithm, {
-    text: 'userinfo has to be signed, with this algorithm',
+    text: 'userinfo must be signed with this algorithm',
     default: 'it need not be signed',
   }),
 })
 
-const endpoint = describe(secureUrlText({ mayHaveQuery: true }), { text: 'takes the place of the published one' })
+const endpoint = describe(secureUrlText({ mayHaveQuery: true }), { text: 'replaces the endpoint of the metadata' })
 export const endpoints = object(
   Object.fromEntries(ENDPOINTS.map(name => [name, endpoint])) as Record<(typeof ENDPOINTS)[number], typeof endpoint>,
 )
@@ -162,7 +165,7 @@ export const userInfoOrBoolean = objectOr('true, false or an object', value => t
 
 const dpop = object({
   algorithm: describe(oneOf(...PROOF_ALGORITHMS), {
-    text: 'what proofs are signed with; `EdDSA` and `Ed25519` are two names of one algorithm',
+    text: 'algorithm of the proofs; `EdDSA` and `Ed25519` are two names of one algorithm',
     default: '`ES256`',
   }),
 })

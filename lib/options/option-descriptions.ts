@@ -20,7 +20,7 @@ import { providerName, providers } from './provider-rules.js'
 /** All options, in the order of the documentation. */
 export const optionsRule = object({
   issuer: describe(secureUrlText(), {
-    text: 'issuer identifier, byte for byte; a trailing slash counts',
+    text: 'issuer identifier, exactly as the provider spells it; a trailing slash counts',
     variable: 'OIDC_ISSUER',
     required: true,
   }),
@@ -41,16 +41,16 @@ export const optionsRule = object({
     default: 'none',
   }),
   profile: describe(rules.profile, {
-    text: 'holds the site to the FAPI 2.0 Security Profile, or to Message Signing as well: see [High-assurance profiles](high-assurance.md)',
+    text: 'applies the FAPI 2.0 Security Profile, or also FAPI 2.0 Message Signing: see [High-assurance profiles](high-assurance.md)',
     default: 'none',
   }),
   clientId: describe(nonEmptyString, {
-    text: 'the name under which the provider knows this site',
+    text: 'the client id of this site at the provider',
     variable: 'OIDC_CLIENT_ID',
     required: true,
   }),
   clientSecret: describe(rules.clientSecret, {
-    text: 'left out for a public client, or with a private key; a function for a secret that expires',
+    text: 'leave it out for a public client or with a private key; give a function for a secret that expires',
     variable: 'OIDC_CLIENT_SECRET',
   }),
   clientAuthentication: describe(clientAuthentication, {
@@ -75,56 +75,56 @@ export const optionsRule = object({
     default: '`true`',
   }),
   dpop: describe(nested.dpopOrBoolean, {
-    text: 'binds the tokens of each session to a key of its own (RFC 9449); needs `code` or `code id_token`',
+    text: 'binds the tokens of each session to a key of that session (RFC 9449); needs `code` or `code id_token`',
     default: '`false`',
   }),
   mtls: describe(clientCertificate, {
-    text: 'the certificate that this site shows in TLS, `{ cert, key, ca?, passphrase? }`, or a function that returns it (RFC 8705)',
+    text: 'the TLS client certificate of this site (RFC 8705), `{ cert, key, ca?, passphrase? }`, or a function that returns it',
     default: 'none',
   }),
   pushedAuthorization: describe(rules.pushedAuthorization, {
-    text: '`true` sends authorization requests to the provider before the browser leaves (PAR, RFC 9126); `auto`: where the provider requires it',
+    text: '`true` sends authorization requests directly to the provider (PAR, RFC 9126); `auto` does so if the provider requires it',
     default: '`auto`',
   }),
   requestObject: describe(requestObjectOrBoolean, {
-    text: '`true` signs authorization requests (JAR, RFC 9101) with the key of `private_key_jwt`; an object names another one',
+    text: '`true` signs authorization requests (JAR, RFC 9101) with the key of `private_key_jwt`; an object gives another key',
     default: '`false`',
   }),
   scope: describe(rules.scope, {
-    text: 'words separated by spaces; `openid` is added',
+    text: 'scopes, separated by spaces; `openid` is added',
     default: '`openid profile email`',
   }),
   authorizationParams: describe(authorizationParams, {
-    text: 'more parameters for every authorization request, named as on the wire',
+    text: 'further parameters for every authorization request, with their names in the protocol',
     default: 'none',
   }),
   secret: describe(rules.secrets, {
-    text: 'at least 32 characters; several: the first writes, all read',
+    text: 'at least 32 characters; of several secrets the first encrypts, and all of them decrypt',
     variable: 'SESSION_SECRET',
     parseVariable: (text: string) => (text.includes(',') ? text.split(',') : text),
     required: rules.secretAdvice,
   }),
   redis: describe(rules.redis, {
-    text: 'ioredis client, Sentinel client or cluster, or a URL; without it process memory, refused in production',
+    text: 'URL, ioredis client or ioredis cluster; without it sessions are kept in process memory, which is refused in production',
     variable: 'REDIS_URL',
   }),
   redisPrefix: describe(rules.redisPrefix, { text: 'prefix of every key in Redis', default: '`oidc:`' }),
   session: describe(nested.sessionOrFalse, {
-    text: 'how the session and its cookie behave; `false`: the site mounts express-session itself',
+    text: 'settings of the session and its cookie; with `false` the site mounts express-session itself',
   }),
   routes: describe(nested.routes, {
-    text: 'paths relative to where the middleware is mounted; `false` leaves one out',
+    text: 'paths, relative to where the middleware is mounted; `false` switches a route off',
   }),
   userInfo: describe(nested.userInfoOrBoolean, {
-    text: "`false`, or `{ token: 'token-endpoint' }` for the order code, then userinfo",
+    text: "whether userinfo is fetched at sign-in; `{ token: 'token-endpoint' }` redeems the code first",
     default: '`true`',
   }),
   protocolClaims: describe(list('claim names', nonEmptyString), {
-    text: 'claims that are not shown to the site',
+    text: 'claims that `req.oidc.user` does not contain',
     default: '`iss`, `aud`, `nbf`, `exp`, `iat`, `nonce`, `c_hash`, `at_hash`, `s_hash`, `azp`',
   }),
   signals: describe(nested.signals, {
-    text: 'who sends security events and global revocations to the routes for them: see [signals](signals.md)',
+    text: 'who may send security events and global revocations: see [signals](signals.md)',
     default: 'the provider',
   }),
   hooks: describe(nested.hooks, {
@@ -140,11 +140,11 @@ export const optionsRule = object({
     default: '`true`',
   }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
-    text: 'the one algorithm ID Tokens are accepted with; without it also every other asymmetric one that the provider lists',
+    text: 'the only algorithm that ID Tokens may be signed with; if it is not set, also every other asymmetric algorithm that the provider lists',
     default: '`RS256`',
   }),
   decryption: describe(decryption, {
-    text: 'the keys that ID Tokens, userinfo and logout tokens are encrypted to (JWE)',
+    text: 'the private keys that decrypt ID Tokens, userinfo, logout tokens and signed responses (JWE)',
     default: 'none',
   }),
   metadata: describe(rules.metadata, { text: "the provider's metadata", default: 'discovered' }),
@@ -153,7 +153,7 @@ export const optionsRule = object({
     default: '`/.well-known/openid-configuration` below the issuer',
   }),
   endpoints: describe(nested.endpoints, {
-    text: 'single endpoints that differ from the published ones',
+    text: 'single endpoints that replace those of the metadata',
     default: 'none',
   }),
   fetch: describe(callback<typeof globalThis.fetch>('a function with the signature of fetch'), {
@@ -162,13 +162,13 @@ export const optionsRule = object({
   }),
   now: describe(callback<() => Date>('a function (not async) that returns a Date', { isSync: true }), {
     text: 'the clock, for tests',
-    default: 'that of the system',
+    default: 'the system clock',
   }),
   clockTolerance: describe(wholeNumber('seconds', 0, 300), {
-    text: "seconds by which the provider's clock and this one may differ",
+    text: "seconds by which the provider's clock and the clock of this site may differ",
     default: '`30`',
   }),
-  timeouts: describe(nested.timeouts, { text: 'milliseconds to wait for a response of the provider' }),
+  timeouts: describe(nested.timeouts, { text: 'milliseconds to wait for the provider and for Redis' }),
   apis: describe(list('origins', rules.origin), {
     text: 'origins that `req.oidc.fetch` may send the access token to',
     default: 'none',
@@ -182,7 +182,7 @@ export const optionsRule = object({
     default: '`true`',
   }),
   log: describe(rules.log, {
-    text: 'takes warnings and failures',
+    text: 'receives warnings and failures',
     default: 'standard error',
   }),
 } satisfies RulesFor<OidcOptions & ProviderChoice>)
