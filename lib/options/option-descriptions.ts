@@ -140,7 +140,7 @@ export const optionsRule = object({
     default: '`true`',
   }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
-    text: 'the only algorithm that ID Tokens may be signed with; if it is not set, also every other asymmetric algorithm that the provider lists',
+    text: 'the only algorithm that ID Tokens may be signed with; if it is not set, every asymmetric algorithm that the provider lists',
     default: '`RS256`',
   }),
   decryption: describe(decryption, {
