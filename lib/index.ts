@@ -30,6 +30,14 @@ export {
 } from './middleware/guards.js'
 export type { OidcRequest, OidcUser } from './middleware/request.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
+export type {
+  AuditEntry,
+  AuditRefreshRefused,
+  AuditSessionExpired,
+  AuditSignIn,
+  AuditSignInRefused,
+  AuditSignOut,
+} from './options/audit-entries.js'
 export type { Routes } from './options/config.js'
 export type {
   Hooks,
@@ -38,7 +46,6 @@ export type {
   SignalDecision,
   SignedOut,
   SignInContext,
-  SignOutReason,
 } from './options/hooks.js'
 export type { Logger, LogMethod } from './options/log.js'
 export type {
@@ -56,6 +63,7 @@ export type {
   ProviderOptions,
   SeveralProvidersOptions,
 } from './options/provider-options.js'
+export type { SignOutReason } from './options/sign-out-reason.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type { SignalAction } from './protocol/event-action.js'

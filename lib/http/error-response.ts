@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { LogFields } from '../diagnostics/log.js'
 import { OidcError } from '../errors.js'
 import { publicPath } from '../options/config.js'
@@ -7,6 +6,7 @@ import { isFrame, prefersHtml } from './fetch-metadata.js'
 import { type HttpResponse, isAnswerable, type Next, pathOf } from './node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
 import type { RequestContext } from './request-context.js'
+import { correlationIdOf } from './request-state.js'
 import { setPrivateHeaders } from './response.js'
 import { pageAskedFor, returnToOf } from './return-to.js'
 
@@ -99,16 +99,16 @@ function logBesideHandler(context: RequestContext, error: OidcError): void {
 }
 
 function fieldsOf({ req }: RequestContext, { code, status }: OidcError): LogFields {
-  return { level: status < 500 ? 'warn' : 'error', code, status, method: req.method, path: pathOf(req) }
+  const level = status < 500 ? 'warn' : 'error'
+  return { level, code, status, method: req.method, path: pathOf(req), correlationId: correlationIdOf(req) }
 }
 
 function renderError(context: RequestContext, error: OidcError): void {
   const { req, res, services } = context
-  const id = randomUUID()
+  const id = correlationIdOf(req)
   const signIn = signInAddress(context, error)
   if (isUnexpected(error)) {
-    const fields = { ...fieldsOf(context, error), correlationId: id }
-    services.config.log(`[${id}] ${describeFailure(context, error)}`, fields)
+    services.config.log(`[${id}] ${describeFailure(context, error)}`, fieldsOf(context, error))
   }
   res.statusCode = error.status
   if (prefersHtml(req)) {

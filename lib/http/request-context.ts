@@ -178,17 +178,17 @@ export class RequestContext {
 
   /**
    * Ends the session, and every other one that this browser got, so that nothing of it is seen by what still runs in this
-   * request. `undefined`: there was none.
+   * request. Resolves with those that were there.
    */
-  async end(): Promise<EndedSession | undefined> {
+  async end(): Promise<readonly EndedSession[]> {
     const { sessionBinding, transactionCookie } = this.services
     const binding = transactionCookie.read(this.req, this.res)
     const known = typeof binding === 'object' ? [binding.sessionId, ...(await this.#browserSessions(binding))] : []
     const mine = [this.#successor, this.record?.id, ...sessionBinding.idsOf(this.req), ...known]
     const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
-    const [ended, ...others] = await sessionBinding.end(this.req, ids)
-    for (const other of others) revokeEnded(this.services, other)
+    const ended = await sessionBinding.end(this.req, ids)
+    for (const session of ended) revokeEnded(this.services, session)
     sessionBinding.forget(this.req, this.res)
     return ended
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import type { Config } from '../options/config.js'
 import { varyByCookie } from './cookies.js'
@@ -18,6 +19,7 @@ export class RequestState {
   attachSession: (() => void) | undefined
   sessionID: HttpRequest['sessionID'] | undefined
   sessionStore: HttpRequest['sessionStore'] | undefined
+  correlationId: string | undefined
 }
 
 const key = Symbol('express-hybrid-oidc')
@@ -28,6 +30,13 @@ type RequestWithState = object & { [key]?: RequestState }
 export function requestState(req: RequestWithState): RequestState {
   req[key] ??= new RequestState()
   return req[key]
+}
+
+/** Names a request in the log, in the audit and on its error page. The same whenever it is asked for. */
+export function correlationIdOf(req: RequestWithState): string {
+  const state = requestState(req)
+  state.correlationId ??= randomUUID()
+  return state.correlationId
 }
 
 /** The state of a request, if there is any. */

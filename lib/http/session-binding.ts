@@ -1,5 +1,5 @@
 import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
-import type { KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
+import type { EndedSummary, KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
 import type { HttpRequest, HttpResponse } from './node-http.js'
 
 /** A sign-in that passed every check, ready to be kept. */
@@ -10,7 +10,9 @@ export interface SignIn {
   readonly previous: readonly string[]
   readonly time: SignInTime
   /** Told of every session among `previous` that ended. */
-  readonly onEnded?: (summary: SessionSummary) => void
+  readonly onEnded?: (summary: EndedSummary) => void
+  /** Told of the handle of every session among `previous` that is the same user's. */
+  readonly onOverlap?: (handle: string) => void
   /** Runs when the session is written; the sign-in fails with it. */
   readonly onCreated?: (id: string) => Promise<void>
   /** What a list of sessions says about this one besides the times. */

@@ -17,6 +17,7 @@ import type { SessionRecord } from '../store/store.js'
 import { createTokenServices, type TokenServices } from '../tokens/token-services.js'
 import { refuse } from '../validation/place.js'
 import { checkRawRequest } from './argument-rules.js'
+import { noticeExpired } from './expired-session.js'
 import { createProviders, type Providers } from './providers.js'
 import { defineContext, type OidcUser } from './request.js'
 import { createRouteTable, type FoundRoute, findRoute, handleRoute, respondToPrefetch } from './routes.js'
@@ -89,7 +90,7 @@ export function createMiddleware(
         route = isAnswerable(res) ? findRoute(routes, pathOf(req), providers !== undefined) : undefined
         if (route !== undefined && respondToPrefetch(route.route, { req, res })) return
         const extend = !(route?.route.isPolling?.(req) || isPolling(req))
-        found = route?.route.isForProvider ? undefined : middleware.sessionBinding.find(req, { extend })
+        found = route?.route.isForProvider ? undefined : find(middleware, req, { extend })
       } catch (error) {
         fail(error)
         return
@@ -114,6 +115,18 @@ export function createMiddleware(
 }
 
 type Shared = Omit<MiddlewareServices, keyof Services | keyof TokenServices | 'transactions' | 'providers'>
+
+/** Loads the session of a request. With `session: false` an expired one is that of the site, and its id is gone with it. */
+function find(
+  middleware: MiddlewareServices,
+  req: HttpRequest,
+  options: { readonly extend: boolean },
+): Promise<SessionRecord | undefined> | undefined {
+  const found = middleware.sessionBinding.find(req, options)
+  const { audit, session } = middleware.site
+  if (found !== undefined && audit !== undefined && session !== false) void noticeExpired(middleware, req, found)
+  return found
+}
 
 /** Makes what belongs to one of several providers. */
 function createStart(store: Services['store'], shared: Shared): Parameters<typeof createProviders>[1] {
@@ -154,7 +167,7 @@ async function authenticate(
   options: { readonly extend: boolean },
 ): Promise<OidcUser | undefined> {
   const raw = req as HttpRequest
-  const found = await middleware.sessionBinding.find(raw, options)
+  const found = await find(middleware, raw, options)
   const isOne = middleware.providers === undefined
   const { record, services } = isOne ? { record: found, services: middleware } : await ownerOf(found, middleware)
   const res = responseFor(raw, undefined)

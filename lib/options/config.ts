@@ -8,6 +8,7 @@ import type { Provider } from '../provider/provider.js'
 import type { AtProvider } from '../store/session-index.js'
 import type { RecordStore } from '../store/store.js'
 import { toEpochSeconds } from '../time.js'
+import type { Audit } from './audit.js'
 import type { Hooks } from './hooks.js'
 
 /** The paths of this package's routes, relative to where it is mounted. `false` leaves one out. */
@@ -110,6 +111,8 @@ export interface Config {
   readonly session: SessionPolicy | false
   readonly signals: SignalPolicy
   readonly hooks: Readonly<Hooks>
+  /** `undefined`: the site has no such hook. */
+  readonly audit: Audit | undefined
   /** Whether a list of sessions says in which browser each of them began. */
   readonly rememberUserAgent: boolean
   /** Whether browsers are told to drop the pages of a user who has gone. */

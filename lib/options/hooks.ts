@@ -3,6 +3,8 @@ import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { SignalAction } from '../protocol/event-action.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
 import type { Tokens } from '../store/ticket.js'
+import type { AuditEntry } from './audit-entries.js'
+import type { SignOutReason } from './sign-out-reason.js'
 
 /** What the site learns about a sign-in that has passed every check. */
 export interface SignInContext {
@@ -43,20 +45,6 @@ export interface RefreshContext {
   /** The tokens as they are now. */
   readonly tokens: Readonly<Tokens>
 }
-
-/**
- * Why a session ended: the user signed out here (`logout`), the provider's page requested it (`front-channel`), the provider itself requested it
- * (`back-channel`), or the site did, by `oidc.sessions.revoke` (`revoked`), or another user signed in
- * in the same browser (`replaced`), or a security event (`signal`) or a global revocation (`global-revocation`) ended it.
- */
-export type SignOutReason =
-  | 'logout'
-  | 'front-channel'
-  | 'back-channel'
-  | 'revoked'
-  | 'replaced'
-  | 'signal'
-  | 'global-revocation'
 
 /** A security event that has passed every check. RFC 8417, OpenID Shared Signals Framework 1.0. */
 export interface Signal {
@@ -130,6 +118,14 @@ export interface Hooks {
    * awaited; where it throws, that is logged and the sign-out goes on.
    */
   signOut?(signedOut: SignedOut): void | Promise<void>
+  /**
+   * Is told who signed in, who was refused, and how each session ended, to be written to an audit log. Nothing waits for it, and nothing depends on
+   * it: where it throws or its promise is rejected, that is a line in the log. To refuse a sign-in, use `signIn`.
+   *
+   * @param entry - can be written as JSON as it is: no token, no cookie, no claim other than `sub` and `sid`
+   * @param req - the request that caused it, where one did. **It holds cookies and tokens**: take from it what is needed, such as an id of the site's
+   */
+  audit?(entry: AuditEntry, req: Request | undefined): void | Promise<void>
   /**
    * Decides what a security event does. Where it throws, the transmitter is told to send the event again; where it returns `undefined`, the
    * `action` is taken for the user and the session that the event names.

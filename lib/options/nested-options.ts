@@ -107,6 +107,9 @@ export const hooks = object({
   signOut: describe(hook<Hook<'signOut'>>(), {
     text: '`({ reason, issuer, sub, sid, signedInAt })`: a session has ended',
   }),
+  audit: describe(hook<Hook<'audit'>>(), {
+    text: '`(entry, req)`: for an audit log: sign-ins, refusals and how sessions ended ([audit](diagnostics.md#audit))',
+  }),
   signal: describe(hook<Hook<'signal'>>(), {
     text: '`({ type, payload, subject, transmitter, jti, issuedAt, txn, action, sub, sid })`: decides what a security event does ([signals](signals.md))',
   }),

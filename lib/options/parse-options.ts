@@ -5,6 +5,8 @@ import type { ProviderSettings } from '../provider/provider.js'
 import type { RecordStoreSettings } from '../store/store.js'
 import { isPlain } from '../validation/object-rule.js'
 import type { Environment } from '../validation/place.js'
+import { type Audit, createAudit } from './audit.js'
+import { describeSession } from './audit-entries.js'
 import { createClock, createPollingCheck } from './checked-functions.js'
 import { parseCredentials, parseDecryption, parseRequestSigning } from './client-options.js'
 import type { Config, Routes, SessionPolicy } from './config.js'
@@ -143,6 +145,7 @@ function buildConfig(given: ReadOptions): Config {
     session: given.session === false ? false : buildSessionPolicy(given.session, log),
     signals: signalPolicy(given),
     hooks: given.hooks ?? {},
+    audit: createAudit(given.hooks ?? {}, { now, log }),
     rememberUserAgent: given.rememberUserAgent ?? false,
     clearsSiteData: given.clearSiteData ?? true,
     now,
@@ -198,6 +201,17 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
   }
 }
 
+/** What the code of the site ends by way of the session store is known to the store alone. */
+function auditedStore(audit: Audit): Pick<RecordStoreSettings, 'remembersExpired' | 'onDestroyed'> {
+  return {
+    remembersExpired: true,
+    onDestroyed(ended) {
+      const { handle, signedInAt } = ended
+      audit({ type: 'sign-out', by: 'site', reason: 'destroyed', signedInAt, ...describeSession(ended, handle) })
+    },
+  }
+}
+
 function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSettings {
   return {
     ...(given.redis !== undefined && { redis: given.redis }),
@@ -211,6 +225,7 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     now: config.now,
     log: config.log,
     readsDemands: config.routes.signals !== false,
+    ...(config.audit && auditedStore(config.audit)),
     cookie: {
       secure: config.secure,
       sameSite: 'lax',

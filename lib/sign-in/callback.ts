@@ -1,6 +1,7 @@
 import { identifyTransaction, observeCallback, publish, step } from '../diagnostics/publish.js'
 import { redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
+import { audit } from '../http/audit-request.js'
 import { type FormField, readFormFields } from '../http/form-body.js'
 import { pathOf, queryOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
@@ -13,7 +14,7 @@ import {
   type FoundBinding,
   transactionLifetime,
 } from '../http/transaction-cookie.js'
-import { type Config, epochSeconds } from '../options/config.js'
+import { atProvider, type Config, epochSeconds } from '../options/config.js'
 import {
   type AuthorizationResponse,
   checkResponseIssuer,
@@ -21,6 +22,7 @@ import {
 } from '../protocol/authorization-response.js'
 import { isPosted, isSigned } from '../protocol/response-mode.js'
 import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
+import type { IdTokenClaims } from '../protocol/wire.js'
 import type { SignedResponse } from '../provider/signed-responses.js'
 import { userKeyOf } from '../store/ticket.js'
 import { checkedResponse } from './authenticate.js'
@@ -31,10 +33,37 @@ import { hasSession, landSignedOut } from './silent-login.js'
 
 /** Handles the provider's response. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export function callback(context: RequestContext): Promise<void> {
-  return observeCallback(context.services.config.baseUrl, () => handle(context))
+  return observeCallback(context.services.config.baseUrl, async () => {
+    const attempt: Attempt = {}
+    try {
+      await handle(context, attempt)
+    } catch (error) {
+      auditRefusal(context, attempt, error)
+      throw error
+    }
+  })
 }
 
-async function handle(context: RequestContext): Promise<void> {
+/** What is known of an attempt that may fail. */
+interface Attempt {
+  /** Of an ID Token that has passed every check. */
+  claims?: IdTokenClaims
+}
+
+/** What comes by another method than a response is no attempt to sign in. */
+function auditRefusal({ req, services: { config } }: RequestContext, { claims }: Attempt, error: unknown): void {
+  const code = error instanceof OidcError ? error.code : undefined
+  if (code === 'ERR_OIDC_REQUEST_METHOD') return
+  audit(config, req, () => ({
+    type: 'sign-in-refused',
+    ...atProvider(config),
+    code,
+    ...(claims !== undefined && { sub: claims.sub }),
+    ...(claims?.sid !== undefined && { sid: claims.sid }),
+  }))
+}
+
+async function handle(context: RequestContext, attempt: Attempt): Promise<void> {
   const { services, req, res } = context
   const received = await readReceived(context)
   const transaction = await openState(context, received.fields)
@@ -44,7 +73,7 @@ async function handle(context: RequestContext): Promise<void> {
     const [active, binding] = step('transaction', () => identify(transaction, found)) // 2
     const verdict = step('binding', () => judge(context, active, binding))
     if (verdict === 'restart') return await beginAnew(context, active, binding)
-    const returnTo = await finish(context, { transaction: active, binding, response }) // 3 to 10
+    const returnTo = await finish(context, { transaction: active, binding, response, attempt }) // 3 to 10
     if (returnTo !== undefined) redirect(res, returnTo) // 11
   } catch (error) {
     if (error instanceof OidcError && transaction?.silent && !res.headersSent)
@@ -60,12 +89,13 @@ interface Received {
   readonly transaction: Transaction
   readonly binding: BrowserBinding
   readonly response: AuthorizationResponse
+  readonly attempt: Attempt
 }
 
 /** Where to land; `undefined` where the browser is on its way to the provider again. */
 async function finish(
   context: RequestContext,
-  { transaction, binding, response: received }: Received,
+  { transaction, binding, response: received, attempt }: Received,
 ): Promise<string | undefined> {
   const { services } = context
   const active = services.transactions.activate(transaction, received.state, binding)
@@ -78,7 +108,10 @@ async function finish(
   }
   if (active.silent && (await hasSession(context, binding))) return returnTo
   const response = await step('response', () => checkedResponse(services, received, active)) // 3
-  const pending: PendingSignIn = { transaction: active, response, binding, returnTo }
+  const onIdentified = (claims: IdTokenClaims) => {
+    attempt.claims = claims
+  }
+  const pending: PendingSignIn = { transaction: active, response, binding, returnTo, onIdentified }
   const issued = fingerprintedOf(response)
   const turn = await step('consume', () => useResponse(context, active, issued)) // 4
   if (turn.kind === 'finished') {

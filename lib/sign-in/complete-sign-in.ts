@@ -1,18 +1,20 @@
 import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
+import { audit } from '../http/audit-request.js'
 import { asExpressRequest } from '../http/node-http.js'
 import { type RequestContext, revokeEnded } from '../http/request-context.js'
 import { type BrowserBinding, digestOfUser, transactionLifetime } from '../http/transaction-cookie.js'
 import { type ActiveTransaction, lostData } from '../http/transaction-state.js'
 import { describeBrowser } from '../http/user-agent.js'
+import { describeSession } from '../options/audit-entries.js'
 import { atProvider, epochSeconds, publicPath } from '../options/config.js'
 import type { CheckedAuthorizationResponse } from '../protocol/authorization-response.js'
 import { buildClaims } from '../protocol/claims.js'
 import { sessionCeiling } from '../protocol/session-expiry.js'
 import { fingerprint, signedOutSince } from '../protocol/transaction.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
-import { announceSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
-import { isSamePerson, type SessionSummary, userKeyOf, withoutProofKey } from '../store/ticket.js'
+import { announceSignOut, auditSignOut, clearSiteData } from '../sign-out/announce-sign-out.js'
+import { type EndedSummary, isSamePerson, type Ticket, userKeyOf, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
 import { fingerprintedOf } from './response-use.js'
@@ -27,6 +29,8 @@ export interface PendingSignIn {
   readonly binding: BrowserBinding
   /** Where to land, checked. */
   readonly returnTo: string
+  /** Told whom an ID Token names that has passed every check. */
+  readonly onIdentified: (claims: IdTokenClaims) => void
 }
 
 /**
@@ -36,15 +40,17 @@ export interface PendingSignIn {
  */
 export async function completeSignIn(context: RequestContext, pending: PendingSignIn): Promise<string> {
   const { services, res } = context
-  const { transaction, response, returnTo } = pending
+  const { transaction, response, returnTo, onIdentified } = pending
   if (transaction.hasData && transaction.data === undefined) throw lostData()
   const front = await verifyFrontIdToken(services, response, transaction)
+  if (front !== undefined) onIdentified(front)
   if (front !== undefined && (await isSignedInAlready(context, pending, front))) return returnTo
   let received: TokenResponse | undefined
   try {
     const result = await authenticate(services, { response, transaction, front }, tokens => {
       received = tokens
     })
+    onIdentified(result.idTokenClaims)
     if (front === undefined && (await isSignedInAlready(context, pending, result.idTokenClaims))) return returnTo
     // The browser has disconnected and cannot receive the cookie. If it repeats the same response, the sign-in starts again.
     if (res.closed) throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the browser has closed the connection')
@@ -118,7 +124,9 @@ async function beginSession(
     ...(transaction.maxAge !== undefined && { requestedMaxAge: transaction.maxAge }),
   })
   const earlier = [...sessionBinding.idsOf(req), binding.sessionId, transaction.sessionId]
-  const replaced: SessionSummary[] = []
+  const replaced: EndedSummary[] = []
+  const overlapping: string[] = []
+  const tell = auditSignOut(config, 'replaced', { req })
   const metadata = config.rememberUserAgent ? describeBrowser(req) : undefined
   const signIn = {
     ticket,
@@ -134,11 +142,19 @@ async function beginSession(
       // The last thing: a sign-out that this does not see finds the session.
       if (await store.browserSignOuts.isSignedOutSince(binding, transaction.startedAt)) throw signedOutSince()
     },
-    onEnded: (summary: SessionSummary) => {
-      if (userKeyOf(summary) !== userKeyOf(ticket)) replaced.push(summary)
+    onOverlap: (handle: string) => void overlapping.push(handle),
+    onEnded: (summary: EndedSummary) => {
+      if (userKeyOf(summary) === userKeyOf(ticket)) return
+      replaced.push(summary)
+      tell(summary)
     },
   }
   const id = await step('session', () => sessionBinding.signIn(req, res, signIn))
+  audit(config, req, () => ({
+    type: isStepUp(transaction, ticket) ? 'step-up' : 'sign-in',
+    ...describeSession(ticket, store.handleOf(id)),
+    replaces: overlapping,
+  }))
   const user = digestOfUser(binding, userKeyOf(ticket))
   transactionCookie.remember(res, binding, { id, rounds: transaction.rounds ?? 0, user })
   await endLostSessions(context, pending)
@@ -149,6 +165,12 @@ async function beginSession(
     await announceSignOut(config, 'replaced', replaced)
   }
   return returnToFor(context, pending, userKeyOf(ticket))
+}
+
+/** Whether the same user was signed in when the attempt began, and it asked for another authentication. */
+function isStepUp({ subject, maxAge, acrValues, freshLogin }: ActiveTransaction, ticket: Ticket): boolean {
+  const asksForMore = maxAge !== undefined || acrValues !== undefined || freshLogin === true
+  return asksForMore && subject === fingerprint(userKeyOf(ticket))
 }
 
 /**
@@ -165,7 +187,11 @@ async function endLostSessions(
   try {
     const lost = await store.browserSessions.ofOtherBindings(binding, transaction.startedAt - ON_THE_WIRE)
     const ended = await sessionBinding.end(req, lost)
-    for (const session of ended) revokeEnded(services, session)
+    const tell = auditSignOut(services.config, 'logout', { req })
+    for (const session of ended) {
+      revokeEnded(services, session)
+      if (session.summary !== undefined) tell(session.summary)
+    }
   } catch {
     // They end by themselves, and with the next sign-out.
   }

@@ -1,15 +1,33 @@
 import { publish } from '../diagnostics/publish.js'
-import type { HttpResponse } from '../http/node-http.js'
+import { audit } from '../http/audit-request.js'
+import type { HttpRequest, HttpResponse } from '../http/node-http.js'
+import { type Auditable, type AuditSignOut, describeSession } from '../options/audit-entries.js'
 import type { Config } from '../options/config.js'
-import type { SignOutReason } from '../options/hooks.js'
+import type { SignOutReason } from '../options/sign-out-reason.js'
 
 /** What tickets and summaries say alike. */
-interface Ended {
-  readonly issuer: string
-  readonly provider?: string
-  readonly subject: string
-  readonly sid?: string
+interface Ended extends Auditable {
+  readonly handle: string
   readonly signedInAt: number
+}
+
+/** What ended sessions, besides the reason. */
+interface SignOutCause {
+  /** Left out: the code of the site did, by itself. */
+  readonly req?: HttpRequest
+  /** The type of the security event. */
+  readonly event?: string
+}
+
+/** Who it was, for each reason. */
+const BY: Readonly<Record<SignOutReason, AuditSignOut['by']>> = {
+  logout: 'user',
+  replaced: 'user',
+  'front-channel': 'provider',
+  'back-channel': 'provider',
+  signal: 'provider',
+  'global-revocation': 'provider',
+  revoked: 'site',
 }
 
 /**
@@ -22,8 +40,31 @@ export function clearSiteData(res: HttpResponse, config: Config): void {
   if (config.clearsSiteData) res.appendHeader('Clear-Site-Data', '"cache", "prefetchCache", "prerenderCache"')
 }
 
+/** Tells the site's hook `audit` of a session as soon as it has ended: what fails after that does not hide it. */
+export function auditSignOut(
+  config: Config,
+  reason: SignOutReason,
+  { req, event }: SignOutCause = {},
+): (ended: Ended) => void {
+  return ended => {
+    const { handle, signedInAt } = ended
+    audit(config, req, () => ({
+      type: 'sign-out',
+      by: BY[reason],
+      reason,
+      ...(event !== undefined && { event }),
+      signedInAt,
+      ...describeSession(ended, handle),
+    }))
+  }
+}
+
 /** Tells the site's hook. A hook that fails is a line in the log: the session has ended all the same. */
-export async function announceSignOut(config: Config, reason: SignOutReason, ended: readonly Ended[]): Promise<void> {
+export async function announceSignOut(
+  config: Config,
+  reason: SignOutReason,
+  ended: readonly Omit<Ended, 'handle'>[],
+): Promise<void> {
   publish(() => ({ type: 'sign-out', site: config.baseUrl, reason, sessions: ended.length }))
   if (config.hooks.signOut === undefined) return
   for (const { issuer, provider, subject, sid, signedInAt } of ended) {

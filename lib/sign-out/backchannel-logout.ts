@@ -4,7 +4,7 @@ import type { RequestContext } from '../http/request-context.js'
 import { atProvider, type Services } from '../options/config.js'
 import type { LogoutTokenClaims } from '../protocol/logout-token.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
-import { announceSignOut } from './announce-sign-out.js'
+import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { endNamedSessions } from './end-named-sessions.js'
 import { respondToProvider } from './provider-response.js'
 
@@ -29,7 +29,8 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
   // The token was processed before; the provider may not have received the response.
   if (await store.isConsumed('logout token', name)) return
   const { iss: issuer, sub: subject, sid, iat: issuedAt } = claims
-  const ended = await endNamedSessions(services, { issuer, subject, sid, issuedAt })
+  const tell = auditSignOut(config, 'back-channel', { req })
+  const ended = await endNamedSessions(services, { issuer, subject, sid, issuedAt }, tell)
   // Marked after the effect: what failed half-way can be done again with the same token.
   // Where Redis is full it is not marked: a token that comes again ends nothing that is later than the token.
   await ifThereIsRoom(() => store.consume('logout token', name, tokensRemembered))

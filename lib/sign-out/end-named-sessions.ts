@@ -1,7 +1,7 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
 import { atProvider, type Services } from '../options/config.js'
 import type { SignInDemand } from '../store/sign-in-demands.js'
-import type { SessionSummary } from '../store/ticket.js'
+import type { EndedSummary, SessionSummary } from '../store/ticket.js'
 
 /** What another party says has ended: `sid` is one session at the provider, `subject` alone every session of the user. */
 export interface NamedByProvider {
@@ -15,17 +15,22 @@ export interface NamedByProvider {
 /**
  * Ends the sessions that another party names, and sign-ins that are under way.
  *
+ * @param tell - told of each of them at once, also where it fails after that
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
  */
 export async function endNamedSessions(
   { store, config }: Pick<Services, 'store' | 'config'>,
   { issuer, subject, sid, issuedAt }: NamedByProvider,
-): Promise<readonly SessionSummary[]> {
+  tell: (ended: EndedSummary) => void,
+): Promise<readonly EndedSummary[]> {
   const place = { ...atProvider(config), issuer }
-  const ended: SessionSummary[] = []
+  const ended: EndedSummary[] = []
   const meant = {
     logout: issuedAt === undefined ? {} : { issuedAt },
-    onEnded: (summary: SessionSummary) => void ended.push(summary),
+    onEnded(summary: EndedSummary) {
+      ended.push(summary)
+      tell(summary)
+    },
   }
   const remembered = { ...meant, remember: longestSignIn }
   // Both have to fit: a token that names the session of another user means neither.

@@ -4,8 +4,8 @@ import type { RequestContext } from '../http/request-context.js'
 import { longestSignIn, markSignOut } from '../http/transaction-cookie.js'
 import { atProvider } from '../options/config.js'
 import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
-import type { SessionSummary, Ticket } from '../store/ticket.js'
-import { announceSignOut } from './announce-sign-out.js'
+import type { EndedSummary } from '../store/ticket.js'
+import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { respondToProvider } from './provider-response.js'
 
 /**
@@ -43,10 +43,14 @@ async function endNamedSession(context: RequestContext): Promise<void> {
   checkFrame(req)
   const request = parseFrontChannelLogout(queryTextOf(req))
   checkFrontChannelIssuer(request, config.issuer)
-  const ended: (SessionSummary | Ticket)[] = []
-  const onEnded = (summary: SessionSummary) => void ended.push(summary)
+  const ended: EndedSummary[] = []
+  const tell = auditSignOut(config, 'front-channel', { req })
+  const onEnded = (summary: EndedSummary) => {
+    ended.push(summary)
+    tell(summary)
+  }
   for (const sid of request.sids) await store.endAll({ ...atProvider(config), sid }, { onEnded })
-  if (request.sids.length === 0) ended.push(...(await endNamelessSession(context, req)))
+  if (request.sids.length === 0) for (const session of await endNamelessSession(context, req)) onEnded(session)
   if (ended.length > 0) await endWhatIsUnderWay(context, request.sids, onEnded)
   await announceSignOut(config, 'front-channel', ended)
 }
@@ -58,7 +62,7 @@ async function endNamedSession(context: RequestContext): Promise<void> {
 async function endWhatIsUnderWay(
   { req, res, services }: RequestContext,
   sids: readonly string[],
-  onEnded: (summary: SessionSummary) => void,
+  onEnded: (summary: EndedSummary) => void,
 ): Promise<void> {
   const { config, store, transactionCookie } = services
   const remembered = { logout: {}, remember: longestSignIn, onEnded }
@@ -74,12 +78,12 @@ async function endWhatIsUnderWay(
 async function endNamelessSession(
   { services: { sessionBinding, store, config } }: RequestContext,
   req: HttpRequest,
-): Promise<readonly Ticket[]> {
+): Promise<readonly EndedSummary[]> {
   const id = sessionBinding.idOf(req)
   const ticket = id === undefined ? undefined : (await store.load(id, { extend: false }))?.ticket()
   if (id === undefined || ticket === undefined || ticket.provider !== config.providerName) return []
   if (ticket.sid !== undefined) {
     throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: iss and sid are missing')
   }
-  return (await store.end(id)) ? [ticket] : []
+  return (await store.end(id)) ? [{ ...ticket, handle: store.handleOf(id) }] : []
 }

@@ -6,7 +6,7 @@ import { sessionsNamedBy } from '../protocol/event-subject.js'
 import { isRecord, parseJson } from '../protocol/json.js'
 import { checkGlobalRevocationClaims, isGlobalRevocationType } from '../protocol/security-event.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
-import { announceSignOut } from './announce-sign-out.js'
+import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { endNamedSessions } from './end-named-sessions.js'
 import { respondToProvider } from './provider-response.js'
 
@@ -25,7 +25,9 @@ export async function revokeGlobally(context: RequestContext): Promise<void> {
   if (!(await store.isConsumed('global revocation', name))) {
     const named = sessionsNamedBy(subject, config.issuer)
     // It says now, so nothing is later than it.
-    const ended = named === undefined ? [] : await endNamedSessions(services, { issuer: config.issuer, ...named })
+    const meant = named && { issuer: config.issuer, ...named }
+    const tell = auditSignOut(config, 'global-revocation', { req })
+    const ended = meant === undefined ? [] : await endNamedSessions(services, meant, tell)
     // Marked after the effect: what failed half-way can be done again.
     await ifThereIsRoom(() => store.consume('global revocation', name, forgottenIn))
     await announceSignOut(config, 'global-revocation', ended)

@@ -3,7 +3,7 @@ import type { HttpResponse } from '../http/node-http.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
 import { sendToProvider } from '../http/provider-redirect.js'
-import { type MiddlewareServices, type RequestContext, revokeEnded, servicesOf } from '../http/request-context.js'
+import { type MiddlewareServices, type RequestContext, servicesOf } from '../http/request-context.js'
 import { redirect, setPrivateHeaders } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
 import { markSignOut } from '../http/transaction-cookie.js'
@@ -11,7 +11,7 @@ import { publicPath } from '../options/config.js'
 import { buildEndSessionUrl, checkEndSessionParams } from '../protocol/end-session.js'
 import type { RequestParams } from '../protocol/request-params.js'
 import type { RecentSignOut } from '../store/recent-sign-outs.js'
-import { announceSignOut, clearSiteData } from './announce-sign-out.js'
+import { announceSignOut, auditSignOut, clearSiteData } from './announce-sign-out.js'
 import { endSessionEndpoint } from './end-session-endpoint.js'
 
 /** How a sign-out goes. */
@@ -57,8 +57,9 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   const ended = await context.end()
   const binding = transactionCookie.signOut(req, res, { markedAt, isForced: true })
   clearSiteData(res, config)
-  if (ended !== undefined) revokeEnded(services, ended)
-  if (ticket !== undefined && ended !== undefined) await announceSignOut(config, 'logout', [ticket])
+  const tell = auditSignOut(config, 'logout', { req })
+  for (const { summary } of ended) if (summary !== undefined) tell(summary)
+  if (ticket !== undefined && ended.length > 0) await announceSignOut(config, 'logout', [ticket])
   // The next click comes with the binding of this response, if that is there before the provider's page.
   if (signOut !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], signOut).catch(() => {})
   // A repeat comes without the session, and goes to the provider that the first request went to.

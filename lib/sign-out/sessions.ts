@@ -3,8 +3,8 @@ import { userAgentOf } from '../http/user-agent.js'
 import { atProvider, type Config } from '../options/config.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
 import type { RecordStore } from '../store/store.js'
-import type { SessionSummary } from '../store/ticket.js'
-import { announceSignOut } from './announce-sign-out.js'
+import type { EndedSummary, SessionSummary } from '../store/ticket.js'
+import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { type RevokeTarget, readRevokeTarget, readUser } from './session-arguments.js'
 
 /** One session of a user. All times are seconds since the epoch. */
@@ -68,8 +68,12 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
     },
     async revoke(given) {
       const target = readRevokeTarget(given)
-      const ended: SessionSummary[] = []
-      const onEnded = (summary: SessionSummary) => void ended.push(summary)
+      const ended: EndedSummary[] = []
+      const tell = auditSignOut(config, 'revoked')
+      const onEnded = (summary: EndedSummary) => {
+        ended.push(summary)
+        tell(summary)
+      }
       const options = { onEnded, logout: {}, remember: longestSignIn }
       const count = await revokeAll(target, options)
       await announceSignOut(config, 'revoked', ended)

@@ -1,7 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import type { RequestContext } from '../http/request-context.js'
 import { readBody, requireMediaType } from '../http/text-body.js'
-import { type Config, epochSeconds, type Services, type SignalPolicy } from '../options/config.js'
+import { type Config, epochSeconds, type SignalPolicy } from '../options/config.js'
 import type { Signal, SignalDecision } from '../options/hooks.js'
 import { isSameSecret } from '../protocol/constant-time.js'
 import { actionFor, type SignalAction } from '../protocol/event-action.js'
@@ -13,7 +13,7 @@ import {
   type SecurityEventToken,
 } from '../protocol/security-event.js'
 import { ifThereIsRoom } from '../store/backend/unavailable.js'
-import { announceSignOut } from './announce-sign-out.js'
+import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { demandOfNamedSessions, endNamedSessions } from './end-named-sessions.js'
 import { refuseProvider, respondToProvider } from './provider-response.js'
 
@@ -48,7 +48,8 @@ export async function receiveSignal(context: RequestContext): Promise<void> {
   respondToProvider(context.res, 202)
 }
 
-async function receive({ req, services }: RequestContext): Promise<void> {
+async function receive(context: RequestContext): Promise<void> {
+  const { req, services } = context
   const { config, provider, store } = services
   const policy = config.signals
   authorize(policy, req.headers.authorization)
@@ -62,7 +63,7 @@ async function receive({ req, services }: RequestContext): Promise<void> {
   const name = JSON.stringify([token.issuer, token.jti, config.providerName])
   // It was dealt with before; the transmitter may not have received the response.
   if (await store.isConsumed('security event', name)) return
-  for (const event of token.events) await dealWith(services, token, event)
+  for (const event of token.events) await dealWith(context, token, event)
   // Marked after the effect: what failed half-way can be done again with the same token.
   await ifThereIsRoom(() => store.consume('security event', name, eventsRemembered))
 }
@@ -74,11 +75,11 @@ function authorize({ authorization }: SignalPolicy, given = ''): void {
 }
 
 async function dealWith(
-  services: Services,
+  context: RequestContext,
   { issuer: transmitter, jti, issuedAt, txn }: SecurityEventToken,
   { type, payload, subject }: SecurityEvent,
 ): Promise<void> {
-  const { config } = services
+  const { config } = context.services
   const named = sessionsNamedBy(subject, config.issuer)
   const proposed = actionFor(type, payload)
   const decision = await decide(config, {
@@ -96,7 +97,7 @@ async function dealWith(
   const { action = proposed, sub, sid } = decision ?? {}
   // What the site names takes the place of what the event names.
   const meant = sub === undefined && sid === undefined ? named : { subject: sub, sid }
-  if (meant !== undefined) await act(services, { action, meant, issuedAt })
+  if (meant !== undefined) await act(context, { action, meant, issuedAt, type })
 }
 
 /** @throws {HookFailed} */
@@ -116,15 +117,19 @@ interface Act {
   readonly action: SignalAction
   readonly meant: { readonly [K in keyof NamedSessions]?: NamedSessions[K] | undefined }
   readonly issuedAt: number
+  /** Of the event. */
+  readonly type: string
 }
 
-async function act(services: Services, { action, meant, issuedAt }: Act): Promise<void> {
+async function act({ req, services }: RequestContext, { action, meant, issuedAt, type }: Act): Promise<void> {
   if (action === 'none') return
   const { config } = services
   const { issuer, clockTolerance } = config
   // The clock of another transmitter than the provider may be apart from the provider's, which says when a sign-in was. In doubt it ends.
   const margin = config.signals.issuer === issuer ? 0 : clockTolerance
   const named = { issuer, ...meant, issuedAt: issuedAt + margin }
-  if (action === 'end') await announceSignOut(config, 'signal', await endNamedSessions(services, named))
-  else await demandOfNamedSessions(services, action, named)
+  if (action === 'end') {
+    const tell = auditSignOut(config, 'signal', { req, event: type })
+    await announceSignOut(config, 'signal', await endNamedSessions(services, named, tell))
+  } else await demandOfNamedSessions(services, action, named)
 }

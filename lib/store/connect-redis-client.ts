@@ -1,18 +1,14 @@
 import type { Backend } from './backend/backend.js'
 import { FIELD } from './backend/record-fields.js'
 import { mapInBatches } from './batches.js'
-import { RECORD_NAME_LENGTH, type RedisKeys } from './keys.js'
+import { HANDLE, RECORD_NAME_LENGTH, type RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
-
-/** Marks the handle of a record, in place of a session id, which only its browser knows. No session id begins like this. */
-const HANDLE = '#'
 
 /** The Redis commands connect-redis uses, served from sealed records. Its "keys" are session ids, or handles of records. */
 export interface StoreClient {
   get(id: string): Promise<string | null>
   del(ids: readonly string[]): Promise<number>
   scan(): Promise<[cursor: string, handles: string[]]>
-  handleOf(key: string): string
   /** `undefined` for what is no handle, a session id included. */
   keyOfHandle(handle: string): string | undefined
 }
@@ -26,9 +22,7 @@ export function createStoreClient(
 ): StoreClient {
   const keyOf = (id: string) =>
     id.startsWith(HANDLE) ? redisKeys.recordPrefix + id.slice(HANDLE.length) : redisKeys.record(id)
-  const handleOf = (key: string) => HANDLE + key.slice(redisKeys.recordPrefix.length)
   return {
-    handleOf,
     keyOfHandle: handle => (/^#[\w-]{43}$/.test(handle) ? keyOf(handle) : undefined),
     async get(id) {
       const [session, expiry] = await backend.read(redisKeys.record(id), [FIELD.session, FIELD.expiry])
@@ -41,7 +35,7 @@ export function createStoreClient(
     },
     async scan() {
       const keys = await backend.keys(redisKeys.recordPrefix, RECORD_NAME_LENGTH)
-      return ['0', keys.map(handleOf)]
+      return ['0', keys.map(redisKeys.handle)]
     },
   }
 }

@@ -5,8 +5,9 @@ import type { StoreClock } from './backend/store-clock.js'
 import { ifThereIsRoom } from './backend/unavailable.js'
 import { batchesOf } from './batches.js'
 import type { StoreClient } from './connect-redis-client.js'
+import type { RedisKeys } from './keys.js'
 import type { SessionIndex, SessionQuery } from './session-index.js'
-import type { SessionSummary } from './ticket.js'
+import type { EndedSummary, SessionSummary } from './ticket.js'
 
 /** How far the end of several sessions reaches. */
 export interface EndAllOptions {
@@ -19,7 +20,7 @@ export interface EndAllOptions {
   /** Which of them. Of one that cannot be read nothing is known, so it is none of them. */
   readonly only?: (summary: SessionSummary) => boolean
   /** Told of every session that ended here, once. */
-  readonly onEnded?: (summary: SessionSummary) => void
+  readonly onEnded?: (summary: EndedSummary) => void
 }
 
 /** With the time on the clock of the store, which a caller does not know. */
@@ -31,7 +32,7 @@ interface TimedOptions extends Omit<EndAllOptions, 'logout'> {
 export interface EndedRecord {
   readonly existed: boolean
   /** `undefined` where no user was signed in, or where it cannot be read. */
-  readonly summary: SessionSummary | undefined
+  readonly summary: EndedSummary | undefined
   /** Sealed, and only who knows the session id can open them. */
   readonly tokens: Buffer | undefined
 }
@@ -39,7 +40,8 @@ export interface EndedRecord {
 interface SessionEnderSettings {
   readonly backend: Backend
   readonly index: SessionIndex
-  readonly client: Pick<StoreClient, 'handleOf' | 'keyOfHandle'>
+  readonly redisKeys: Pick<RedisKeys, 'handle'>
+  readonly client: Pick<StoreClient, 'keyOfHandle'>
   readonly clock: Pick<StoreClock, 'latest'>
   /** Leaves the entries in the index of `query`, if given, where they are. */
   readonly endRecord: (key: string, query?: SessionQuery) => Promise<EndedRecord>
@@ -59,9 +61,16 @@ export interface SessionEnder {
   ): Promise<number>
 }
 
-export function createSessionEnder({ backend, index, client, clock, endRecord }: SessionEnderSettings): SessionEnder {
+export function createSessionEnder({
+  backend,
+  redisKeys,
+  index,
+  client,
+  clock,
+  endRecord,
+}: SessionEnderSettings): SessionEnder {
   async function isMeant(key: string, { logout, remember, except, only }: TimedOptions): Promise<boolean> {
-    if (client.handleOf(key) === except) return false
+    if (redisKeys.handle(key) === except) return false
     // Nothing that is there already began after a logout that is just being decided here.
     if (logout?.issuedAt === undefined && only === undefined) return true
     const [sealed, expiry] = await backend.read(key, [FIELD.summary, FIELD.expiry])

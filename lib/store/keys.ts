@@ -18,11 +18,18 @@ export interface RedisKeys {
   /** Where the sessions of a browser are noted, by the id of its binding. */
   browser(id: string): string
   consumed(purpose: string, value: string): string
+  /** What is known of a session after its record is gone, by the key of that. */
+  expired(recordKey: string): string
+  /** What a record is called outside, in place of its session id, which only its browser knows. */
+  handle(recordKey: string): string
   /** What an attempt to sign in has left here, because `state` has no room for it. */
   overflow(transactionId: string): string
   /** Tokens of this client itself, by what they are for. */
   client(purpose: string): string
 }
+
+/** What a handle begins with. No session id begins like this. */
+export const HANDLE = '#'
 
 /** base64url of a SHA-256. */
 export const RECORD_NAME_LENGTH = 43
@@ -40,6 +47,8 @@ export function createRedisKeys(prefix: string, sealer: Sealer): RedisKeys {
     successor: id => `${prefix}n:${hash('sha256', id, 'base64url')}`,
     browser: id => `${prefix}b:${hash('sha256', id, 'base64url')}`,
     overflow: transactionId => `${prefix}a:${hash('sha256', transactionId, 'base64url')}`,
+    expired: recordKey => `${prefix}e:${recordKey.slice(prefix.length)}`,
+    handle: recordKey => HANDLE + recordKey.slice(prefix.length),
     consumed: (purpose, value) => `${prefix}o:${hash('sha256', JSON.stringify([purpose, value]), 'base64url')}`,
   }
 }

@@ -5,6 +5,7 @@ import { isLater, type SignInTime } from './backend/logout-time.js'
 import { FIELD, type Fields } from './backend/record-fields.js'
 import { unavailable } from './backend/unavailable.js'
 import type { EndedRecord } from './end-sessions.js'
+import type { ExpiredSessions } from './expired-sessions.js'
 import type { RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
 import { mergeSession, pickSession, type SessionChanges } from './session-changes.js'
@@ -13,7 +14,7 @@ import type { SessionIndex } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
 import type { SaveSession } from './session-save.js'
 import type { Successors } from './successors.js'
-import { isSamePerson, type KeptTokens, type SessionSummary, type Ticket } from './ticket.js'
+import { type EndedSummary, isSamePerson, type KeptTokens, type SessionSummary, type Ticket } from './ticket.js'
 
 export interface SignInInput {
   readonly ticket: Ticket
@@ -26,7 +27,9 @@ export interface SignInInput {
    */
   readonly keep: readonly string[]
   /** Told of every session among `previous` that ended. */
-  readonly onEnded?: (summary: SessionSummary) => void
+  readonly onEnded?: (summary: EndedSummary) => void
+  /** Told of the handle of every session among `previous` that is the same user's, and ends without {@link onEnded}. */
+  readonly onOverlap?: (handle: string) => void
   /** Runs when the session is written, together with the last look at it; the sign-in fails with it. */
   readonly onCreated?: (id: string) => Promise<void>
   /**
@@ -59,6 +62,7 @@ interface SignInSettings {
   readonly endRecord: (key: string) => Promise<EndedRecord>
   readonly successors: Successors
   readonly save: SaveSession
+  readonly expired: Pick<ExpiredSessions, 'remember' | 'forget'>
 }
 
 /** Seconds an earlier session lives on beside the one that takes its place, where the browser does not show the new one before. */
@@ -81,7 +85,7 @@ interface Carried {
  * The function throws {@link OidcError} ERR_OIDC_SIGN_IN_ENDED when such a logout won.
  */
 export function createSignIn(settings: SignInSettings): (input: SignInInput) => Promise<string> {
-  const { backend, sealer, redisKeys, index, idle, absolute, now, load, endRecord, successors, save } = settings
+  const { backend, sealer, redisKeys, index, idle, absolute, now, load, endRecord, successors, expired } = settings
 
   /** Whether it is this sign-in that made the record. */
   async function create(
@@ -105,16 +109,6 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     return backend.create(key, fields, Math.max(1, ttlOf(endsAt, extendedAt, idle)))
   }
 
-  /** From now on what slow requests change in the earlier session is stored in the new one, and so is what they changed meanwhile. */
-  async function retire(earlier: string, id: string, carried: Carried | undefined): Promise<void> {
-    const retired = await backend.retire(redisKeys.record(earlier), now(), longestOverlap)
-    if (retired === undefined || carried?.id !== earlier || retired.version === carried.version) return
-    const text = retired.session && sealer.open('session', earlier, retired.session)?.toString()
-    if (text === undefined) return
-    const tracked = { id, generated: false, exists: true, base: carried.text, stored: undefined }
-    await save(tracked, JSON.parse(text))
-  }
-
   /** A logout found the index entry and took it away, or it left a mark that this sign-in is not later than: it wins. */
   async function checkNotEnded(key: string, summary: SessionSummary): Promise<void> {
     const [isIndexed, logouts] = await Promise.all([index.has(key, summary), index.logoutsOf(summary)])
@@ -131,7 +125,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     const ended = await Promise.all(others.map(earlier => endRecord(redisKeys.record(earlier))))
     // One that cannot be reached now ends by itself, and it is the same user's.
     const source = carried?.isWhole ? carried : undefined
-    await Promise.all(overlapping.map(earlier => retire(earlier, id, source).catch(() => {})))
+    await Promise.all(overlapping.map(earlier => retire(settings, earlier, id, source).catch(() => {})))
     return ended
   }
 
@@ -143,7 +137,9 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
-      const [records] = await Promise.all([loadAll(previous, load), index.add(key, summary)])
+      // A note is there before the record, so that the end of the record finds it.
+      const prepared = [index.add(key, summary), expired.remember(key, summary)]
+      const [records] = await Promise.all([loadAll(previous, load), ...prepared])
       const theirs = records.filter(record => isSamePerson(record.ticket(), input.ticket))
       const overlapping = input.overlaps ? theirs.map(record => record.id) : []
       const carried = carryOver(input, records)
@@ -153,12 +149,29 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
       await Promise.all([checkNotEnded(key, summary), input.onCreated?.(id)])
       const ended = await replace(previous, overlapping, id, carried)
       for (const { existed, summary: earlier } of ended) if (existed && earlier !== undefined) input.onEnded?.(earlier)
+      for (const earlier of overlapping) input.onOverlap?.(redisKeys.handle(redisKeys.record(earlier)))
     } catch (error) {
-      if (isOurs) void Promise.allSettled([backend.remove(key), index.remove(key, summary)])
+      if (isOurs) void Promise.allSettled([backend.remove(key), index.remove(key, summary), expired.forget(key)])
       throw error
     }
     return id
   }
+}
+
+/** From now on what slow requests change in the earlier session is stored in the new one, and so is what they changed meanwhile. */
+async function retire(
+  { backend, sealer, redisKeys, now, save, expired }: SignInSettings,
+  earlier: string,
+  id: string,
+  carried: Carried | undefined,
+): Promise<void> {
+  const retired = await backend.retire(redisKeys.record(earlier), now(), longestOverlap)
+  await expired.forget(redisKeys.record(earlier))
+  if (retired === undefined || carried?.id !== earlier || retired.version === carried.version) return
+  const text = retired.session && sealer.open('session', earlier, retired.session)?.toString()
+  if (text === undefined) return
+  const tracked = { id, generated: false, exists: true, base: carried.text, stored: undefined }
+  await save(tracked, JSON.parse(text))
 }
 
 function summaryOf({ ticket, time, metadata }: SignInInput): SessionSummary {

@@ -10,7 +10,9 @@ import { mapInBatches } from './batches.js'
 import { type BrowserSessions, createBrowserSessions } from './browser-sessions.js'
 import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
 import { createStoreClient } from './connect-redis-client.js'
+import { createRecordEnder } from './end-record.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-sessions.js'
+import { createExpiredSessions, NOT_REMEMBERED } from './expired-sessions.js'
 import { createRedisKeys } from './keys.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
@@ -23,7 +25,7 @@ import { SessionStore } from './session-store.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createSignInDemands, type SignInDemands } from './sign-in-demands.js'
 import { createSuccessors } from './successors.js'
-import { parseTokens, type SessionSummary, type Tokens } from './ticket.js'
+import { type EndedSummary, parseTokens, type SessionSummary, type Tokens } from './ticket.js'
 import { createTokenStore, type TokenStore } from './token-store.js'
 import { createTransactionOverflow, type TransactionOverflow } from './transaction-overflow.js'
 import { createUsedResponses, type UsedResponses } from './used-responses.js'
@@ -53,6 +55,10 @@ export interface RecordStoreSettings {
   readonly log: Log
   /** Whether {@link RecordStore.demandSignIn} is used in this site. Default `false`: records are not looked at for it. */
   readonly readsDemands?: boolean
+  /** Whether {@link RecordStore.takeExpired} is used in this site. Default `false`: nothing is kept for it. */
+  readonly remembersExpired?: boolean
+  /** Told of every session of a user that the site has ended by way of the session store. */
+  readonly onDestroyed?: (ended: EndedSummary) => void
   /** What `req.session.cookie` says. */
   readonly cookie?: Readonly<CookieOptions>
 }
@@ -63,6 +69,8 @@ export interface EndedSession {
   readonly provider?: string
   /** Those it had at its end: a refresh that came just before the end is among them. */
   readonly tokens: Tokens | undefined
+  /** `undefined` where no user was signed in, or where it cannot be read. */
+  readonly summary: EndedSummary | undefined
 }
 
 /** One session of a list, without its id, which only the browser knows. */
@@ -108,6 +116,11 @@ export interface RecordStore extends Loader, SessionEnder, SignInDemands {
   readonly usedResponses: UsedResponses
   readonly transactionOverflow: TransactionOverflow
   readonly browserSessions: BrowserSessions
+  /**
+   * Who was signed in with an id that leads to no session now, if that session has expired: the first time, in whichever process that is. What
+   * a sign-out has ended, or another session took the place of, has not expired.
+   */
+  takeExpired(id: string): Promise<EndedSummary | undefined>
   /** Whether {@link consume} was asked less than its `ttl` ago, without asking it. */
   isConsumed(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
@@ -129,13 +142,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const clock = createStoreClock(backend)
   const index = createSessionIndex(backend, redisKeys, sealer, now)
 
-  async function endRecord(key: string, query?: SessionQuery): Promise<EndedRecord> {
-    const { existed, summary: sealed, tokens } = await backend.remove(key)
-    const summary = index.openSummary(key, sealed)
-    // The session has ended; an entry that leads nowhere does no harm and is forgotten in time.
-    if (summary) await index.remove(key, summary, query).catch(() => {})
-    return { existed, summary, tokens }
-  }
+  const expired = settings.remembersExpired ? createExpiredSessions({ backend, redisKeys, index, now }) : NOT_REMEMBERED
+  const endRecord = createRecordEnder({ backend, redisKeys, index, expired })
 
   const shared = { backend, redisKeys, sealer, idle, now }
   const successors = createSuccessors(backend, redisKeys, sealer)
@@ -143,8 +151,12 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const successorOf = successors.of
   const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
   const { load } = loader
-  const signIn = createSignIn({ ...shared, index, absolute, load, endRecord, successors, save })
-  const client = createStoreClient(backend, redisKeys, sealer, async key => (await endRecord(key)).existed)
+  const client = createStoreClient(backend, redisKeys, sealer, async key => {
+    const { existed, summary } = await endRecord(key)
+    if (existed && summary !== undefined) settings.onDestroyed?.(summary)
+    return existed
+  })
+  const signIn = createSignIn({ ...shared, index, absolute, load, endRecord, successors, save, expired })
 
   return {
     sealer,
@@ -155,21 +167,15 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     adopt: createAdoption({ redisKeys, absolute, load, save, endRecord }),
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
-    async end(id) {
-      const { existed, tokens, summary } = await endRecord(redisKeys.record(id))
-      if (!existed) return undefined
-      return {
-        ...(summary?.provider !== undefined && { provider: summary.provider }),
-        tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
-      }
-    },
-    handleOf: id => client.handleOf(redisKeys.record(id)),
+    end: async id => endedSessionOf(await endRecord(redisKeys.record(id)), id, sealer),
+    handleOf: id => redisKeys.handle(redisKeys.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
-    ...createSessionEnder({ backend, index, client, clock, endRecord }),
+    ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),
     ...createSignInDemands(backend, index, clock),
     signOuts: createRecentSignOuts(backend, redisKeys, sealer),
     browserSignOuts: createBrowserSignOuts(backend, redisKeys, clock),
     consume: (purpose, value, ttl) => backend.consume(redisKeys.consumed(purpose, value), ttl),
+    takeExpired: id => expired.take(redisKeys.record(id)),
     isConsumed: (purpose, value) => backend.isConsumed(redisKeys.consumed(purpose, value)),
     usedResponses: createUsedResponses(backend, redisKeys, sealer),
     transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
@@ -186,7 +192,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
       if (summary) await index.remove(key, summary).catch(() => {})
     }
     const rename = createRename(backend, index, key, async () => void (await endRecord(key)))
-    return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename })
+    const removeIf = (version: string) => expired.whileForgotten(key, () => backend.removeIf(key, version))
+    return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename, removeIf })
   }
 
   async function listed(key: string): Promise<ListedSession | undefined> {
@@ -195,6 +202,19 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     const summary = index.openSummary(key, sealed)
     if (summary === undefined || expiry === undefined || expiry.endsAt <= now()) return undefined
     const expiresAt = Math.min(summary.expiresAt, expiry.endsAt)
-    return { ...summary, expiresAt, handle: client.handleOf(key), lastSeenAt: expiry.extendedAt }
+    return { ...summary, expiresAt, handle: redisKeys.handle(key), lastSeenAt: expiry.extendedAt }
+  }
+}
+
+function endedSessionOf(
+  { existed, tokens, summary }: EndedRecord,
+  id: string,
+  sealer: Sealer,
+): EndedSession | undefined {
+  if (!existed) return undefined
+  return {
+    ...(summary?.provider !== undefined && { provider: summary.provider }),
+    tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
+    summary,
   }
 }

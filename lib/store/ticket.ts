@@ -93,6 +93,12 @@ export interface SessionSummary extends Partial<SignInTime> {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
+/** A session that has ended, or is not there. */
+export interface EndedSummary extends SessionSummary {
+  /** Names the session, as in lists of sessions. */
+  readonly handle: string
+}
+
 /** Who a user is: the same `sub` at two providers is two users. */
 type Identity = Pick<Ticket, 'issuer' | 'provider' | 'subject'>
 

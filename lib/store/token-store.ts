@@ -1,7 +1,7 @@
 import type { Backend } from './backend/backend.js'
 import { parseExpiry } from './backend/expiry.js'
 import { type Commit, type CommitOutcome, fingerprint, type LeaseOutcome, parseLease } from './backend/lease.js'
-import { FIELD, type Fields } from './backend/record-fields.js'
+import { FIELD, type Fields, type RemoveResult } from './backend/record-fields.js'
 import { addFailure, formatFailures, parseFailures, type RefreshFailure, withoutFailure } from './refresh-failure.js'
 import type { Sealer, SealPurpose } from './seal.js'
 import { type KeptTokens, parseTicket, parseTokens, type Ticket } from './ticket.js'
@@ -53,6 +53,8 @@ export interface TokenStoreSettings {
   readonly purpose: Extract<SealPurpose, 'tokens' | 'client'>
   /** Epoch s. */
   readonly now: () => number
+  /** Removes the record, given the version of its tokens. */
+  readonly removeIf: (tokensVersion: string) => Promise<RemoveResult>
   /** Forgets what leads to a record that is gone. */
   readonly forget: (summary: Buffer | undefined) => Promise<void>
   /** Writes, and makes the session be found by another name of the session at the provider. */
@@ -65,7 +67,7 @@ const OPEN_FIELDS = [FIELD.tokens, FIELD.ticket, FIELD.failure, FIELD.lease, FIE
 const UNKNOWN_LIFETIME = 10 * 60 * 1000
 
 export function createTokenStore(settings: TokenStoreSettings): TokenStore {
-  const { backend, sealer, key, context, purpose, now, forget, rename } = settings
+  const { backend, sealer, key, context, purpose, now, forget, rename, removeIf } = settings
   const isSession = purpose === 'tokens'
 
   function ttlOf({ tokens }: TokenChange): { ttl?: number } {
@@ -137,7 +139,7 @@ export function createTokenStore(settings: TokenStoreSettings): TokenStore {
       return sid === undefined || sid === ticket?.sid ? write({}) : rename(sid, write)
     },
     async endIf({ version }) {
-      const { existed, summary } = await backend.removeIf(key, version.tokens)
+      const { existed, summary } = await removeIf(version.tokens)
       if (existed) await forget(summary)
       return existed
     },

@@ -121,7 +121,8 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
     const key = JSON.stringify([id, purpose, current?.accessToken])
     const refreshed = await flights.run(key, () =>
       observe(
-        () => refreshTokens(services, { ...options, tokenStore, view, purpose, isUpToDate }),
+        () =>
+          refreshTokens(services, { ...options, tokenStore, handle: store.handleOf(id), view, purpose, isUpToDate }),
         timing => ({ type: 'token-refresh', site: config.baseUrl, ...timing }),
       ),
     )

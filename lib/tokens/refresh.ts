@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
+import { describeSession } from '../options/audit-entries.js'
 import { type Config, epochSeconds, type Services } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { judgeRefusedRefresh, type RefreshVerdict } from '../protocol/refused-refresh.js'
@@ -25,6 +26,8 @@ import { isUsable } from './token-freshness.js'
 export interface Refresh extends RefreshPurpose {
   readonly resource?: string
   readonly tokenStore: TokenStore
+  /** Names the session. */
+  readonly handle: string
   readonly view: StoredTokens
   /** The access token that an API has refused. */
   readonly refused?: string
@@ -59,12 +62,27 @@ export async function refreshTokens(services: RefreshServices, refresh: Refresh)
   const judge = (error: OidcError) => judgeFailure(services, refresh, error)
   const lease = await leases.acquire({ tokenStore, view, isUpToDate, token, judge })
   if (!lease.isAcquired) return lease.view
-  const { kept, isOurs, idTokenClaims } = await lease.complete(exchange(services, refresh, lease))
+  const { kept, isOurs, idTokenClaims } = await lease.complete(
+    exchange(services, refresh, lease).catch(error => {
+      auditRefusal(services, refresh, error)
+      throw error
+    }),
+  )
   if (isOurs && config.hooks.refresh !== undefined) {
     const current = await tokenStore.open()
     if (current !== undefined) await keepClaims(services, tokenStore, current, { idTokenClaims, userInfo: undefined })
   }
   return kept
+}
+
+/** The provider's word on a refresh that is not a matter of trying again. */
+const REFUSED: readonly string[] = ['ERR_OIDC_REFRESH_REJECTED', 'ERR_OIDC_TOKEN_DENIED']
+
+function auditRefusal({ config }: Services, { view: { ticket }, handle }: Refresh, error: unknown): void {
+  if (ticket === undefined || !(error instanceof OidcError) || !REFUSED.includes(error.code)) return
+  const { code } = error
+  const endsSession = code === 'ERR_OIDC_REFRESH_REJECTED'
+  config.audit?.({ type: 'refresh-refused', code, endsSession, ...describeSession(ticket, handle) })
 }
 
 /** What happens under the lease: one request, the checks of its response, one commit. */

@@ -95,7 +95,9 @@ for (const kind of storeKinds) {
       const id = await signIn(store)
       const renewed = tokens()
       assert.equal(await replaceTokens(store, id, { tokens: renewed }), true)
-      assert.deepEqual(await store.end(id), { tokens: renewed })
+      const ended = await store.end(id)
+      assert.deepEqual(ended?.tokens, renewed)
+      assert.equal(ended?.summary?.handle, store.handleOf(id))
     })
 
     test('a commit writes what it is given and leaves the rest', async () => {

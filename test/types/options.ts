@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
+import type { Request } from 'express'
 import { type Hooks, type OidcOptions, type OpenIdConnect, openIdConnect, type Routes } from 'express-hybrid-oidc'
 import { expectType, type Same } from './expect.js'
 
@@ -80,6 +81,16 @@ export const hooks: Hooks = {
     // @ts-expect-error what the transmitter says is not to be changed
     subject.format = 'email'
     return { action: 'end', sub: 'alice' }
+  },
+  audit: (entry, req) => {
+    type Types = 'sign-in' | 'step-up' | 'sign-in-refused' | 'refresh-refused' | 'sign-out' | 'session-expired'
+    expectType<Same<typeof entry.type, Types>>()
+    expectType<Same<typeof req, Request | undefined>>()
+    if (entry.type === 'sign-out') expectType<Same<typeof entry.by, 'user' | 'provider' | 'site'>>()
+    // @ts-expect-error a refused sign-in has no session
+    if (entry.type === 'sign-in-refused') return void entry.session
+    // @ts-expect-error an entry is not to be changed
+    entry.at = 0
   },
   signOut: ({ reason }) => {
     type Reason = 'logout' | 'front-channel' | 'back-channel' | 'revoked' | 'replaced' | 'signal' | 'global-revocation'

@@ -1,0 +1,77 @@
+import type { Backend } from './backend/backend.js'
+import type { RedisKeys } from './keys.js'
+import type { SessionIndex } from './session-index.js'
+import type { EndedSummary, SessionSummary } from './ticket.js'
+
+/**
+ * Redis removes an expired session without a word. So that the next request that comes with it can tell whose it was, a note of each session outlives
+ * it. What ends a session takes its note away first: a session that has a note and no record has expired, or was lost.
+ */
+export interface ExpiredSessions {
+  /** Never rejects: a sign-in does not fail for a note. */
+  remember(key: string, summary: SessionSummary): Promise<void>
+  forget(key: string): Promise<void>
+  /** Ends a session that is not to be told of as expired. One that `end` did not find there gets its note back. */
+  whileForgotten<T extends { readonly existed: boolean }>(key: string, end: () => Promise<T>): Promise<T>
+  /** The session of a record that is not there, if it has expired: once, in whichever process that is. */
+  take(key: string): Promise<EndedSummary | undefined>
+}
+
+/** Seconds after the latest end of a session in which a browser that comes back is still noticed. */
+const REMEMBERED = 7 * 24 * 60 * 60
+
+/** Where no part of the site asks: nothing is kept. */
+export const NOT_REMEMBERED: ExpiredSessions = {
+  remember: async () => {},
+  forget: async () => {},
+  whileForgotten: (_key, end) => end(),
+  take: async () => undefined,
+}
+
+interface ExpiredSessionsSettings {
+  readonly backend: Backend
+  readonly redisKeys: Pick<RedisKeys, 'expired' | 'handle' | 'consumed'>
+  readonly index: Pick<SessionIndex, 'sealSummary' | 'openSummary'>
+  /** Epoch s. */
+  readonly now: () => number
+}
+
+export function createExpiredSessions({ backend, redisKeys, index, now }: ExpiredSessionsSettings): ExpiredSessions {
+  const open = (key: string, sealed: string) => index.openSummary(key, Buffer.from(sealed, 'base64url'))
+
+  async function write(key: string, sealed: string, { expiresAt }: SessionSummary): Promise<void> {
+    const ttl = Math.max(1, Math.ceil(expiresAt - now()) + REMEMBERED)
+    await backend.writeMark(redisKeys.expired(key), sealed, ttl).catch(() => {})
+  }
+
+  async function restore(key: string, sealed: string): Promise<void> {
+    const summary = open(key, sealed)
+    if (summary !== undefined) await write(key, sealed, summary)
+  }
+
+  return {
+    remember: (key, summary) => write(key, index.sealSummary(key, summary).toString('base64url'), summary),
+    forget: key => backend.removeMark(redisKeys.expired(key)),
+    async whileForgotten(key, end) {
+      const sealed = await backend.readMark(redisKeys.expired(key))
+      if (sealed === undefined) return end()
+      await backend.removeMark(redisKeys.expired(key))
+      try {
+        const result = await end()
+        if (!result.existed) await restore(key, sealed)
+        return result
+      } catch (error) {
+        await restore(key, sealed)
+        throw error
+      }
+    },
+    async take(key) {
+      const sealed = await backend.readMark(redisKeys.expired(key))
+      const summary = sealed === undefined ? undefined : open(key, sealed)
+      if (summary === undefined) return undefined
+      if (!(await backend.consume(redisKeys.consumed('session expired', key), REMEMBERED))) return undefined
+      await backend.removeMark(redisKeys.expired(key)).catch(() => {})
+      return { ...summary, handle: redisKeys.handle(key) }
+    },
+  }
+}
