@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import type { OidcError, OidcErrorCode } from '../../lib/errors.js'
 import { createProvider, type ProviderSettings } from '../../lib/provider/provider.js'
+import { until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
   createGate,
@@ -35,11 +36,6 @@ async function setUp(t: TestContext, changes: Partial<ProviderSettings> = {}, si
     local.server.on(DISCOVERY, json(metadataOf(local.server.origin, metadata)))
   const fetches = () => ({ metadata: local.server.count(DISCOVERY), keys: local.server.count('/jwks') })
   return { ...local, provider, publish, publishMetadata, fetches }
-}
-
-/** Lets everything go on that waits for nothing but the loopback interface. */
-async function until(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
 test('an ID Token of the provider for this attempt is accepted', async t => {
@@ -171,10 +167,13 @@ test('the first of many sign-ins at once fetch metadata and keys once', async t 
 test('the beginning of a sign-in has the keys fetched that its end will need', async t => {
   const { provider, clock, fetches } = await setUp(t)
   await provider.metadata()
-  await until(() => fetches().keys === 1)
+  await until('the keys are fetched', () => fetches().keys === 1)
   clock.advance(10 * MINUTE)
-  await provider.metadata()
-  await until(() => fetches().keys === 2)
+  // A fetch that is under way is not begun again, and the first one may still be.
+  await until('the keys are fetched again', async () => {
+    await provider.metadata()
+    return fetches().keys === 2
+  })
   assert.equal(fetches().metadata, 1)
 })
 
@@ -188,7 +187,7 @@ test('aged metadata and keys are reloaded in the background', async t => {
   await provider.verifyIdToken(await one.sign(claims()), expected)
   clock.advance(MINUTE)
   assert.equal((await provider.metadata()).issuer, server.origin)
-  await until(() => fetches().keys === 2 && fetches().metadata === 2)
+  await until('both are fetched again', () => fetches().keys === 2 && fetches().metadata === 2)
   gate.open()
 })
 
@@ -260,7 +259,7 @@ test('a provider that was down at start is found in the background', async t => 
   assert.deepEqual(provider.health(), { reachable: false, error: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
   await rejected(provider.metadata(), 'ERR_OIDC_PROVIDER_UNAVAILABLE')
   await server.start()
-  await until(() => provider.health().reachable)
+  await until('the provider is reachable', () => provider.health().reachable)
   assert.equal(provider.peekMetadata()?.issuer, server.origin)
   await provider.verifyIdToken(await one.sign(claims()), expected)
 })
@@ -281,7 +280,10 @@ test('health tells how the last look at the provider went', async t => {
   server.on('/jwks', json({}, 404))
   clock.advance(10 * MINUTE)
   await provider.warm()
-  await until(() => fetches().keys === 2 && provider.health().error !== undefined)
+  await until(
+    'the keys are fetched again, and health tells of it',
+    () => fetches().keys === 2 && provider.health().error !== undefined,
+  )
   assert.equal(provider.health().error, 'ERR_OIDC_PROVIDER_RESPONSE')
 })
 
@@ -335,13 +337,16 @@ for (const name of ['require_pushed_authorization_requests', 'require_signed_req
     publishMetadata({ [name]: true })
     clock.advance(HOUR)
     await provider.metadata()
-    await until(() => fetches().metadata === 2 && provider.health().error !== undefined)
+    await until(
+      'the metadata is fetched again, and health tells of it',
+      () => fetches().metadata === 2 && provider.health().error !== undefined,
+    )
     await rejected(provider.metadata(), 'ERR_OIDC_UNSUPPORTED')
     await rejected(provider.warm(), 'ERR_OIDC_UNSUPPORTED')
     publishMetadata({})
     clock.advance(MINUTE)
     await provider.metadata().catch(() => undefined)
-    await until(() => provider.health().error === undefined)
+    await until('health is good', () => provider.health().error === undefined)
     await provider.metadata()
   })
 }
@@ -353,7 +358,7 @@ test('a provider that does not list its response modes is named once in the log'
   await provider.warm()
   clock.advance(HOUR)
   await provider.metadata()
-  await until(() => fetches().metadata === 2)
+  await until('the metadata is fetched again', () => fetches().metadata === 2)
   assert.equal(log.filter(line => line.includes("responseMode: 'query'")).length, 1)
 })
 
@@ -470,7 +475,10 @@ test('a provider that comes to name another issuer is not followed', async t => 
   server.on(DISCOVERY, json(metadataOf('https://else.test')))
   clock.advance(HOUR)
   assert.equal(await provider.metadata(), known)
-  await until(() => fetches().metadata === 2 && provider.health().error !== undefined)
+  await until(
+    'the metadata is fetched again, and health tells of it',
+    () => fetches().metadata === 2 && provider.health().error !== undefined,
+  )
   assert.equal(provider.peekMetadata(), known)
   assert.equal(provider.health().error, 'ERR_OIDC_METADATA_ISSUER')
 })
