@@ -42,6 +42,7 @@ const ERRORS = {
   ERR_OIDC_ACCESS_DENIED: [403, 'The sign-in was cancelled or not allowed.'],
   ERR_OIDC_AUTHORIZATION_FAILED: [400, 'The sign-in service could not sign you in.'],
   ERR_OIDC_RESPONSE_ISSUER: [400, 'The sign-in response was not sent by the expected sign-in service.'],
+  ERR_OIDC_TENANT_REFUSED: [403, 'Your organization has no access to this site.'],
 
   // The signed authorization response, one code per check, in the order of JARM section 2.4.
   ERR_OIDC_RESPONSE_UNSIGNED: [400, 'The sign-in response could not be verified.'],

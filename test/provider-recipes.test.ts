@@ -136,7 +136,7 @@ describe('the recipes, at a provider that does what they say of it', () => {
   )
 
   works(
-    ['entra-id', 1],
+    ['entra-id', 2],
     () => ({ clientJwks: [{ ...rsa.publicJwk, alg: 'PS256' } as JWK] }),
     nothing,
     fixture => {

@@ -3,12 +3,13 @@ import { createRareLog } from '../diagnostics/rare-log.js'
 import { abandon, handleError, respondWithError } from '../http/error-response.js'
 import { createLogoutCookie } from '../http/logout-cookie.js'
 import { type HttpRequest, type HttpResponse, isAnswerable, type Next, pathOf, responseFor } from '../http/node-http.js'
-import { type MiddlewareServices, RequestContext } from '../http/request-context.js'
+import { type MiddlewareServices, RequestContext, servicesOf } from '../http/request-context.js'
 import { findRequestState } from '../http/request-state.js'
 import { createTransactionCookie } from '../http/transaction-cookie.js'
 import { createTransactions } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
 import type { SeveralProviders } from '../options/several-providers.js'
+import { isIssuer } from '../options/tenants.js'
 import { createProvider } from '../provider/provider.js'
 import { createExternalSession } from '../session/external-session.js'
 import { createManagedSession } from '../session/managed-session.js'
@@ -70,6 +71,8 @@ export function createMiddleware(
   const middleware: MiddlewareServices = { ...services, ...shared, ...tokenServices, transactions, providers }
   const routes = createRouteTable(config)
   const isPolling = policy === false ? () => false : policy.isPolling
+  // Of many tenants one may have been taken off the list since a session began.
+  const isOne = providers === undefined && config.tenants === undefined
   const findOwner = (record: SessionRecord | undefined) => ownerOf(record, middleware)
 
   return {
@@ -99,7 +102,7 @@ export function createMiddleware(
       else {
         const handOn = (record: SessionRecord | undefined) => proceed(contextFor(record), route)
         const handOnAt = ({ record, services }: OwnedRecord) => proceed(contextFor(record, services), route)
-        const handled = providers === undefined ? found.then(handOn, fail) : found.then(findOwner).then(handOnAt, fail)
+        const handled = isOne ? found.then(handOn, fail) : found.then(findOwner).then(handOnAt, fail)
         handled.catch(error => abandon(contextFor(), error))
       }
     },
@@ -142,8 +145,8 @@ function createStart(store: Services['store'], shared: Shared): Parameters<typeo
 async function ownerOf(record: SessionRecord | undefined, middleware: MiddlewareServices): Promise<OwnedRecord> {
   const ticket = record?.ticket()
   if (ticket === undefined) return { record, services: middleware }
-  const owner = ticket.provider === undefined ? undefined : await middleware.providers?.find(ticket.provider)
-  if (owner === undefined || owner.config.issuer !== ticket.issuer) return { record: undefined, services: middleware }
+  const owner = await servicesOf(middleware, ticket.provider)
+  if (owner === undefined || !isIssuer(owner.config, ticket.issuer)) return { record: undefined, services: middleware }
   return { record, services: owner }
 }
 
@@ -168,7 +171,7 @@ async function authenticate(
 ): Promise<OidcUser | undefined> {
   const raw = req as HttpRequest
   const found = await find(middleware, raw, options)
-  const isOne = middleware.providers === undefined
+  const isOne = middleware.providers === undefined && middleware.config.tenants === undefined
   const { record, services } = isOne ? { record: found, services: middleware } : await ownerOf(found, middleware)
   const res = responseFor(raw, undefined)
   const context = new RequestContext(services, raw, res, () => {}, { record })

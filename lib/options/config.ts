@@ -3,6 +3,7 @@ import type { Log } from '../diagnostics/log.js'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
+import type { TenantPolicy } from '../protocol/tenants.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
 import type { AtProvider } from '../store/session-index.js'
@@ -67,6 +68,8 @@ export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
 /** Everything the middleware knows about the site it runs in. Complete and frozen; made once by the factory. */
 export interface Config {
   readonly issuer: string
+  /** The tenants, where the issuer is that of many. */
+  readonly tenants: TenantPolicy | undefined
   /** Whether the site has several providers, and each has paths of its own below some of the routes. */
   readonly hasSeveralProviders: boolean
   /** What the site calls this provider, where it has several and this is one of them. */

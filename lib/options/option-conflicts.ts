@@ -7,6 +7,7 @@ import { refuse } from '../validation/place.js'
 import { checkPkce } from './client-options.js'
 import type { Routes } from './config.js'
 import type { ReadOptions } from './option-descriptions.js'
+import { checkTenants } from './tenants.js'
 
 /** Options that are right one by one, and cannot be together. @throws {OidcError} ERR_OIDC_OPTIONS */
 export function checkConflicts(options: ReadOptions): void {
@@ -16,6 +17,7 @@ export function checkConflicts(options: ReadOptions): void {
   checkCredentials(options)
   checkPublishedKeys(options)
   checkSignals(options)
+  checkTenants(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }

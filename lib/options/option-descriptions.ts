@@ -8,6 +8,7 @@ import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
 import type { ProviderChoice } from './provider-options.js'
 import { providerName, providers } from './provider-rules.js'
+import { tenants } from './tenant-rule.js'
 
 /*
  * The one description of all options. The check at the start, the table of docs/options.md and its defaults follow from it.
@@ -138,6 +139,10 @@ export const optionsRule = object({
   clearSiteData: describe(boolean, {
     text: 'makes browsers delete cached pages of this site at a sign-out and when another user signs in',
     default: '`true`',
+  }),
+  tenants: describe(tenants, {
+    text: 'which tenants of Entra ID may sign in, for an issuer of many: see [Entra ID](providers/entra-id.md#many-tenants)',
+    default: 'none',
   }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
     text: 'the only algorithm that ID Tokens may be signed with; if it is not set, every asymmetric algorithm that the provider lists',

@@ -184,6 +184,11 @@ export interface OidcOptions {
    * browser. Default `true`.
    */
   readonly clearSiteData?: boolean | undefined
+  /**
+   * Which tenants of Entra ID may sign in, where `issuer` is that of many (`https://login.microsoftonline.com/organizations/v2.0`, or `common`): their ids, or a function
+   * that is given the `tid` of each ID Token, after its checks. Required there. Default: none, and `issuer` is that of one tenant.
+   */
+  readonly tenants?: readonly string[] | ((tid: string) => boolean | Promise<boolean>) | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`, and every other asymmetric one that the provider lists. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /**

@@ -26,6 +26,7 @@ import {
   siteAlone,
   withoutProvider,
 } from './several-providers.js'
+import { createTenantPolicy } from './tenants.js'
 
 /** The options, complete, each part for the layer that needs it. */
 export interface Configuration {
@@ -120,6 +121,7 @@ function buildConfig(given: ReadOptions): Config {
   return {
     issuer,
     clientId,
+    tenants: createTenantPolicy(given),
     hasSeveralProviders: false,
     baseUrl,
     secure: baseUrl.startsWith('https:'),
@@ -178,6 +180,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
   return {
     issuer: config.issuer,
     clientId: config.clientId,
+    tenants: config.tenants,
     ...parseCredentials(given),
     metadata: given.metadata,
     metadataUrl: given.metadataUrl,

@@ -15,13 +15,17 @@ const MAX_LENGTH = 2048
 /**
  * Reads the parameters of such a request. Unknown ones are ignored: the request is not signed, so that it decides about nothing else.
  *
- * @param issuer - the configured issuer, which `iss` has to be byte by byte
+ * @param issuerFor - the issuer that `iss` has to be byte by byte
  * @throws {OidcError} ERR_OIDC_REQUEST_MALFORMED, ERR_OIDC_RESPONSE_ISSUER
  */
-export function parseInitiatedLogin(fields: Iterable<readonly [string, string]>, issuer: string): InitiatedLogin {
+export function parseInitiatedLogin(
+  fields: Iterable<readonly [string, string]>,
+  issuerFor: (iss: string) => string,
+): InitiatedLogin {
   const all = [...fields]
   const iss = single(all, 'iss')
   if (iss === undefined) throw malformed('iss is missing')
+  const issuer = issuerFor(iss)
   if (iss !== issuer) {
     const cause = { expected: issuer, actual: sanitize(iss) }
     throw new OidcError('ERR_OIDC_RESPONSE_ISSUER', 'the sign-in was started by another issuer', { cause })

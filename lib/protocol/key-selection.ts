@@ -5,6 +5,8 @@ import { isRecord } from './json.js'
 export interface KeyHint {
   readonly alg: string
   readonly kid?: string
+  /** Where keys may be of one tenant: their `issuer` has to be one of these. Left out: that member counts for nothing. */
+  readonly issuers?: readonly unknown[]
 }
 
 /** Bits. Shorter moduli can be factored (RFC 7518 section 3.3); longer ones only cost time. */
@@ -30,6 +32,7 @@ export function selectKeys(keys: readonly JWK[], header: KeyHint): readonly JWK[
       isPublic(key) &&
       isForVerifying(key) &&
       isNamedBy(key, header) &&
+      isOfIssuer(key, header) &&
       isForAlgorithm(key, header.alg),
   )
 }
@@ -46,6 +49,12 @@ function isForVerifying(key: JWK): boolean {
 
 function isNamedBy(key: JWK, header: KeyHint): boolean {
   return header.kid === undefined || key.kid === header.kid
+}
+
+/** The key set that Entra ID publishes for all tenants says of each key whose tokens it signs, with a placeholder where it is those of all. */
+function isOfIssuer(key: JWK, { issuers }: KeyHint): boolean {
+  const { issuer } = key as { readonly issuer?: unknown }
+  return issuers === undefined || issuer === undefined || issuers.includes(issuer)
 }
 
 function isForAlgorithm(key: JWK, alg: string): boolean {

@@ -221,6 +221,8 @@ function describeIssuers(actual: unknown, expected: string): string {
   if (typeof actual !== 'string') return `the provider metadata has no issuer, but the option issuer is '${expected}'`
   const found = printable(actual)
   const message = `the provider metadata has the issuer '${found}', but the option issuer is '${expected}'`
+  if (actual.includes('{tenantid}'))
+    return `${message}: it is that of many tenants; set issuer to that of one, or to the address of all (common, organizations) together with tenants`
   const withoutSlash = (text: string) => text.replace(/\/+$/, '')
   if (withoutSlash(actual) !== withoutSlash(expected)) return `${message}: they must be identical`
   const what = actual.length > expected.length ? 'has no slash at the end' : 'has an extra slash at the end'

@@ -25,6 +25,8 @@ export type EndpointOverrides = Readonly<
 
 export interface DiscoverySettings {
   readonly issuer: string
+  /** What the metadata have to name as issuer, where it is that of many tenants. */
+  readonly tenants?: { readonly template: string } | undefined
   /** Where the metadata is, if not at the place OpenID Connect Discovery 1.0 section 4 gives it. */
   readonly metadataUrl?: string | undefined
   /** The metadata itself. Nothing is fetched then. */
@@ -77,7 +79,7 @@ export function createDiscovery(settings: DiscoverySettings): Discovery {
   function accept(json: unknown): ProviderMetadata {
     const accepted = parseProviderMetadata(
       override(usesAliases ? withAliases(json) : json, overrides),
-      issuer,
+      settings.tenants?.template ?? issuer,
       namesIn(overrides),
     )
     check?.(accepted)

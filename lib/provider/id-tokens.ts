@@ -10,14 +10,17 @@ import { isRecord } from '../protocol/json.js'
 import type { VerifiedJwt } from '../protocol/jwt.js'
 import { checkRefreshedIdTokenClaims, type OriginalClaims } from '../protocol/refreshed-id-token.js'
 import { idTokenAlgorithms } from '../protocol/signing-algorithms.js'
+import { checkTenant, issuerOfTenant } from '../protocol/tenants.js'
 import { checkTokenHashes } from '../protocol/token-hash.js'
 import type { IdTokenClaims, SigningAlgorithm } from '../protocol/wire.js'
 import type { Discovery } from './discovery.js'
+import type { ProviderSettings } from './provider-settings.js'
 import type { VerifySignature } from './signatures.js'
 
 interface IdTokenSettings {
   readonly issuer: string
   readonly clientId: string
+  readonly tenants?: ProviderSettings['tenants']
   /** Seconds. */
   readonly clockTolerance: number
   readonly now: () => Date
@@ -40,7 +43,7 @@ export interface IdTokens {
 }
 
 export function createIdTokens(settings: IdTokenSettings): IdTokens {
-  const { issuer, clientId, clockTolerance, now, verify, discovery, named } = settings
+  const { clientId, tenants, clockTolerance, now, verify, discovery, named } = settings
   const rareLog = createRareLog(settings.log)
 
   /** A `sid` that cannot be one is no reason to refuse an ID Token where logout tokens do not name sessions. */
@@ -48,6 +51,8 @@ export function createIdTokens(settings: IdTokenSettings): IdTokens {
     const usesSid = discovery.peek()?.backchannel_logout_session_supported === true
     if (!usesSid && hasOddSid(claims))
       rareLog('sid', 'the sid of the ID Token is not a string; it is left out, so the provider cannot end the session')
+    const issuer =
+      tenants === undefined ? settings.issuer : issuerOfTenant(tenants.template, checkTenant(claims, tenants.template))
     return { issuer, clientId, clockTolerance, usesSid, now: now().getTime() / 1000 }
   }
 
@@ -68,12 +73,15 @@ export function createIdTokens(settings: IdTokenSettings): IdTokens {
     algorithms,
     async verify(idToken, expected) {
       const { header, claims } = await verifySignature(idToken)
-      return { claims: checkIdTokenClaims(claims, { ...expected, ...expectations(claims) }), alg: header.alg }
+      const checked = checkIdTokenClaims(claims, { ...expected, ...expectations(claims) })
+      await tenants?.check(String(claims.tid))
+      return { claims: checked, alg: header.alg }
     },
     async verifyRefreshed(idToken, original, accessToken) {
       const { header, claims } = await verifySignature(idToken)
       const checked = checkRefreshedIdTokenClaims(claims, original, expectations(claims))
       checkTokenHashes(checked, header.alg, { accessToken }, { codeHash: false, accessTokenHash: false })
+      await tenants?.check(String(claims.tid))
       return checked
     },
   }

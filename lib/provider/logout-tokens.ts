@@ -1,14 +1,19 @@
+import { OidcError } from '../errors.js'
 import { readClaimsUnverified, type VerifiedJwt } from '../protocol/jwt.js'
 import { checkLogoutTokenClaims, isLogoutTokenType, type LogoutTokenClaims } from '../protocol/logout-token.js'
+import { sanitize } from '../protocol/printable.js'
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
+import { issuerOfTenant, tenantOf } from '../protocol/tenants.js'
 import { renameTokenError } from '../protocol/token-codes.js'
 import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 import { type Budget, createBudget } from './budget.js'
 import type { OpenToken } from './decryption.js'
+import type { ProviderSettings } from './provider-settings.js'
 import type { VerifySignature } from './signatures.js'
 
 interface LogoutTokenSettings {
   readonly issuer: string
+  readonly tenants?: ProviderSettings['tenants']
   readonly clientId: string
   /** Seconds. */
   readonly clockTolerance: number
@@ -61,12 +66,29 @@ function translate(error: unknown): never {
   throw renameTokenError('LOGOUT_TOKEN', error)
 }
 
+/** The issuer that a logout token of many tenants may have: that of the tenant that it names, by `tid` too where it is there. */
+function issuerOfLogout({ iss, tid }: Readonly<Record<string, unknown>>, template: string): string {
+  const tenant = tenantOf(iss, template)
+  if (tenant !== undefined && (tid ?? tenant) === tenant) return issuerOfTenant(template, tenant)
+  throw new OidcError(
+    'ERR_OIDC_LOGOUT_TOKEN_ISSUER',
+    'logout token: iss is not the issuer of a tenant, or tid names another one',
+    {
+      cause: { actual: sanitize(iss), expected: template },
+    },
+  )
+}
+
 /** Verifies logout tokens: signature first, then what they say. */
 export function createLogoutTokens(settings: LogoutTokenSettings) {
-  const { verify, open, metadata, algorithm, now, ...expected } = settings
+  const { verify, open, metadata, algorithm, now, tenants, ...expected } = settings
   const budgets = createBudgets(now)
   const check = (claims: Readonly<Record<string, unknown>>) =>
-    checkLogoutTokenClaims(claims, { ...expected, now: now().getTime() / 1000 })
+    checkLogoutTokenClaims(claims, {
+      ...expected,
+      ...(tenants && { issuer: issuerOfLogout(claims, tenants.template) }),
+      now: now().getTime() / 1000,
+    })
 
   /**
    * What pays for fetching keys: a flood of forged tokens must not spend what a genuine one needs. A token that would be refused in any

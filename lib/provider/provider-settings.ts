@@ -2,6 +2,7 @@ import type { Log } from '../diagnostics/log.js'
 import type { ExplicitNeed } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
+import type { TenantPolicy } from '../protocol/tenants.js'
 import type { ResponseMode, ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import type { CertificateSource } from './client-certificate.js'
 import type { ClientCredentials } from './client-credentials.js'
@@ -12,6 +13,8 @@ import type { RequestSigning } from './request-objects.js'
 export interface ProviderSettings extends ClientCredentials {
   readonly issuer: string
   readonly clientId: string
+  /** Where the issuer is that of many tenants: theirs, with a placeholder, and who may sign in. */
+  readonly tenants?: Pick<TenantPolicy, 'template' | 'check'> | undefined
   /** Where the metadata is, if not at its usual place. */
   readonly metadataUrl?: string | undefined
   /** The metadata itself; nothing is discovered then. */

@@ -26,7 +26,12 @@ interface ReceivedTokensSettings extends ProviderSettings {
 /** What opens and verifies the tokens that the provider makes for this site. */
 export function createReceivedTokens(settings: ReceivedTokensSettings) {
   const { clientSecret, decryption, discovery, keySet, algorithms, userInfoAlgorithm } = settings
-  const verify = createSignatures({ keySet, clientSecret: fixedSecret(clientSecret), algorithms })
+  const verify = createSignatures({
+    keySet,
+    clientSecret: fixedSecret(clientSecret),
+    algorithms,
+    template: settings.tenants?.template,
+  })
   const open = createDecryption(decryption)
   const idTokens = createIdTokens({ ...settings, verify, named: settings.idTokenAlgorithm })
   const verifySigned = async (token: string) => verify(token, userInfoAlgorithm ?? (await idTokens.algorithms()))

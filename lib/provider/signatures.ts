@@ -1,5 +1,11 @@
 import { OidcError } from '../errors.js'
-import { type JwtExpectations, type KeysFor, type VerifiedJwt, verifyJwt } from '../protocol/jwt.js'
+import {
+  type JwtExpectations,
+  type KeysFor,
+  readClaimsUnverified,
+  type VerifiedJwt,
+  verifyJwt,
+} from '../protocol/jwt.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
 import type { Budget } from './budget.js'
 import type { KeySet } from './key-set.js'
@@ -9,6 +15,8 @@ export interface SignaturesSettings {
   readonly clientSecret: string | undefined
   /** Those that will be asked for. */
   readonly algorithms: readonly SigningAlgorithm[]
+  /** The issuer with a placeholder, where the keys are those of many tenants: some are of one tenant only. */
+  readonly template?: string | undefined
 }
 
 export type VerifySignature = (
@@ -30,7 +38,7 @@ export function isAsymmetric(algorithm: string): boolean {
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS where an algorithm needs a client secret that is missing or too short
  */
-export function createSignatures({ keySet, clientSecret, algorithms }: SignaturesSettings): VerifySignature {
+export function createSignatures({ keySet, clientSecret, algorithms, template }: SignaturesSettings): VerifySignature {
   const secret = Buffer.from(clientSecret ?? '')
   for (const algorithm of algorithms) checkSecretLength(secret, algorithm)
 
@@ -39,7 +47,10 @@ export function createSignatures({ keySet, clientSecret, algorithms }: Signature
     let isBySecret = false
     const keysFor: KeysFor = async header => {
       isBySecret = !isAsymmetric(header.alg)
-      return isBySecret ? [secret] : keySet.keysFor(header, budget)
+      if (isBySecret) return [secret]
+      // What the token says of its issuer is compared afterwards; here it only leaves out keys that are of another one.
+      const issuers = template === undefined ? {} : { issuers: [template, readClaimsUnverified(token).iss] }
+      return keySet.keysFor({ ...header, ...issuers }, budget)
     }
     try {
       return await verifyJwt(token, keysFor, expected)

@@ -2,6 +2,7 @@ import { step } from '../diagnostics/publish.js'
 import { OidcError } from '../errors.js'
 import { type ActiveTransaction, proofKeyOf } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
+import { issuerNamed } from '../options/tenants.js'
 import {
   type AuthorizationResponse,
   type CheckedAuthorizationResponse,
@@ -102,12 +103,13 @@ export async function checkedResponse(
   const promised = config.requiresResponseIssuer || metadata.authorization_response_iss_parameter_supported === true
   const issRequired = promised && !returnsIdToken(config.responseType)
   if (response.kind === 'success') {
-    const { responseType, issuer } = config
+    const { responseType } = config
+    const issuer = issuerNamed(config, response.iss)
     const checked = checkAuthorizationResponse(response, { responseType, issuer, issRequired })
     if (checked.id_token === undefined) return checked
     return { ...checked, id_token: await provider.openIdToken(checked.id_token) }
   }
-  checkResponseIssuer(response, { issuer: config.issuer, issRequired: false })
+  checkResponseIssuer(response, { issuer: issuerNamed(config, response.iss), issRequired: false })
   throw refusedSignIn(config, response.providerError, transaction)
 }
 

@@ -38,10 +38,12 @@ export function buildTicket(
     requestedMaxAge,
   }: Pick<Ticket, 'sessionState' | 'requestedScope' | 'requestedMaxAge'>,
 ): Ticket {
-  const { sub, sid, auth_time, acr, amr } = idTokenClaims
+  const { iss, tid, sub, sid, auth_time, acr, amr } = idTokenClaims
   const now = epochSeconds(config)
   return {
     ...atProvider(config),
+    issuer: iss,
+    ...(config.tenants !== undefined && { tenant: String(tid) }),
     subject: sub,
     claims: keepAuthentication(claims, idTokenClaims),
     scope,

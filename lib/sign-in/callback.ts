@@ -15,6 +15,7 @@ import {
   transactionLifetime,
 } from '../http/transaction-cookie.js'
 import { atProvider, type Config, epochSeconds } from '../options/config.js'
+import { issuerNamed } from '../options/tenants.js'
 import {
   type AuthorizationResponse,
   checkResponseIssuer,
@@ -102,7 +103,7 @@ async function finish(
   // Checked again when used, although it was sealed: the rules may have changed since.
   const returnTo = returnToOf(services.config, active.returnTo)
   if (isExpiredReference(received, transaction)) {
-    checkResponseIssuer(received, { issuer: services.config.issuer, issRequired: false })
+    checkResponseIssuer(received, { issuer: issuerNamed(services.config, received.iss), issRequired: false })
     await beginAnew(context, transaction, binding)
     return undefined
   }

@@ -78,7 +78,7 @@ async function isSignedInAlready(
 ): Promise<boolean> {
   const { store, config } = context.services
   const { clockTolerance } = config
-  const { sub: subject } = idTokenClaims
+  const { iss: issuer, sub: subject } = idTokenClaims
   const { createdAt, begunAt = createdAt, params, extraScope, hasData } = transaction
   const asksForMore =
     transaction.subject !== undefined || params !== undefined || extraScope !== undefined || hasData === true
@@ -86,7 +86,7 @@ async function isSignedInAlready(
   const { sessionId, signedInAt = 0 } = binding
   if (asksForMore || isCircle || sessionId === undefined || signedInAt < begunAt) return false
   const ticket = (await store.load(sessionId, { extend: false }))?.ticket()
-  if (ticket === undefined || !isSamePerson(ticket, { ...atProvider(config), subject })) return false
+  if (ticket === undefined || !isSamePerson(ticket, { ...atProvider(config), issuer, subject })) return false
   // The provider lets the session live less long than the one that is there.
   if (sessionCeiling(idTokenClaims, { now: epochSeconds(config), clockTolerance }) < ticket.expiresAt) return false
   // The same response again gets that session, and does not wait for one that never comes.

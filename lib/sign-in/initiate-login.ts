@@ -5,6 +5,7 @@ import { queryOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
 import type { Config } from '../options/config.js'
+import { issuerNamed } from '../options/tenants.js'
 import { parseInitiatedLogin } from '../protocol/initiated-login.js'
 import { startLogin } from './login.js'
 import { checkCookiesAreKept } from './redirect-loops.js'
@@ -22,7 +23,7 @@ export async function initiateLogin(context: RequestContext): Promise<void> {
   if (!isNavigation(req))
     throw new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'only a page navigation can start a sign-in, and not in a frame')
   const fields = req.method === 'POST' ? await readFormFields(req) : queryOf(req)
-  const { loginHint, targetLinkUri } = parseInitiatedLogin(fields, services.config.issuer)
+  const { loginHint, targetLinkUri } = parseInitiatedLogin(fields, iss => issuerNamed(services.config, iss))
   const returnTo = targetOf(services.config, targetLinkUri)
   if (req.method === 'POST' || checkCookiesAreKept(context, returnTo))
     await startLogin(context, { returnTo, ...(loginHint !== undefined && { loginHint }) })

@@ -38,8 +38,8 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
 }
 
 /** Whether the session that a token names, or one of the user it names, is here. */
-async function isLiving({ store, config }: Services, { sub: subject, sid }: LogoutTokenClaims): Promise<boolean> {
-  const place = atProvider(config)
+async function isLiving({ store, config }: Services, { iss, sub: subject, sid }: LogoutTokenClaims): Promise<boolean> {
+  const place = { ...atProvider(config), issuer: iss }
   if (sid !== undefined && (await store.list({ ...place, sid })).length > 0) return true
   return subject !== undefined && (await store.list({ ...place, subject })).length > 0
 }

@@ -2,8 +2,14 @@ import { OidcError } from '../errors.js'
 import { type HttpRequest, type HttpResponse, queryTextOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { longestSignIn, markSignOut } from '../http/transaction-cookie.js'
-import { atProvider } from '../options/config.js'
-import { checkFrontChannelIssuer, parseFrontChannelLogout } from '../protocol/front-channel-logout.js'
+import { atProvider, type Config } from '../options/config.js'
+import { issuerNamed, issuersOf } from '../options/tenants.js'
+import {
+  checkFrontChannelIssuer,
+  type FrontChannelLogout,
+  parseFrontChannelLogout,
+} from '../protocol/front-channel-logout.js'
+import type { AtProvider } from '../store/session-index.js'
 import type { EndedSummary } from '../store/ticket.js'
 import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { respondToProvider } from './provider-response.js'
@@ -37,21 +43,38 @@ function checkFrame({ headers }: HttpRequest): void {
   throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: the request does not come from a frame')
 }
 
+/**
+ * Where the session may be known by its name: at the issuer that is named; without one, at that of the options, or of each tenant that they list.
+ *
+ * @throws {OidcError} ERR_OIDC_RESPONSE_ISSUER; ERR_OIDC_REQUEST_MALFORMED where many tenants have the name and the request names none
+ */
+function placesMeant(config: Config, request: FrontChannelLogout): readonly AtProvider[] {
+  const issuer = issuerNamed(config, request.iss)
+  checkFrontChannelIssuer(request, issuer)
+  const issuers = request.iss === undefined ? issuersOf(config) : [issuer]
+  if (issuers === undefined)
+    throw new OidcError(
+      'ERR_OIDC_REQUEST_MALFORMED',
+      'front-channel logout: iss is missing, and the provider has many tenants',
+    )
+  return issuers.map(one => ({ ...atProvider(config), issuer: one }))
+}
+
 async function endNamedSession(context: RequestContext): Promise<void> {
   const { req, services } = context
   const { config, store } = services
   checkFrame(req)
   const request = parseFrontChannelLogout(queryTextOf(req))
-  checkFrontChannelIssuer(request, config.issuer)
+  const places = placesMeant(config, request)
   const ended: EndedSummary[] = []
   const tell = auditSignOut(config, 'front-channel', { req })
   const onEnded = (summary: EndedSummary) => {
     ended.push(summary)
     tell(summary)
   }
-  for (const sid of request.sids) await store.endAll({ ...atProvider(config), sid }, { onEnded })
+  for (const place of places) for (const sid of request.sids) await store.endAll({ ...place, sid }, { onEnded })
   if (request.sids.length === 0) for (const session of await endNamelessSession(context, req)) onEnded(session)
-  if (ended.length > 0) await endWhatIsUnderWay(context, request.sids, onEnded)
+  if (ended.length > 0) await endWhatIsUnderWay(context, places, request.sids, onEnded)
   await announceSignOut(config, 'front-channel', ended)
 }
 
@@ -61,12 +84,13 @@ async function endNamedSession(context: RequestContext): Promise<void> {
  */
 async function endWhatIsUnderWay(
   { req, res, services }: RequestContext,
+  places: readonly AtProvider[],
   sids: readonly string[],
   onEnded: (summary: EndedSummary) => void,
 ): Promise<void> {
-  const { config, store, transactionCookie } = services
+  const { store, transactionCookie } = services
   const remembered = { logout: {}, remember: longestSignIn, onEnded }
-  for (const sid of sids) await store.endAll({ ...atProvider(config), sid }, remembered)
+  for (const place of places) for (const sid of sids) await store.endAll({ ...place, sid }, remembered)
   const markedAt = await markSignOut(req, res, services)
   transactionCookie.signOut(req, res, { markedAt })
 }

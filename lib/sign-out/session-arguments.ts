@@ -13,12 +13,16 @@ export type RevokeTarget =
       readonly except?: string | undefined
       /** The name of the user's provider. Required on a site with several, for `sid` as well. */
       readonly provider?: string
+      /** The id of the user's tenant. Required where the provider has many. */
+      readonly tenant?: string
     }
   | {
       /** All sessions that hang on this one at the provider. */
       readonly sid: string
       /** The name of the provider. */
       readonly provider?: string
+      /** The id of the user's tenant. Required where the provider has many. */
+      readonly tenant?: string
     }
   | {
       /** The one session with this handle. */
@@ -27,6 +31,8 @@ export type RevokeTarget =
       readonly sub?: string
       /** Only if that user has signed in at this provider. Required with `sub` on a site with several. */
       readonly provider?: string
+      /** The id of the user's tenant. Required where the provider has many. */
+      readonly tenant?: string
     }
 
 /** As the provider or this package gave it: nothing is cut off at its ends. */
@@ -35,13 +41,27 @@ const identifier: Rule<string> = rule(
   (value): value is string => typeof value === 'string' && value !== '',
 )
 
-const bySub = object({ sub: { ...identifier, required: true }, except: identifier, provider: identifier })
-const bySid = object({ sid: { ...identifier, required: true }, provider: identifier })
-const byHandle = object({ handle: { ...identifier, required: true }, sub: identifier, provider: identifier })
-const user = object({ sub: { ...identifier, required: true }, provider: identifier })
+const bySub = object({
+  sub: { ...identifier, required: true },
+  except: identifier,
+  provider: identifier,
+  tenant: identifier,
+})
+const bySid = object({ sid: { ...identifier, required: true }, provider: identifier, tenant: identifier })
+const byHandle = object({
+  handle: { ...identifier, required: true },
+  sub: identifier,
+  provider: identifier,
+  tenant: identifier,
+})
+const user = object({ sub: { ...identifier, required: true }, provider: identifier, tenant: identifier })
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function readUser(given: unknown): { readonly sub: string; readonly provider?: string } {
+export function readUser(given: unknown): {
+  readonly sub: string
+  readonly provider?: string
+  readonly tenant?: string
+} {
   return user.read(given, { of: 'oidc.sessions.list', path: '' })
 }
 

@@ -1,7 +1,9 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
 import { userAgentOf } from '../http/user-agent.js'
 import { atProvider, type Config } from '../options/config.js'
+import { issuerOfUser } from '../options/tenants.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
+import type { AtProvider } from '../store/session-index.js'
 import type { RecordStore } from '../store/store.js'
 import type { EndedSummary, SessionSummary } from '../store/ticket.js'
 import { announceSignOut, auditSignOut } from './announce-sign-out.js'
@@ -15,6 +17,8 @@ export interface OidcSession {
   readonly sub: string
   /** The name of the provider, where the site has several. */
   readonly provider?: string
+  /** The tenant of the user, where the provider has many. */
+  readonly tenant?: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
   /** When it began. */
@@ -29,8 +33,12 @@ export interface OidcSession {
 
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
 export interface OidcSessions {
-  /** The sessions of a user, the newest first. With several providers, `provider` names that of the user. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
-  list(of: { readonly sub: string; readonly provider?: string }): Promise<readonly OidcSession[]>
+  /** The sessions of a user, the newest first. With several providers, `provider` names that of the user, with many tenants `tenant` theirs. @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS */
+  list(of: {
+    readonly sub: string
+    readonly provider?: string
+    readonly tenant?: string
+  }): Promise<readonly OidcSession[]>
   /**
    * Ends sessions at once, and, for `sub` and `sid`, sign-ins that are under way. The number of those that ended. With a `handle` from a
    * form, also give the `sub` of the user who sent it: the session ends only if it is theirs.
@@ -50,14 +58,15 @@ interface SessionsSettings {
 export function createSessions({ config, store, configOf }: SessionsSettings): OidcSessions {
   return {
     async list(given) {
-      const { sub, provider } = readUser(given)
-      const place = atProvider(await configOf('oidc.sessions.list', provider))
+      const { sub, provider, tenant } = readUser(given)
+      const place = await placeOf('oidc.sessions.list', provider, tenant)
       const sessions = await store.list({ ...place, subject: sub })
       return sessions
         .map(session => ({
           handle: session.handle,
           sub: session.subject,
           ...(session.provider !== undefined && { provider: session.provider }),
+          ...(session.tenant !== undefined && { tenant: session.tenant }),
           sid: session.sid,
           signedInAt: session.signedInAt,
           lastSeenAt: session.lastSeenAt,
@@ -81,20 +90,27 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
     },
   }
 
+  async function placeOf(of: string, provider: string | undefined, tenant: string | undefined): Promise<AtProvider> {
+    const config = await configOf(of, provider)
+    return { ...atProvider(config), issuer: issuerOfUser(config, of, tenant) }
+  }
+
   async function revokeAll(target: RevokeTarget, options: EndAllOptions): Promise<number> {
     const of = 'oidc.sessions.revoke'
     if ('handle' in target) {
-      const { handle, sub, provider } = target
+      const { handle, sub, provider, tenant } = target
       // A handle alone is that of one session of this site, whichever provider it is of.
-      const isAny = config.hasSeveralProviders && sub === undefined && provider === undefined
-      const place = isAny ? undefined : atProvider(await configOf(of, provider))
+      const isAny =
+        (config.hasSeveralProviders || config.tenants !== undefined) &&
+        [sub, provider, tenant].every(one => one === undefined)
+      const place = isAny ? undefined : await placeOf(of, provider, tenant)
       const isThere = (summary: SessionSummary) =>
         place === undefined || (summary.issuer === place.issuer && summary.provider === place.provider)
       const only = (summary: SessionSummary) => isThere(summary) && (sub === undefined || summary.subject === sub)
       const { onEnded } = options
       return store.endOne(handle, { only, ...(onEnded && { onEnded }) })
     }
-    const place = atProvider(await configOf(of, target.provider))
+    const place = await placeOf(of, target.provider, target.tenant)
     if ('sid' in target) return store.endAll({ ...place, sid: target.sid }, options)
     const { sub, except } = target
     return store.endAll({ ...place, subject: sub }, { ...options, ...(except !== undefined && { except }) })

@@ -175,10 +175,11 @@ async function retire(
 }
 
 function summaryOf({ ticket, time, metadata }: SignInInput): SessionSummary {
-  const { issuer, provider, subject, sid, signedInAt, expiresAt } = ticket
+  const { issuer, provider, tenant, subject, sid, signedInAt, expiresAt } = ticket
   return {
     issuer,
     ...(provider !== undefined && { provider }),
+    ...(tenant !== undefined && { tenant }),
     subject,
     signedInAt,
     expiresAt,

@@ -6,6 +6,8 @@ export interface Ticket {
   readonly issuer: string
   /** The name of the provider, where the site has several. */
   readonly provider?: string
+  /** The tenant of the user, where the provider has many. */
+  readonly tenant?: string
   readonly subject: string
   /** The provider's session id, where it gives one. */
   readonly sid?: string
@@ -83,6 +85,8 @@ export interface SessionSummary extends Partial<SignInTime> {
   readonly issuer: string
   /** The name of the provider, where the site has several. */
   readonly provider?: string
+  /** The tenant of the user, where the provider has many. */
+  readonly tenant?: string
   readonly subject: string
   readonly sid?: string
   /** Seconds since the epoch. */
@@ -100,14 +104,15 @@ export interface EndedSummary extends SessionSummary {
 }
 
 /** Who a user is: the same `sub` at two providers is two users. */
-type Identity = Pick<Ticket, 'issuer' | 'provider' | 'subject'>
+type Identity = Pick<Ticket, 'issuer' | 'provider' | 'tenant' | 'subject'>
 
 export function isSamePerson(a: Identity | undefined, b: Identity): boolean {
   return a !== undefined && a.issuer === b.issuer && a.provider === b.provider && a.subject === b.subject
 }
 
-/** What tells the users of one site apart: the `sub`, and with several providers the name of the provider as well. */
-export function userKeyOf({ provider, subject }: Omit<Identity, 'issuer'>): string {
+/** What tells the users of one site apart: the `sub`, and with several providers or tenants their names as well. */
+export function userKeyOf({ provider, tenant, subject }: Omit<Identity, 'issuer'>): string {
+  if (tenant !== undefined) return JSON.stringify([provider ?? null, tenant, subject])
   return provider === undefined ? subject : JSON.stringify([provider, subject])
 }
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { parseInitiatedLogin } from '../../lib/protocol/initiated-login.js'
 
 const issuer = 'https://op.example'
-const parse = (fields: readonly (readonly [string, string])[]) => parseInitiatedLogin(fields, issuer)
+const parse = (fields: readonly (readonly [string, string])[]) => parseInitiatedLogin(fields, () => issuer)
 
 describe('a sign-in that starts elsewhere', () => {
   test('says who is about to sign in and the page to land on, and nothing else counts', () => {

@@ -132,3 +132,11 @@ test('without a kid the one RSA signing key is found among the keys of a whole p
   ]
   assert.deepEqual(selectKeys(keys, { alg: 'RS256' }), [nameless])
 })
+
+test('a key that says whose tokens it signs counts for those, where the keys are of many issuers, and for all elsewhere', () => {
+  const [one, other] = ['https://login.example/one', 'https://login.example/other']
+  const keys = [{ ...rsa, issuer: one } as JWK, { ...rsa, issuer: other } as JWK, rsa]
+  assert.deepEqual(selectKeys(keys, { alg: 'RS256', issuers: [one] }), [keys[0], rsa])
+  assert.deepEqual(selectKeys(keys, { alg: 'RS256', issuers: [undefined] }), [rsa])
+  assert.deepEqual(selectKeys(keys, { alg: 'RS256' }), keys)
+})

@@ -39,6 +39,13 @@ openIdConnect({
   },
 })
 openIdConnect({ clientAuthentication: { method: 'client_secret_jwt', algorithm: 'HS512', audience: 'endpoint' } })
+openIdConnect({
+  issuer: 'https://login.microsoftonline.com/organizations/v2.0',
+  tenants: ['00000000-0000-0000-0000-000000000000'],
+})
+openIdConnect({ tenants: async tid => tid.startsWith('0') })
+// @ts-expect-error every tenant has to be named, or decided about
+openIdConnect({ tenants: true })
 // @ts-expect-error the algorithm is not the header's to say
 openIdConnect({ clientAuthentication: { method: 'client_secret_jwt', header: { alg: 'none' } } })
 
