@@ -52,9 +52,17 @@ export function checkSameSession(given: unknown): void {
   placeIn('requiresSameSession', given, '')
 }
 
-/** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function readClaim(name: unknown, value: unknown): { name: string; values: readonly ClaimValue[] } {
+/**
+ * @param more - further arguments, which would be ignored
+ * @throws {OidcError} ERR_OIDC_OPTIONS
+ */
+export function readClaim(
+  name: unknown,
+  value: unknown,
+  more: readonly unknown[],
+): { name: string; values: readonly ClaimValue[] } {
   const claim = nonEmptyString.read(name, placeIn('requiresClaim', name, 'name'))
+  if (more.length > 0) refuse('requiresClaim takes a name and a value: write a list for several values, [a, b]')
   const values = claimValue.read(value, { of: 'requiresClaim', path: 'value' })
   return { name: claim, values: typeof values === 'object' ? values : [values] }
 }

@@ -56,8 +56,8 @@ export interface Guards {
   requiresAuth(requirement?: AuthenticationRequirement): RequestHandler
   /**
    * Lets users pass whose claim has the value, or, where the claim is a list, contains it. Of several values one is enough. Values are
-   * compared exactly: `"true"` is not `true`. `name` is the name of a claim, and a dot in it is a dot. Signed in without it: 403, never
-   * another sign-in.
+   * compared exactly: `"true"` is not `true`. `name` is the name of a claim, not a path: a dot in it is a dot. A signed-in user without the
+   * claim gets 403, never another sign-in.
    *
    * Errors to `next`: those of {@link requiresAuth}, ERR_OIDC_CLAIM_REQUIRED (403).
    * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
@@ -109,12 +109,14 @@ export function createGuards(config?: Config, hasDefault = true): Guards {
       ) => findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
       return guard(config, check, challengeFor(requirement))
     },
-    requiresClaim(givenName, givenValue) {
-      const { name, values } = readClaim(givenName, givenValue)
-      return guard(config, ({ claims }) => {
+    requiresClaim(givenName: string, givenValue: unknown, ...more: readonly unknown[]) {
+      const { name, values } = readClaim(givenName, givenValue, more)
+      return guard(config, ({ claims }, { services: { rareLog } }) => {
         const claim = Object.hasOwn(claims, name) ? claims[name] : undefined
         const found: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
         if (values.some(value => found.includes(value))) return undefined
+        const parent = findParent(claims, name)
+        if (parent !== undefined) rareLog(`requiresClaim ${name}`, describeNested(name, parent))
         const message = `the claim "${name}" does not have the value this route requires`
         return { error: new OidcError('ERR_OIDC_CLAIM_REQUIRED', message) }
       })
@@ -157,6 +159,20 @@ export function createGuards(config?: Config, hasDefault = true): Guards {
   }
 }
 
+/** The claim in which the required one may be: `realm_access` for `realm_access.roles`. */
+function findParent(claims: Ticket['claims'], name: string): string | undefined {
+  const [parent = ''] = name.split('.')
+  const isObject = Object.hasOwn(claims, parent) && typeof claims[parent] === 'object' && claims[parent] !== null
+  return parent !== name && !Object.hasOwn(claims, name) && isObject ? parent : undefined
+}
+
+function describeNested(name: string, parent: string): string {
+  return (
+    `requiresClaim: the user has no claim "${name}", but a claim "${parent}" that is an object. A name is not a path: ` +
+    `copy the value out of "${parent}" in the hook signIn`
+  )
+}
+
 const guards = createGuards()
 
 /**
@@ -171,8 +187,9 @@ export function requiresAuth(requirement?: AuthenticationRequirement): RequestHa
  * The guard {@link Guards.requiresClaim} for a site with one instance of the middleware.
  * @throws {OidcError} ERR_OIDC_OPTIONS for a name or a value that is missing or empty
  */
-export function requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler {
-  return guards.requiresClaim(name, value)
+export function requiresClaim(name: string, value: ClaimValue | readonly ClaimValue[]): RequestHandler
+export function requiresClaim(...given: Parameters<Guards['requiresClaim']>): RequestHandler {
+  return guards.requiresClaim(...given)
 }
 
 /**

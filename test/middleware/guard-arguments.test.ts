@@ -32,6 +32,11 @@ describe('a guard is not made with', () => {
       assert.throws(() => requiresClaim(name as never, 'admin'), misuse)
     })
 
+  test('a third argument, which would be ignored', () => {
+    const given = ['role', 'admin', 'editor'] as unknown as readonly [string, string]
+    assert.throws(() => requiresClaim(...given), { ...misuse, message: /write a list for several values/ })
+  })
+
   const requirements: unknown[] = [
     null,
     'mfa',
@@ -122,6 +127,12 @@ test(
       for (const path of ['/any', '/level', '/none', '/nested'])
         statuses.push((await agent.open(site.url + path)).status)
       assert.deepEqual(statuses, [200, 200, 403, 403])
+      const hints = site.log.filter(line => line.startsWith('requiresClaim'))
+      assert.equal(hints.length, 1)
+      assert.match(
+        hints[0] ?? '',
+        /no claim "realm\.roles", but a claim "realm" that is an object\. A name is not a path/,
+      )
     },
   ),
 )
