@@ -53,9 +53,9 @@ describe('the examples of the documentation', () => {
   test('are every block of TypeScript there is', () => {
     for (const page of pages) {
       const fences = page.text.match(/^ *```(ts|typescript|js|javascript|tsx|mjs)\b/gm) ?? []
-      // Those of a whole site are run by test/getting-started.test.ts.
-      const ofSite =
-        page.name === 'docs/getting-started.md' ? (page.text.match(/^```js\n\/\/ [\w.-]+\.mjs$/gm) ?? []) : []
+      // Those of a whole site are run by test/getting-started.test.ts and test/production.test.ts.
+      const isSite = ['docs/getting-started.md', 'docs/production.md'].includes(page.name)
+      const ofSite = isSite ? (page.text.match(/^```js\n\/\/ [\w.-]+\.mjs$/gm) ?? []) : []
       assert.equal(examplesOf(page).length + ofSite.length, fences.length, page.name)
     }
   })

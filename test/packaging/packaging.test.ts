@@ -21,7 +21,7 @@ import {
   root,
 } from './project.js'
 
-/** The whole matrix installs four projects and two versions of Node from the registry. */
+/** The whole matrix installs four projects and three versions of Node from the registry. */
 const isLongRun = Number(process.env.OIDC_TEST_SCALE ?? 1) > 1
 
 const peers: readonly Peers[] = [
@@ -157,7 +157,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
   }
 
   async function walkMatrix(): Promise<void> {
-    const binaries = [process.execPath, await installNode(packed, 22), await installNode(packed, 24)]
+    const binaries = [process.execPath, ...(await Promise.all([22, 24, 26].map(major => installNode(packed, major))))]
     const versions = new Set<string>()
     for (const pair of peers) {
       const project = await installProject(packed, pair)
@@ -175,7 +175,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
         )
       }
     }
-    assert.deepEqual([...versions].sort(), [...new Set([majorOf(process.version), 'v22', 'v24'])].sort())
+    assert.deepEqual([...versions].sort(), [...new Set([majorOf(process.version), 'v22', 'v24', 'v26'])].sort())
   }
 
   if (isLongRun) test('signs in on every Node it is for, installed from the registry', walkMatrix)

@@ -6,8 +6,28 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-const others = ['express', 'ioredis', '@types', 'typescript', 'jose', 'express-session', 'connect-redis']
-const transitive = ['cookie', 'on-headers', 'raw-body', 'bytes', 'http-errors', 'iconv-lite', 'unpipe']
+const others = [
+  'express',
+  'ioredis',
+  '@types',
+  'typescript',
+  'jose',
+  'express-session',
+  'connect-redis',
+  'express-rate-limit',
+]
+const transitive = [
+  'cookie',
+  'on-headers',
+  'raw-body',
+  'bytes',
+  'http-errors',
+  'iconv-lite',
+  'unpipe',
+  'ip-address',
+  'debug',
+  'ms',
+]
 
 /** A new folder of a reader who has installed this package, compiled as it is published, beside Express and ioredis. */
 export interface ReadersFolder {

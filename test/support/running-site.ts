@@ -6,7 +6,8 @@ import { createAgent } from './agent.js'
 /** A site that runs in a process of its own, as its author starts it. */
 export interface RunningSite {
   readonly output: () => string
-  stop(): Promise<void>
+  /** Ends it by SIGTERM. Resolves with its exit code, or `null` if the signal alone has ended it. */
+  stop(): Promise<number | null>
 }
 
 /** Starts Node in a folder, and waits until the address is answered. */
@@ -26,8 +27,10 @@ export async function startSiteProcess(
   return {
     output: () => output,
     async stop() {
+      if (child.exitCode !== null) return child.exitCode
       child.kill()
-      await once(child, 'exit')
+      const [code] = await once(child, 'exit')
+      return code
     },
   }
 }
