@@ -46,8 +46,9 @@ export function returnToInHead(config: Config, path: string): string {
 
 function isOurs(config: Config, path: string): boolean {
   const { pathname } = new URL(path, config.baseUrl)
-  return Object.values(config.routes).some(route => {
-    if (route === false) return false
+  return Object.entries(config.routes).some(([name, route]) => {
+    // The end of a sign-in in a popup is a place to land on.
+    if (route === false || name === 'popup') return false
     const path = publicPath(config, route)
     return path === pathname || (config.hasSeveralProviders && pathname.startsWith(`${path}/`))
   })

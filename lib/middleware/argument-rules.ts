@@ -53,6 +53,7 @@ export const readLogin = reader(
   object({
     provider: nonEmptyString,
     returnTo: anyString,
+    popup: boolean,
     prompt: nonEmptyString,
     maxAge,
     acrValues: words,

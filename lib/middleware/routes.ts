@@ -67,6 +67,12 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
       refusesAhead: false,
       isOfProvider: true,
     },
+    popup: {
+      ...forBrowser,
+      methods: ['GET'],
+      handle: lazily(async () => (await import('../sign-in/popup-page.js')).endPopup),
+      refusesAhead: false,
+    },
     signals: {
       ...forProvider,
       methods: ['POST'],

@@ -30,6 +30,8 @@ export interface Routes {
   readonly checkSession: string | false
   /** Where the provider or a portal sends browsers to sign in: the `initiate_login_uri` to register. Off by default. OpenID Connect Core 1.0 section 4. */
   readonly initiateLogin: string | false
+  /** Where a sign-in in a window of its own ends: the page tells its opener and closes. Off by default. */
+  readonly popup: string | false
   /** Takes security events from a transmitter of shared signals. Off by default. RFC 8935. */
   readonly signals: string | false
   /** Ends every session of a user when the provider says so, such as Okta's Universal Logout. Off by default. OAuth Global Token Revocation (draft). */

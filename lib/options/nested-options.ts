@@ -75,6 +75,10 @@ export const routes = object({
     text: 'the provider or a portal sends browsers here to start a sign-in (`initiate_login_uri`)',
     default: '`false`',
   }),
+  popup: describe(rules.optionalPath, {
+    text: 'the end of a sign-in in a popup: the page tells its opener and closes',
+    default: '`false`',
+  }),
   signals: describe(rules.optionalPath, {
     text: 'receives security events ([signals](signals.md))',
     default: '`false`',

@@ -54,6 +54,7 @@ const defaultRoutes: Routes = {
   logoutBackchannel: '/logout/backchannel',
   checkSession: false,
   initiateLogin: false,
+  popup: false,
   signals: false,
   revocation: false,
   user: false,

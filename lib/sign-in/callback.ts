@@ -21,6 +21,7 @@ import {
   checkResponseIssuer,
   parseAuthorizationResponse,
 } from '../protocol/authorization-response.js'
+import { isSilentRefusal } from '../protocol/provider-error.js'
 import { isPosted, isSigned } from '../protocol/response-mode.js'
 import { checkTransaction, signedOutSince, type Transaction } from '../protocol/transaction.js'
 import type { IdTokenClaims } from '../protocol/wire.js'
@@ -29,6 +30,7 @@ import { userKeyOf } from '../store/ticket.js'
 import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
 import { restartLogin } from './login.js'
+import { keepOpenerOf } from './popup.js'
 import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js'
 import { hasSession, landSignedOut } from './silent-login.js'
 
@@ -75,10 +77,14 @@ async function handle(context: RequestContext, attempt: Attempt): Promise<void> 
     const verdict = step('binding', () => judge(context, active, binding))
     if (verdict === 'restart') return await beginAnew(context, active, binding)
     const returnTo = await finish(context, { transaction: active, binding, response, attempt }) // 3 to 10
-    if (returnTo !== undefined) redirect(res, returnTo) // 11
+    if (returnTo === undefined) return
+    keepOpenerOf(context, returnTo)
+    redirect(res, returnTo) // 11
   } catch (error) {
-    if (error instanceof OidcError && transaction?.silent && !res.headersSent)
+    if (error instanceof OidcError && transaction?.silent && !res.headersSent) {
+      if (!isSilentRefusal(error.providerError)) auditRefusal(context, attempt, error)
       return landSignedOut(context, transaction, error)
+    }
     if (error instanceof OidcError && transaction !== undefined) {
       error.returnTo = returnToOf(services.config, transaction.returnTo)
     }

@@ -17,6 +17,7 @@ import { announceSignOut, auditSignOut, clearSiteData } from '../sign-out/announ
 import { type EndedSummary, isSamePerson, type Ticket, userKeyOf, withoutProofKey } from '../store/ticket.js'
 import { type AuthenticationResult, authenticate, verifyFrontIdToken } from './authenticate.js'
 import { buildTicket, buildTokens } from './build-ticket.js'
+import { isPopup } from './popup.js'
 import { fingerprintedOf } from './response-use.js'
 
 /** Microseconds that a response takes to the browser at most. */
@@ -205,5 +206,7 @@ function returnToFor(
 ): string {
   const isOther = transaction.subject !== undefined && transaction.subject !== fingerprint(user)
   const prompts = String(transaction.params?.prompt ?? '').split(' ')
-  return isOther && !prompts.includes('select_account') ? publicPath(config, '/') : returnTo
+  return isOther && !prompts.includes('select_account') && !isPopup(config, returnTo)
+    ? publicPath(config, '/')
+    : returnTo
 }

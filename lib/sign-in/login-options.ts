@@ -8,6 +8,8 @@ export interface LoginOptions {
   readonly provider?: string
   /** Where to land afterwards: a path of this site. Anything else is ignored. Default: the page asked for, on a GET. */
   readonly returnTo?: string
+  /** Whether the sign-in ends in a window that a script has opened: `routes.popup` tells that page, and closes. Not with `returnTo`. Default `false`. */
+  readonly popup?: boolean
   /**
    * `login` asks for a new sign-in, `consent` for a new consent, `select_account` for a choice; `none` for a response without a page, and
    * the error `login_required` where there would be one. Default: the provider decides. OpenID Connect Core 1.0 section 3.1.2.1. For

@@ -13,6 +13,7 @@ import { userKeyOf } from '../store/ticket.js'
 import { requestAuthorization } from './authorization-address.js'
 import { chooseProvider } from './choose-provider.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
+import { keepOpenerOf, withPopup } from './popup.js'
 import { checkCookiesAreKept, countRounds } from './redirect-loops.js'
 
 /** Characters. IdentityServer refuses longer ones. */
@@ -43,10 +44,11 @@ export async function login(context: RequestContext): Promise<void> {
  */
 export async function startLogin(
   context: RequestContext,
-  options: LoginOptions,
+  given: LoginOptions,
   { silent = false }: { readonly silent?: boolean } = {},
 ): Promise<void> {
   const { req } = context
+  const options = withPopup(context.services, given)
   const services = await chooseProvider(context, options)
   // The user chooses on a page of the site.
   if (services === undefined) return
@@ -103,7 +105,8 @@ export function restartLogin(context: RequestContext, transaction: Transaction):
 
 type Wishes = Omit<TransactionInput, 'maxAge' | 'freshLogin' | 'acrValues'>
 
-async function leave({ req, res }: RequestContext, services: MiddlewareServices, wishes: Wishes): Promise<void> {
+async function leave(context: RequestContext, services: MiddlewareServices, wishes: Wishes): Promise<void> {
+  const { req, res } = context
   const { config, provider, transactions, transactionCookie } = services
   const metadata = await provider.metadata()
   const { params, enforced } = enforceParams({
@@ -118,6 +121,7 @@ async function leave({ req, res }: RequestContext, services: MiddlewareServices,
   const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
   const { location, asked } = await requestAuthorization(services, metadata, transaction, params)
   keep()
+  keepOpenerOf(context, wishes.returnTo)
   publish(() => ({
     type: 'sign-in-started',
     site: config.baseUrl,

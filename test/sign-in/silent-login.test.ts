@@ -122,6 +122,21 @@ describe('a page that may be seen signed out', () => {
   })
 })
 
+test('the audit log has what a silent sign-in was refused for, and nothing where the provider only did not know the user', async () => {
+  const entries: string[] = []
+  const hooks = { audit: ({ type }: { readonly type: string }) => void entries.push(type) }
+  await silent({ oidc: { hooks } }, async fixture => {
+    fixture.provider.break(refuseAll('login_required'))
+    await visit(fixture)
+    assert.deepEqual(entries, [])
+    fixture.provider.heal()
+    fixture.provider.break({ frontIdToken: claims => ({ ...claims, aud: 'other' }) })
+    await visit({ ...fixture, agent: createAgent() })
+    await new Promise(setImmediate)
+    assert.deepEqual(entries, ['sign-in-refused'])
+  })()
+})
+
 describe('no silent sign-in is made', () => {
   const requests: Readonly<Record<string, Readonly<Record<string, string | undefined>>>> = {
     'for a prefetch': { 'sec-purpose': 'prefetch' },

@@ -44,6 +44,7 @@ openIdConnect({
   tenants: ['00000000-0000-0000-0000-000000000000'],
 })
 openIdConnect({ tenants: async tid => tid.startsWith('0') })
+openIdConnect({ routes: { popup: '/signed-in' } })
 // @ts-expect-error every tenant has to be named, or decided about
 openIdConnect({ tenants: true })
 // @ts-expect-error the algorithm is not the header's to say
