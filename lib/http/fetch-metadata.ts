@@ -41,6 +41,15 @@ export function isByServiceWorker({ headers }: IncomingMessage): boolean {
   return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'empty'
 }
 
+/**
+ * Whether the user has submitted a form by POST, in a page and not in a frame. Only Fetch Metadata counts: scripts and programs that post
+ * expect a redirect.
+ */
+export function isSubmittedForm(req: IncomingMessage & { originalMethod?: unknown }): boolean {
+  const method = req.originalMethod ?? req.method
+  return method === 'POST' && req.headers['sec-fetch-mode'] === 'navigate' && !isFrame(req)
+}
+
 function acceptsHtml({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/html') ?? false
 }

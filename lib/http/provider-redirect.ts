@@ -22,8 +22,8 @@ export interface ProviderRedirect {
   readonly title: string
   /** The button of that form, for a browser that runs no script. */
   readonly button: string
-  /** Whether the response may be shown in a frame without a header that says so. Default `false`. */
-  readonly mayBeFrame?: boolean
+  /** Whether a page leads to the provider where a redirect would do, because the browser may not follow that one. Default `false`. */
+  readonly byPage?: boolean
 }
 
 const script = 'document.forms[0].submit()'
@@ -35,13 +35,16 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
  * a form that posts itself. The authorization endpoint and the end-session endpoint both take POST: OpenID Connect Core 1.0 section
  * 3.1.2.1, OpenID Connect RP-Initiated Logout 1.0 section 2.
  *
- * What may be a frame gets a page that leads on: a redirect would be followed in the frame, and the page is not shown there
- * (`X-Frame-Options`), so that nothing in it runs.
+ * With `byPage` a page leads on:
+ *
+ * - To a submitted form, a redirect is part of the submission. Chromium and Safari compare it with `form-action` of the page that has
+ *   the form (Content Security Policy Level 3 section 6.4.1), and helmet's default is `form-action 'self'`. The page begins a navigation of its own.
+ * - What may be a frame would follow a redirect in the frame. The page is not shown there (`X-Frame-Options`), so that nothing in it runs.
  */
 export function sendToProvider(res: HttpResponse, destination: ProviderRedirect): void {
-  const { location, mayBeFrame = false } = destination
+  const { location, byPage = false } = destination
   const isShort = location.length <= longestLocation && headLength(res) + location.length <= largestHead
-  if (isShort && mayBeFrame) leadToProvider(res, destination)
+  if (isShort && byPage) leadToProvider(res, destination)
   else if (isShort) redirect(res, location)
   else postToProvider(res, destination)
 }

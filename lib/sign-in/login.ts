@@ -1,7 +1,7 @@
 import { publish, transactionNameOf } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
-import { isByServiceWorker, isNavigation, isPlainClient } from '../http/fetch-metadata.js'
+import { isByServiceWorker, isNavigation, isPlainClient, isSubmittedForm } from '../http/fetch-metadata.js'
 import { asExpressRequest, onlyParameter, pathOf, queryOf } from '../http/node-http.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import type { MiddlewareServices, RequestContext } from '../http/request-context.js'
@@ -135,7 +135,7 @@ async function leave(context: RequestContext, services: MiddlewareServices, wish
     endpoint,
     title: 'Signing in',
     button: 'Sign in',
-    mayBeFrame: isByServiceWorker(req),
+    byPage: isByServiceWorker(req) || isSubmittedForm(req),
   })
 }
 

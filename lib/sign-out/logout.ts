@@ -1,4 +1,4 @@
-import { isOwnRequest } from '../http/fetch-metadata.js'
+import { isOwnRequest, isSubmittedForm } from '../http/fetch-metadata.js'
 import type { HttpResponse } from '../http/node-http.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
@@ -67,7 +67,8 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   const endpoint = asked && (await endSessionEndpoint(asked))
   if (signOut === undefined || asked === undefined || endpoint === undefined) return redirect(res, returnTo)
   const location = providerAddress(res, asked, endpoint, { ...options, ...signOut, returnTo })
-  sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out' })
+  const byPage = isSubmittedForm(req)
+  sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out', byPage })
 }
 
 /**

@@ -61,7 +61,7 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
   application.set('views', fileURLToPath(new URL('views', import.meta.url)))
   application.set('view engine', 'ejs')
 
-  application.use(createSecurityHeaders({ siteUrl, issuer, apiUrl }))
+  application.use(createSecurityHeaders({ siteUrl, apiUrl }))
   // Before the sign-in: a style sheet needs no session.
   application.use('/public', express.static(fileURLToPath(new URL('public', import.meta.url)), { maxAge: '1h' }))
   const sessionWatch = readSessionWatch()

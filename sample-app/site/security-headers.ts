@@ -2,21 +2,19 @@ import type { RequestHandler } from 'express'
 
 interface Neighbours {
   readonly siteUrl: string
-  /** The provider. Signing out is a form that ends there, and `form-action` looks at every step of the way. */
-  readonly issuer: string
   /** One script calls the API itself. A site that uses the proxy only needs no more than `'self'`. */
   readonly apiUrl: string
 }
 
 /** What browsers may do with the pages of the site: nothing that the pages do not need. */
-export function createSecurityHeaders({ siteUrl, issuer, apiUrl }: Neighbours): RequestHandler {
+export function createSecurityHeaders({ siteUrl, apiUrl }: Neighbours): RequestHandler {
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self'",
     `connect-src 'self' ${apiUrl}`,
-    `form-action 'self' ${new URL(issuer).origin}`,
+    "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ')

@@ -150,7 +150,7 @@ describe('what comes in does not come out', () => {
       const body = 'comment=MARKER"><script>alert(1)</script>&card=4111111111111111'
       for (const path of ['/claims', '/buy']) {
         const page = await agent.post(site.url + path, body, { from: `${site.url}/form`, redirect: 'manual' })
-        assert.ok(page.status === 303 || page.status === 401 || page.status === 404, `${path}: ${page.status}`)
+        assert.ok(page.leadsTo || page.status === 401 || page.status === 404, `${path}: ${page.status}`)
         if (page.status === 404) continue // there is no POST route
         assertClean(page.text + JSON.stringify(page.headers), path)
         assert.ok(!JSON.stringify(provider.requests).includes('MARKER'), 'the provider got the form')

@@ -6,6 +6,7 @@ import { before, describe, test } from 'node:test'
 import express5, { type Express, type Request, type RequestHandler } from 'express'
 import { requiresAuth } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
+import { startChromium } from '../support/chromium.js'
 import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
 import { secret } from '../support/secrets.js'
 import { installPackages, load, readManifest, type Untyped } from './packages.js'
@@ -204,6 +205,36 @@ function runAll(version: 4 | 5): void {
         out.hops.some(hop => hop.url.startsWith(provider.issuer)),
         out.hops.map(hop => hop.url).join(' '),
       )
+    },
+  )
+
+  usesPackage(
+    "helmet's defaults in Chromium: the posted forms that sign in and out lead to the provider and back",
+    () => ({
+      before: app => app.use(load('helmet')()),
+      routes: app => {
+        app.get('/forms', (_req: Untyped, res: Untyped) => {
+          res.send(['/login?returnTo=/forms', '/logout?returnTo=/bye'].map(postedForm).join(''))
+        })
+        app.get('/bye', (_req: Untyped, res: Untyped) => void res.send('bye'))
+      },
+    }),
+    async ({ site, provider }) => {
+      const chromium = await startChromium()
+      try {
+        const tab = await chromium.newPage()
+        await tab.goto(`${site.url}/forms`)
+        await tab.click('text="/login?returnTo=/forms"')
+        await tab.waitForURL(`${site.url}/forms`)
+        await tab.goto(`${site.url}/claims`)
+        assert.match(await tab.innerText('body'), /alice-0001/)
+        await tab.goto(`${site.url}/forms`)
+        await tab.click('text="/logout?returnTo=/bye"')
+        await tab.waitForURL(`${site.url}/bye`)
+        assert.deepEqual([provider.count('authorize'), provider.count('endSession')], [1, 1])
+      } finally {
+        await chromium.close()
+      }
     },
   )
 
@@ -506,6 +537,8 @@ function runAll(version: 4 | 5): void {
       })()
     })
 }
+
+const postedForm = (action: string) => `<form method="post" action="${action}"><button>${action}</button></form>`
 
 const tellBoth = (req: Untyped, res: Untyped) => res.json([req.user?.username ?? null, req.oidc.user?.sub ?? null])
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
-import { isFrame, isNavigation, isPlainClient, prefersHtml } from '../../lib/http/fetch-metadata.js'
+import { isFrame, isNavigation, isPlainClient, isSubmittedForm, prefersHtml } from '../../lib/http/fetch-metadata.js'
 
 const html = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 const navigate = { 'sec-fetch-mode': 'navigate', accept: html }
@@ -47,6 +47,24 @@ describe('what a request is taken for', () => {
       const found = { page: isNavigation(req), frame: isFrame(req), plain: isPlainClient(req) }
       assert.deepEqual(found, { page: kind === 'page', frame: kind === 'frame', plain: kind === 'plain client' })
       if (kind === 'page' || kind === 'frame') assert.equal(prefersHtml(req), true, 'errors are pages')
+    })
+  }
+})
+
+describe('what is taken for a submitted form, to which a page responds in place of a redirect', () => {
+  const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+  for (const [client, request, expected] of [
+    ['a form', { method: 'POST', headers: navigation }, true],
+    ['a form that a service worker fetches', { headers: { ...navigation, 'sec-fetch-dest': 'empty' } }, true],
+    ['a form of which `method-override` makes a DELETE', { method: 'DELETE', originalMethod: 'POST' }, true],
+    ['a link', { method: 'GET' }, false],
+    ['a form in a frame', { headers: { ...navigation, 'sec-fetch-dest': 'iframe' } }, false],
+    ["a script's fetch", { headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', accept: html } }, false],
+    ['a program that accepts pages', { headers: { accept: html } }, false],
+  ] as const) {
+    test(`${client}: ${expected}`, () => {
+      const req = { method: 'POST', headers: navigation, ...request } as unknown as IncomingMessage
+      assert.equal(isSubmittedForm(req), expected)
     })
   }
 })

@@ -67,7 +67,7 @@ describe('a key of ours that holds something else', () => {
         assert.equal(await whoIs(fixture, agent), 'alice-0001', where)
       }
       const left = await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/`, redirect: 'manual' })
-      assert.equal(left.status, 303, left.text)
+      assert.ok(left.leadsTo, left.text)
       assert.equal(await whoIs(fixture, agent), undefined)
     })
 
@@ -81,7 +81,7 @@ describe('a key of ours that holds something else', () => {
         assert.ok(cookie)
         for (const key of await keys()) if (kindOf(key) === kind) await damage(key, name)
         const left = await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/`, redirect: 'manual' })
-        assert.equal(left.status, 303, `${kind} as ${name}: ${left.text}`)
+        assert.ok(left.leadsTo, `${kind} as ${name}: ${left.text}`)
         assert.equal(await whoIs(fixture, agent), undefined, kind)
         const response = await postLogoutToken(site.url, await provider.createLogoutToken({ sid: undefined }))
         assert.equal(response.status, 200, `${kind} as ${name}: ${response.text}`)

@@ -27,10 +27,12 @@ function respond(request: IncomingMessage, response: ServerResponse): void {
   if (cookies.length > 0) response.setHeader('set-cookie', cookies)
   if (to) response.writeHead(Number(url.searchParams.get('status') ?? 302), { location: to })
   const action = url.searchParams.get('form')
+  const lead = url.searchParams.get('lead')
   const policy = url.searchParams.get('policy')
   if (policy) response.setHeader('referrer-policy', policy)
-  if (!action) return void response.end('{"ok":true}')
+  if (!action && !lead) return void response.end('{"ok":true}')
   response.setHeader('content-type', 'text/html; charset=utf-8')
+  if (lead) return void response.end(`<meta http-equiv="refresh" content="0;url=${lead.replaceAll('&', '&amp;')}">`)
   const form = `<form method="post" action="${action}"><input type=hidden name="a&amp;b" value='&lt;&#x27;&#34;>'/></form>`
   response.end(`<html><body onload="document.forms[0].submit()">${form}</body></html>`)
 }
@@ -79,6 +81,19 @@ describe('redirects', () => {
     const page = await createAgent().open(withQuery(`${here}/a`, { to: 'b?c' }), { redirect: 'manual' })
     assert.equal(page.status, 302)
     assert.equal(page.hops[0]?.location, `${here}/b?c`)
+  })
+
+  test('of a page that leads on are followed as a navigation of that page', async () => {
+    const target = withQuery(`${there}/b`, { x: '1', y: '2' })
+    const agent = createAgent()
+    const page = await agent.post(withQuery(`${here}/a`, { lead: target }), {}, { from: `${there}/form` })
+    assert.deepEqual([page.url, page.hops.length, agent.page?.url], [target, 2, target])
+    assert.deepEqual([last().method, last().body, last().headers.referer], ['GET', '', `${here}/`])
+    assert.equal(last().headers['sec-fetch-site'], 'cross-site')
+    const shown = await agent.post(withQuery(`${here}/a`, { lead: target }), {}, { redirect: 'manual' })
+    assert.deepEqual([shown.hops.length, shown.leadsTo], [1, target])
+    const fetched = await agent.fetch(withQuery(`${there}/a`, { lead: target }))
+    assert.equal(fetched.hops.length, 1, 'a script does not open it')
   })
 
   test('end after 20', async () => {

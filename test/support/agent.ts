@@ -14,7 +14,7 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string | undefined>>
   /** URL of the page that causes the request; `null` for a URL that the user typed. Default: the page shown. */
   readonly from?: string | null
-  /** Default `follow`. */
+  /** Default `follow`, also where a page leads on by itself. */
   readonly redirect?: 'follow' | 'manual'
   readonly signal?: AbortSignal
 }
@@ -26,7 +26,7 @@ export interface FetchOptions extends RequestOptions {
   readonly credentials?: 'same-origin' | 'include' | 'omit'
 }
 
-/** A tab of a browser that runs no scripts, except that {@link Agent.visit} submits forms that submit themselves. */
+/** A tab of a browser that runs no scripts, except that {@link Agent.visit} submits forms that submit themselves. It follows a page that leads on. */
 export interface Agent {
   readonly jar: CookieJar
   /** What the tab shows. */
@@ -88,16 +88,27 @@ function createTab(jar: CookieJar): Agent {
     byPerson: boolean,
   ) {
     const defaults = { ...NAVIGATION, 'sec-fetch-dest': 'document', ...(byPerson && { 'sec-fetch-user': '?1' }) }
-    const initiator = initiatorFor(options)
-    shown = await travel(jar, {
-      ...journey,
-      initiator,
+    const common = {
       isTopLevel: true,
       sendsCookies: () => true,
-      headers: { ...defaults, ...options.headers },
       redirect: options.redirect ?? 'follow',
       signal: options.signal,
+    } as const
+    let page = await travel(jar, {
+      ...journey,
+      ...common,
+      initiator: initiatorFor(options),
+      headers: { ...defaults, ...options.headers },
     })
+    for (let count = 0; page.leadsTo !== undefined && common.redirect === 'follow'; count += 1) {
+      if (count === MOST_FORMS) throw new Error(`More than ${MOST_FORMS} pages that lead on, last ${page.url}`)
+      const { leadsTo: url, hops } = page
+      const initiator = { url: page.url, referrerPolicy: page.headers['referrer-policy']?.toString() }
+      const headers = { ...NAVIGATION, 'sec-fetch-dest': 'document' }
+      const next = await travel(jar, { ...common, url, method: 'GET', initiator, headers })
+      page = { ...next, hops: [...hops, ...next.hops] }
+    }
+    shown = page
     return shown
   }
 

@@ -25,6 +25,13 @@ export function parseForms(html: string, pageUrl: string): HtmlForm[] {
   )
 }
 
+/** The address that a page opens at once in place of itself: HTML section 4.2.5.3. */
+export function parseRefresh(html: string, pageUrl: string): string | undefined {
+  const [head] = html.match(/<meta http-equiv="refresh"[^>]*>/i) ?? []
+  const [, target] = /^0;\s*url=(.*)$/i.exec(parseAttributes(head ?? '').content ?? '') ?? []
+  return target === undefined ? undefined : new URL(target, pageUrl).href
+}
+
 function parseFields(html: string): [string, string][] {
   return [...html.matchAll(/<input\b((?:"[^"]*"|'[^']*'|[^>"'])*)>/gi)].flatMap(([, attributes = '']) => {
     const { name, value = '', type = 'text', checked } = parseAttributes(attributes)

@@ -1,5 +1,5 @@
 import { type CookieJar, isTrustworthy, siteOf } from './cookie-jar.js'
-import { type HtmlForm, parseForms } from './html-form.js'
+import { type HtmlForm, parseForms, parseRefresh } from './html-form.js'
 import { type RawResponse, send } from './http-client.js'
 import { keepSecret } from './secrets.js'
 
@@ -24,6 +24,8 @@ export interface Page {
   readonly text: string
   readonly hops: readonly Hop[]
   readonly forms: readonly HtmlForm[]
+  /** Where the page leads by itself (`<meta http-equiv="refresh">`). */
+  readonly leadsTo: string | undefined
   /** Throws where the body is not JSON. */
   json<T = unknown>(): T
 }
@@ -171,6 +173,7 @@ function buildPage(url: string, { status, headers, text }: RawResponse, hops: re
     text,
     hops,
     forms: isHtml ? parseForms(text, url) : [],
+    leadsTo: isHtml ? parseRefresh(text, url) : undefined,
     json: <T>() => JSON.parse(text) as T,
   }
 }
