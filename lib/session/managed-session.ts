@@ -10,14 +10,36 @@ import { takeCookiesAway, watchResponse } from './session-response.js'
 const FOREIGN_SESSION =
   'ERR_OIDC_OPTIONS: another middleware before this one (express-session or cookie-session) has set req.session. It is replaced, what was ' +
   'stored in it is not found, and the browser gets two cookies. Remove that middleware; or keep express-session, and set session: false'
-const COOKIE_CHANGED =
-  'ERR_OIDC_OPTIONS: req.session.cookie.maxAge or expires was set, which has no effect: set session.persistent, session.idle and session.absolute'
+const TOO_LONG =
+  'ERR_OIDC_OPTIONS: req.session.cookie.maxAge or expires is later than session.absolute allows: the session ends at its absolute end. ' +
+  'Set session.absolute, and session.idle, which ends a session that is not used'
+const FIXED_ATTRIBUTES =
+  'ERR_OIDC_OPTIONS: an attribute of req.session.cookie other than maxAge and expires was set, which has no effect: they are fixed'
 
 function createOnceLog({ log }: Config): (line: string) => void {
   const said = new Set<string>()
   return line => {
     if (!said.has(line)) log(line)
     said.add(line)
+  }
+}
+
+/** A sign-in whose end cannot be brought nearer leaves nothing. */
+async function applyLifetime(store: RecordStore, id: string, { session }: HttpRequest): Promise<void> {
+  try {
+    await store.sessions.applyLifetime(id, session)
+  } catch (error) {
+    await store.end(id).catch(() => {})
+    throw error
+  }
+}
+
+/** What the site has written to `req.session.cookie` and will not get is logged once. */
+function createCookieCheck({ lifetime }: Config, { sessions }: RecordStore, logOnce: (line: string) => void) {
+  return (req: HttpRequest): void => {
+    const { maxAge = 0 } = sessions.lifetimeOf(req.session) ?? {}
+    if (maxAge > lifetime) logOnce(TOO_LONG)
+    if (sessions.changedAttributes(req).length > 0) logOnce(FIXED_ATTRIBUTES)
   }
 }
 
@@ -55,6 +77,8 @@ export function createManagedSession(
     return policy.keep.length === 0 ? record : store.load(record.id, { extend: false })
   }
 
+  const checkCookie = createCookieCheck(config, store, logOnce)
+
   return {
     idOf: req => cookie.read(req)[0]?.id,
     idsOf: req => cookie.read(req).map(({ id }) => id),
@@ -69,14 +93,7 @@ export function createManagedSession(
       defineLazySession(req, () => {
         store.sessions.attach(req, record)
         const cameWith = record && cookie.read(req).find(({ id }) => id === record.id)
-        watchResponse(req, res, {
-          store,
-          cookie,
-          transactionCookie,
-          cameWith,
-          fail,
-          sawCookieChange: () => logOnce(COOKIE_CHANGED),
-        })
+        watchResponse(req, res, { store, cookie, transactionCookie, cameWith, fail, checkCookie })
       })
     },
     async signIn(req, res, signIn) {
@@ -86,8 +103,11 @@ export function createManagedSession(
       const written = isOpen && store.sessions.isNew(req) ? [req.sessionID] : []
       const previous = [...signIn.previous, ...written]
       const { keep } = policy
+      const lifetime = isOpen ? store.sessions.lifetimeOf(req.session) : undefined
+      if (isOpen) checkCookie(req)
       const id = await store.signIn({ ...signIn, keep, previous, overlaps: true, ...(data && { data }) })
-      cookie.write(res, { id, kind: 'user' })
+      if (isOpen) await applyLifetime(store, id, req)
+      cookie.write(res, { id, kind: 'user' }, lifetime)
       if (isOpen) store.sessions.attach(req, await store.load(id, { extend: false }))
       return id
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookieValues, setCookie } from '../http/cookies.js'
 import type { Config, SessionPolicy } from '../options/config.js'
 import type { Sealer } from '../store/seal.js'
+import type { CookieLifetime } from '../store/session-cookie-lifetime.js'
 
 /** Whose session a cookie leads to. Each kind has a name of its own, so that neither response can overwrite the other's cookie. */
 export type SessionKind = 'user' | 'anonymous'
@@ -18,7 +19,8 @@ export interface SessionCookie {
   read(req: IncomingMessage): readonly CookieSession[]
   /** Whether a request came with the cookie of a signed-in user, and none of its values is ours. */
   isUnreadable(req: IncomingMessage): boolean
-  write(res: ServerResponse, session: CookieSession): void
+  /** @param wanted how long the site wants it to live; default: as the options say */
+  write(res: ServerResponse, session: CookieSession, wanted?: CookieLifetime): void
   clear(res: ServerResponse, kind: SessionKind): void
 }
 
@@ -41,11 +43,11 @@ export function createSessionCookie(config: Config, policy: SessionPolicy, seale
   return {
     read: req => (req.headers.cookie === undefined ? [] : [...readKind(req, 'user'), ...readKind(req, 'anonymous')]),
     isUnreadable: req => readCookieValues(req, names.user).length > 0 && readKind(req, 'user').length === 0,
-    write: (res, { id, kind }) =>
-      setCookie(res, names[kind], sealer.signId(id), {
-        ...attributes,
-        ...(policy.persistent && { maxAge: lifetime }),
-      }),
+    write(res, { id, kind }, wanted = { maxAge: policy.persistent ? lifetime : undefined }) {
+      const maxAge =
+        wanted.maxAge === undefined ? {} : { maxAge: Math.max(0, Math.min(Math.ceil(wanted.maxAge), lifetime)) }
+      setCookie(res, names[kind], sealer.signId(id), { ...attributes, ...maxAge })
+    },
     clear: (res, kind) => clearCookie(res, names[kind], attributes),
   }
 }

@@ -3,6 +3,7 @@ import { beforeHeaders } from '../http/before-headers.js'
 import { varyByCookie } from '../http/cookies.js'
 import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 import { markSignOut, type TransactionCookie } from '../http/transaction-cookie.js'
+import type { CookieLifetime } from '../store/session-cookie-lifetime.js'
 import type { RecordStore } from '../store/store.js'
 import { beforeEnd } from './held-response.js'
 import { isStill } from './lazy-session.js'
@@ -18,14 +19,16 @@ interface Watch extends Context {
   /** The session that `req.session` was, and how it came. */
   readonly cameWith: CookieSession | undefined
   readonly fail: (error: unknown) => void
-  /** Called where the site has set `req.session.cookie.maxAge` or `expires`. */
-  readonly sawCookieChange: () => void
+  /** Looks at what the site has made of `req.session.cookie`. */
+  readonly checkCookie: (req: HttpRequest) => void
 }
 
 /** What a response does to the cookies of sessions. */
 interface CookieChange {
   /** A new session, which is anonymous: only a sign-in makes another one. */
   readonly begun?: string | undefined
+  /** How long the site wants the cookie of the new session to live. */
+  readonly lifetime?: CookieLifetime | undefined
   readonly ended?: CookieSession | undefined
   /** The site has ended the session of the user: what this browser began before is over as well. */
   readonly isSignOut?: boolean
@@ -36,7 +39,7 @@ interface CookieChange {
 export function watchResponse(
   req: HttpRequest,
   res: HttpResponse,
-  { store, cookie, transactionCookie, cameWith, fail, sawCookieChange }: Watch,
+  { store, cookie, transactionCookie, cameWith, fail, checkCookie }: Watch,
 ): void {
   const { sessions } = store
   let decided: CookieChange | undefined
@@ -48,12 +51,12 @@ export function watchResponse(
   varyByCookie(res)
   // Data that cannot be written, such as a BigInt, gets no cookie here; the end of the response meets the same error and reports it.
   beforeHeaders(res, () => {
-    const change = decided ?? { begun: begun() }
+    const change = decided ?? { begun: begun(), lifetime: req.session && sessions.lifetimeOf(req.session) }
     sentId = change.begun
     if (change.ended !== undefined) cookie.clear(res, change.ended.kind)
     if (change.ended !== undefined && change.isSignOut)
       transactionCookie.signOut(req, res, { markedAt: change.markedAt })
-    if (sentId !== undefined) cookie.write(res, { id: sentId, kind: 'anonymous' })
+    if (sentId !== undefined) cookie.write(res, { id: sentId, kind: 'anonymous' }, change.lifetime)
   })
 
   async function save(): Promise<void> {
@@ -65,8 +68,10 @@ export function watchResponse(
   }
 
   const work = () => {
-    const isChanged = Boolean(req.session) && sessions.isChanged(req)
-    if (req.session && sessions.isCookieChanged(req)) sawCookieChange()
+    const lifetime = req.session && sessions.lifetimeOf(req.session)
+    if (req.session) checkCookie(req)
+    const isChanged =
+      Boolean(req.session) && (sessions.isChanged(req) || (lifetime !== undefined && sessions.isSaved(req)))
     const isGone = cameWith !== undefined && !isStill(req, cameWith.id)
     const id = begun()
     const ended = isGone && !res.headersSent && !(id && cameWith.kind === 'anonymous') ? cameWith : undefined
@@ -74,11 +79,11 @@ export function watchResponse(
     const isSignOut = isGone && cameWith.kind === 'user' && (!req.session || sessions.isNew(req))
     if (!isChanged && ended === undefined && !isSignOut) return undefined
     const saved = isChanged ? save() : Promise.resolve()
-    decided = { begun: id }
+    decided = { begun: id, lifetime }
     const marked = isSignOut ? markSignOut(req, res, { transactionCookie, store }) : Promise.resolve(undefined)
     const removable = marked.then(() => ended && isRemovable(store, ended))
     return Promise.all([saved, removable, marked]).then(([, isRemoved, markedAt]) => {
-      decided = { begun: id, ended: isRemoved ? ended : undefined, isSignOut, markedAt }
+      decided = { begun: id, lifetime, ended: isRemoved ? ended : undefined, isSignOut, markedAt }
     })
   }
   beforeEnd(req, res, work, error => {

@@ -4,6 +4,13 @@ import type { CookieOptions, Session, SessionData } from 'express-session'
 import { OidcError } from '../errors.js'
 import type { StoreClient } from './connect-redis-client.js'
 import { diffSessions, formatSession, type SessionChanges } from './session-changes.js'
+import {
+  type CookieLifetime,
+  captureCookie,
+  changedAttributes,
+  changedLifetime,
+  type InitialCookie,
+} from './session-cookie-lifetime.js'
 import { createSessionId } from './session-id.js'
 import type { SessionRecord } from './session-record.js'
 import type { SaveSession, TrackedSession } from './session-save.js'
@@ -13,7 +20,10 @@ type Callback = (error?: unknown, session?: SessionData | null) => void
 export interface SessionStoreSettings {
   readonly client: StoreClient
   readonly save: SaveSession
-  /** What `req.session.cookie` says. It is there to be read: the cookie itself is made elsewhere. */
+  /** Ends a session at `endsAt` (seconds since the epoch), but never later than its absolute end. */
+  readonly limit: (id: string, endsAt: number) => Promise<void>
+  readonly now: () => Date
+  /** What `req.session.cookie` says. The cookie itself is made elsewhere. */
   readonly cookie?: Readonly<CookieOptions>
 }
 
@@ -26,11 +36,14 @@ export interface SessionStoreSettings {
  */
 export class SessionStore extends RedisStore {
   readonly #save: SaveSession
+  readonly #limit: SessionStoreSettings['limit']
+  readonly #now: () => Date
+  readonly #initial = new WeakMap<object, InitialCookie>()
   readonly #cookie: SessionData['cookie']
   readonly #tracked = new WeakMap<object, TrackedSession>()
   readonly #regenerated = new WeakSet<object>()
 
-  constructor({ client, save, cookie = {} }: SessionStoreSettings) {
+  constructor({ client, save, limit, now, cookie = {} }: SessionStoreSettings) {
     const cookieData = { ...cookie, originalMaxAge: cookie.maxAge ?? null }
     super({
       client,
@@ -41,6 +54,8 @@ export class SessionStore extends RedisStore {
       },
     })
     this.#save = save
+    this.#limit = limit
+    this.#now = now
     this.#cookie = cookieData
   }
 
@@ -55,6 +70,10 @@ export class SessionStore extends RedisStore {
     const data = this.#dataOf(text)
     req.sessionID = record.id
     const session = super.createSession(req as Request, data)
+    // The browser drops the cookie when the session ends.
+    if (this.#cookie.originalMaxAge !== null)
+      setExpires(session.cookie, Date.now() + record.endsAt * 1000 - this.#now().getTime())
+    this.#initial.set(session, captureCookie(session.cookie))
     // A Session drops what has the name of one of its methods. Mostly there is no such thing, and the text need not be made again.
     const isComplete = Object.keys(session).length === Object.keys(data).length
     this.#tracked.set(session, {
@@ -72,6 +91,7 @@ export class SessionStore extends RedisStore {
     const isReplaced = req.sessionID !== undefined
     req.sessionID = createSessionId()
     const session = super.createSession(req as Request, this.#dataOf('{}'))
+    this.#initial.set(session, captureCookie(session.cookie))
     const tracked = { id: req.sessionID, generated: true, exists: false, base: '{}', stored: undefined }
     this.#tracked.set(session, tracked)
     if (isReplaced) this.#regenerated.add(session)
@@ -81,8 +101,15 @@ export class SessionStore extends RedisStore {
   override createSession(req: Request, data: SessionData): Session & SessionData {
     // A reload: the browser knows the id no better than before.
     const earlier = this.#tracked.get(req.session)
+    const { cookie } = req.session ?? {}
+    const initial = req.session && this.#initial.get(req.session)
     const generated = earlier !== undefined && earlier.id === req.sessionID && earlier.generated
     const session = super.createSession(req as Request, data)
+    // As with express-session, a reload leaves the cookie as it is.
+    if (cookie !== undefined && initial !== undefined && earlier?.id === req.sessionID) {
+      session.cookie = cookie
+      this.#initial.set(session, initial)
+    }
     const base = formatSession(session)
     this.#tracked.set(session, { id: req.sessionID, generated, exists: true, base, stored: undefined })
     return session
@@ -102,9 +129,23 @@ export class SessionStore extends RedisStore {
     }
   }
 
-  /** Whether the site has changed how long the cookie lives, which counts for nothing here. */
-  isCookieChanged({ session }: Express.Request): boolean {
-    return session.cookie?.originalMaxAge !== this.#cookie.originalMaxAge
+  /** How long the site wants this session and its cookie to live. `undefined`: it has said nothing in this request. */
+  lifetimeOf(session: Express.Request['session']): CookieLifetime | undefined {
+    const initial = this.#initial.get(session)
+    return initial && changedLifetime(initial, session.cookie, this.#cookie.originalMaxAge)
+  }
+
+  /** Attributes of the cookie that the site has changed, which has no effect. */
+  changedAttributes({ session }: Express.Request): readonly string[] {
+    return changedAttributes(session.cookie, this.#cookie)
+  }
+
+  /** Brings the end of a session to where the site wants it. */
+  async applyLifetime(id: string, session: Express.Request['session']): Promise<void> {
+    const { maxAge } = this.lifetimeOf(session) ?? {}
+    if (maxAge === undefined) return
+    this.#initial.set(session, captureCookie(session.cookie))
+    await this.#limit(id, maxAge > 0 ? this.#now().getTime() / 1000 + maxAge : 0)
   }
 
   /** What this request changed in `req.session` and has not saved. */
@@ -128,9 +169,10 @@ export class SessionStore extends RedisStore {
   }
 
   /** Saves `req.session` as it is now. */
-  save(req: Express.Request): Promise<void> {
-    const { session } = req
-    return this.#save(this.#tracked.get(session) ?? untracked(req.sessionID), session)
+  async save(req: Express.Request): Promise<void> {
+    const { session, sessionID } = req
+    await this.#save(this.#tracked.get(session) ?? untracked(sessionID), session)
+    await this.applyLifetime(sessionID, session)
   }
 
   override async get(id: string, callback?: Callback): Promise<unknown> {
@@ -143,10 +185,15 @@ export class SessionStore extends RedisStore {
    */
   override async set(id: string, session: SessionData, callback?: (error?: unknown) => void): Promise<void> {
     const tracked = this.#tracked.get(session) ?? untracked(id)
-    const saved = isAbandoned(tracked, session) ? Promise.resolve() : this.#save(tracked, session)
+    const saved = isAbandoned(tracked, session) ? Promise.resolve() : this.#saveWithLifetime(tracked, session)
     if (callback === undefined) return saved
     const finish = afterwards(callback)
     await saved.then(() => finish(), finish)
+  }
+
+  async #saveWithLifetime(tracked: TrackedSession, session: SessionData): Promise<void> {
+    await this.#save(tracked, session)
+    await this.applyLifetime(tracked.id, session as Express.Request['session'])
   }
 
   /** Does nothing: a session is extended when it is loaded. */
@@ -168,6 +215,13 @@ export class SessionStore extends RedisStore {
   #dataOf(text: string): SessionData {
     return { ...JSON.parse(text), cookie: { ...this.#cookie } }
   }
+}
+
+/** Sets the date alone: the setter of express-session computes `originalMaxAge` anew. */
+function setExpires(cookie: Session['cookie'], time: number): void {
+  const { originalMaxAge } = cookie
+  cookie.expires = new Date(time)
+  cookie.originalMaxAge = originalMaxAge
 }
 
 /** A session that was not made here. It replaces what is there, and is not created where nothing is. */

@@ -1,6 +1,7 @@
 import type { CookieOptions } from 'express-session'
 import type { Log } from '../diagnostics/log.js'
 import { createAdoption } from './adoption.js'
+import type { Backend } from './backend/backend.js'
 import { createBackend } from './backend/create-backend.js'
 import { parseExpiry } from './backend/expiry.js'
 import { FIELD } from './backend/record-fields.js'
@@ -13,7 +14,7 @@ import { createStoreClient } from './connect-redis-client.js'
 import { createRecordEnder } from './end-record.js'
 import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-sessions.js'
 import { createExpiredSessions, NOT_REMEMBERED } from './expired-sessions.js'
-import { createRedisKeys } from './keys.js'
+import { createRedisKeys, type RedisKeys } from './keys.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
 import { createRename } from './rename-session.js'
@@ -104,6 +105,11 @@ export interface RecordStore extends Loader, SessionEnder, SignInDemands {
   clientTokenStore(purpose: string): TokenStore
   /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
   end(id: string): Promise<EndedSession | undefined>
+  /**
+   * Ends the session at `endsAt` (seconds since the epoch), but never past its absolute end. Asked again it may put the end off. Does nothing
+   * for a session that is gone or replaced.
+   */
+  limit(id: string, endsAt: number): Promise<void>
   /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
   handleOf(id: string): string
   /** Sessions of a person or of a session at the provider, without knowing their ids. */
@@ -151,6 +157,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const successorOf = successors.of
   const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
   const { load } = loader
+  const limit = createLimiter(shared)
   const client = createStoreClient(backend, redisKeys, sealer, async key => {
     const { existed, summary } = await endRecord(key)
     if (existed && summary !== undefined) settings.onDestroyed?.(summary)
@@ -164,10 +171,11 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     signIn,
     successorOf,
     isReplaced: successors.has,
-    adopt: createAdoption({ redisKeys, absolute, load, save, endRecord }),
+    adopt: createAdoption({ backend, redisKeys, absolute, load, save, endRecord }),
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
     end: async id => endedSessionOf(await endRecord(redisKeys.record(id)), id, sealer),
+    limit,
     handleOf: id => redisKeys.handle(redisKeys.record(id)),
     list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
     ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),
@@ -180,7 +188,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     usedResponses: createUsedResponses(backend, redisKeys, sealer),
     transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
     browserSessions: createBrowserSessions({ ...shared, clock }),
-    sessions: new SessionStore({ client, save, ...(cookie && { cookie }) }),
+    sessions: new SessionStore({ client, save, limit, now: settings.now, ...(cookie && { cookie }) }),
     startTime: clock.earliest,
     ping: () => backend.ping(),
     close: () => backend.close(),
@@ -216,5 +224,20 @@ function endedSessionOf(
     ...(summary?.provider !== undefined && { provider: summary.provider }),
     tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
     summary,
+  }
+}
+
+interface LimiterSettings {
+  readonly backend: Backend
+  readonly redisKeys: RedisKeys
+  /** Seconds. */
+  readonly idle: number
+  /** Epoch s. */
+  readonly now: () => number
+}
+
+function createLimiter({ backend, redisKeys, idle, now }: LimiterSettings): RecordStore['limit'] {
+  return async (id, endsAt) => {
+    await backend.limit(redisKeys.record(id), Math.max(0, Math.ceil(endsAt)), now(), idle)
   }
 }

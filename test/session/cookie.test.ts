@@ -37,10 +37,8 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
     const routes = (app: Express) =>
       void app.get('/cookie', (req, res) => {
         const { originalMaxAge, secure, httpOnly, sameSite, path } = req.session.cookie
-        if (req.query.maxAge) req.session.cookie.maxAge = Number(req.query.maxAge)
         res.json({ originalMaxAge, secure, httpOnly, sameSite, path })
       })
-    const ignored = (line: string) => /^ERR_OIDC_OPTIONS: req\.session\.cookie\.maxAge .* no effect/.test(line)
     for (const persistent of [true, false]) {
       const session = { name: 'connect.sid', persistent, absolute: 1234 }
       const site = await startSite({ oidc: { ...offline, session }, routes })
@@ -49,13 +47,13 @@ describe('behind a proxy that ends TLS, the session cookie', () => {
       assert.match(cookie, /^__Host-connect\.sid\.anonymous=/)
       const headers = { cookie: cookie.split(';')[0] ?? '' }
       assert.deepEqual(await (await fetch(`${site.url}/session`, { headers })).json(), { a: '1' })
-      const shown = async (query = '') => (await fetch(`${site.url}/cookie${query}`, { headers })).json()
+      const shown = async () => (await fetch(`${site.url}/cookie`, { headers })).json()
       const attributes = { secure: true, httpOnly: true, sameSite: 'lax', path: '/' }
       assert.deepEqual(await shown(), { originalMaxAge: persistent ? 1_234_000 : null, ...attributes })
-      assert.deepEqual(site.log.filter(ignored), [])
-      await shown('?maxAge=5000')
-      await shown('?maxAge=5000')
-      assert.equal(site.log.filter(ignored).length, 1)
+      assert.deepEqual(
+        site.log.filter(line => line.includes('req.session.cookie')),
+        [],
+      )
       await site.close()
     }
   })

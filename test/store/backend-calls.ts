@@ -21,6 +21,7 @@ export const writes = {
   create: backend => backend.create('key', { t: 'x' }, 60),
   swap: backend => backend.swap('key', 1, Buffer.from('x')),
   extend: backend => backend.extend('key', 1, 60),
+  limit: backend => backend.limit('key', 60, 1, 60),
   remove: backend => backend.remove('key'),
   retire: backend => backend.retire('key', 1, 60),
   demand: backend => backend.demand('key', 'sign-in'),

@@ -85,6 +85,38 @@ for (const [name, open] of Object.entries({ memory: openMemory, Redis: openRedis
       assert.equal(await backend.extend('b', now, 60), false)
     })
 
+    test('limit brings the end nearer, and puts it off again up to the end that was there first', async () => {
+      assert.equal(await backend.limit('a', 1500, now, 600), false)
+      await backend.create('a', { e: '900:2000' }, 600)
+      const ends = async () => (await backend.read('a', ['e', 'c'])).map(field => field?.toString() ?? null)
+      assert.deepEqual(await ends(), ['900:2000', null])
+      for (const [wanted, end] of [
+        [1500, 1500],
+        [1200, 1200],
+        [1900, 1900],
+        [9999, 2000],
+        [1300, 1300],
+      ] as const) {
+        assert.equal(await backend.limit('a', wanted, now, 600), true)
+        assert.deepEqual(await ends(), [`900:${end}`, '2000'])
+      }
+      await backend.extend('a', now, 600)
+      assert.deepEqual(await ends(), ['1000:1300', '2000'])
+      const commit = { owner: 'x', needsTicket: false, fields: {}, clearsFailure: false }
+      await backend.commit('a', { ...commit, end: { endsAt: 1600, now } })
+      await backend.limit('a', 1900, now, 600)
+      assert.deepEqual(await ends(), ['1000:1600', '1600'], 'what shortens the whole session counts')
+      await backend.limit('a', 900, now, 600)
+      assert.deepEqual(await backend.read('a', ['e']), [null], 'an end in the past is the end')
+    })
+
+    test('limit leaves a session that was replaced, and what is no session', async () => {
+      await backend.create('a', { e: '900:2000', r: '1' }, 600)
+      await backend.create('b', { e: 'nonsense' }, 600)
+      for (const key of ['a', 'b']) assert.equal(await backend.limit(key, 1500, now, 600), false)
+      assert.deepEqual((await backend.read('a', ['e', 'c'])).map(String), ['900:2000', 'null'])
+    })
+
     test('remove says what was there', async () => {
       assert.deepEqual(await backend.remove('a'), { existed: false, summary: undefined, tokens: undefined })
       await backend.create('a', { t: 'x' }, 60)

@@ -29,6 +29,11 @@ export interface Backend extends Leases {
   swap(key: string, version: number, session: Buffer): Promise<SwapResult>
   /** Only if present. The record then lives `idle` seconds from `now` (epoch s), but never past its end. */
   extend(key: string, now: number, idle: number): Promise<boolean>
+  /**
+   * Only if the record is there, and nothing takes its place. It ends at `endsAt` (epoch s), but never past the end that it had before the first
+   * call; a later call may put the end off again. It is not extended by this.
+   */
+  limit(key: string, endsAt: number, now: number, idle: number): Promise<boolean>
   remove(key: string): Promise<RemoveResult>
   /**
    * Only if the record is there and holds a ticket. From then on it takes no session data any more, and it lives `lifetime` seconds from

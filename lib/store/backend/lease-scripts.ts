@@ -47,6 +47,8 @@ if ARGV[5] == '1' then redis.call('HDEL', KEYS[1], 'f') end
 if string.match(record[3] or '', '^%d+:(.+)$') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l') end
 if ARGV[6] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
 if ARGV[7] == '0' then return 1 end
+local limit = tonumber(redis.call('HGET', KEYS[1], 'c') or '')
+if limit and tonumber(ARGV[7]) < limit then redis.call('HSET', KEYS[1], 'c', ARGV[7]) end
 local extended, last = string.match(redis.call('HGET', KEYS[1], 'e') or '', '^(%d+):(%d+)$')
 if last and tonumber(ARGV[7]) < tonumber(last) then
   redis.call('HSET', KEYS[1], 'e', extended .. ':' .. ARGV[7])

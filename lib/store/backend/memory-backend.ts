@@ -47,6 +47,16 @@ export function createMemoryBackend(now: () => number): Backend {
       entry.expiresAt = now() + ttl
       return true
     },
+    async limit(key, wanted, at, idle) {
+      const entry = records.get(key)
+      const expiry = parseExpiry(String(entry?.value.get(FIELD.expiry) ?? ''))
+      if (entry === undefined || expiry === undefined || entry.value.has(FIELD.replaced)) return false
+      const limit = Number(entry.value.get(FIELD.limit) ?? expiry.endsAt)
+      const endsAt = Math.min(wanted, limit)
+      write(entry.value, { [FIELD.expiry]: formatExpiry({ ...expiry, endsAt }), [FIELD.limit]: String(limit) })
+      entry.expiresAt = now() + Math.min(expiry.extendedAt + idle, endsAt) - at
+      return true
+    },
     async remove(key) {
       const record = records.get(key)?.value
       records.delete(key)

@@ -52,6 +52,8 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
 
 /** The sweep finds the record later; by its expiry it has ended. */
 function shorten(record: Record, endsAt: number): void {
+  const limit = record.get(FIELD.limit)
+  if (limit !== undefined && endsAt < Number(limit)) record.set(FIELD.limit, Buffer.from(String(endsAt)))
   const expiry = parseExpiry(String(record.get(FIELD.expiry) ?? ''))
   if (expiry !== undefined && endsAt < expiry.endsAt) {
     record.set(FIELD.expiry, Buffer.from(formatExpiry({ ...expiry, endsAt })))

@@ -22,6 +22,8 @@ export const FIELD = {
   demand: 'd',
   /** `1` on a session that another one takes the place of: what is still changed in it is stored there. */
   replaced: 'r',
+  /** The absolute end, in seconds since the epoch, of a session whose end the site has brought nearer; `expiry` has the nearer one. */
+  limit: 'c',
 } as const
 
 export type FieldName = (typeof FIELD)[keyof typeof FIELD]

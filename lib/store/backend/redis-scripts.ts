@@ -47,6 +47,20 @@ redis.call('EXPIRE', KEYS[1], ttl)
 return 1`,
 )
 
+/** ARGV: a new end, now and idle lifetime, in seconds. -> 1, or 0 when the record is gone or replaced. The `c` field: see record-fields.ts */
+export const LIMIT = script(
+  'limit',
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HEXISTS', KEYS[1], 'r') == 1 then return 0 end
+local record = redis.call('HMGET', KEYS[1], 'e', 'c')
+local extended, last = string.match(record[1] or '', '^(%d+):(%d+)$')
+if not last then return 0 end
+local limit = tonumber(record[2] or last) or tonumber(last)
+local endsAt = math.min(tonumber(ARGV[1]), limit)
+redis.call('HSET', KEYS[1], 'e', string.format('%s:%.0f', extended, endsAt), 'c', string.format('%.0f', limit))
+redis.call('EXPIRE', KEYS[1], string.format('%.0f', math.min(tonumber(extended) + tonumber(ARGV[3]), endsAt) - tonumber(ARGV[2])))
+return 1`,
+)
+
 /** -> {1 when it was there, summary, tokens} */
 export const REMOVE = script(
   'remove',
