@@ -101,7 +101,7 @@ const ERRORS = {
   // The token endpoint and userinfo.
   ERR_OIDC_CODE_REJECTED: [400, 'The sign-in service no longer accepts this sign-in. Please try again.'],
   ERR_OIDC_TOKEN_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
-  ERR_OIDC_TOKEN_DENIED: [403, 'The sign-in service does not give the permission that this page needs.'],
+  ERR_OIDC_TOKEN_DENIED: [403, 'The sign-in service did not grant the permission that this page needs.'],
   ERR_OIDC_REFRESH_REJECTED: [401, 'Your sign-in has ended. Please sign in again.'],
   ERR_OIDC_USER_INFO_RESPONSE: [502, 'The sign-in service sent a response that this site cannot read.'],
   ERR_OIDC_USER_INFO_SUBJECT: [502, 'The sign-in service sent the data of another user.'],

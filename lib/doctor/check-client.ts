@@ -8,7 +8,7 @@ import { type Finding, failure, good, warning } from './finding.js'
 import type { Setup } from './setup.js'
 
 const SECRET_REMEDY =
-  'Compare clientId and clientSecret (or the key) with those of the provider, and the method with the one registered there; the option clientAuthentication names another.'
+  'Compare clientId, clientSecret (or the key) and the authentication method with the registration at the provider. The option clientAuthentication sets another method.'
 
 /**
  * Redeems a code that does not exist. A provider that knows this client says `invalid_grant`: RFC 6749 section 5.2. Every other response
@@ -52,7 +52,7 @@ function describeRefusal(error: OidcError): Finding {
   }
   return warning(
     'client.unclear',
-    `The token endpoint did not say invalid_grant to a code that does not exist: ${error.message}.`,
+    `The token endpoint did not respond with invalid_grant to a code that does not exist: ${error.message}.`,
     {
       cause,
       remedy: 'If sign-ins fail with the same error, the cause is the registration of this client.',

@@ -110,7 +110,8 @@ async function checkClock({ provider, config }: Setup): Promise<readonly Finding
   const before = config.now().getTime()
   const { headers } = await http.getJson(provider.metadataUrl ?? buildMetadataUrl(provider.issuer))
   const date = dateOf(headers)
-  if (date === undefined) return [info('clock.unknown', 'The provider does not say what time it is.')]
+  if (date === undefined)
+    return [info('clock.unknown', 'The responses of the provider have no date, so the clocks cannot be compared.')]
   // `Date` has whole seconds, so that on average half of one is missing.
   const seconds = Math.round(((before + config.now().getTime()) / 2 - date - 500) / 1000)
   const { clockTolerance } = config
@@ -160,7 +161,7 @@ function describeMetadataError(error: OidcError, { config, provider }: Setup): F
   switch (error.code) {
     case 'ERR_OIDC_METADATA_ISSUER':
       return failure('provider.issuer', `${error.message}.`, {
-        cause: 'Every ID Token names the issuer as the metadata do, and both have to be the same to the letter.',
+        cause: 'Every ID Token has the issuer of the metadata, and the option issuer must be identical to it.',
         remedy: 'Set issuer to the value of the metadata.',
       })
     case 'ERR_OIDC_PROVIDER_UNAVAILABLE':

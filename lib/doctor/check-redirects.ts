@@ -105,7 +105,7 @@ function comparePages(
   if (page.status >= 400 || (isSame && page.looksLikeError))
     return failure(
       'redirect-uri.refused',
-      'The provider refuses the authorization request before it looks at the user.',
+      'The provider refuses the authorization request before it asks the user to sign in.',
       {
         cause,
         remedy: `${remedy}. If it is registered, compare the client id.`,
@@ -124,7 +124,7 @@ async function checkLogout(setup: Setup, { metadata }: KnownProvider): Promise<r
   if (config.routes.logout === false || config.routes.logoutCallback === false) return []
   const { end_session_endpoint: endpoint } = metadata
   if (endpoint === undefined) {
-    const cause = 'Its metadata have no end_session_endpoint.'
+    const cause = 'Its metadata has no end_session_endpoint.'
     return [
       info('logout.local', 'A sign-out ends the session of this site only: the provider offers no sign-out.', {
         cause,

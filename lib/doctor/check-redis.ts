@@ -68,7 +68,7 @@ function describeUnreachable(reason: string): Finding {
 
 function checkTransport(url: URL): readonly Finding[] {
   if (url.protocol === 'rediss:' || isLoopback(url)) return []
-  const cause = 'Session data and tokens are sealed; session keys, the password of Redis and times are not.'
+  const cause = 'Session data and tokens are encrypted; session keys, the password of Redis and times are not.'
   return [
     info('redis.plain', 'The connection to Redis is not encrypted.', {
       cause,

@@ -23,7 +23,7 @@ export async function checkSite(setup: Setup, metadata: ProviderMetadata): Promi
     readPage(await openAsBrowser(url + query, headers, config.timeouts.provider), url)
   const first = await open().catch(networkErrorCode)
   if (typeof first === 'string') {
-    const remedy = 'Start the site and run the doctor again: it then checks the way through the proxies in front of it.'
+    const remedy = 'Start the site and run the doctor again: it then also checks the proxies in front of the site.'
     return [info('site.unavailable', `The site does not respond at ${config.baseUrl}.`, { cause: first, remedy })]
   }
   const problems = checkLogin(first, { config, metadata })
@@ -72,7 +72,7 @@ function describeOtherPage(page: PageResponse, { baseUrl }: Config): Finding {
   const cause = `It responded with status ${page.status}${page.location ? ` and a redirect to ${page.path}` : ''}${page.text ? `, "${page.text}"` : ''}.`
   if (page.status === 404) {
     const remedy = `Mount the middleware so that ${baseUrl} leads to it; a proxy in front must not change the path.`
-    return failure('site.login', 'The login route is not there.', { cause, remedy })
+    return failure('site.login', 'The site has no login route at this address.', { cause, remedy })
   }
   if (page.status === 502 || page.status === 504) {
     const remedy =
@@ -88,7 +88,7 @@ function describeOtherPage(page: PageResponse, { baseUrl }: Config): Finding {
 function describeResponseHead(page: PageResponse | undefined): Finding {
   return failure(
     'site.response-head',
-    'A sign-in for a page with a long address fails, and for a short one it does not.',
+    'A sign-in fails for a page with a long address, but not for a page with a short one.',
     {
       cause: page && `It responded with status ${page.status}${page.text ? `, "${page.text}"` : ''}.`,
       remedy: 'Raise the size of response heads in the proxy (nginx: proxy_buffer_size 16k; proxy_buffers 8 16k).',

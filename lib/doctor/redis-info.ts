@@ -37,10 +37,15 @@ function describeVersion(valkey: string | undefined, redis: string | undefined):
   if (!hasKnownHole(valkey === undefined ? 'redis' : 'valkey', version))
     return [good('redis.version', `${name} ${version} is supported.`)]
   return [
-    warning('redis.version', `${name} ${version} has a known hole (CVE-2025-49844) by which its users can run code.`, {
-      cause: 'Distributions mend holes without a new version number: if yours has done so, this is settled.',
-      remedy: `Update ${name}, and let only this site reach it.`,
-    }),
+    warning(
+      'redis.version',
+      `${name} ${version} has a known vulnerability (CVE-2025-49844) that lets its users run code.`,
+      {
+        cause:
+          'Distributions may fix a vulnerability without a new version number. If yours has fixed this one, ignore this finding.',
+        remedy: `Update ${name}, and let only this site reach it.`,
+      },
+    ),
   ]
 }
 
@@ -57,17 +62,17 @@ export function hasKnownHole(server: 'redis' | 'valkey', version: string): boole
 function describeRole(role: string | undefined): readonly Finding[] {
   if (role !== 'slave') return []
   const remedy = 'Give the address of the primary, or a client for Sentinel.'
-  return [failure('redis.replica', 'This Redis is a replica, which takes no writes.', { remedy })]
+  return [failure('redis.replica', 'This Redis is a replica, which accepts no writes.', { remedy })]
 }
 
 function describeEviction(limit = '0', policy: string | undefined): readonly Finding[] {
   if (policy === undefined) return []
   if (policy === 'noeviction')
-    return [good('redis.eviction', 'Redis throws no session away when its memory is full (noeviction).')]
+    return [good('redis.eviction', 'Redis does not delete sessions when its memory is full (noeviction).')]
   const cause = `maxmemory-policy is ${policy}: when its memory is full, Redis signs users out.`
   const remedy = 'Set maxmemory-policy noeviction.'
-  if (limit !== '0') return [failure('redis.eviction', 'Redis may throw sessions away.', { cause, remedy })]
-  return [info('redis.eviction', 'Redis would throw sessions away if it had a limit (maxmemory).', { cause, remedy })]
+  if (limit !== '0') return [failure('redis.eviction', 'Redis may delete sessions.', { cause, remedy })]
+  return [info('redis.eviction', 'Redis would delete sessions if it had a limit (maxmemory).', { cause, remedy })]
 }
 
 function describePersistence(aof: string | undefined, lastSave: string | undefined): readonly Finding[] {

@@ -62,6 +62,6 @@ function findRefusals(
 }
 
 function describeRefusal({ message }: OidcError): Finding {
-  const remedy = 'docs/options.md says what each option takes. Everything else is checked after that.'
+  const remedy = 'docs/options.md describes each option. The other checks run when the options are correct.'
   return failure('options.refused', `${message}.`, { remedy })
 }

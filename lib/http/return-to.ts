@@ -27,7 +27,7 @@ export function logForeignReturnTo(
   if (wanted === undefined || parseReturnTo(wanted, config.baseUrl) !== undefined) return
   rareLog(
     call,
-    `${call}: returnTo is no page of this site, so the user lands somewhere else; see "To another host" in docs/recipes.md`,
+    `${call}: returnTo is not a page of this site, so the user gets another page; see "To another host" in docs/recipes.md`,
   )
 }
 

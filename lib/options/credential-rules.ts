@@ -61,7 +61,7 @@ export const requestObjectOrBoolean = objectOr(
   object({
     key: describe(privateKeyOrSource, { text: 'the private key', default: 'that of `clientAuthentication`' }),
     algorithm: describe(signingAlgorithm, {
-      text: 'what requests are signed with',
+      text: 'algorithm of the signed requests',
       default: 'one that fits the key, and that the provider lists',
     }),
   }),
@@ -115,7 +115,7 @@ const decryptionKeysOrFunction: Rule<readonly DecryptionKey[] | DecryptionKeysFu
 }
 
 export const decryption = object({
-  keys: describe(decryptionKeysOrFunction, { text: 'several while one is replaced', required: true }),
+  keys: describe(decryptionKeysOrFunction, { text: 'the private keys; several while you replace one', required: true }),
   idToken: describe(boolean, { text: 'refuses ID Tokens that are not encrypted', default: '`false`' }),
   userInfo: describe(boolean, { text: 'refuses userinfo that is not encrypted', default: '`false`' }),
   response: describe(boolean, { text: 'refuses signed responses (JARM) that are not encrypted', default: '`false`' }),
@@ -153,7 +153,7 @@ const header = object({
   x5t: describe(headerText, { text: 'names the certificate by its SHA-1' }),
   'x5t#S256': describe(headerText, { text: 'names the certificate by its SHA-256' }),
   x5c: describe(list('certificates in base64', base64Text, { least: 1 }), {
-    text: 'the certificate, and those between it and the CA',
+    text: 'the certificate and its intermediate certificates',
   }),
 } satisfies RulesFor<AssertionHeader>)
 
@@ -163,7 +163,7 @@ const namedKey = object({
 } satisfies RulesFor<NamedClientKey>)
 
 const assertion = {
-  audience: describe(audience, { text: 'for whom assertions are made', default: '`issuer`' }),
+  audience: describe(audience, { text: '`aud` of the assertions', default: '`issuer`' }),
   header: describe(header, { text: 'members of the JOSE header' }),
 }
 
@@ -181,7 +181,7 @@ const withKey = object({
   }),
   key: describe(privateKeyOrSource, { text: 'for `private_key_jwt`', required: `give ${KEY}` }),
   algorithm: describe(signingAlgorithm, {
-    text: 'what assertions are signed with',
+    text: 'algorithm of the assertions',
     default: 'one that fits the key or the secret, and that the provider lists',
   }),
   ...assertion,
@@ -189,7 +189,7 @@ const withKey = object({
 
 const withSecret = object({
   method: describe(methodNamed('client_secret_jwt'), { text: 'signs with the client secret', required: true }),
-  algorithm: describe(oneOf('HS256', 'HS384', 'HS512'), { text: 'what assertions are signed with' }),
+  algorithm: describe(oneOf('HS256', 'HS384', 'HS512'), { text: 'algorithm of the assertions' }),
   ...assertion,
 } satisfies RulesFor<SecretAssertionAuthentication>)
 

@@ -58,7 +58,7 @@ function findFlowConflict({ responseType, pkce, pushedAuthorization, clockTolera
 
 function findClientConflict({ clientAuthentication, issuer }: Completed): string | undefined {
   if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
-    return `needs a client that proves itself with a key: set clientAuthentication to { method: 'private_key_jwt', key }`
+    return `needs a client that authenticates with a key: set clientAuthentication to { method: 'private_key_jwt', key }`
   const { algorithm, audience, key } = clientAuthentication
   if (audience !== undefined && audience !== 'issuer' && audience !== issuer)
     return 'needs assertions that are made for the issuer alone: leave clientAuthentication.audience out'

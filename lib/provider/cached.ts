@@ -114,7 +114,10 @@ export function createCached<T>({
       if (!isBackingOff()) return await reload()
     } catch {}
     if (seconds() - loadedAt < staleLimit) return value
-    throw failure?.error ?? new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'what the provider published is too old')
+    throw (
+      failure?.error ??
+      new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the document that the provider published is too old')
+    )
   }
 
   async function get(): Promise<T> {

@@ -78,7 +78,7 @@ function checkCertificate({ cert, key, ca, passphrase }: ClientCertificate): Tls
 }
 
 function unusable(reason: string): OidcError {
-  const message = 'mtls needs cert and key as PEM that belong together, and the passphrase where the key has one'
+  const message = 'mtls needs a cert and a key that belong together, as PEM, and the passphrase if the key has one'
   return new OidcError('ERR_OIDC_OPTIONS', message, { cause: { reason } })
 }
 

@@ -63,12 +63,13 @@ export function toPublicJwks(keys: readonly PublishedKey[]): readonly JWK[] {
 }
 
 function publicHalf(key: ClientPrivateKey): JWK {
-  if (!(key instanceof KeyObject) && !('kty' in key)) throw unpublishable('a CryptoKey keeps its public half to itself')
+  if (!(key instanceof KeyObject) && !('kty' in key))
+    throw unpublishable('the public key of a CryptoKey cannot be read')
   try {
     const privateKey = key instanceof KeyObject ? key : createPrivateKey({ key: key as JsonWebKey, format: 'jwk' })
     return createPublicKey(privateKey).export({ format: 'jwk' }) as JWK
   } catch {
-    throw unpublishable('one of them has no public half that is a JWK')
+    throw unpublishable('the public key of one of them cannot be written as a JWK')
   }
 }
 

@@ -61,7 +61,7 @@ export function watchResponse(
 
   async function save(): Promise<void> {
     if (res.headersSent && sessions.isNew(req) && sentId !== req.sessionID) {
-      const message = 'a new session was first written to after the headers had left'
+      const message = 'a new session was first changed after the headers had been sent'
       throw new OidcError('ERR_OIDC_SESSION_TOO_LATE', message)
     }
     await sessions.save(req)

@@ -280,8 +280,7 @@ function identify(transaction: Transaction | undefined, found: FoundBinding): [T
   throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', describeMissing(transaction, found))
 }
 
-const SECRETS =
-  'all processes of a site need the same "secret", and an old one has to stay in the list while it is replaced'
+const SECRETS = 'give all processes of the site the same "secret", and keep an old one in the list while you replace it'
 
 function describeMissing(transaction: Transaction | undefined, found: FoundBinding): string {
   if (transaction === undefined && found === 'unreadable') {

@@ -51,7 +51,7 @@ export async function walkThroughSignIn(send: Send, options: WalkOptions): Promi
       if (location.startsWith(`${issuer}/`)) return new URL(location)
       address = pathOf(new URL(location, `http://site.invalid${address}`))
     }
-    throw new Error(`${path} leads nowhere: the site sent the browser from page to page`)
+    throw new Error(`${path} does not lead to the provider: the site redirected the browser again and again`)
   }
 
   const request = await leave()

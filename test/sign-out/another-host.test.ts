@@ -21,7 +21,7 @@ test(
   'a page of the site that sends users on is where they land; an address of another host is the start page, and the log says so a few times',
   withFixture({ site: { routes: addRoutes } }, async ({ agent, site }) => {
     const ask = (path: string, to: string) => agent.open(`${site.url}${path}?to=${encodeURIComponent(to)}`)
-    const lines = () => site.log.filter(line => line.includes('returnTo is no page of this site'))
+    const lines = () => site.log.filter(line => line.includes('returnTo is not a page of this site'))
     await agent.visit(`${site.url}/claims`)
     for (let count = 0; count < 5; count += 1) {
       const page = await ask('/sign-out', elsewhere)
