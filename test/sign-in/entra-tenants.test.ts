@@ -61,8 +61,10 @@ describe('many tenants of Entra ID', () => {
       assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001', tenant: CONTOSO })).length, 1)
     }))
 
-  test('a user of one tenant who signs in where a user of another one, with the same sub, was signed in starts clean', () =>
-    withEntra({ tenants: [CONTOSO, FABRIKAM] }, async setting => {
+  test('a user of one tenant who signs in where a user of another one, with the same sub, was signed in starts clean', async () => {
+    const ended: string[] = []
+    const signOut = ({ reason }: { readonly reason: string }) => void ended.push(reason)
+    await withEntra({ tenants: [CONTOSO, FABRIKAM], hooks: { signOut } }, async setting => {
       const agent = createAgent()
       await open(setting, agent)
       await agent.fetch(`${setting.site.url}/session?note=mine`, { method: 'POST' })
@@ -70,7 +72,10 @@ describe('many tenants of Entra ID', () => {
       await agent.visit(`${setting.site.url}/login?returnTo=/user`)
       assert.deepEqual((await agent.fetch(`${setting.site.url}/session`)).json(), {})
       assert.equal((await setting.site.oidc.sessions.list({ sub: 'alice-0001', tenant: CONTOSO })).length, 0)
-    }))
+      assert.deepEqual(ended, ['replaced'])
+      assert.equal(agent.page?.url, `${setting.site.url}/`, 'the page that the other user asked for')
+    })
+  })
 
   test('a tenant that is not listed is refused: 403', () =>
     withEntra({ tenants: [FABRIKAM] }, async setting => {
