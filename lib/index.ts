@@ -29,6 +29,7 @@ export {
   type ScopeRequirement,
 } from './middleware/guards.js'
 export type { OidcRequest, OidcUser } from './middleware/request.js'
+export type { SessionEnded, WatchOptions } from './middleware/watch.js'
 export { type Health, type OpenIdConnect, openIdConnect } from './openid-connect.js'
 export type {
   AuditEntry,
@@ -63,7 +64,6 @@ export type {
   ProviderOptions,
   SeveralProvidersOptions,
 } from './options/provider-options.js'
-export type { SignOutReason } from './options/sign-out-reason.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type { SignalAction } from './protocol/event-action.js'
@@ -86,6 +86,7 @@ export type { LogoutOptions } from './sign-out/logout.js'
 export type { RevokeTarget } from './sign-out/session-arguments.js'
 export type { OidcSession, OidcSessions } from './sign-out/sessions.js'
 export type { RedisClient } from './store/backend/redis-client.js'
+export type { SessionEndReason, SignOutReason } from './store/end-reason.js'
 export type { OtherAccessToken, Tokens } from './store/ticket.js'
 export type { AccessToken, AccessTokenOptions } from './tokens/access-tokens.js'
 export type { ClientCredentialsOptions } from './tokens/client-tokens.js'

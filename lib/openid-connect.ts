@@ -9,6 +9,7 @@ import { readClientCredentials } from './middleware/argument-rules.js'
 import { createGuards, type Guards } from './middleware/guards.js'
 import { createMiddleware } from './middleware/middleware.js'
 import type { OidcUser } from './middleware/request.js'
+import { createWatch, type WatchOptions } from './middleware/watch.js'
 import { parseOptions } from './options/parse-options.js'
 import type { OneProviderOptions, SeveralProvidersOptions } from './options/provider-options.js'
 import { createProvider } from './provider/provider.js'
@@ -58,6 +59,19 @@ export interface OpenIdConnect extends Guards {
    * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, ERR_OIDC_OPTIONS for what is no request of Node
    */
   authenticate(req: IncomingMessage): Promise<OidcUser | undefined>
+  /**
+   * Tells what outlives its request, such as a WebSocket or a stream of server-sent events, that the session it began with has ended: within a
+   * second, whichever process ends it, and within two seconds after its time is over. Where Redis does not allow `SUBSCRIBE`, or is away, it takes two seconds more, or until Redis is back. Where
+   * the same user signs in again in the same browser, the watch goes on with the new session. A watch does not extend the session.
+   *
+   * `req` has passed the middleware or {@link authenticate}. Nothing that a client does makes this throw, since that would end the process in an
+   * `upgrade` listener: where `req` has no session of a signed-in user, `onEnd` is called soon, with `no-session`.
+   *
+   * @returns what stops the watch. Call it when the socket closes; later calls do nothing. {@link close} stops all of them, and calls no `onEnd`
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood; ERR_OIDC_NOT_MOUNTED for a request that the middleware has not had;
+   *   ERR_OIDC_STORE_UNAVAILABLE for one whose session could not be loaded
+   */
+  watch(req: IncomingMessage, options: WatchOptions): () => void
   /**
    * An access token for this site itself, shared by all its processes through Redis and fetched again before it expires. RFC 6749 section 4.4.
    * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_CLIENT_REJECTED, ERR_OIDC_PROVIDER_UNAVAILABLE while none is at hand;
@@ -132,6 +146,7 @@ export function openIdConnect(options: OneProviderOptions | SeveralProvidersOpti
     },
     ...createGuards(config, several === undefined || several.defaultName !== undefined),
     authenticate: middleware.authenticate,
+    watch: createWatch(config, store),
     async clientCredentials(given?: ClientCredentialsOptions) {
       const { provider: name, ...wanted } = readClientCredentials(given)
       const { clientTokens } = await middleware.servicesFor('oidc.clientCredentials', name ?? providers?.defaultName)

@@ -187,7 +187,7 @@ export class RequestContext {
     const mine = [this.#successor, this.record?.id, ...sessionBinding.idsOf(this.req), ...known]
     const ids = [...new Set(mine.filter(id => id !== undefined))]
     this.#ended = true
-    const ended = await sessionBinding.end(this.req, ids)
+    const ended = await sessionBinding.end(this.req, ids, 'logout')
     for (const session of ended) revokeEnded(this.services, session)
     sessionBinding.forget(this.req, this.res)
     return ended

@@ -1,3 +1,4 @@
+import type { SignOutReason } from '../store/end-reason.js'
 import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
 import type { EndedSummary, KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
 import type { HttpRequest, HttpResponse } from './node-http.js'
@@ -38,8 +39,13 @@ export interface SessionBinding {
   signIn(req: HttpRequest, res: HttpResponse, signIn: SignIn): Promise<string>
   /** Gives the browser the cookie of a signed-in session that it got before and may have lost. */
   resume(req: HttpRequest, res: HttpResponse, id: string): Promise<void>
-  /** Ends sessions, everywhere. The cookie stays: without its session it does no harm. @returns what those had that were there */
-  end(req: HttpRequest, ids: readonly string[]): Promise<readonly EndedSession[]>
+  /**
+   * Ends sessions, everywhere. The cookie stays: without its session it does no harm.
+   *
+   * @param reason - for those who watch them
+   * @returns what those had that were there
+   */
+  end(req: HttpRequest, ids: readonly string[], reason?: SignOutReason): Promise<readonly EndedSession[]>
   /** Takes the cookie of ended sessions away when the response leaves, unless a newer sign-in of this browser has set its own. */
   forget(req: HttpRequest, res: HttpResponse): void
 }

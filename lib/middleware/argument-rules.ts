@@ -114,8 +114,8 @@ export function readFetch(url: unknown, init: unknown, options: unknown): ApiFet
 }
 
 /** A request of Node. That of the Fetch API has its cookies elsewhere, and would be a request of a user who is signed out. */
-export function checkRawRequest(req: unknown): void {
-  const place = { of: 'oidc.authenticate', path: 'req' }
+export function checkRawRequest(req: unknown, of: string): void {
+  const place = { of, path: 'req' }
   guarded(place, () => {
     const headers: unknown = typeof req === 'object' && req !== null ? Reflect.get(req, 'headers') : undefined
     const isRequest = typeof headers === 'object' && headers !== null && !(headers instanceof Headers)

@@ -111,7 +111,7 @@ export function createMiddleware(
       return (error, req, _res, next) => handleError(findRequestState(req)?.context, error, next)
     },
     async authenticate(req) {
-      checkRawRequest(req)
+      checkRawRequest(req, 'oidc.authenticate')
       return authenticate(middleware, req, { extend: !isPolling(req) })
     },
   }

@@ -1,5 +1,5 @@
 import type { OidcErrorCode } from '../errors.js'
-import type { SignOutReason } from './sign-out-reason.js'
+import type { SignOutReason } from '../store/end-reason.js'
 
 /** What every entry says. No entry holds a token, a cookie, or a claim other than `sub` and `sid`. */
 interface AuditBase {

@@ -2,9 +2,9 @@ import type { Request } from 'express'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { SignalAction } from '../protocol/event-action.js'
 import type { IdTokenClaims, UserInfo } from '../protocol/wire.js'
+import type { SignOutReason } from '../store/end-reason.js'
 import type { Tokens } from '../store/ticket.js'
 import type { AuditEntry } from './audit-entries.js'
-import type { SignOutReason } from './sign-out-reason.js'
 
 /** What the site learns about a sign-in that has passed every check. */
 export interface SignInContext {

@@ -50,8 +50,8 @@ export function createExternalSession(store: RecordStore): SessionBinding {
       req.sessionID = id
       sessionStore.createSession(asExpressRequest(req), data)
     },
-    async end(req, ids) {
-      const ended = await Promise.all(ids.map(id => store.end(id)))
+    async end(req, ids, reason) {
+      const ended = await Promise.all(ids.map(id => store.end(id, reason)))
       if (req.session && ids.includes(req.sessionID)) await done(callback => req.session.destroy(callback))
       const others = ids.filter(id => id !== req.sessionID)
       for (const id of others) await done(callback => req.sessionStore.destroy(id, callback))

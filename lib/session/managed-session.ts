@@ -114,8 +114,8 @@ export function createManagedSession(
     async resume(_req, res, id) {
       cookie.write(res, { id, kind: 'user' })
     },
-    async end(_req, ids) {
-      const ended = await Promise.all(ids.map(id => store.end(id)))
+    async end(_req, ids, reason) {
+      const ended = await Promise.all(ids.map(id => store.end(id, reason)))
       return ended.filter((session): session is EndedSession => session !== undefined)
     },
     forget(req, res) {

@@ -3,7 +3,7 @@ import { audit } from '../http/audit-request.js'
 import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 import { type Auditable, type AuditSignOut, describeSession } from '../options/audit-entries.js'
 import type { Config } from '../options/config.js'
-import type { SignOutReason } from '../options/sign-out-reason.js'
+import type { SignOutReason } from '../store/end-reason.js'
 
 /** What tickets and summaries say alike. */
 interface Ended extends Auditable {

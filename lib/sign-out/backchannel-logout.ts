@@ -30,7 +30,7 @@ async function endByLogoutToken({ req, services }: RequestContext): Promise<void
   if (await store.isConsumed('logout token', name)) return
   const { iss: issuer, sub: subject, sid, iat: issuedAt } = claims
   const tell = auditSignOut(config, 'back-channel', { req })
-  const ended = await endNamedSessions(services, { issuer, subject, sid, issuedAt }, tell)
+  const ended = await endNamedSessions(services, { issuer, subject, sid, issuedAt, reason: 'back-channel' }, tell)
   // Marked after the effect: what failed half-way can be done again with the same token.
   // Where Redis is full it is not marked: a token that comes again ends nothing that is later than the token.
   await ifThereIsRoom(() => store.consume('logout token', name, tokensRemembered))

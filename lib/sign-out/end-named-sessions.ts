@@ -1,5 +1,6 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
 import { atProvider, type Services } from '../options/config.js'
+import type { SignOutReason } from '../store/end-reason.js'
 import type { SignInDemand } from '../store/sign-in-demands.js'
 import type { EndedSummary, SessionSummary } from '../store/ticket.js'
 
@@ -13,19 +14,20 @@ export interface NamedByProvider {
 }
 
 /**
- * Ends the sessions that another party names, and sign-ins that are under way.
+ * Ends the sessions that another party names, and sign-ins that are under way. Those who watch them are told the `reason`.
  *
  * @param tell - told of each of them at once, also where it fails after that
  * @throws {OidcError} ERR_OIDC_STORE_UNAVAILABLE, and then it may be done again
  */
 export async function endNamedSessions(
   { store, config }: Pick<Services, 'store' | 'config'>,
-  { issuer, subject, sid, issuedAt }: NamedByProvider,
+  { issuer, subject, sid, issuedAt, reason }: NamedByProvider & { readonly reason: SignOutReason },
   tell: (ended: EndedSummary) => void,
 ): Promise<readonly EndedSummary[]> {
   const place = { ...atProvider(config), issuer }
   const ended: EndedSummary[] = []
   const meant = {
+    reason,
     logout: issuedAt === undefined ? {} : { issuedAt },
     onEnded(summary: EndedSummary) {
       ended.push(summary)

@@ -9,10 +9,13 @@ import {
   type FrontChannelLogout,
   parseFrontChannelLogout,
 } from '../protocol/front-channel-logout.js'
+import type { SignOutReason } from '../store/end-reason.js'
 import type { AtProvider } from '../store/session-index.js'
 import type { EndedSummary } from '../store/ticket.js'
 import { announceSignOut, auditSignOut } from './announce-sign-out.js'
 import { respondToProvider } from './provider-response.js'
+
+const reason: SignOutReason = 'front-channel'
 
 /**
  * `GET /logout/frontchannel?iss=…&sid=…`, in a frame on the provider's page. Browsers send no cookie there, so the session is found by the
@@ -67,15 +70,15 @@ async function endNamedSession(context: RequestContext): Promise<void> {
   const request = parseFrontChannelLogout(queryTextOf(req))
   const places = placesMeant(config, request)
   const ended: EndedSummary[] = []
-  const tell = auditSignOut(config, 'front-channel', { req })
+  const tell = auditSignOut(config, reason, { req })
   const onEnded = (summary: EndedSummary) => {
     ended.push(summary)
     tell(summary)
   }
-  for (const place of places) for (const sid of request.sids) await store.endAll({ ...place, sid }, { onEnded })
+  for (const place of places) for (const sid of request.sids) await store.endAll({ ...place, sid }, { onEnded, reason })
   if (request.sids.length === 0) for (const session of await endNamelessSession(context, req)) onEnded(session)
   if (ended.length > 0) await endWhatIsUnderWay(context, places, request.sids, onEnded)
-  await announceSignOut(config, 'front-channel', ended)
+  await announceSignOut(config, reason, ended)
 }
 
 /**
@@ -89,7 +92,7 @@ async function endWhatIsUnderWay(
   onEnded: (summary: EndedSummary) => void,
 ): Promise<void> {
   const { store, transactionCookie } = services
-  const remembered = { logout: {}, remember: longestSignIn, onEnded }
+  const remembered = { logout: {}, remember: longestSignIn, onEnded, reason }
   for (const place of places) for (const sid of sids) await store.endAll({ ...place, sid }, remembered)
   const markedAt = await markSignOut(req, res, services)
   transactionCookie.signOut(req, res, { markedAt })
@@ -109,5 +112,5 @@ async function endNamelessSession(
   if (ticket.sid !== undefined) {
     throw new OidcError('ERR_OIDC_REQUEST_MALFORMED', 'front-channel logout: iss and sid are missing')
   }
-  return (await store.end(id)) ? [{ ...ticket, handle: store.handleOf(id) }] : []
+  return (await store.end(id, reason)) ? [{ ...ticket, handle: store.handleOf(id) }] : []
 }

@@ -25,12 +25,13 @@ export async function revokeGlobally(context: RequestContext): Promise<void> {
   if (!(await store.isConsumed('global revocation', name))) {
     const named = sessionsNamedBy(subject, config.issuer)
     // It says now, so nothing is later than it.
-    const meant = named && { issuer: config.issuer, ...named }
-    const tell = auditSignOut(config, 'global-revocation', { req })
+    const reason = 'global-revocation' as const
+    const meant = named && { issuer: config.issuer, ...named, reason }
+    const tell = auditSignOut(config, reason, { req })
     const ended = meant === undefined ? [] : await endNamedSessions(services, meant, tell)
     // Marked after the effect: what failed half-way can be done again.
     await ifThereIsRoom(() => store.consume('global revocation', name, forgottenIn))
-    await announceSignOut(config, 'global-revocation', ended)
+    await announceSignOut(config, reason, ended)
   }
   respondToProvider(res, 204)
 }

@@ -83,7 +83,7 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
         ended.push(summary)
         tell(summary)
       }
-      const options = { onEnded, logout: {}, remember: longestSignIn }
+      const options = { onEnded, reason: 'revoked', logout: {}, remember: longestSignIn } as const
       const count = await revokeAll(target, options)
       await announceSignOut(config, 'revoked', ended)
       return count
@@ -107,8 +107,7 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
       const isThere = (summary: SessionSummary) =>
         place === undefined || (summary.issuer === place.issuer && summary.provider === place.provider)
       const only = (summary: SessionSummary) => isThere(summary) && (sub === undefined || summary.subject === sub)
-      const { onEnded } = options
-      return store.endOne(handle, { only, ...(onEnded && { onEnded }) })
+      return store.endOne(handle, { ...options, only })
     }
     const place = await placeOf(of, target.provider, target.tenant)
     if ('sid' in target) return store.endAll({ ...place, sid: target.sid }, options)

@@ -130,6 +130,6 @@ async function act({ req, services }: RequestContext, { action, meant, issuedAt,
   const named = { issuer, ...meant, issuedAt: issuedAt + margin }
   if (action === 'end') {
     const tell = auditSignOut(config, 'signal', { req, event: type })
-    await announceSignOut(config, 'signal', await endNamedSessions(services, named, tell))
+    await announceSignOut(config, 'signal', await endNamedSessions(services, { ...named, reason: 'signal' }, tell))
   } else await demandOfNamedSessions(services, action, named)
 }

@@ -5,12 +5,16 @@ import type { StoreClock } from './backend/store-clock.js'
 import { ifThereIsRoom } from './backend/unavailable.js'
 import { batchesOf } from './batches.js'
 import type { StoreClient } from './connect-redis-client.js'
+import type { SignOutReason } from './end-reason.js'
+import type { EndRecord } from './end-record.js'
 import type { RedisKeys } from './keys.js'
 import type { SessionIndex, SessionQuery } from './session-index.js'
 import type { EndedSummary, SessionSummary } from './ticket.js'
 
 /** How far the end of several sessions reaches. */
 export interface EndAllOptions {
+  /** What those who watch the sessions are told. */
+  readonly reason?: SignOutReason
   /** The logout was decided elsewhere: sessions of a sign-in that is later than it stay. Left out: all that are there end. */
   readonly logout?: Omit<LogoutTime, 'at'>
   /** Seconds for which sign-ins that are still on their way, and not later than `logout`, are refused. Default: not at all. */
@@ -28,23 +32,13 @@ interface TimedOptions extends Omit<EndAllOptions, 'logout'> {
   readonly logout?: LogoutTime | undefined
 }
 
-/** What was there when a record was removed. */
-export interface EndedRecord {
-  readonly existed: boolean
-  /** `undefined` where no user was signed in, or where it cannot be read. */
-  readonly summary: EndedSummary | undefined
-  /** Sealed, and only who knows the session id can open them. */
-  readonly tokens: Buffer | undefined
-}
-
 interface SessionEnderSettings {
   readonly backend: Backend
   readonly index: SessionIndex
   readonly redisKeys: Pick<RedisKeys, 'handle'>
   readonly client: Pick<StoreClient, 'keyOfHandle'>
   readonly clock: Pick<StoreClock, 'latest'>
-  /** Leaves the entries in the index of `query`, if given, where they are. */
-  readonly endRecord: (key: string, query?: SessionQuery) => Promise<EndedRecord>
+  readonly endRecord: EndRecord
 }
 
 /** Ends sessions of which the ids are not known. */
@@ -57,7 +51,7 @@ export interface SessionEnder {
   /** The one with this handle, if it is meant. */
   endOne(
     handle: string,
-    options: Required<Pick<EndAllOptions, 'only'>> & Pick<EndAllOptions, 'onEnded'>,
+    options: Required<Pick<EndAllOptions, 'only'>> & Pick<EndAllOptions, 'onEnded' | 'reason'>,
   ): Promise<number>
 }
 
@@ -84,11 +78,12 @@ export function createSessionEnder({
   /** Whether it was there, and `undefined` for one that stays. */
   async function endIfMeant(key: string, options: TimedOptions, query?: SessionQuery): Promise<boolean | undefined> {
     if (!(await isMeant(key, options))) return undefined
-    let { existed, summary } = await endRecord(key, query)
+    const { reason } = options
+    let { existed, summary } = await endRecord(key, { query, reason })
     if (!existed && query !== undefined) {
       // A sign-in that is just being written: without its entry it will not come to be, and if it was quicker, it ends now.
       await index.forget(query, key)
-      ;({ existed, summary } = await endRecord(key))
+      ;({ existed, summary } = await endRecord(key, { reason }))
     }
     if (existed && summary !== undefined) options.onEnded?.(summary)
     return existed

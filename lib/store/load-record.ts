@@ -52,7 +52,7 @@ export function createLoader(settings: LoaderSettings): Loader {
   /** The browser has this session now, and does not need the ones before it. */
   async function endPrevious(key: string, previous: string): Promise<void> {
     try {
-      await Promise.all(previous.split(',').map(endRecord))
+      await Promise.all(previous.split(',').map(earlier => endRecord(earlier)))
       await backend.removeField(key, FIELD.previous)
     } catch {
       // The next request tries again, and they end by themselves.

@@ -4,7 +4,7 @@ import { formatExpiry, ttlOf } from './backend/expiry.js'
 import { isLater, type SignInTime } from './backend/logout-time.js'
 import { FIELD, type Fields } from './backend/record-fields.js'
 import { unavailable } from './backend/unavailable.js'
-import type { EndedRecord } from './end-sessions.js'
+import type { EndRecord } from './end-record.js'
 import type { ExpiredSessions } from './expired-sessions.js'
 import type { RedisKeys } from './keys.js'
 import type { Sealer } from './seal.js'
@@ -59,7 +59,7 @@ interface SignInSettings {
   /** Epoch s. */
   readonly now: () => number
   readonly load: (id: string, options: { readonly extend: false }) => Promise<SessionRecord | undefined>
-  readonly endRecord: (key: string) => Promise<EndedRecord>
+  readonly endRecord: EndRecord
   readonly successors: Successors
   readonly save: SaveSession
   readonly expired: Pick<ExpiredSessions, 'remember' | 'forget'>
@@ -122,7 +122,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     // Written before anything ends, so that a request that finds its session gone finds out why.
     await Promise.all(previous.map(earlier => successors.set(earlier, overlapping.includes(earlier) ? id : undefined)))
     const others = previous.filter(earlier => !overlapping.includes(earlier))
-    const ended = await Promise.all(others.map(earlier => endRecord(redisKeys.record(earlier))))
+    const ended = await Promise.all(others.map(earlier => endRecord(redisKeys.record(earlier), { reason: 'replaced' })))
     // One that cannot be reached now ends by itself, and it is the same user's.
     const source = carried?.isWhole ? carried : undefined
     await Promise.all(overlapping.map(earlier => retire(settings, earlier, id, source).catch(() => {})))

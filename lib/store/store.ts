@@ -11,15 +11,17 @@ import { mapInBatches } from './batches.js'
 import { type BrowserSessions, createBrowserSessions } from './browser-sessions.js'
 import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
 import { createStoreClient } from './connect-redis-client.js'
-import { createRecordEnder } from './end-record.js'
-import { createSessionEnder, type EndedRecord, type SessionEnder } from './end-sessions.js'
+import type { SessionEndReason, SignOutReason } from './end-reason.js'
+import { createRecordEnder, type EndedRecord } from './end-record.js'
+import { createSessionEnder, type SessionEnder } from './end-sessions.js'
 import { createExpiredSessions, NOT_REMEMBERED } from './expired-sessions.js'
 import { createRedisKeys, type RedisKeys } from './keys.js'
+import { createLazyWatches } from './lazy-watches.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
 import { createRename } from './rename-session.js'
 import { createSealer, type Sealer } from './seal.js'
-import { createSessionIndex, type SessionQuery } from './session-index.js'
+import { createSessionIndex, type SessionIndex, type SessionQuery } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
 import { SessionStore } from './session-store.js'
@@ -103,13 +105,21 @@ export interface RecordStore extends Loader, SessionEnder, SignInDemands {
   tokenStore(id: string): TokenStore
   /** Tokens of this client itself. `purpose` says what they are for, and what is not for the same purpose is apart. */
   clientTokenStore(purpose: string): TokenStore
-  /** The record and what leads to it are gone afterwards. `undefined`: there was none. */
-  end(id: string): Promise<EndedSession | undefined>
   /**
    * Ends the session at `endsAt` (seconds since the epoch), but never past its absolute end. Asked again it may put the end off. Does nothing
    * for a session that is gone or replaced.
    */
   limit(id: string, endsAt: number): Promise<void>
+  /** The record and what leads to it are gone afterwards. `undefined`: there was none. `reason` is for those who watch it. */
+  end(id: string, reason?: SignOutReason): Promise<EndedSession | undefined>
+  /**
+   * Learns of the end of a session, whichever process ends it and also by time. Where the same user goes on with another session in its place,
+   * that one is watched.
+   *
+   * @param onEnd - called once; must not throw
+   * @returns what stops it
+   */
+  watch(id: string, onEnd: (reason: SessionEndReason | undefined) => void): () => void
   /** What names a session in {@link list} and {@link endOne}. It says nothing about the id. */
   handleOf(id: string): string
   /** Sessions of a person or of a session at the provider, without knowing their ids. */
@@ -155,6 +165,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const successors = createSuccessors(backend, redisKeys, sealer)
   const loader = createLoader({ ...shared, log, endRecord, readsDemands: settings.readsDemands ?? false })
   const successorOf = successors.of
+  const watches = createLazyWatches({ ...shared, successors })
   const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
   const { load } = loader
   const limit = createLimiter(shared)
@@ -174,10 +185,11 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     adopt: createAdoption({ backend, redisKeys, absolute, load, save, endRecord }),
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
-    end: async id => endedSessionOf(await endRecord(redisKeys.record(id)), id, sealer),
     limit,
+    watch: watches.watch,
+    end: async (id, reason) => endedSessionOf(await endRecord(redisKeys.record(id), { reason }), id, sealer),
     handleOf: id => redisKeys.handle(redisKeys.record(id)),
-    list: async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined),
+    list: createList({ backend, index, redisKeys, now }),
     ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),
     ...createSignInDemands(backend, index, clock),
     signOuts: createRecentSignOuts(backend, redisKeys, sealer),
@@ -191,7 +203,10 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     sessions: new SessionStore({ client, save, limit, now: settings.now, ...(cookie && { cookie }) }),
     startTime: clock.earliest,
     ping: () => backend.ping(),
-    close: () => backend.close(),
+    async close() {
+      watches.close()
+      await backend.close()
+    },
   }
 
   function tokenStoreOf(key: string, context: string, purpose: 'tokens' | 'client'): TokenStore {
@@ -200,10 +215,21 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
       if (summary) await index.remove(key, summary).catch(() => {})
     }
     const rename = createRename(backend, index, key, async () => void (await endRecord(key)))
-    const removeIf = (version: string) => expired.whileForgotten(key, () => backend.removeIf(key, version))
+    const removeIf = (version: string) =>
+      expired.whileForgotten(key, () => backend.removeIf(key, version, 'refresh-rejected'))
     return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename, removeIf })
   }
+}
 
+interface ListSettings {
+  readonly backend: Backend
+  readonly index: SessionIndex
+  readonly redisKeys: RedisKeys
+  /** Epoch s. */
+  readonly now: () => number
+}
+
+function createList({ backend, index, redisKeys, now }: ListSettings): RecordStore['list'] {
   async function listed(key: string): Promise<ListedSession | undefined> {
     const [sealed, expiryText] = await backend.read(key, [FIELD.summary, FIELD.expiry])
     const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
@@ -212,6 +238,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     const expiresAt = Math.min(summary.expiresAt, expiry.endsAt)
     return { ...summary, expiresAt, handle: redisKeys.handle(key), lastSeenAt: expiry.extendedAt }
   }
+
+  return async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined)
 }
 
 function endedSessionOf(

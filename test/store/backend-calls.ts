@@ -40,7 +40,9 @@ export const writes = {
 } satisfies Calls
 
 /** Every method of a backend that sends something. */
-export const calls: Readonly<Record<keyof Omit<Backend, 'close'>, (backend: Backend) => Promise<unknown>>> = {
+export const calls: Readonly<
+  Record<keyof Omit<Backend, 'close' | 'watchRemovals'>, (backend: Backend) => Promise<unknown>>
+> = {
   ...reads,
   ...writes,
 }

@@ -28,6 +28,7 @@ function openRedis(): Backend {
   const client = fixture.client(server)
   return createRedisBackend(client, createConnection(client, { timeout: 800 }), {
     clockKey: 'oidc:clock',
+    removals: { channel: 'oidc:ended', timeout: 800, log: () => {} },
     close: async () => {},
   })
 }

@@ -80,6 +80,23 @@ for (const [kind, connect] of Object.entries(clients)) {
       assert.equal(await store.sessions.length(), 0)
     })
 
+    test('sessions that are watched are told of their end, and every node may go down', async () => {
+      const other = fixture.state({ redis: client })
+      const ended: (string | undefined)[] = []
+      const ids: string[] = []
+      for (let count = 0; count < 20; count += 1) ids.push(await signIn(store))
+      for (const id of ids) other.watch(id, reason => void ended.push(reason))
+      const subscribed = async (node: RedisServer) =>
+        Number(((await node.command('PUBSUB', 'NUMSUB', 'oidc:ended')) as [string, number])[1])
+      const counts = () => Promise.all(nodes.map(subscribed))
+      await until('one node is subscribed to', async () => (await counts()).includes(1))
+      for (const node of nodes) await node.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await until('one node is subscribed to again', async () => (await counts()).includes(1))
+      assert.equal(await store.endAll({ issuer, subject: 'alice' }, { reason: 'revoked' }), 20)
+      await until('all are told', () => ended.length === 20)
+      assert.deepEqual(new Set(ended), new Set(['revoked']))
+    })
+
     test('one-time marks work, and a ping does', async () => {
       for (let count = 0; count < 20; count += 1) {
         const value = secret('state')

@@ -6,6 +6,7 @@ import {
   type OidcUser,
   type OpenIdConnect,
   openIdConnect,
+  type SessionEndReason,
 } from 'express-hybrid-oidc'
 import { expectType, type Same } from './expect.js'
 
@@ -84,6 +85,16 @@ export async function instance(oidc: OpenIdConnect, req: Request): Promise<void>
   // @ts-expect-error a proxy needs somewhere to go
   oidc.proxy('/api', {})
   await oidc.authenticate(req)
+  const stop: () => void = oidc.watch(req, {
+    onEnd({ reason }) {
+      expectType<Same<typeof reason, SessionEndReason | undefined>>()
+    },
+    signal: AbortSignal.timeout(1000),
+  })
+  stop()
+  oidc.watch(req, { onEnd: async () => {} })
+  // @ts-expect-error what is done at the end is required
+  oidc.watch(req, {})
 }
 
 openIdConnect({ hooks: { signIn: ({ req }) => ({ sub: 'x', ip: req.ip }) } })

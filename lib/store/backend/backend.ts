@@ -1,6 +1,7 @@
 import type { Leases } from './lease.js'
 import type { LogoutTime } from './logout-time.js'
 import type { FieldName, Fields, RemoveResult } from './record-fields.js'
+import type { WatchRemovals } from './removals.js'
 
 /** The response to a compare-and-set. On a conflict it brings what is there now, so that a second try costs no read. */
 export type SwapResult =
@@ -34,7 +35,10 @@ export interface Backend extends Leases {
    * call; a later call may put the end off again. It is not extended by this.
    */
   limit(key: string, endsAt: number, now: number, idle: number): Promise<boolean>
-  remove(key: string): Promise<RemoveResult>
+  /** Those who watch removals are told, with the `reason`. */
+  remove(key: string, reason?: string): Promise<RemoveResult>
+  /** What {@link remove} and {@link removeIf} do, here and in other processes. */
+  readonly watchRemovals: WatchRemovals
   /**
    * Only if the record is there and holds a ticket. From then on it takes no session data any more, and it lives `lifetime` seconds from
    * `now` (epoch s) at most. Resolves with its session data at that time.

@@ -46,7 +46,7 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
   function connect(client: RedisClient, close: () => Promise<void>): Backend {
     const clockKey = `${prefix}clock`
     const connection = createConnection(client, { timeout, probeKey: clockKey })
-    const owner = { clockKey, close }
+    const owner = { clockKey, removals: { channel: `${prefix}ended`, timeout, log }, close }
     const backend = warnOfEviction(createRedisBackend(client, connection, owner), client, connection, log)
     return refuseClusterNode(backend, { client, connection, prefix, log })
   }

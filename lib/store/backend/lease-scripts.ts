@@ -1,4 +1,4 @@
-import { type Script, script } from './redis-scripts.js'
+import { PUBLISH_IF, type Script, script } from './redis-scripts.js'
 
 /** For the scripts below: what lease.ts calls a fingerprint. Time is that of Redis, so that the clocks of processes do not matter. */
 const PRELUDE = `local function fingerprint(sealed) return sealed and redis.sha1hex(sealed) or '' end
@@ -58,11 +58,13 @@ end
 return 1`,
 )
 
-/** ARGV: fingerprint of the tokens. -> {1 when it was there, summary}; {0} when there are others, or nothing */
+/** ARGV: fingerprint of the tokens, channel, and what it is told. -> {1 when it was there, summary}; {0} when there are others, or nothing */
 export const REMOVE_IF: Script = script(
   'remove if',
   `${PRELUDE}if isForeign then return {0} end
 local record = redis.call('HMGET', KEYS[1], 'k', 'i')
 if fingerprint(record[1]) ~= ARGV[1] then return {0} end
-return {redis.call('DEL', KEYS[1]), record[2]}`,
+local removed = redis.call('DEL', KEYS[1])
+${PUBLISH_IF('removed', 2)}
+return {removed, record[2]}`,
 )

@@ -41,8 +41,8 @@ export type CommitOutcome = 'done' | 'changed' | 'absent'
 export interface Leases {
   acquire(key: string, request: LeaseRequest): Promise<LeaseOutcome>
   commit(key: string, commit: Commit): Promise<CommitOutcome>
-  /** Only if the tokens are still these. */
-  removeIf(key: string, tokensVersion: string): Promise<RemoveResult>
+  /** Only if the tokens are still these. Those who watch removals are told, with the `reason`. */
+  removeIf(key: string, tokensVersion: string, reason?: string): Promise<RemoveResult>
 }
 
 /** Stands for a sealed value, of which no two are alike, in a comparison. Redis computes the same. */

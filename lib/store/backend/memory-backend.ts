@@ -5,6 +5,7 @@ import { formatExpiry, parseExpiry, ttlOf } from './expiry.js'
 import { formatLogoutTime, laterOf, parseLogoutTime } from './logout-time.js'
 import { createMemoryLeases } from './memory-lease.js'
 import { FIELD, type FieldName, type Fields } from './record-fields.js'
+import { createLocalRemovals } from './removals.js'
 
 const SWEEP_INTERVAL = 30_000
 const SWEEP_LIMIT = 1000
@@ -18,12 +19,14 @@ export function createMemoryBackend(now: () => number): Backend {
   const marks = createExpiringMap<string>(now)
   const texts = createExpiringMap<string>(now)
   const sets = createExpiringMap<Map<string, number>>(now)
+  const { watchRemovals, tell } = createLocalRemovals()
   const sweep = setInterval(() => {
     for (const map of [records, marks, texts, sets]) map.sweep(SWEEP_LIMIT)
   }, SWEEP_INTERVAL).unref()
 
   return {
-    ...createMemoryLeases(records, now),
+    ...createMemoryLeases(records, now, tell),
+    watchRemovals,
     read: async (key, fields) => fields.map(field => records.get(key)?.value.get(field) ?? null),
     async create(key, fields, ttl) {
       if (records.get(key) !== undefined) return false
@@ -57,19 +60,14 @@ export function createMemoryBackend(now: () => number): Backend {
       entry.expiresAt = now() + Math.min(expiry.extendedAt + idle, endsAt) - at
       return true
     },
-    async remove(key) {
+    async remove(key, reason) {
       const record = records.get(key)?.value
       records.delete(key)
+      if (record !== undefined) tell({ key, reason })
       return { existed: record !== undefined, summary: record?.get(FIELD.summary), tokens: record?.get(FIELD.tokens) }
     },
     ...createMemorySuccession(records, texts, now),
     ...createMemoryMarks(marks, now),
-    isConsumed: async key => marks.get(key) !== undefined,
-    async markLogout(key, logout, ttl) {
-      const earlier = parseLogoutTime(marks.get(key)?.value ?? null)
-      marks.set(key, formatLogoutTime(laterOf(earlier, logout)), now() + ttl)
-    },
-    readLogout: async key => parseLogoutTime(marks.get(key)?.value ?? null),
     async addMember(key, member, expiresAt, at) {
       const entry = sets.get(key)
       const set = new Map([...(entry?.value ?? [])].filter(([, end]) => end > at)).set(member, expiresAt)
@@ -128,8 +126,14 @@ function createMemorySuccession(
 function createMemoryMarks(
   marks: ExpiringMap<string>,
   now: () => number,
-): Pick<Backend, 'consume' | 'readMark' | 'writeMark' | 'removeMark'> {
+): Pick<Backend, 'consume' | 'readMark' | 'writeMark' | 'removeMark' | 'isConsumed' | 'markLogout' | 'readLogout'> {
   return {
+    isConsumed: async key => marks.get(key) !== undefined,
+    async markLogout(key, logout, ttl) {
+      const earlier = parseLogoutTime(marks.get(key)?.value ?? null)
+      marks.set(key, formatLogoutTime(laterOf(earlier, logout)), now() + ttl)
+    },
+    readLogout: async key => parseLogoutTime(marks.get(key)?.value ?? null),
     async consume(key, ttl, value = '1') {
       if (marks.get(key) !== undefined) return false
       marks.set(key, value, now() + ttl)

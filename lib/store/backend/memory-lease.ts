@@ -1,6 +1,7 @@
 import { formatExpiry, parseExpiry } from './expiry.js'
 import { fingerprint, formatLease, type Leases, parseLease } from './lease.js'
 import { FIELD, type FieldName } from './record-fields.js'
+import type { LocalRemovals } from './removals.js'
 
 type Record = Map<FieldName, Buffer>
 
@@ -11,7 +12,7 @@ export interface MemoryRecords {
 }
 
 /** @param now epoch s */
-export function createMemoryLeases(records: MemoryRecords, now: () => number): Leases {
+export function createMemoryLeases(records: MemoryRecords, now: () => number, tell: LocalRemovals['tell']): Leases {
   const textOf = (record: Record, name: FieldName) => String(record.get(name) ?? '')
 
   return {
@@ -39,12 +40,13 @@ export function createMemoryLeases(records: MemoryRecords, now: () => number): L
       if (end !== undefined) shorten(record, end.endsAt)
       return 'done'
     },
-    async removeIf(key, tokensVersion) {
+    async removeIf(key, tokensVersion, reason) {
       const record = records.get(key)?.value
       if (record === undefined || fingerprint(record.get(FIELD.tokens)) !== tokensVersion) {
         return { existed: false, summary: undefined }
       }
       records.delete(key)
+      tell({ key, reason })
       return { existed: true, summary: record.get(FIELD.summary) }
     },
   }

@@ -4,6 +4,7 @@ import type { Fields, RemoveResult } from './record-fields.js'
 import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
 import type { Connection } from './redis-connection.js'
 import { createRedisLeases } from './redis-lease.js'
+import type { SubscriptionSettings } from './redis-removals.js'
 import {
   ADD_MEMBER,
   CREATE,
@@ -21,15 +22,24 @@ import {
   TIME,
   WRITE_MARK,
 } from './redis-scripts.js'
+import { formatRemoval, type WatchRemovals } from './removals.js'
 import { isWrongType } from './unavailable.js'
 
 const SCAN_COUNT = 500
 
-/** @param owner `clockKey` says whose clock counts in a cluster; `close` ends the client, where it is ours to end */
+interface Owner {
+  /** Says whose clock counts in a cluster. */
+  readonly clockKey: string
+  /** How removals are made known. */
+  readonly removals: SubscriptionSettings
+  /** Ends the client, where it is ours to end. */
+  readonly close: () => Promise<void>
+}
+
 export function createRedisBackend(
   client: RedisClient,
   connection: Connection,
-  { clockKey, close }: { readonly clockKey: string; readonly close: () => Promise<void> },
+  { clockKey, removals, close }: Owner,
 ): Backend {
   const { run, read } = connection
 
@@ -41,8 +51,10 @@ export function createRedisBackend(
     return Number(await call(script, key, ...args)) === 1
   }
 
+  const news = (key: string, reason?: string) => [removals.channel, formatRemoval({ key, reason })] as const
+
   return {
-    ...createRedisLeases(call, parseRemove),
+    ...createRedisLeases(call, parseRemove, news),
     read: (key, fields) =>
       orElse(
         [],
@@ -52,7 +64,8 @@ export function createRedisBackend(
     swap: async (key, version, session) => parseSwap(await call(SWAP, key, version, version + 1, session)),
     extend: (key, now, idle) => succeeds(EXTEND, key, now, idle),
     limit: (key, endsAt, now, idle) => succeeds(LIMIT, key, endsAt, now, idle),
-    remove: async key => parseRemove(await call(REMOVE, key)),
+    remove: async (key, reason) => parseRemove(await call(REMOVE, key, ...news(key, reason))),
+    watchRemovals: createWatchRemovals(client, removals),
     ...createRedisSuccession(call, connection),
     ...createRedisMarks(call, connection),
     async markLogout(key, logout, ttl) {
@@ -93,6 +106,21 @@ export function createRedisBackend(
       connection.close()
       await close()
     },
+  }
+}
+
+/** Few sites watch: the others do not load what it takes. */
+function createWatchRemovals(client: RedisClient, settings: SubscriptionSettings): WatchRemovals {
+  return listener => {
+    let isStopped = false
+    let stop: (() => void) | undefined
+    void import('./redis-removals.js').then(({ subscribeToRemovals }) => {
+      if (!isStopped) stop = subscribeToRemovals(client, settings, listener)
+    })
+    return () => {
+      isStopped = true
+      stop?.()
+    }
   }
 }
 

@@ -8,7 +8,12 @@ type Call = (script: Script, key: string, ...args: (string | Buffer | number)[])
 const ACQUIRED: Readonly<Record<number, LeaseOutcome>> = { 1: 'acquired', 0: 'held', 2: 'changed' }
 const COMMITTED: Readonly<Record<number, CommitOutcome>> = { 1: 'done', 2: 'changed' }
 
-export function createRedisLeases(call: Call, parseRemove: (reply: unknown) => RemoveResult): Leases {
+/** @param news - the channel of removals, and what it is told */
+export function createRedisLeases(
+  call: Call,
+  parseRemove: (reply: unknown) => RemoveResult,
+  news: (key: string, reason?: string) => readonly [channel: string, text: string],
+): Leases {
   const flag = (value: boolean) => (value ? '1' : '0')
   return {
     async acquire(key, { owner, duration, tokensVersion, failureVersion, needsTicket }) {
@@ -32,6 +37,7 @@ export function createRedisLeases(call: Call, parseRemove: (reply: unknown) => R
       const reply = await call(COMMIT, key, owner, ...conditions, endsAt, now, ...Object.entries(fields).flat())
       return COMMITTED[Number(reply)] ?? 'absent'
     },
-    removeIf: async (key, tokensVersion) => parseRemove(await call(REMOVE_IF, key, tokensVersion)),
+    removeIf: async (key, tokensVersion, reason) =>
+      parseRemove(await call(REMOVE_IF, key, tokensVersion, ...news(key, reason))),
   }
 }

@@ -61,11 +61,20 @@ redis.call('EXPIRE', KEYS[1], string.format('%.0f', math.min(tonumber(extended) 
 return 1`,
 )
 
-/** -> {1 when it was there, summary, tokens} */
+/**
+ * Tells who listens. A user of Redis who may not publish still removes, so an error counts for nothing; listeners find the removal by
+ * looking.
+ */
+export const PUBLISH_IF = (removed: string, channel: number) =>
+  `if ${removed} == 1 then redis.pcall('PUBLISH', ARGV[${channel}], ARGV[${channel + 1}]) end`
+
+/** ARGV: channel, and what it is told. -> {1 when it was there, summary, tokens} */
 export const REMOVE = script(
   'remove',
   `local record = redis.pcall('HMGET', KEYS[1], 'i', 'k')
-return {redis.call('DEL', KEYS[1]), record[1] or false, record[2] or false}`,
+local removed = redis.call('DEL', KEYS[1])
+${PUBLISH_IF('removed', 1)}
+return {removed, record[1] or false, record[2] or false}`,
 )
 
 /** ARGV: what is demanded. -> 1, or 0 when the record is gone. The `d` field: see sign-in-demands.ts */
