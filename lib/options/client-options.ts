@@ -9,10 +9,13 @@ import type { ReadOptions } from './option-descriptions.js'
 import type { ClientKeyFunction } from './options.js'
 import { profileAlgorithms } from './profile.js'
 
+/** In milliseconds. */
+export const DEFAULT_TIMEOUTS = { provider: 10_000, redis: 800 }
+
 /** What this site proves with that it is the client it says it is. */
 export function parseCredentials(options: ReadOptions): ClientCredentials {
   const { clientAuthentication } = options
-  const clientSecret = sharedSecret(options.clientSecret)
+  const clientSecret = sharedSecret(options)
   if (typeof clientAuthentication !== 'object') return { clientSecret, clientAuthentication }
   const { method, algorithm, audience, header } = clientAuthentication
   return {
@@ -22,20 +25,30 @@ export function parseCredentials(options: ReadOptions): ClientCredentials {
     clientAssertionAudience: audience,
     clientAssertionHeader: header,
     clientAssertionAlgorithms: profileAlgorithms(options),
-    ...(method === 'private_key_jwt' && { clientKey: sourceOf(clientAuthentication.key, 'clientAuthentication.key') }),
+    ...(method === 'private_key_jwt' && {
+      clientKey: sourceOf(clientAuthentication.key, 'clientAuthentication.key', options),
+    }),
   }
 }
 
 /** One call for all requests to the provider that are made at the same time, whichever endpoint they go to. */
-function sharedSecret(given: ReadOptions['clientSecret']): ReadOptions['clientSecret'] {
-  return typeof given === 'function' ? shareCalls(async () => given()) : given
+function sharedSecret(options: ReadOptions): ReadOptions['clientSecret'] {
+  const { clientSecret: given } = options
+  return typeof given === 'function' ? shareCalls(() => askSite('clientSecret', given, timeoutOf(options))) : given
+}
+
+/** Milliseconds that a function of the site may take, as long as the provider itself may. */
+export function timeoutOf({ timeouts }: ReadOptions): number {
+  return timeouts?.provider ?? DEFAULT_TIMEOUTS.provider
 }
 
 /** The keys that tokens are encrypted to. */
-export function parseDecryption({ decryption }: ReadOptions): Decryption | undefined {
+export function parseDecryption(options: ReadOptions): Decryption | undefined {
+  const { decryption } = options
   if (decryption === undefined) return undefined
   const { keys, idToken = false, userInfo = false, response = false } = decryption
-  const read = async () => readDecryptionKeys(await askSite<unknown>('decryption.keys', keys as () => unknown))
+  const read = async () =>
+    readDecryptionKeys(await askSite<unknown>('decryption.keys', keys as () => unknown, timeoutOf(options)))
   return { readKeys: typeof keys === 'function' ? shareCalls(read) : async () => keys, idToken, userInfo, response }
 }
 
@@ -46,21 +59,25 @@ export function parseRequestSigning(options: ReadOptions): RequestSigning | unde
   const own = requestObject === true ? {} : requestObject
   const { algorithm } = own
   const allowed = profileAlgorithms(options)
-  if (own.key !== undefined) return { key: sourceOf(own.key, 'requestObject.key'), algorithm, allowed }
+  if (own.key !== undefined) return { key: sourceOf(own.key, 'requestObject.key', options), algorithm, allowed }
   if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
     return refuse(
       'requestObject needs a key: set requestObject.key, or clientAuthentication with method "private_key_jwt"',
     )
   const { key, header, algorithm: usual } = clientAuthentication
-  return { key: sourceOf(key, 'clientAuthentication.key'), algorithm: algorithm ?? usual, allowed, header }
+  return { key: sourceOf(key, 'clientAuthentication.key', options), algorithm: algorithm ?? usual, allowed, header }
 }
 
 /** What the function returns is checked each time; the same object is copied once. */
-function sourceOf<K extends object>(key: K | ClientKeyFunction, option: string): K | ClientKeySource {
+function sourceOf<K extends object>(
+  key: K | ClientKeyFunction,
+  option: string,
+  options: ReadOptions,
+): K | ClientKeySource {
   if (typeof key !== 'function') return key
   let known: { readonly returned: unknown; readonly read: NamedClientKey } | undefined
   return shareCalls(async () => {
-    const returned: unknown = await askSite(option, key as ClientKeyFunction)
+    const returned: unknown = await askSite(option, key as ClientKeyFunction, timeoutOf(options))
     if (known === undefined || known.returned !== returned) known = { returned, read: readClientKey(returned, option) }
     return known.read
   })

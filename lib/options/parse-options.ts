@@ -8,7 +8,13 @@ import type { Environment } from '../validation/place.js'
 import { type Audit, createAudit } from './audit.js'
 import { describeSession } from './audit-entries.js'
 import { createClock, createPollingCheck } from './checked-functions.js'
-import { parseCredentials, parseDecryption, parseRequestSigning } from './client-options.js'
+import {
+  DEFAULT_TIMEOUTS,
+  parseCredentials,
+  parseDecryption,
+  parseRequestSigning,
+  timeoutOf,
+} from './client-options.js'
 import type { Config, Routes, SessionPolicy } from './config.js'
 import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
 import { createLog } from './log.js'
@@ -144,7 +150,7 @@ function buildConfig(given: ReadOptions): Config {
     revokesTokens: given.revokeTokens ?? true,
     sendsIdTokenHint: given.idTokenHint ?? true,
     clockTolerance: given.clockTolerance ?? 30,
-    timeouts: { provider: 10_000, redis: 800, ...given.timeouts },
+    timeouts: { ...DEFAULT_TIMEOUTS, ...given.timeouts },
     session: given.session === false ? false : buildSessionPolicy(given.session, log),
     signals: signalPolicy(given),
     hooks: given.hooks ?? {},
@@ -196,7 +202,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     requestSigning: parseRequestSigning(given),
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
-    certificate: given.mtls && createCertificateSource(given.mtls),
+    certificate: given.mtls && createCertificateSource(given.mtls, timeoutOf(given)),
     decryption: parseDecryption(given),
     transmitterKeys: given.signals?.jwksUri,
     timeout: config.timeouts.provider,

@@ -1,7 +1,9 @@
 import { OidcError } from '../errors.js'
+import { callSite } from '../provider/client-key.js'
 import type { ProviderSettings } from '../provider/provider.js'
 import type { Environment } from '../validation/place.js'
 import { refuse } from '../validation/place.js'
+import { timeoutOf } from './client-options.js'
 import type { Config } from './config.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { ONLY_OF_A_PROVIDER, PROVIDER_OPTIONS, type ProviderOptions } from './provider-options.js'
@@ -98,7 +100,7 @@ export function readSeveral(options: object, site: ReadOptions, complete: Comple
     page: chooseProvider,
     ...(resolveProvider && {
       async resolve(name) {
-        const returned: unknown = await resolveProvider(name)
+        const returned: unknown = await callSite('resolveProvider', () => resolveProvider(name), timeoutOf(site))
         if (returned === undefined || returned === null) return undefined
         return { returned, read: () => read(name, providerRule.read(returned, { path: `resolveProvider("${name}")` })) }
       },

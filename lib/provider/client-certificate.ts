@@ -28,10 +28,12 @@ export interface TlsOptions {
 /**
  * A certificate that has been looked at once is taken as it is after that.
  *
+ * @param timeout - milliseconds that a function may take
  * @throws {OidcError} ERR_OIDC_OPTIONS at once for a certificate that cannot be used; for a function, when it has returned one
  */
 export function createCertificateSource(
   given: ClientCertificate | (() => ClientCertificate | Promise<ClientCertificate>),
+  timeout: number,
 ): CertificateSource {
   let known: { readonly certificate: ClientCertificate; readonly options: TlsOptions } | undefined
   const read = (certificate: ClientCertificate): TlsOptions => {
@@ -44,7 +46,7 @@ export function createCertificateSource(
     const options = read(given)
     return async () => options
   }
-  return shareCalls(async () => read(await askSite('mtls', given)))
+  return shareCalls(async () => read(await askSite('mtls', given, timeout)))
 }
 
 const PARTS = ['cert', 'key', 'ca', 'passphrase'] as const

@@ -26,16 +26,39 @@ export function shareCalls<T>(call: () => Promise<T>): () => Promise<T> {
   }
 }
 
+/** Says what went wrong with a function that took too long. */
+class Late extends Error {}
+
 /**
- * Asks a function of the site for what it returns now.
+ * What a function of the site returns. One that does not settle would hold every request that needs it.
  *
  * @param name - the option, for the message
- * @throws {OidcError} ERR_OIDC_OPTIONS where the function throws
+ * @param timeout - milliseconds that the function may take
+ * @throws {Error} where the function takes longer; what the function throws
  */
-export async function askSite<T>(name: string, call: () => T | Promise<T>): Promise<T> {
+export async function callSite<T>(name: string, call: () => T | Promise<T>, timeout: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    const message = `the function ${name} did not finish within timeouts.provider (${timeout} ms)`
+    timer = setTimeout(() => reject(new Late(message)), timeout)
+  })
   try {
-    return await call()
+    return await Promise.race([call(), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * The same for a secret or a key.
+ *
+ * @throws {OidcError} ERR_OIDC_OPTIONS where the function throws, or takes longer
+ */
+export async function askSite<T>(name: string, call: () => T | Promise<T>, timeout: number): Promise<T> {
+  try {
+    return await callSite(name, call, timeout)
   } catch (cause) {
-    throw new OidcError('ERR_OIDC_OPTIONS', `the function ${name} throws an error`, { cause })
+    const message = cause instanceof Late ? cause.message : `the function ${name} throws an error`
+    throw new OidcError('ERR_OIDC_OPTIONS', message, { cause })
   }
 }

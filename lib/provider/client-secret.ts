@@ -1,5 +1,4 @@
 import { OidcError } from '../errors.js'
-import { askSite } from './client-key.js'
 
 /** A client secret, or a function that returns the one of now: some providers take a JWT that expires after a while. */
 export type ClientSecret = string | (() => string | Promise<string>)
@@ -23,11 +22,11 @@ export function fixedSecret(given: ClientSecret | undefined): string | undefined
 /**
  * Asks the function for the secret, for every request that needs it.
  *
- * @throws {OidcError} ERR_OIDC_OPTIONS where the function throws, or returns anything but a secret
+ * @throws {OidcError} ERR_OIDC_OPTIONS where the function returns anything but a secret
  */
 export async function readSecret(given: ClientSecret): Promise<string> {
   if (typeof given === 'string') return given
-  const secret: unknown = await askSite('clientSecret', given)
+  const secret: unknown = await given()
   if (typeof secret === 'string' && secret.trim() === secret && SECRET_CHARACTERS.test(secret)) return secret
   const message =
     'the function clientSecret must return a string that is not empty, without line breaks and without spaces at its ends'

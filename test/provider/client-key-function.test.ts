@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { parseOptions } from '../../lib/options/parse-options.js'
+import { readSeveral } from '../../lib/options/several-providers.js'
 import type { ProviderMetadata } from '../../lib/protocol/wire.js'
 import { createClientAuthentication } from '../../lib/provider/client-authentication.js'
+import { createCertificateSource } from '../../lib/provider/client-certificate.js'
 import { selectClientAuthentication } from '../../lib/provider/client-credentials.js'
 import { createSigningKey, exportPrivateJwk } from '../support/signing-keys.js'
 
@@ -119,5 +121,37 @@ describe('a client key from a function', async () => {
       clientOf({ profile: 'fapi2', clientAuthentication: { method: 'private_key_jwt', key: () => key } })
     assert.equal(decodeProtectedHeader((await profile(curve)()).client_assertion ?? '').alg, 'ES256')
     await assert.rejects(profile({ ...rsa, alg: 'RS256' })(), { code: 'ERR_OIDC_OPTIONS' })
+  })
+})
+
+test('a function of the site that does not finish is given up after timeouts.provider, and asked again the next time', async () => {
+  const key = exportPrivateJwk(await createSigningKey('ES256'))
+  const timeouts = { provider: 100 }
+  let isStuck = true
+  const later = (value: unknown) => async () => (isStuck ? new Promise<never>(() => {}) : value)
+  const secret = { clientSecret: later('yG7uQ2mZ9pK4vR8tW1xB6n'), clientAuthentication: 'client_secret_post' }
+  const several = readSeveral({}, { resolveProvider: later(undefined), timeouts } as never, () => assert.fail())
+  const calls: Readonly<Record<string, () => Promise<unknown> | undefined>> = {
+    clientSecret: clientOf({ ...secret, timeouts }),
+    'clientAuthentication.key': clientOf({
+      clientAuthentication: { method: 'private_key_jwt', key: later(key) },
+      timeouts,
+    }),
+    resolveProvider: () => several.resolve?.('a'),
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    isStuck = true
+    await assert.rejects(async () => call(), {
+      message: new RegExp(`the function ${name} did not finish within timeouts.provider \\(100 ms\\)`),
+      ...(name !== 'resolveProvider' && { code: 'ERR_OIDC_OPTIONS' }),
+    })
+    isStuck = false
+    await call()
+  }
+  isStuck = true
+  const message = /the function mtls did not finish/
+  await assert.rejects(createCertificateSource(later({}) as () => Promise<never>, 100)(), {
+    code: 'ERR_OIDC_OPTIONS',
+    message,
   })
 })

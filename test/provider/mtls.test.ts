@@ -62,7 +62,7 @@ function providerOf(t: TestContext, issuer: string, given: Given, more: Partial<
     clientAuthentication: 'tls_client_auth',
     responseType: 'code',
     responseMode: 'form_post',
-    certificate: createCertificateSource(given),
+    certificate: createCertificateSource(given, 5000),
     now: createClock().now,
     ...more,
   })
@@ -111,7 +111,7 @@ test('a client without a certificate does not use the endpoints for those that h
 
 test('an alias that is no URL is an error, and never the other endpoint', async t => {
   const { origin } = await startTlsServer(t)
-  const certificate = createCertificateSource({ ...client, ca: server.cert })
+  const certificate = createCertificateSource({ ...client, ca: server.cert }, 5000)
   for (const token_endpoint of ['nonsense', '', '/token', null, 5, {}, 'http://op.test/token', `${origin}/token#x`]) {
     const metadata = metadataOf(origin, { mtls_endpoint_aliases: { token_endpoint } })
     assert.throws(
@@ -182,9 +182,9 @@ test('a certificate that cannot be used is refused with a sentence, and nothing 
   ]
   for (const given of bad) {
     const certificate = given as ClientCertificate
-    assert.throws(() => createCertificateSource(certificate), { code: 'ERR_OIDC_OPTIONS', message: /mtls.*PEM/ })
-    await rejected(createCertificateSource(() => certificate)(), 'ERR_OIDC_OPTIONS')
+    assert.throws(() => createCertificateSource(certificate, 5000), { code: 'ERR_OIDC_OPTIONS', message: /mtls.*PEM/ })
+    await rejected(createCertificateSource(() => certificate, 5000)(), 'ERR_OIDC_OPTIONS')
   }
   const failing = () => Promise.reject(new Error('vault'))
-  await rejected(createCertificateSource(failing)(), 'ERR_OIDC_OPTIONS')
+  await rejected(createCertificateSource(failing, 5000)(), 'ERR_OIDC_OPTIONS')
 })
