@@ -58,6 +58,7 @@ export type {
   SessionOptions,
   SignalOptions,
 } from './options/options.js'
+export type { ErrorPageContent, PageContent, PageLanguage, PageOptions, SignOutPageContent } from './options/pages.js'
 export type {
   OneProviderOptions,
   ProviderChoice,

@@ -4,11 +4,12 @@ import { publicPath } from '../options/config.js'
 import { isSilentRefusal } from '../protocol/provider-error.js'
 import { isFrame, prefersHtml } from './fetch-metadata.js'
 import { type HttpResponse, isAnswerable, type Next, pathOf } from './node-http.js'
-import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import { pageTextsFor, sentenceOf } from './page-texts.js'
 import type { RequestContext } from './request-context.js'
 import { correlationIdOf } from './request-state.js'
 import { setPrivateHeaders } from './response.js'
 import { pageAskedFor, returnToOf } from './return-to.js'
+import { sendPage } from './send-page.js'
 
 /** Characters of an address in a header. */
 const longestHeaderAddress = 1000
@@ -17,7 +18,15 @@ const longestHeaderAddress = 1000
 const cookieCodes: readonly string[] = ['ERR_OIDC_TRANSACTION_MISSING', 'ERR_OIDC_COOKIE_NOT_KEPT']
 
 /** Headers about a body that an unfinished response may have set. */
-const contentHeaders = ['Content-Length', 'Content-Type', 'Content-Encoding', 'ETag', 'Last-Modified', 'Location']
+const contentHeaders = [
+  'Content-Length',
+  'Content-Type',
+  'Content-Encoding',
+  'Content-Language',
+  'ETag',
+  'Last-Modified',
+  'Location',
+]
 
 /**
  * The one way an error leaves this package: to the site's error handler, or, where the site has none, as a plain page (JSON for
@@ -111,34 +120,34 @@ function renderError(context: RequestContext, error: OidcError): void {
     services.config.log(`[${id}] ${describeFailure(context, error)}`, fieldsOf(context, error))
   }
   res.statusCode = error.status
-  if (prefersHtml(req)) {
-    res.setHeader('Content-Security-Policy', pagePolicy(isOwnFrame(req) ? { frameAncestors: "'self'" } : {}))
-    res.setHeader('Content-Type', 'text/html; charset=utf-8')
-    res.end(buildFailurePage(error, { id, signIn, inFrame: isFrame(req) }))
-  } else {
+  if (prefersHtml(req)) sendErrorPage(context, error, signIn).catch(thrown => abandon(context, thrown))
+  else {
     const body = { error: error.code, message: error.sentence, id, ...(signIn !== undefined && { login_url: signIn }) }
     res.setHeader('Content-Type', 'application/json')
     res.end(JSON.stringify(body))
   }
 }
 
-interface FailurePage {
-  readonly id: string
-  readonly signIn: string | undefined
-  readonly inFrame: boolean
-}
-
-function buildFailurePage({ status, sentence }: OidcError, { id, signIn, inFrame }: FailurePage): string {
-  // Providers show their pages in no frame.
-  const target = inFrame ? ' target="_top"' : ''
-  const link =
-    signIn === undefined
-      ? `<a href="/"${target}>Back to the start page</a>`
-      : `<a href="${escapeHtml(signIn)}"${target}>Start again</a>`
-  return buildPage({
-    title: status === 403 ? 'Not allowed' : 'That did not work',
-    body: `<p>${escapeHtml(sentence)}</p>\n${link}\n<small>If you report this, please give the number ${id}.</small>`,
-  })
+async function sendErrorPage(context: RequestContext, error: OidcError, signIn: string | undefined): Promise<void> {
+  const { req, res, services } = context
+  const { code, status } = error
+  const texts = await pageTextsFor(services.config, req, res)
+  // The site has responded meanwhile.
+  if (res.headersSent) return
+  const correlationId = correlationIdOf(req)
+  const link = signIn === undefined ? { href: '/', text: texts.startPage } : { href: signIn, text: texts.startAgain }
+  const content = {
+    language: texts.language,
+    title: status === 403 ? texts.notAllowed : texts.failed,
+    message: sentenceOf(error, texts),
+    // Providers show their pages in no frame.
+    link: { ...link, ...(isFrame(req) && { target: '_top' as const }) },
+    code,
+    status,
+    correlationId,
+    report: texts.report.replace('{id}', correlationId),
+  }
+  sendPage(context, 'error', content, isOwnFrame(req) ? { frameAncestors: "'self'" } : {})
 }
 
 /** The address that starts a sign-in and returns to the page that the user requested. */

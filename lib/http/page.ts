@@ -12,22 +12,35 @@ small { display: block; margin-top: 2rem; opacity: .7 }
 
 const styleHash = createHash('sha256').update(style).digest('base64')
 
-interface PagePolicy {
+export interface PagePolicy {
   /** Where a form may go, redirects included, to which browsers apply `form-action` as well. Default: nowhere. */
   readonly formAction?: string
   /** SHA-256, in base64, of the one script that may run. Default: none. */
   readonly scriptHash?: string
+  /** Of a page that the site has made: its style sheets, images and fonts are those of the site. Default: a page of ours. */
+  readonly nonce?: string
   /** Who may show the page in a frame. Default: no page. */
   readonly frameAncestors?: string
 }
 
 /** Content-Security-Policy of our pages: their own style, nothing else, and no framing. */
-export function pagePolicy({ formAction = "'none'", scriptHash, frameAncestors = "'none'" }: PagePolicy = {}): string {
+export function pagePolicy({
+  formAction = "'none'",
+  scriptHash,
+  nonce,
+  frameAncestors = "'none'",
+}: PagePolicy = {}): string {
   const scripts = scriptHash === undefined ? '' : ` script-src 'sha256-${scriptHash}';`
-  return `default-src 'none';${scripts} style-src 'sha256-${styleHash}'; base-uri 'none'; form-action ${formAction}; frame-ancestors ${frameAncestors}`
+  const styles =
+    nonce === undefined
+      ? `style-src 'sha256-${styleHash}'`
+      : `style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'`
+  return `default-src 'none';${scripts} ${styles}; base-uri 'none'; form-action ${formAction}; frame-ancestors ${frameAncestors}`
 }
 
-interface PageContent {
+interface BuiltPage {
+  /** BCP 47. All languages that there are run from left to right. */
+  readonly language: string
   readonly title: string
   /** HTML made of our own text and escaped values. */
   readonly body: string
@@ -36,10 +49,10 @@ interface PageContent {
 }
 
 /** The few plain pages this package shows by itself. */
-export function buildPage({ title, body, refresh }: PageContent): string {
+export function buildPage({ language, title, body, refresh }: BuiltPage): string {
   const next = refresh === undefined ? '' : `\n<meta http-equiv="refresh" content="0;url=${escapeHtml(refresh)}">`
   return `<!doctype html>
-<html lang="en">
+<html lang="${language}" dir="ltr">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">${next}

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { HttpResponse } from './node-http.js'
+import type { Config } from '../options/config.js'
+import type { PageTexts } from './languages/en.js'
+import type { HttpRequest, HttpResponse } from './node-http.js'
 import { buildPage, escapeHtml, pagePolicy } from './page.js'
+import { pageTextsFor } from './page-texts.js'
 import { redirect, setPrivateHeaders } from './response.js'
 
 /**
@@ -12,16 +15,20 @@ const longestLocation = 2000
 /** Bytes of the whole head of a response, the address included. It leaves room for what is added while the head is written. */
 const largestHead = 3400
 
+interface RedirectContext {
+  readonly req: HttpRequest
+  readonly res: HttpResponse
+  readonly config: Pick<Config, 'pages'>
+}
+
 /** A request that the browser makes at the provider. */
 export interface ProviderRedirect {
   /** The whole address: the endpoint and every parameter. */
   readonly location: string
   /** The endpoint as the provider publishes it. A query of its own stays in the address when the parameters are posted. */
   readonly endpoint: string
-  /** What the page says where a form is needed. */
-  readonly title: string
-  /** The button of that form, for a browser that runs no script. */
-  readonly button: string
+  /** What for: decides what the page says where one is needed, for a browser that runs no script. */
+  readonly purpose: 'signIn' | 'signOut'
   /** Whether a page leads to the provider where a redirect would do, because the browser may not follow that one. Default `false`. */
   readonly byPage?: boolean
 }
@@ -41,12 +48,16 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
  *   the form (Content Security Policy Level 3 section 6.4.1), and helmet's default is `form-action 'self'`. The page begins a navigation of its own.
  * - What may be a frame would follow a redirect in the frame. The page is not shown there (`X-Frame-Options`), so that nothing in it runs.
  */
-export function sendToProvider(res: HttpResponse, destination: ProviderRedirect): void {
+export async function sendToProvider(
+  { req, res, config }: RedirectContext,
+  destination: ProviderRedirect,
+): Promise<void> {
   const { location, byPage = false } = destination
   const isShort = location.length <= longestLocation && headLength(res) + location.length <= largestHead
-  if (isShort && byPage) leadToProvider(res, destination)
-  else if (isShort) redirect(res, location)
-  else postToProvider(res, destination)
+  if (isShort && !byPage) return redirect(res, location)
+  const texts = await pageTextsFor(config, req, res)
+  if (isShort) leadToProvider(res, destination, texts)
+  else postToProvider(res, destination, texts)
 }
 
 /** What the response has gathered so far, as it will be written. */
@@ -58,15 +69,21 @@ function headLength(res: HttpResponse): number {
   return length
 }
 
-function leadToProvider(res: HttpResponse, { location, title, button }: ProviderRedirect): void {
+function leadToProvider(res: HttpResponse, { location, purpose }: ProviderRedirect, texts: PageTexts): void {
+  const title = titleOf(purpose, texts)
+  const body = `<a href="${escapeHtml(location)}">${escapeHtml(texts[purpose])}</a>`
   setPrivateHeaders(res)
   res.setHeader('Content-Security-Policy', pagePolicy())
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
   res.statusCode = 200
-  res.end(buildPage({ title, refresh: location, body: `<a href="${escapeHtml(location)}">${escapeHtml(button)}</a>` }))
+  res.end(buildPage({ language: texts.language, title, refresh: location, body }))
 }
 
-function postToProvider(res: HttpResponse, { location, endpoint, title, button }: ProviderRedirect): void {
+function titleOf(purpose: ProviderRedirect['purpose'], { signingIn, signingOut }: PageTexts): string {
+  return purpose === 'signIn' ? signingIn : signingOut
+}
+
+function postToProvider(res: HttpResponse, { location, endpoint, purpose }: ProviderRedirect, texts: PageTexts): void {
   const { action, fields } = splitAddress(location, endpoint)
   const inputs = fields.map(
     ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`,
@@ -79,10 +96,11 @@ function postToProvider(res: HttpResponse, { location, endpoint, title, button }
   res.statusCode = 200
   res.end(
     buildPage({
-      title,
+      language: texts.language,
+      title: titleOf(purpose, texts),
       body: `<form method="post" action="${escapeHtml(action)}">
 ${inputs.join('\n')}
-<button type="submit">${escapeHtml(button)}</button>
+<button type="submit">${escapeHtml(texts[purpose])}</button>
 </form>
 <script>${script}</script>`,
     }),

@@ -11,6 +11,7 @@ import type { RecordStore } from '../store/store.js'
 import { toEpochSeconds } from '../time.js'
 import type { Audit } from './audit.js'
 import type { Hooks } from './hooks.js'
+import type { Pages } from './pages.js'
 
 /** The paths of this package's routes, relative to where it is mounted. `false` leaves one out. */
 export interface Routes {
@@ -116,6 +117,7 @@ export interface Config {
   readonly session: SessionPolicy | false
   readonly signals: SignalPolicy
   readonly hooks: Readonly<Hooks>
+  readonly pages: Pages
   /** `undefined`: the site has no such hook. */
   readonly audit: Audit | undefined
   /** Whether a list of sessions says in which browser each of them began. */

@@ -17,6 +17,7 @@ import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
 import * as rules from './option-rules.js'
 import type { SessionOptions, SignalOptions } from './options.js'
+import { PAGE_LANGUAGES, type PageOptions } from './pages.js'
 
 // The options that are objects themselves. How to add one: option-descriptions.ts.
 
@@ -121,6 +122,29 @@ export const hooks = object({
     text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: returns the claims to keep after a refresh',
   }),
 } satisfies RulesFor<Hooks>)
+
+function pageFunction<K extends 'error' | 'signOut' | 'signedOut'>() {
+  return method<Exclude<PageOptions[K], undefined>>('a function (not async) that returns HTML', { isSync: true })
+}
+
+export const pages = object({
+  languages: describe(list('languages', oneOf(...PAGE_LANGUAGES), { least: 1 }), {
+    text: 'the languages that the site has, the default first: `en`, `de`, `fr`, `es`, `ja`',
+    default: "`['en']`",
+  }),
+  error: describe(pageFunction<'error'>(), {
+    text: '`({ language, dir, title, message, code, status, correlationId, report, link, nonce })`: makes the error page',
+    default: 'a plain page',
+  }),
+  signOut: describe(pageFunction<'signOut'>(), {
+    text: '`({ language, dir, title, message, form, link, nonce })`: makes the page that asks whether to sign out',
+    default: 'a plain page',
+  }),
+  signedOut: describe(pageFunction<'signedOut'>(), {
+    text: '`({ language, dir, title, message, link, nonce })`: makes the page after a sign-out',
+    default: 'a plain page',
+  }),
+} satisfies RulesFor<PageOptions>)
 
 export const signals = object({
   issuer: describe(secureUrlText(), {

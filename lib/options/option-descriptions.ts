@@ -144,6 +144,9 @@ export const optionsRule = object({
     text: 'which tenants of Entra ID may sign in, for an issuer of many: see [Entra ID](providers/entra-id.md#many-tenants)',
     default: 'none',
   }),
+  pages: describe(nested.pages, {
+    text: 'the pages that the middleware shows by itself: their languages, and functions that make them ([pages](recipes.md#the-pages-of-the-middleware))',
+  }),
   idTokenAlgorithm: describe(rules.signingAlgorithm, {
     text: 'the only algorithm that ID Tokens may be signed with; if it is not set, every asymmetric algorithm that the provider lists',
     default: '`RS256`',

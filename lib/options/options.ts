@@ -10,6 +10,7 @@ import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
 import type { Logger } from './log.js'
+import type { PageOptions } from './pages.js'
 
 /** How the session behaves. */
 export interface SessionOptions {
@@ -189,6 +190,8 @@ export interface OidcOptions {
    * that is given the `tid` of each ID Token, after its checks. Required there. Default: none, and `issuer` is that of one tenant.
    */
   readonly tenants?: readonly string[] | ((tid: string) => boolean | Promise<boolean>) | undefined
+  /** The language and the look of the pages that this package shows by itself. Default: plain pages in English. */
+  readonly pages?: PageOptions | undefined
   /** The one algorithm ID Tokens are accepted with. Default `RS256`, and every other asymmetric one that the provider lists. */
   readonly idTokenAlgorithm?: SigningAlgorithm | undefined
   /**

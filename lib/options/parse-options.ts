@@ -22,6 +22,7 @@ import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
 import type { OidcOptions } from './options.js'
+import type { Pages } from './pages.js'
 import { applyProfile } from './profile.js'
 import type { SeveralProvidersOptions } from './provider-options.js'
 import {
@@ -157,6 +158,7 @@ function buildConfig(given: ReadOptions): Config {
     audit: createAudit(given.hooks ?? {}, { now, log }),
     rememberUserAgent: given.rememberUserAgent ?? false,
     clearsSiteData: given.clearSiteData ?? true,
+    pages: pagesOf(given.pages),
     now,
     log,
   }
@@ -170,6 +172,11 @@ function proofAlgorithm(given: ReadOptions['dpop'] = false): Config['proofAlgori
 function userInfoPlan(given: ReadOptions['userInfo'] = true): Config['userInfo'] {
   if (given === false) return 'off'
   return given === true ? 'front-channel' : (given.token ?? 'front-channel')
+}
+
+function pagesOf({ languages = [], ...pages }: NonNullable<ReadOptions['pages']> = {}): Pages {
+  const [first = 'en', ...others] = languages
+  return Object.freeze({ ...pages, languages: Object.freeze([first, ...others] as const) })
 }
 
 function signalPolicy({ issuer, clientId, signals = {} }: ReadOptions): Config['signals'] {

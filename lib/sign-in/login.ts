@@ -130,13 +130,8 @@ async function leave(context: RequestContext, services: MiddlewareServices, wish
     endpoint: redactAddress(location),
     params: redactFields(asked),
   }))
-  sendToProvider(res, {
-    location,
-    endpoint,
-    title: 'Signing in',
-    button: 'Sign in',
-    byPage: isByServiceWorker(req) || isSubmittedForm(req),
-  })
+  const byPage = isByServiceWorker(req) || isSubmittedForm(req)
+  await sendToProvider({ req, res, config }, { location, endpoint, purpose: 'signIn', byPage })
 }
 
 /** Sends a user who is signed in to the provider for more, and back. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
+import { pageTextsFor } from '../http/page-texts.js'
 import type { RequestContext } from '../http/request-context.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { publicPath } from '../options/config.js'
@@ -20,11 +21,12 @@ const scriptHash = createHash('sha256').update(script).digest('base64')
 
 /** `GET` of `routes.popup`, in a window that a page of this site has opened: the end of a sign-in there. */
 export async function endPopup(context: RequestContext): Promise<void> {
-  const { res, services } = context
+  const { req, res, services } = context
   const isAuthenticated = context.ticket() !== undefined
   const handle = context.handle()
   const message = JSON.stringify({ type: 'oidc-sign-in', isAuthenticated, ...(handle !== undefined && { handle }) })
-  const text = isAuthenticated ? 'You can close this window.' : 'You are not signed in. You can close this window.'
+  const texts = await pageTextsFor(services.config, req, res)
+  const text = isAuthenticated ? texts.closeWindow : texts.notSignedIn
   const start = publicPath(services.config, '/')
   setPrivateHeaders(res)
   keepOpener(context)
@@ -32,8 +34,9 @@ export async function endPopup(context: RequestContext): Promise<void> {
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
   res.end(
     buildPage({
-      title: isAuthenticated ? 'Signed in' : 'Signed out',
-      body: `<p data-message="${escapeHtml(message)}">${text}</p>\n<a href="${escapeHtml(start)}">Start page</a>\n<script>${script}</script>`,
+      language: texts.language,
+      title: isAuthenticated ? texts.popupSignedIn : texts.popupSignedOut,
+      body: `<p data-message="${escapeHtml(message)}">${escapeHtml(text)}</p>\n<a href="${escapeHtml(start)}">${escapeHtml(texts.startPage)}</a>\n<script>${script}</script>`,
     }),
   )
 }

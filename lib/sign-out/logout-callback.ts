@@ -1,7 +1,8 @@
 import { queryOf } from '../http/node-http.js'
-import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
+import { pageTextsFor } from '../http/page-texts.js'
 import type { RequestContext } from '../http/request-context.js'
 import { redirect, setPrivateHeaders } from '../http/response.js'
+import { sendPage } from '../http/send-page.js'
 import { publicPath } from '../options/config.js'
 
 /**
@@ -19,17 +20,14 @@ export async function logoutCallback(context: RequestContext): Promise<void> {
   )
   // A user who is still signed in must not see "signed out": another page led here.
   if (context.ticket() !== undefined) redirect(res, publicPath(config, '/'))
-  else respondSignedOut(context)
+  else await respondSignedOut(context)
 }
 
-function respondSignedOut({ res, services: { config } }: RequestContext): void {
+async function respondSignedOut(context: RequestContext): Promise<void> {
+  const { req, res, services } = context
   setPrivateHeaders(res)
-  res.setHeader('Content-Security-Policy', pagePolicy())
-  res.setHeader('Content-Type', 'text/html; charset=utf-8')
-  res.end(
-    buildPage({
-      title: 'You are signed out',
-      body: `<p>You are signed out of this site.</p>\n<a href="${escapeHtml(publicPath(config, '/'))}">Back to the start page</a>`,
-    }),
-  )
+  const texts = await pageTextsFor(services.config, req, res)
+  const link = { href: publicPath(services.config, '/'), text: texts.startPage }
+  const { language, signedOut: title, signedOutHere: message } = texts
+  sendPage(context, 'signedOut', { language, title, message, link })
 }

@@ -1,11 +1,12 @@
 import { isOwnRequest, isSubmittedForm } from '../http/fetch-metadata.js'
 import type { HttpResponse } from '../http/node-http.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
-import { buildPage, escapeHtml, pagePolicy } from '../http/page.js'
+import { pageTextsFor } from '../http/page-texts.js'
 import { sendToProvider } from '../http/provider-redirect.js'
 import { type MiddlewareServices, type RequestContext, servicesOf } from '../http/request-context.js'
 import { redirect, setPrivateHeaders } from '../http/response.js'
 import { readReturnTo, returnToOf } from '../http/return-to.js'
+import { sendPage } from '../http/send-page.js'
 import { markSignOut } from '../http/transaction-cookie.js'
 import { publicPath } from '../options/config.js'
 import { buildEndSessionUrl, checkEndSessionParams } from '../protocol/end-session.js'
@@ -35,7 +36,7 @@ export async function logout(context: RequestContext): Promise<void> {
   const { req, services } = context
   const options = readOptions(context)
   if (isOwnRequest(req, services.config.baseUrl)) await endSignIn(context, options)
-  else confirmLogout(context, writeOptions(options))
+  else await confirmLogout(context, writeOptions(options))
 }
 
 /**
@@ -68,7 +69,7 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   if (signOut === undefined || asked === undefined || endpoint === undefined) return redirect(res, returnTo)
   const location = providerAddress(res, asked, endpoint, { ...options, ...signOut, returnTo })
   const byPage = isSubmittedForm(req)
-  sendToProvider(res, { location, endpoint, title: 'Signing out', button: 'Sign out', byPage })
+  await sendToProvider({ req, res, config }, { location, endpoint, purpose: 'signOut', byPage })
 }
 
 /**
@@ -141,21 +142,22 @@ function writeOptions({ returnTo, uiLocales, local }: LogoutOptions): URLSearchP
  *
  * @param wishes - the valid parameters of the request, as a query: nothing else from the request appears in the page
  */
-function confirmLogout({ res, services: { config, provider } }: RequestContext, wishes: URLSearchParams): void {
+async function confirmLogout(context: RequestContext, wishes: URLSearchParams): Promise<void> {
+  const { req, res, services } = context
+  const { config, provider } = services
   const { logout } = config.routes
   const action = `${logout === false ? '/' : publicPath(config, logout)}?${wishes}`
   const endpoint = provider.peekMetadata()?.end_session_endpoint ?? config.issuer
   setPrivateHeaders(res)
   // With `no-referrer` the form would come with `Origin: null`, which looks like another site to those without Fetch Metadata.
   res.setHeader('Referrer-Policy', 'same-origin')
-  res.setHeader('Content-Security-Policy', pagePolicy({ formAction: `'self' ${new URL(endpoint).origin}` }))
-  res.setHeader('Content-Type', 'text/html; charset=utf-8')
-  res.end(
-    buildPage({
-      title: 'Sign out?',
-      body: `<p>Another site asked to sign you out of this one.</p>
-<form method="post" action="${escapeHtml(action)}"><button type="submit">Sign out</button></form>
-<a href="${escapeHtml(publicPath(config, '/'))}">Stay signed in</a>`,
-    }),
-  )
+  const texts = await pageTextsFor(config, req, res)
+  const content = {
+    language: texts.language,
+    title: texts.signOutQuestion,
+    message: texts.signOutAsked,
+    form: { action, button: texts.signOut },
+    link: { href: publicPath(config, '/'), text: texts.staySignedIn },
+  }
+  sendPage(context, 'signOut', content, { formAction: `'self' ${new URL(endpoint).origin}` })
 }

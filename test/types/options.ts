@@ -106,6 +106,22 @@ export const hooks: Hooks = {
   },
 }
 
+openIdConnect({
+  pages: {
+    languages: ['en', 'ja'],
+    error: ({ code, language, link }) => {
+      expectType<Same<typeof language, 'en' | 'de' | 'fr' | 'es' | 'ja'>>()
+      // @ts-expect-error what the page has to say is not to be changed
+      link.href = '/'
+      return code
+    },
+    // @ts-expect-error a page is made at once
+    signOut: async ({ form }) => form.action,
+    // @ts-expect-error the page after a sign-out has no form
+    signedOut: ({ form }) => String(form),
+  },
+})
+
 export const wrongHooks: Hooks = {
   // @ts-expect-error there is no such action
   signal: () => ({ action: 'delete' }),
