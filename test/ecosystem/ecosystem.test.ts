@@ -8,6 +8,7 @@ import { requiresAuth } from '../../lib/index.js'
 import { scale } from '../faults/scale.js'
 import { startChromium } from '../support/chromium.js'
 import { type Fixture, type FixtureOptions, withFixture } from '../support/handler-fixture.js'
+import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { installPackages, load, readManifest, type Untyped } from './packages.js'
 
@@ -494,6 +495,65 @@ function runAll(version: 4 | 5): void {
       })
     },
   )
+
+  test('socket.io and ws while Redis is down: handshakes are refused, nothing is thrown, and they work again when it is back', async () => {
+    const { Server } = load('socket.io')
+    const { io: connect } = load('socket.io-client')
+    const { WebSocket } = load('ws')
+    const redis = await startRedis()
+    const thrown: unknown[] = []
+    const note = (error: unknown) => void thrown.push(error)
+    process.on('uncaughtException', note).on('unhandledRejection', note)
+    try {
+      await withFixture({ site: { express: version }, oidc: { redis: redis.url } }, async ({ agent, site }) => {
+        await agent.visit(`${site.url}/claims`)
+        const cookie = agent.cookies(site.url).map(({ name, value }) => `${name}=${value}`)
+        const headers = { cookie: cookie.join('; ') }
+        const plain = createServer().on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+          const respond = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+          site.oidc.authenticate(req).then(
+            user => respond(user === undefined ? '401 Unauthorized' : '200 OK'),
+            (error: { status: number }) => respond(`${error.status} Refused`),
+          )
+        })
+        await withServer(plain, (_plain, plainPort) =>
+          withServer(createServer(), async (server, port) => {
+            const io = new Server(server)
+            io.engine.use(site.oidc)
+            const bySocketIo = (transport: string) =>
+              new Promise(resolve => {
+                const options = { transports: [transport], extraHeaders: headers, forceNew: true, reconnection: false }
+                const socket = connect(`http://localhost:${port}`, options)
+                const settle = (result: string) => () => {
+                  socket.close()
+                  resolve(result)
+                }
+                socket.on('connect', settle('connected')).on('connect_error', settle('refused'))
+              })
+            const byWs = () =>
+              new Promise(resolve => {
+                const socket = new WebSocket(`ws://localhost:${plainPort}`, { headers })
+                socket.on('error', ({ message }: Error) => resolve(/\d{3}/.exec(message)?.[0]))
+              })
+            const all = () => Promise.all([bySocketIo('polling'), bySocketIo('websocket'), byWs()])
+            assert.deepEqual(await all(), ['connected', 'connected', '200'])
+            await redis.kill()
+            assert.deepEqual(await all(), ['refused', 'refused', '503'])
+            await redis.restart()
+            // Its data is gone: the user is not signed in any more. The client may take a moment to connect.
+            let last: unknown
+            for (let tries = 0; tries < 20 && String(last) !== 'connected,connected,401'; tries += 1) last = await all()
+            assert.deepEqual(last, ['connected', 'connected', '401'])
+            await io.close()
+          }),
+        )
+      })()
+      assert.deepEqual(thrown, [])
+    } finally {
+      process.off('uncaughtException', note).off('unhandledRejection', note)
+      await redis.stop()
+    }
+  })
 
   // The adapter of NestJS 11 is made for Express 5.
   if (version === 5)
