@@ -46,6 +46,8 @@ export const SENTENCES = {
   scopeRequired: 'You are signed in, but this page needs a permission that was not granted.',
   accessTokenExpired: 'You need to sign in again.',
   stepUp: 'This page needs a more recent or stronger sign-in.',
+  deviceRequired:
+    'This page needs a browser that can protect your session with a key of this device. Please sign in again, or use another browser.',
   deviceProof: 'Your browser did not show that it is the one you signed in with. Please sign in again.',
   apiAway: 'The service behind this page cannot be reached right now. Please try again in a moment.',
   apiBusy: 'Too many requests are in progress. Please try again in a moment.',
@@ -169,6 +171,7 @@ const ERRORS = {
   ERR_OIDC_SCOPE_REQUIRED: [403, SENTENCES.scopeRequired],
   ERR_OIDC_ACCESS_TOKEN_EXPIRED: [401, SENTENCES.accessTokenExpired],
   ERR_OIDC_STEP_UP_REQUIRED: [401, SENTENCES.stepUp],
+  ERR_OIDC_DEVICE_REQUIRED: [403, SENTENCES.deviceRequired],
   ERR_OIDC_DEVICE_PROOF: [401, SENTENCES.deviceProof],
 
   // Calls to other services on behalf of the user.

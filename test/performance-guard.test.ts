@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
-import { createAgent } from './support/agent.js'
+import { type Agent, createAgent } from './support/agent.js'
+import { createDevice, offerOf, register } from './support/device.js'
 import { type Fixture, openFixture } from './support/handler-fixture.js'
 import { type RedisServer, startRedis } from './support/redis.js'
 
@@ -136,6 +137,24 @@ describe('Redis commands before and after the handler', () => {
     assert.deepEqual(next.commands, ['hmget', 'handler'])
   })
 })
+
+test('a page of a session that is bound to a device costs one command as well, with its proof and without', async () => {
+  const { agent, site, close } = await openFixture({
+    oidc: { redis: redis.url, session: { deviceBound: 'when-possible' } },
+    site: { routes },
+  })
+  const { offer, url } = await startSession(agent, site.url)
+  const unbound = await watcher.during(() => agent.open(`${site.url}/page`))
+  assert.equal((await register(agent, url, createDevice().prove(offer.challenge))).status, 200)
+  const bound = await watcher.during(() => agent.open(`${site.url}/page`))
+  for (const { commands } of [unbound, bound]) assert.deepEqual(commands, ['hmget', 'handler'])
+  await close()
+})
+
+async function startSession(agent: Agent, site: string) {
+  const offer = offerOf(await agent.visit(`${site}/claims`))
+  return { offer, url: site + offer.path }
+}
 
 describe('calls to the provider', () => {
   test('none for pages', async () => {

@@ -1,3 +1,4 @@
+import type { DeviceStatus } from '../protocol/device-session.js'
 import type { SignOutReason } from '../store/end-reason.js'
 import type { EndedSession, SessionRecord, SignInTime } from '../store/store.js'
 import type { EndedSummary, KeptTokens, SessionSummary, Ticket } from '../store/ticket.js'
@@ -31,6 +32,11 @@ export interface SessionBinding {
   idsOf(req: HttpRequest): readonly string[]
   /** Loads the session of a request. `undefined`, at once: it came with none. */
   find(req: HttpRequest, options: { readonly extend: boolean }): Promise<SessionRecord | undefined> | undefined
+  /**
+   * Whether a request that {@link find} was asked about comes from where the key of its session is. `unproved`: it does not, and is handled as one
+   * without the session; and so is `unbound`, where the site requires a key. `undefined`: the site binds no sessions, or no user is signed in.
+   */
+  deviceStatusOf(req: HttpRequest): DeviceStatus | undefined
   /** Whether the site has left the session with this id as it is: it was neither destroyed nor regenerated in this request. */
   holds(req: HttpRequest, id: string): boolean
   /** Makes `req.session` available. Called once per request, after the record was loaded. */

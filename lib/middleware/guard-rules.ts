@@ -12,6 +12,7 @@ const requirement = object({
   provider: nonEmptyString,
   acr: oneOrSeveral('authentication contexts', nonEmptyString),
   maxAge: wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER),
+  deviceBound: boolean,
 })
 
 const silentLogin = object({ provider: nonEmptyString })

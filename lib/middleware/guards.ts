@@ -23,6 +23,7 @@ import {
   findMissingScope,
 } from '../sign-in/step-up.js'
 import type { Ticket } from '../store/ticket.js'
+import { refuse } from '../validation/place.js'
 import {
   type ClaimValue,
   checkSameSession,
@@ -47,10 +48,12 @@ export interface Guards {
    * Lets signed-in users pass. Signed out, a page navigation (GET, or a posted form) goes to the provider and comes back to where it was;
    * anything else, HEAD and OPTIONS among it, gets 401 with the sign-in address.
    *
+   * With `deviceBound`, the session has to be bound to the device, and the request to come from there: 403 in a browser that cannot bind it.
+   *
    * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; otherwise the user is sent to the provider again, once.
    *
-   * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES,
-   * and those of starting a sign-in.
+   * Errors to `next`: ERR_OIDC_LOGIN_REQUIRED (401), ERR_OIDC_STEP_UP_REQUIRED (401), ERR_OIDC_DEVICE_PROOF (401),
+   * ERR_OIDC_DEVICE_REQUIRED (403), ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES, and those of starting a sign-in.
    * @throws {OidcError} ERR_OIDC_OPTIONS for a requirement that is not understood
    */
   requiresAuth(requirement?: AuthenticationRequirement): RequestHandler
@@ -107,7 +110,9 @@ export function createGuards(config?: Config, hasDefault = true): Guards {
           },
         },
       ) => findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
-      return guard(config, check, challengeFor(requirement))
+      const { deviceBound = false } = requirement
+      if (deviceBound && config !== undefined) checkDevicesAreBound(config)
+      return guard(config, check, challengeFor(requirement), deviceBound)
     },
     requiresClaim(givenName: string, givenValue: unknown, ...more: readonly unknown[]) {
       const { name, values } = readClaim(givenName, givenValue, more)
@@ -214,16 +219,45 @@ export function attemptSilentLogin(options?: SilentLoginOptions): RequestHandler
   return guards.attemptSilentLogin(options)
 }
 
-/** @param first - what a user who is not signed in at all is asked for */
-function guard(config: Config | undefined, check: Check, first: LoginOptions = {}): RequestHandler {
+/** @throws {OidcError} ERR_OIDC_OPTIONS */
+function checkDevicesAreBound({ session }: Config): void {
+  if (session === false || session.device === undefined)
+    refuse('requiresAuth: deviceBound needs sessions that are bound to devices: set session.deviceBound')
+}
+
+/**
+ * Whether the key of a device decides about the request, and not the guard: the session is one of another device, or one without a key where a
+ * key is required.
+ */
+function isDeviceMissing(
+  { services: { sessionBinding, site }, req }: RequestContext,
+  ticket: Ticket | undefined,
+  needsProof: boolean,
+) {
+  if (needsProof) checkDevicesAreBound(site)
+  const status = sessionBinding.deviceStatusOf(req)
+  return ticket === undefined ? status === 'unproved' || status === 'unbound' : needsProof && status !== 'proved'
+}
+
+/**
+ * @param first - what a user who is not signed in at all is asked for
+ * @param needsProof - whether the request has to come from the device that the session is bound to
+ */
+function guard(config: Config | undefined, check: Check, first: LoginOptions = {}, needsProof = false): RequestHandler {
   return function requireSignIn(req: HttpRequest, _res: HttpResponse, next: Next) {
     let context: RequestContext
+    let isMissing: boolean
     try {
       context = contextOf(req, config)
+      isMissing = isDeviceMissing(context, context.ticket(), needsProof)
     } catch (error) {
       return next(error)
     }
     const fail = (error: unknown) => respondWithError(context, error, next)
+    if (isMissing) {
+      import('./device-guard.js').then(({ respondWithoutDevice }) => respondWithoutDevice(context, first)).catch(fail)
+      return
+    }
     const ticket = context.ticket()
     if (ticket === undefined) {
       if (isNavigation(req)) startLogin(context, first).catch(fail)

@@ -26,7 +26,7 @@ export interface Route extends RouteMethods {
   readonly handle: (context: RequestContext) => Promise<void>
   /** Whether a page that a browser fetches ahead gets 503 at once, because this route changes something. */
   readonly refusesAhead: boolean
-  /** Whether the provider asks for it: no cookie of the browser counts there, so no session is loaded. */
+  /** Whether no user asks for it, but the provider or the browser itself: no cookie counts there, so no session is loaded. */
   readonly isForProvider: boolean
   readonly fail: (context: RequestContext, error: unknown) => void
   /** Tells requests that must not extend the session. */
@@ -82,6 +82,12 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
       ...forProvider,
       methods: ['POST'],
       handle: lazily(async () => (await import('../sign-out/global-revocation.js')).revokeGlobally),
+    },
+    deviceProof: {
+      ...forProvider,
+      isOfProvider: false,
+      methods: ['POST'],
+      handle: lazily(async () => (await import('../session/device-route.js')).deviceProof),
     },
     user: { ...forBrowser, methods: ['GET'], handle: user, refusesAhead: false, isPolling: isLook },
     token: { ...forBrowser, methods: ['GET'], handle: token, refusesAhead: false },

@@ -37,6 +37,8 @@ export interface Routes {
   readonly signals: string | false
   /** Ends every session of a user when the provider says so, such as Okta's Universal Logout. Off by default. OAuth Global Token Revocation (draft). */
   readonly revocation: string | false
+  /** Where browsers register and prove the key of their device. Default `/session/device` where `session.deviceBound` is set. */
+  readonly deviceProof: string | false
   /** Says to scripts of this site who is signed in. Off by default. */
   readonly user: string | false
   /** Hands the access token to scripts of this site. Off by default. */
@@ -54,6 +56,16 @@ export interface SessionPolicy {
   readonly keep: readonly string[]
   /** Requests for which this is true do not extend the session. */
   readonly isPolling: (req: IncomingMessage) => boolean
+  /** `undefined`: sessions are bound to no device. */
+  readonly device: DevicePolicy | undefined
+}
+
+/** How sessions are bound to devices. */
+export interface DevicePolicy {
+  /** Whether a session without a key counts only for a short time. */
+  readonly required: boolean
+  /** Seconds for which one proof counts. */
+  readonly proofLifetime: number
 }
 
 /** Who may send security events and global revocations. */

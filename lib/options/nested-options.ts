@@ -47,6 +47,14 @@ const session = object({
       default: 'none are',
     },
   ),
+  deviceBound: describe(rules.deviceBound, {
+    text: 'binds sessions to a key of the device (experimental): see [device-bound sessions](device-bound-sessions.md)',
+    default: '`false`',
+  }),
+  deviceProofLifetime: describe(wholeNumber('seconds', 300, 3600), {
+    text: 'seconds for which one proof of the device counts; needs `deviceBound`',
+    default: '`600`',
+  }),
 } satisfies RulesFor<SessionOptions>)
 
 export const routes = object({
@@ -87,6 +95,10 @@ export const routes = object({
   revocation: describe(rules.optionalPath, {
     text: 'ends all sessions of a user on request of the provider ([signals](signals.md))',
     default: '`false`',
+  }),
+  deviceProof: describe(rules.optionalPath, {
+    text: 'where browsers register and prove the key of their device',
+    default: '`/session/device` with `session.deviceBound`, otherwise `false`',
   }),
   user: describe(rules.optionalPath, {
     text: 'tells scripts of this site who is signed in, and until when; with `?slide=0` it does not extend the session',

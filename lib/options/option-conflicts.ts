@@ -18,6 +18,7 @@ export function checkConflicts(options: ReadOptions): void {
   checkPublishedKeys(options)
   checkSignals(options)
   checkTenants(options)
+  checkDevices(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }
@@ -70,6 +71,16 @@ function checkSignals({ issuer, signals = {}, routes = {} }: ReadOptions): void 
   const { signals: events = false, revocation = false } = routes
   if (Object.keys(signals).length > 0 && events === false && revocation === false)
     refuse('signals is given, but there is no route for it: set routes.signals, routes.revocation or both')
+}
+
+function checkDevices({ session, routes = {} }: ReadOptions): void {
+  const { deviceBound = false, deviceProofLifetime } = session || {}
+  if (deviceBound === false && deviceProofLifetime !== undefined)
+    refuse('session.deviceProofLifetime is given, but no session is bound to a device: set session.deviceBound')
+  if (deviceBound === false && typeof routes.deviceProof === 'string')
+    refuse('routes.deviceProof is given, but no session is bound to a device: set session.deviceBound')
+  if (deviceBound !== false && routes.deviceProof === false)
+    refuse('session.deviceBound needs routes.deviceProof: leave it out, or give a path')
 }
 
 /** RFC 7518 section 3.2: a key as long as the hash, or longer. */

@@ -31,6 +31,11 @@ export const pushedAuthorization: Rule<PushedAuthorization> = rule(
   value => value === 'auto' || typeof value === 'boolean',
 )
 
+export const deviceBound: Rule<false | 'when-possible' | 'required'> = rule(
+  '"when-possible", "required" or false',
+  value => value === 'when-possible' || value === 'required' || value === false,
+)
+
 /** Origin and path, without a slash at the end. */
 export const baseUrl: Rule<string> = {
   expected: secureUrl().expected,

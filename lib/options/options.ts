@@ -26,6 +26,14 @@ export interface SessionOptions {
   readonly keep?: readonly string[] | undefined
   /** Tells requests that must not extend the session: polling, keep-alive pings. Default: none are. */
   readonly isPolling?: ((req: IncomingMessage) => boolean) | undefined
+  /**
+   * Binds sessions to a key in the hardware of the user's device, so that a copied cookie is worth nothing elsewhere: Device Bound Session Credentials
+   * (draft, experimental). `when-possible`: browsers that cannot do it go on as before. `required`: a session that no key was registered for
+   * ends to count half a minute after its sign-in. Default `false`.
+   */
+  readonly deviceBound?: false | 'when-possible' | 'required' | undefined
+  /** Seconds for which a browser that has proved its key need not prove it again: what all copied cookies together are worth at most. Default 600. */
+  readonly deviceProofLifetime?: number | undefined
 }
 
 /** What a client assertion says besides who the client is. RFC 7523, RFC 10070. */

@@ -48,6 +48,9 @@ export interface Configuration {
 const OWN_FETCH =
   'mtls and fetch are both set: fetch has to show the certificate of mtls itself, to the provider and to APIs; only oidc.proxy shows it here'
 
+const DEVICES_NEED_HTTPS =
+  'session.deviceBound is "required", but browsers bind no session on plain http: every session ends to count half a minute after its sign-in'
+
 const DAY = 24 * 60 * 60
 const DEFAULT_IDLE = DAY
 const DEFAULT_ABSOLUTE = 7 * DAY
@@ -64,6 +67,7 @@ const defaultRoutes: Routes = {
   popup: false,
   signals: false,
   revocation: false,
+  deviceProof: false,
   user: false,
   token: false,
   jwks: false,
@@ -95,7 +99,7 @@ function parseSeveral(options: object, environment: Environment): Configuration 
   const alone = siteAlone(site)
   checkConflicts(alone)
   checkRedisIsThere(site.redis, isProduction(environment))
-  const routes = Object.freeze({ ...defaultRoutes, ...site.routes })
+  const routes = completeRoutes(site)
   const config = Object.freeze({ ...buildConfig(alone), routes, hasSeveralProviders: true })
   checkSurroundings(site, config, environment)
   const several = readSeveral(options, site, given => {
@@ -116,6 +120,7 @@ function checkSurroundings(given: ReadOptions, config: Config, environment: Envi
   checkTlsIsVerified(environment, config.log)
   if (given.mtls !== undefined && given.fetch !== undefined) config.log(OWN_FETCH)
   if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
+  if (!config.secure && config.session !== false && config.session.device?.required) config.log(DEVICES_NEED_HTTPS)
 }
 
 function buildConfig(given: ReadOptions): Config {
@@ -124,7 +129,7 @@ function buildConfig(given: ReadOptions): Config {
   const now = createClock(given.now)
   const { absolute = DEFAULT_ABSOLUTE, idle = Math.min(DEFAULT_IDLE, absolute) } = given.session || {}
   checkDurations(idle, absolute)
-  const routes = Object.freeze({ ...defaultRoutes, ...given.routes })
+  const routes = completeRoutes(given)
   checkRoutes(routes)
   return {
     issuer,
@@ -164,6 +169,12 @@ function buildConfig(given: ReadOptions): Config {
   }
 }
 
+function completeRoutes({ session, routes }: Pick<ReadOptions, 'session' | 'routes'>): Routes {
+  const { deviceBound = false } = session || {}
+  const deviceProof = deviceBound === false ? false : '/session/device'
+  return Object.freeze({ ...defaultRoutes, deviceProof, ...routes })
+}
+
 function proofAlgorithm(given: ReadOptions['dpop'] = false): Config['proofAlgorithm'] {
   if (given === false) return undefined
   return given === true ? 'ES256' : (given.algorithm ?? 'ES256')
@@ -185,8 +196,24 @@ function signalPolicy({ issuer, clientId, signals = {} }: ReadOptions): Config['
 }
 
 function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: Config['log']): SessionPolicy {
-  const { name = 'sid', persistent = false, keep = [], isPolling } = given ?? {}
-  return Object.freeze({ cookieName: name, persistent, keep, isPolling: createPollingCheck(isPolling, log) })
+  const {
+    name = 'sid',
+    persistent = false,
+    keep = [],
+    isPolling,
+    deviceBound = false,
+    deviceProofLifetime = 600,
+  } = given ?? {}
+  return Object.freeze({
+    cookieName: name,
+    persistent,
+    keep,
+    isPolling: createPollingCheck(isPolling, log),
+    device:
+      deviceBound === false
+        ? undefined
+        : Object.freeze({ required: deviceBound === 'required', proofLifetime: deviceProofLifetime }),
+  })
 }
 
 function buildProviderSettings(given: ReadOptions, config: Config): ProviderSettings {
@@ -243,6 +270,7 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     log: config.log,
     readsDemands: config.routes.signals !== false,
     ...(config.audit && auditedStore(config.audit)),
+    readsDevices: config.session !== false && config.session.device !== undefined,
     cookie: {
       secure: config.secure,
       sameSite: 'lax',

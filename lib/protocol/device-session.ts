@@ -14,7 +14,7 @@ export const CHALLENGE_HEADER = 'Secure-Session-Challenge'
  * Seconds after a sign-in, or after the registration of its key, within which a request without a proof may be one that was sent before: making a
  * key takes a hardware module some seconds.
  */
-export const DEVICE_GRACE = 60
+export const DEVICE_GRACE = 30
 
 /** Seconds that a challenge is good for. The browser responds to it at once. */
 export const CHALLENGE_LIFETIME = 120

@@ -19,6 +19,7 @@ export function createExternalSession(store: RecordStore): SessionBinding {
     idOf: req => mounted(req).sessionID,
     idsOf: req => [mounted(req).sessionID],
     find: (req, options) => store.load(mounted(req).sessionID, options),
+    deviceStatusOf: () => undefined,
     holds: (req, id) => req.sessionID === id && isStill(req, id),
     open: () => {},
     async signIn(req, _res, signIn) {

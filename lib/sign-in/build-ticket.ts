@@ -58,6 +58,7 @@ export function buildTicket(
     ...(amr !== undefined && { amr }),
     ...(expiresAt !== undefined && { accessTokenExpiresAt: expiresAt }),
     ...(sessionState !== undefined && { sessionState }),
+    ...(config.session !== false && config.session.device && { deviceOffered: true as const }),
     ...(requestedScope !== undefined && { requestedScope }),
     ...(requestedMaxAge !== undefined && { requestedMaxAge }),
   }

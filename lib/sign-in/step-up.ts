@@ -11,6 +11,11 @@ export interface AuthenticationRequirement {
   readonly acr?: string | readonly string[]
   /** Seconds since the user last authenticated. A sign-in that was made for it counts for 30 seconds after its end, `0` included. */
   readonly maxAge?: number
+  /**
+   * Whether the session has to be bound to a key of the device, and the request to come from there; a page waits until the browser has registered
+   * its key after a sign-in. Needs `session.deviceBound`. Default `false`.
+   */
+  readonly deviceBound?: boolean
 }
 
 /** What a signed-in user has not proved yet, and the authorization request that may get it. */

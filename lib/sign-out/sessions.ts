@@ -29,6 +29,8 @@ export interface OidcSession {
   readonly expiresAt: number
   /** The browser's own words, where `rememberUserAgent` is set. */
   readonly userAgent: string | undefined
+  /** Whether it is bound to a key of its device, as `session.deviceBound` says. */
+  readonly deviceBound: boolean
 }
 
 /** `oidc.sessions`: the sessions of this site's users, without their browsers. */
@@ -72,6 +74,7 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
           lastSeenAt: session.lastSeenAt,
           expiresAt: session.expiresAt,
           userAgent: userAgentOf(session),
+          deviceBound: session.isDeviceBound,
         }))
         .sort((one, other) => other.signedInAt - one.signedInAt)
     },

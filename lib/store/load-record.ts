@@ -27,19 +27,26 @@ interface LoaderSettings {
   readonly log: (line: string) => void
   /** Whether records can have a demand: the others do not read it. */
   readonly readsDemands: boolean
+  /** Whether sessions may be bound to devices: the key of the others is not read. */
+  readonly readsDevices: boolean
   /** Ends the session of a key. */
   readonly endRecord: (key: string) => Promise<unknown>
 }
 
 const LOAD_FIELDS = [FIELD.ticket, FIELD.session, FIELD.version, FIELD.expiry, FIELD.previous] as const
-const WITH_DEMAND = [...LOAD_FIELDS, FIELD.demand] as const
+
+/** What few sites use comes last. */
+function fieldsToLoad({ readsDemands, readsDevices }: Pick<LoaderSettings, 'readsDemands' | 'readsDevices'>) {
+  if (readsDevices) return [...LOAD_FIELDS, FIELD.demand, FIELD.device]
+  return readsDemands ? [...LOAD_FIELDS, FIELD.demand] : LOAD_FIELDS
+}
 
 /** Keys of which it was said that they cannot be read. */
 const MOST_REPORTED = 1000
 
 export function createLoader(settings: LoaderSettings): Loader {
   const { backend, redisKeys, sealer, idle, now, log, endRecord, readsDemands } = settings
-  const loadFields = readsDemands ? WITH_DEMAND : LOAD_FIELDS
+  const loadFields = fieldsToLoad(settings)
   const reported = new Recent<true>(MOST_REPORTED)
 
   /** Its user is signed out, and the next sign-in gets another key. */
@@ -75,7 +82,7 @@ export function createLoader(settings: LoaderSettings): Loader {
     async load(id, options) {
       const key = redisKeys.record(id)
       const fields = await backend.read(key, loadFields)
-      const [ticket = null, session = null, versionText, expiryText, previous, demandText] = fields
+      const [ticket = null, session = null, versionText, expiryText, previous, demandText, device = null] = fields
       const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
       const time = now()
       const version = parseVersion(versionText)
@@ -88,8 +95,12 @@ export function createLoader(settings: LoaderSettings): Loader {
       const { endsAt } = expiry
       const extendedAt = isExtended ? time : expiry.extendedAt
       const onDamaged = () => report(key)
-      const demand = parseDemand(demandText)
-      return createSessionRecord({ id, ticket, session, version, endsAt, extendedAt, demand, onDamaged }, sealer, now)
+      const demand = readsDemands ? parseDemand(demandText) : undefined
+      return createSessionRecord(
+        { id, ticket, session, version, endsAt, extendedAt, demand, device, onDamaged },
+        sealer,
+        now,
+      )
     },
     async readTokens(id) {
       const [tokens, expiry] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])

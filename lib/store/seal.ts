@@ -14,6 +14,8 @@ export type SealPurpose =
   | 'summary'
   | 'successor'
   | 'browser'
+  | 'device'
+  | 'proof'
 
 /** HMAC-SHA256 under one key. */
 type Hmac = (message: string) => Buffer
@@ -83,7 +85,7 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
 type KeyPurpose = SealPurpose | 'record' | 'cookie' | 'name'
 
 /** What lies in one record is sealed under one key; what it is for is in the associated data. */
-const IN_RECORD: ReadonlySet<SealPurpose> = new Set(['ticket', 'tokens', 'session'])
+const IN_RECORD: ReadonlySet<SealPurpose> = new Set(['ticket', 'tokens', 'session', 'device'])
 
 interface KeyRing {
   /** Version byte and key id, the first bytes of everything sealed under this secret. */

@@ -1,3 +1,4 @@
+import { type DeviceBinding, openDevice } from './device-keys.js'
 import type { Sealer } from './seal.js'
 import type { SignInDemand } from './sign-in-demands.js'
 import { parseTicket, type Ticket } from './ticket.js'
@@ -11,6 +12,8 @@ export interface SessionRecord {
   sessionText(): string | undefined
   /** What the user has to do before the next guarded page. */
   readonly demand: SignInDemand | undefined
+  /** What the session is bound to; `undefined` where it is not, and where the site binds no sessions. */
+  device(): DeviceBinding | undefined
   /** Counts the writes of the session data. */
   readonly version: number
   /** When it expires, however busy it is, in seconds since the epoch. */
@@ -27,6 +30,7 @@ interface Loaded {
   readonly endsAt: number
   readonly extendedAt: number
   readonly demand: SignInDemand | undefined
+  readonly device: Buffer | null
   /** Told when the ticket is there and cannot be opened. */
   readonly onDamaged: () => void
 }
@@ -72,6 +76,11 @@ class LoadedRecord implements SessionRecord {
   sessionText(): string | undefined {
     this.#text ??= { value: objectText(this.#open('session', this.#loaded.session)) }
     return this.#text.value
+  }
+
+  device(): DeviceBinding | undefined {
+    const { device } = this.#loaded
+    return device === null ? undefined : openDevice(this.#sealer, this.id, device)
   }
 
   #open(purpose: 'ticket' | 'session', sealed: Buffer | null): Buffer | undefined {

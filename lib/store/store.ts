@@ -11,6 +11,7 @@ import { mapInBatches } from './batches.js'
 import { type BrowserSessions, createBrowserSessions } from './browser-sessions.js'
 import { type BrowserSignOuts, createBrowserSignOuts } from './browser-sign-outs.js'
 import { createStoreClient } from './connect-redis-client.js'
+import { createDeviceKeys, type DeviceKeys } from './device-keys.js'
 import type { SessionEndReason, SignOutReason } from './end-reason.js'
 import { createRecordEnder, type EndedRecord } from './end-record.js'
 import { createSessionEnder, type SessionEnder } from './end-sessions.js'
@@ -62,6 +63,8 @@ export interface RecordStoreSettings {
   readonly remembersExpired?: boolean
   /** Told of every session of a user that the site has ended by way of the session store. */
   readonly onDestroyed?: (ended: EndedSummary) => void
+  /** Whether {@link RecordStore.bindDevice} is used in this site. Default `false`: records are not looked at for it. */
+  readonly readsDevices?: boolean
   /** What `req.session.cookie` says. */
   readonly cookie?: Readonly<CookieOptions>
 }
@@ -82,13 +85,15 @@ export interface ListedSession extends SessionSummary {
   readonly handle: string
   /** When its lifetime was last extended, in seconds since the epoch; a session in use is at most some minutes ahead of it. */
   readonly lastSeenAt: number
+  /** Whether the session is bound to a key of its browser. */
+  readonly isDeviceBound: boolean
 }
 
 /**
  * Everything a site remembers about its users. One record per session holds the sign-in, its tokens and the site's own data, so that
  * they are loaded together and end together. All methods throw {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE when Redis does not respond.
  */
-export interface RecordStore extends Loader, SessionEnder, SignInDemands {
+export interface RecordStore extends Loader, SessionEnder, SignInDemands, DeviceKeys {
   readonly sealer: Sealer
   /** Begins a session and ends the `previous` ones; resolves with its id when everything is written. */
   signIn(input: SignInInput): Promise<string>
@@ -163,7 +168,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
 
   const shared = { backend, redisKeys, sealer, idle, now }
   const successors = createSuccessors(backend, redisKeys, sealer)
-  const loader = createLoader({ ...shared, log, endRecord, readsDemands: settings.readsDemands ?? false })
+  const { readsDemands = false, readsDevices = false } = settings
+  const loader = createLoader({ ...shared, log, endRecord, readsDemands, readsDevices })
   const successorOf = successors.of
   const watches = createLazyWatches({ ...shared, successors })
   const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
@@ -192,6 +198,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     list: createList({ backend, index, redisKeys, now }),
     ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),
     ...createSignInDemands(backend, index, clock),
+    ...createDeviceKeys(shared),
     signOuts: createRecentSignOuts(backend, redisKeys, sealer),
     browserSignOuts: createBrowserSignOuts(backend, redisKeys, clock),
     consume: (purpose, value, ttl) => backend.consume(redisKeys.consumed(purpose, value), ttl),
@@ -231,12 +238,18 @@ interface ListSettings {
 
 function createList({ backend, index, redisKeys, now }: ListSettings): RecordStore['list'] {
   async function listed(key: string): Promise<ListedSession | undefined> {
-    const [sealed, expiryText] = await backend.read(key, [FIELD.summary, FIELD.expiry])
+    const [sealed, expiryText, device] = await backend.read(key, [FIELD.summary, FIELD.expiry, FIELD.device])
     const expiry = expiryText ? parseExpiry(expiryText.toString()) : undefined
     const summary = index.openSummary(key, sealed)
     if (summary === undefined || expiry === undefined || expiry.endsAt <= now()) return undefined
     const expiresAt = Math.min(summary.expiresAt, expiry.endsAt)
-    return { ...summary, expiresAt, handle: redisKeys.handle(key), lastSeenAt: expiry.extendedAt }
+    return {
+      ...summary,
+      expiresAt,
+      handle: redisKeys.handle(key),
+      lastSeenAt: expiry.extendedAt,
+      isDeviceBound: Boolean(device),
+    }
   }
 
   return async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined)

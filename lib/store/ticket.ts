@@ -30,6 +30,8 @@ export interface Ticket {
   readonly amr?: unknown
   /** OpenID Connect Session Management 1.0 section 2. */
   readonly sessionState?: string
+  /** Whether the browser was asked to bind the session to a key of its device. Left out: it was not. */
+  readonly deviceOffered?: true
   /** Space-separated scope that was asked for, so that the user is not asked twice for what was not granted. */
   readonly requestedScope?: string
 }

@@ -94,10 +94,10 @@ describe('the instructions for a browser', () => {
 describe('a request without a proof', () => {
   const cases: readonly [name: string, times: { signedInAt: number; boundAt?: number }, status: string][] = [
     ['just after the sign-in', { signedInAt: NOW }, 'pending'],
-    ['60 seconds after the sign-in', { signedInAt: NOW - 60 }, 'pending'],
-    ['61 seconds after the sign-in', { signedInAt: NOW - 61 }, 'unbound'],
-    ['60 seconds after the registration', { signedInAt: NOW - 100, boundAt: NOW - 60 }, 'pending'],
-    ['61 seconds after the registration', { signedInAt: NOW - 100, boundAt: NOW - 61 }, 'unproved'],
+    ['30 seconds after the sign-in', { signedInAt: NOW - 30 }, 'pending'],
+    ['31 seconds after the sign-in', { signedInAt: NOW - 31 }, 'unbound'],
+    ['30 seconds after the registration', { signedInAt: NOW - 100, boundAt: NOW - 30 }, 'pending'],
+    ['31 seconds after the registration', { signedInAt: NOW - 100, boundAt: NOW - 31 }, 'unproved'],
     ['of a session that another process has just begun, by its clock', { signedInAt: NOW + 5 }, 'pending'],
   ]
   for (const [name, { signedInAt, boundAt }, status] of cases)

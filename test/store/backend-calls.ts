@@ -25,6 +25,7 @@ export const writes = {
   remove: backend => backend.remove('key'),
   retire: backend => backend.retire('key', 1, 60),
   demand: backend => backend.demand('key', 'sign-in'),
+  addField: backend => backend.addField('key', 'b', Buffer.from('x')),
   removeField: backend => backend.removeField('key', 't'),
   setText: backend => backend.setText('key', 'x', 60),
   consume: backend => backend.consume('key', 60),

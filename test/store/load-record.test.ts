@@ -41,6 +41,7 @@ async function open() {
     now: () => clock.now,
     log: () => {},
     readsDemands: false,
+    readsDevices: false,
     async endRecord(key) {
       attempt(`end ${key}`)
     },

@@ -14,7 +14,7 @@ openIdConnect({
   clientSecret: process.env.SECRET,
   secret: process.env.SESSION_SECRET,
   redis: process.env.REDIS_URL,
-  session: { name: process.env.COOKIE, idle: undefined },
+  session: { name: process.env.COOKIE, idle: undefined, deviceBound: 'when-possible', deviceProofLifetime: 300 },
   timeouts: { redis: undefined },
 })
 
@@ -62,6 +62,8 @@ openIdConnect({ clientAuthentication: { method: 'private_key_jwt' } })
 openIdConnect({ clientAuthentication: { method: 'client_secret_basic', key: createPrivateKey('pem') } })
 // @ts-expect-error the callback cannot be left out
 openIdConnect({ routes: { callback: false } })
+// @ts-expect-error there is no such word
+openIdConnect({ session: { deviceBound: 'always' } })
 // @ts-expect-error express-session's maxAge is not ours
 openIdConnect({ session: { maxAge: 1000 } })
 // @ts-expect-error seconds are a number

@@ -23,6 +23,8 @@ export const de: PageTexts = {
   popupSignedOut: 'Abgemeldet',
   closeWindow: 'Sie können dieses Fenster schließen.',
   notSignedIn: 'Sie sind nicht angemeldet. Sie können dieses Fenster schließen.',
+  deviceWait: 'Einen Augenblick',
+  deviceWaitText: 'Ihr Browser bestätigt, dass dies Ihr Gerät ist.',
   sentences: {
     siteSetup: 'Diese Website ist nicht richtig eingerichtet.',
     providerAway: `Der Anmeldedienst ist gerade nicht erreichbar. ${AGAIN}`,
@@ -70,6 +72,8 @@ export const de: PageTexts = {
     scopeRequired: 'Sie sind angemeldet, aber diese Seite braucht eine Berechtigung, die nicht erteilt wurde.',
     accessTokenExpired: 'Sie müssen sich erneut anmelden.',
     stepUp: 'Diese Seite braucht eine neuere oder stärkere Anmeldung.',
+    deviceRequired:
+      'Diese Seite braucht einen Browser, der Ihre Sitzung mit einem Schlüssel dieses Geräts schützen kann. Bitte melden Sie sich erneut an oder benutzen Sie einen anderen Browser.',
     deviceProof:
       'Ihr Browser hat nicht gezeigt, dass Sie sich mit ihm angemeldet haben. Bitte melden Sie sich erneut an.',
     tenantRefused: 'Ihre Organisation hat keinen Zugang zu dieser Website.',

@@ -25,6 +25,9 @@ export interface PageTexts {
   readonly popupSignedOut: string
   readonly closeWindow: string
   readonly notSignedIn: string
+  /** Of the page that waits for the key of the device. */
+  readonly deviceWait: string
+  readonly deviceWaitText: string
   /** Those of errors, by their names. */
   readonly sentences: Readonly<Record<SentenceName, string>>
 }
@@ -50,5 +53,7 @@ export const en: PageTexts = {
   popupSignedOut: 'Signed out',
   closeWindow: 'You can close this window.',
   notSignedIn: 'You are not signed in. You can close this window.',
+  deviceWait: 'One moment',
+  deviceWaitText: 'Your browser confirms that this is your device.',
   sentences: SENTENCES,
 }

@@ -23,6 +23,8 @@ export const es: PageTexts = {
   popupSignedOut: 'Sesión cerrada',
   closeWindow: 'Puede cerrar esta ventana.',
   notSignedIn: 'No ha iniciado sesión. Puede cerrar esta ventana.',
+  deviceWait: 'Un momento',
+  deviceWaitText: 'Su navegador confirma que este es su dispositivo.',
   sentences: {
     siteSetup: 'Este sitio no está configurado correctamente.',
     providerAway: `No se puede acceder al servicio de inicio de sesión en este momento. ${AGAIN}`,
@@ -69,6 +71,8 @@ export const es: PageTexts = {
     scopeRequired: 'Ha iniciado sesión, pero esta página necesita un permiso que no se ha concedido.',
     accessTokenExpired: 'Debe volver a iniciar sesión.',
     stepUp: 'Esta página necesita un inicio de sesión más reciente o más seguro.',
+    deviceRequired:
+      'Esta página necesita un navegador que pueda proteger su sesión con una clave de este dispositivo. Vuelva a iniciar sesión o use otro navegador.',
     deviceProof: 'Su navegador no ha demostrado ser aquel con el que inició sesión. Vuelva a iniciar sesión.',
     tenantRefused: 'Su organización no tiene acceso a este sitio.',
     apiAway: `No se puede acceder en este momento al servicio del que depende esta página. ${AGAIN}`,

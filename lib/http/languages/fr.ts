@@ -23,6 +23,8 @@ export const fr: PageTexts = {
   popupSignedOut: 'Déconnecté',
   closeWindow: 'Vous pouvez fermer cette fenêtre.',
   notSignedIn: 'Vous n’êtes pas connecté. Vous pouvez fermer cette fenêtre.',
+  deviceWait: 'Un instant',
+  deviceWaitText: 'Votre navigateur confirme qu’il s’agit de votre appareil.',
   sentences: {
     siteSetup: 'Ce site n’est pas configuré correctement.',
     providerAway: `Le service de connexion est injoignable pour le moment. ${AGAIN}`,
@@ -69,6 +71,8 @@ export const fr: PageTexts = {
     scopeRequired: 'Vous êtes connecté, mais cette page a besoin d’une autorisation qui n’a pas été accordée.',
     accessTokenExpired: 'Vous devez vous reconnecter.',
     stepUp: 'Cette page exige une connexion plus récente ou plus forte.',
+    deviceRequired:
+      'Cette page nécessite un navigateur capable de protéger votre session par une clé de cet appareil. Veuillez vous reconnecter ou utiliser un autre navigateur.',
     deviceProof:
       'Votre navigateur n’a pas montré que c’est avec lui que vous vous êtes connecté. Veuillez vous reconnecter.',
     tenantRefused: 'Votre organisation n’a pas accès à ce site.',

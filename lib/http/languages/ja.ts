@@ -23,6 +23,8 @@ export const ja: PageTexts = {
   popupSignedOut: '未サインイン',
   closeWindow: 'このウィンドウを閉じてください。',
   notSignedIn: 'サインインしていません。このウィンドウを閉じてください。',
+  deviceWait: 'お待ちください',
+  deviceWaitText: 'お使いの端末であることをブラウザーが確認しています。',
   sentences: {
     siteSetup: 'このサイトは正しく設定されていません。',
     providerAway: `現在、サインインサービスに接続できません。${AGAIN}`,
@@ -69,6 +71,8 @@ export const ja: PageTexts = {
     scopeRequired: 'サインインしていますが、このページに必要な権限が許可されていません。',
     accessTokenExpired: 'もう一度サインインしてください。',
     stepUp: 'このページには、より新しい、またはより強度の高いサインインが必要です。',
+    deviceRequired:
+      'このページには、この端末の鍵でセッションを保護できるブラウザーが必要です。もう一度サインインするか、別のブラウザーを使用してください。',
     deviceProof: 'サインインしたときと同じブラウザーであることを確認できませんでした。もう一度サインインしてください。',
     tenantRefused: 'ご所属の組織は、このサイトを利用できません。',
     apiAway: `現在、このページが利用するサービスに接続できません。${AGAIN}`,

@@ -9,6 +9,11 @@ export type SwapResult =
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'conflict'; readonly version: number; readonly session: Buffer | undefined }
 
+/** The response to a write of a field that is written once. On `taken` it brings what is there. */
+export type AddResult =
+  | { readonly outcome: 'done' | 'absent' }
+  | { readonly outcome: 'taken'; readonly value: Buffer | undefined }
+
 /** The session data of a record that is replaced. */
 export interface Retired {
   readonly version: number
@@ -46,6 +51,10 @@ export interface Backend extends Leases {
   retire(key: string, now: number, lifetime: number): Promise<Retired | undefined>
   /** Only if the record is there. `reauthenticate` stays where `sign-in` comes after it. Whether it is there. */
   demand(key: string, demand: 'reauthenticate' | 'sign-in'): Promise<boolean>
+  /**
+   * Only if the record is there, holds a ticket and does not have the field yet. What is there already is not replaced.
+   */
+  addField(key: string, field: FieldName, value: Buffer): Promise<AddResult>
   /** Removes one field, and nothing else. */
   removeField(key: string, field: FieldName): Promise<void>
   /** Keeps a text for `ttl` seconds, unless there is one already. */

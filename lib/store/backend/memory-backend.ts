@@ -96,7 +96,7 @@ function createMemorySuccession(
   records: ExpiringMap<Map<FieldName, Buffer>>,
   texts: ExpiringMap<string>,
   now: () => number,
-): Pick<Backend, 'retire' | 'demand' | 'removeField' | 'setText' | 'getText'> {
+): Pick<Backend, 'retire' | 'demand' | 'addField' | 'removeField' | 'setText' | 'getText'> {
   return {
     async retire(key, at, longest) {
       const entry = records.get(key)
@@ -112,6 +112,13 @@ function createMemorySuccession(
       if (!record?.has(FIELD.expiry)) return false
       if (record.get(FIELD.demand)?.toString() !== 'reauthenticate') write(record, { [FIELD.demand]: demand })
       return true
+    },
+    async addField(key, field, value) {
+      const record = records.get(key)?.value
+      if (!record?.has(FIELD.ticket)) return { outcome: 'absent' }
+      if (record.has(field)) return { outcome: 'taken', value: record.get(field) }
+      write(record, { [field]: value })
+      return { outcome: 'done' }
     },
     async removeField(key, field) {
       records.get(key)?.value.delete(field)

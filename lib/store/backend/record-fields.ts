@@ -20,6 +20,8 @@ export const FIELD = {
   previous: 'p',
   /** What its user has to do before the next guarded page; see `sign-in-demands.ts`. Not sealed, and nothing secret. */
   demand: 'd',
+  /** Sealed {@link DeviceBinding}: the key of the browser that the session is bound to. Written once. */
+  device: 'b',
   /** `1` on a session that another one takes the place of: what is still changed in it is stored there. */
   replaced: 'r',
   /** The absolute end, in seconds since the epoch, of a session whose end the site has brought nearer; `expiry` has the nearer one. */

@@ -1,4 +1,4 @@
-import type { Backend, Retired, SwapResult } from './backend.js'
+import type { AddResult, Backend, Retired, SwapResult } from './backend.js'
 import { numbersOf, parseLogoutTime } from './logout-time.js'
 import type { Fields, RemoveResult } from './record-fields.js'
 import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
@@ -6,6 +6,7 @@ import type { Connection } from './redis-connection.js'
 import { createRedisLeases } from './redis-lease.js'
 import type { SubscriptionSettings } from './redis-removals.js'
 import {
+  ADD_FIELD,
   ADD_MEMBER,
   CREATE,
   DEMAND,
@@ -128,10 +129,11 @@ function createWatchRemovals(client: RedisClient, settings: SubscriptionSettings
 function createRedisSuccession(
   call: (script: Script, key: string, ...args: (string | Buffer | number)[]) => Promise<unknown>,
   { run, read }: Connection,
-): Pick<Backend, 'retire' | 'demand' | 'removeField' | 'setText' | 'getText'> {
+): Pick<Backend, 'retire' | 'demand' | 'addField' | 'removeField' | 'setText' | 'getText'> {
   return {
     retire: async (key, now, lifetime) => parseRetired(await call(RETIRE, key, now, lifetime)),
     demand: async (key, demand) => Number(await call(DEMAND, key, demand)) === 1,
+    addField: async (key, field, value) => parseAdded(await call(ADD_FIELD, key, field, value)),
     async removeField(key, field) {
       await call(REMOVE_FIELD, key, field)
     },
@@ -160,6 +162,12 @@ function parseSwap(reply: unknown): SwapResult {
   if (Number(outcome) === 1) return { outcome: 'done' }
   if (Number(outcome) === 0) return { outcome: 'absent' }
   return { outcome: 'conflict', version: Number(version), session: session ?? undefined }
+}
+
+function parseAdded(reply: unknown): AddResult {
+  const [outcome, value] = reply as readonly [unknown, (Buffer | null)?]
+  if (Number(outcome) === 2) return { outcome: 'taken', value: value ?? undefined }
+  return { outcome: Number(outcome) === 1 ? 'done' : 'absent' }
 }
 
 function parseRetired(reply: unknown): Retired | undefined {

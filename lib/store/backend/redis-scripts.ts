@@ -85,6 +85,14 @@ if redis.call('HGET', KEYS[1], 'd') ~= 'reauthenticate' then redis.call('HSET', 
 return 1`,
 )
 
+/** ARGV: field, value. -> {1}, {0} when there is no record with a ticket, {2, value} when the field is there already */
+export const ADD_FIELD = script(
+  'add field',
+  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HEXISTS', KEYS[1], 't') == 0 then return {0} end
+if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 1 then return {1} end
+return {2, redis.call('HGET', KEYS[1], ARGV[1])}`,
+)
+
 /** ARGV: field. */
 export const REMOVE_FIELD = script('remove field', `return redis.call('HDEL', KEYS[1], ARGV[1])`)
 
