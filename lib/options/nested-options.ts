@@ -97,8 +97,8 @@ export const routes = object({
     default: '`false`',
   }),
   deviceProof: describe(rules.optionalPath, {
-    text: 'where browsers register and prove the key of their device',
-    default: '`/session/device` with `session.deviceBound`, otherwise `false`',
+    text: 'where browsers register and prove the key of their device; with `session.deviceBound` it is `/session/device`',
+    default: '`false`',
   }),
   user: describe(rules.optionalPath, {
     text: 'tells scripts of this site who is signed in, and until when; with `?slide=0` it does not extend the session',

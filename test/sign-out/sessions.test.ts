@@ -30,10 +30,10 @@ describe('oidc.sessions', () => {
       const sessions = await fixture.site.oidc.sessions.list({ sub: alice })
       assert.equal(sessions.length, 2)
       for (const session of sessions) {
-        const { handle, sub, sid, signedInAt, lastSeenAt, expiresAt, userAgent, ...rest } = session
+        const { handle, sub, sid, signedInAt, lastSeenAt, expiresAt, userAgent, deviceBound, ...rest } = session
         assert.deepEqual(rest, {})
         assert.match(handle, /^#[\w-]{43}$/)
-        assert.deepEqual([sub, sid, userAgent], [alice, 'sid-1', undefined])
+        assert.deepEqual([sub, sid, userAgent, deviceBound], [alice, 'sid-1', undefined, false])
         assert.ok(signedInAt >= begin && lastSeenAt >= signedInAt, `${begin} ${signedInAt} ${lastSeenAt}`)
         assert.equal(expiresAt, signedInAt + 7 * 24 * 3600)
       }
