@@ -100,7 +100,7 @@ function inChromium(
           // The page waits until the key is there.
           await tab.goto(`${front.url}${path}/strict`)
           await tab
-            .getByText('This is your device')
+            .getByText('Proved by the key')
             .waitFor({ timeout: 20_000 })
             .catch(() => {})
           assert.equal(to('/session/device').length, 1, 'Chromium has registered no key: its flags may have changed')
@@ -127,7 +127,7 @@ function watch(app: Express, requests: Seen[], path: string): void {
 }
 
 function routes(app: Express): void {
-  app.get('/strict', requiresAuth({ deviceBound: true }), (_req, res) => void res.send('This is your device'))
+  app.get('/strict', requiresAuth({ deviceBound: true }), (_req, res) => void res.send('Proved by the key'))
   app.get('/form', requiresAuth(), (_req, res) => {
     res.send('<form method="post" action="posted"><input name="note" value="kept"><button>Send</button></form>')
   })
