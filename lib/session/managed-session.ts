@@ -2,9 +2,8 @@ import type { HttpRequest } from '../http/node-http.js'
 import type { SessionBinding } from '../http/session-binding.js'
 import type { TransactionCookie } from '../http/transaction-cookie.js'
 import type { Config, SessionPolicy } from '../options/config.js'
-import type { DeviceStatus } from '../protocol/device-session.js'
 import type { EndedSession, RecordStore, SessionRecord } from '../store/store.js'
-import type { DeviceBinding } from './device-binding.js'
+import { createDeviceCheck, type DeviceCheck } from './device-check.js'
 import { defineLazySession, hasForeignSession, isAttached, isStill } from './lazy-session.js'
 import { type CookieSession, createSessionCookie } from './session-cookie.js'
 import { takeCookiesAway, watchResponse } from './session-response.js'
@@ -45,57 +44,16 @@ function createCookieCheck({ lifetime }: Config, { sessions }: RecordStore, logO
   }
 }
 
-/** Few sites bind sessions to devices: the others do not load what it takes. */
-function createDeviceLoader(
-  config: Config,
-  policy: SessionPolicy,
-  { sealer }: RecordStore,
-): (() => Promise<DeviceBinding>) | undefined {
-  const { device } = policy
-  if (device === undefined) return undefined
-  let loaded: Promise<DeviceBinding> | undefined
-  return () => {
-    loaded ??= import('./device-binding.js').then(({ createDeviceBinding }) =>
-      createDeviceBinding(config, policy, device, sealer),
-    )
-    return loaded
-  }
-}
-
-/**
- * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
- * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
- * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
- */
-export function createManagedSession(
-  config: Config,
-  policy: SessionPolicy,
-  store: RecordStore,
-  transactionCookie: TransactionCookie,
-): SessionBinding {
-  const cookie = createSessionCookie(config, policy, store.sealer)
+/** Finds the session of a request, and merges an anonymous one into it that the user began before. */
+function createSessionFinder(policy: SessionPolicy, store: RecordStore, device: DeviceCheck) {
   /** Requests whose anonymous session went into the session of the user, or came too late for that. */
   const adopted = new WeakSet<HttpRequest>()
-  const logOnce = createOnceLog(config)
-  const device = createDeviceLoader(config, policy, store)
-  const deviceStatuses = new WeakMap<HttpRequest, DeviceStatus>()
-
-  /** Whether the browser has proved that it may use the session, or need not. */
-  async function isAdmitted(req: HttpRequest, record: SessionRecord): Promise<boolean> {
-    const binding = await device?.()
-    const status = binding?.judge(req, record)
-    if (binding === undefined || status === undefined) return true
-    // What was asked of no browser is no failure of this one: the user signs in again.
-    const isOffered = status !== 'unbound' || record.ticket()?.deviceOffered === true
-    if (isOffered || binding.admits(status)) deviceStatuses.set(req, status)
-    return binding.admits(status)
-  }
 
   async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
     for (const { id, kind } of presented) {
       const record = await store.load(id, { extend })
       if (record === undefined) continue
-      if (kind === 'user' && device !== undefined && !(await isAdmitted(req, record))) continue
+      if (kind === 'user' && device.isOn && !(await device.admits(req, record))) continue
       return kind === 'user' ? adoptAnonymous(req, record, presented) : record
     }
     return undefined
@@ -110,6 +68,24 @@ export function createManagedSession(
     return policy.keep.length === 0 ? record : store.load(record.id, { extend: false })
   }
 
+  return { findRecord, hasAdopted: (req: HttpRequest) => adopted.has(req) }
+}
+
+/**
+ * `req.session` for a site that leaves the session to us: express-session's own Session object, over our store, with a lifecycle
+ * of its own. Nothing happens before the first access; an untouched session costs nothing; a changed one is saved before the response
+ * leaves, so that a redirect never overtakes its session and a failed save becomes an honest error page.
+ */
+export function createManagedSession(
+  config: Config,
+  policy: SessionPolicy,
+  store: RecordStore,
+  transactionCookie: TransactionCookie,
+): SessionBinding {
+  const cookie = createSessionCookie(config, policy, store.sealer)
+  const logOnce = createOnceLog(config)
+  const device = createDeviceCheck(config, policy, store)
+  const { findRecord, hasAdopted } = createSessionFinder(policy, store, device)
   const checkCookie = createCookieCheck(config, store, logOnce)
 
   return {
@@ -119,11 +95,11 @@ export function createManagedSession(
       const presented = cookie.read(req)
       return presented.length === 0 ? undefined : findRecord(req, presented, extend)
     },
-    deviceStatusOf: req => deviceStatuses.get(req),
+    deviceStatusOf: device.statusOf,
     holds: (req, id) => !isAttached(req) || isStill(req, id),
     open(req, res, record, fail) {
       if (hasForeignSession(req)) logOnce(FOREIGN_SESSION)
-      if (adopted.has(req)) cookie.clear(res, 'anonymous')
+      if (hasAdopted(req)) cookie.clear(res, 'anonymous')
       defineLazySession(req, () => {
         store.sessions.attach(req, record)
         const cameWith = record && cookie.read(req).find(({ id }) => id === record.id)
@@ -142,13 +118,13 @@ export function createManagedSession(
       const id = await store.signIn({ ...signIn, keep, previous, overlaps: true, ...(data && { data }) })
       if (isOpen) await applyLifetime(store, id, req)
       cookie.write(res, { id, kind: 'user' }, lifetime)
-      if (device !== undefined) (await device()).offer(res, id)
+      await device.offer(res, id)
       if (isOpen) store.sessions.attach(req, await store.load(id, { extend: false }))
       return id
     },
     async resume(_req, res, id) {
       cookie.write(res, { id, kind: 'user' })
-      if (device !== undefined) (await device()).offer(res, id)
+      await device.offer(res, id)
     },
     async end(_req, ids, reason) {
       const ended = await Promise.all(ids.map(id => store.end(id, reason)))
