@@ -188,7 +188,9 @@ describe('session-watch in a real browser', { timeout: 240_000 }, () => {
     // The provider signs in again at once, so that the pages are there again.
     await Promise.all([first, second].map((page, at) => page.waitForURL(new RegExp(`watched\\?tab=${at + 1}`))))
     for (const page of [first, second]) await until(page, "typeof happened === 'object' && happened.length === 0")
-    assert.deepEqual(served.slice(3).sort(), ['/watched?tab=1', '/watched?tab=2'])
+    // Both sign in anew. The later sign-in takes the place of the earlier one, whose tab may be loaded once more for it.
+    assert.deepEqual([...new Set(served.slice(3))].sort(), ['/watched?tab=1', '/watched?tab=2'])
+    assert.ok(served.length <= 6, served.join())
     assert.deepEqual(problems, [])
   })
 

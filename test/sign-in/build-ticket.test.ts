@@ -5,7 +5,12 @@ import { buildTicket } from '../../lib/sign-in/build-ticket.js'
 import { authenticationOf } from '../../lib/tokens/refresh-claims.js'
 
 const NOW = 1_780_272_000
-const site = { issuer: 'https://op.example', lifetime: 3600, now: () => new Date(NOW * 1000) } as Config
+const site = {
+  issuer: 'https://op.example',
+  lifetime: 3600,
+  now: () => new Date(NOW * 1000),
+  session: false,
+} as unknown as Config
 const idToken = { iss: site.issuer, sub: 'alice', aud: 'client', exp: NOW + 60, iat: NOW }
 const least = {
   issuer: 'https://op.example',
@@ -21,6 +26,15 @@ test('a ticket has what the sign-in has brought, and no member without a value',
   assert.deepEqual(ticket, least)
   assert.deepEqual(Object.keys(ticket).sort(), Object.keys(least).sort())
   assert.deepEqual(authenticationOf(ticket), {})
+})
+
+test('a ticket says that a key of the device was offered, where the site offers it', () => {
+  const offered = (session: unknown) =>
+    buildTicket({ ...site, session } as Config, idToken, {}, { scope: 'openid' }, {}).deviceOffered
+  assert.deepEqual(
+    [offered(false), offered({}), offered({ device: { required: false } })],
+    [undefined, undefined, true],
+  )
 })
 
 test('a ticket ends at session_expiry where that is earlier, and never later than the site says', () => {
