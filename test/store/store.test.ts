@@ -189,6 +189,7 @@ for (const kind of storeKinds) {
         metadata: { agent: 'phone' },
         handle: listedPhone?.handle,
         lastSeenAt: startOfTest,
+        isDeviceBound: false,
       })
       assert.equal(await store.endAll({ issuer, sid: 'one' }), 2)
       assert.equal(await store.load(phone), undefined)
