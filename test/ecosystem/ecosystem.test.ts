@@ -57,7 +57,8 @@ if (scale > 1) {
     const lines: string[] = []
     const [line, ...others] = await logOfFailure(load('pino')({}, { write: (text: string) => lines.push(text) }), lines)
     assert.deepEqual(others, [])
-    const { level, msg, component, time: _, pid: __, hostname: ___, ...fields } = line
+    const { level, msg, component, time: _, pid: __, hostname: ___, correlationId, ...fields } = line
+    assert.match(correlationId, /^[\w-]{36}$/)
     assert.deepEqual([level, component, fields], [40, 'express-hybrid-oidc', expected])
     assert.match(msg, /^ERR_OIDC_REQUEST_METHOD GET/)
   })
@@ -77,7 +78,8 @@ if (scale > 1) {
       lines,
     )
     assert.deepEqual(others, [])
-    const { level, message, ...fields } = line
+    const { level, message, correlationId, ...fields } = line
+    assert.match(correlationId, /^[\w-]{36}$/)
     assert.deepEqual([level, fields], ['warn', expected])
     assert.match(message, /^express-hybrid-oidc: ERR_OIDC_REQUEST_METHOD GET/)
   })
