@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { FIELD } from '../lib/store/backend/record-fields.js'
@@ -146,3 +146,15 @@ function leadsSomewhere(from: string, target: string): boolean {
   if (!existsSync(join(root, file))) return false
   return anchor === undefined || anchorsOf(readPage(file)).has(anchor)
 }
+
+test('docs/deployment.md names every command that the scripts send to Redis, so that an ACL can be written by it', () => {
+  const folder = join(root, 'lib/store/backend')
+  const scripts = readdirSync(folder).map(name => readFileSync(join(folder, name), 'utf8'))
+  const sent = scripts.flatMap(text => [...text.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name = '']) => name))
+  assert.ok(sent.includes('HSET'))
+  const access = /^- \*\*Access\*\*[\s\S]*?\n\n/m.exec(readPage('docs/deployment.md').text)?.[0] ?? ''
+  assert.deepEqual(
+    [...new Set(sent)].filter(name => !access.includes(`\`${name}\``)),
+    [],
+  )
+})

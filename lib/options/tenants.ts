@@ -1,8 +1,10 @@
 import { OidcError } from '../errors.js'
 import { isSigned } from '../protocol/response-mode.js'
 import { issuerOfTenant, issuerTemplate, isTenantId, type TenantPolicy, tenantOf } from '../protocol/tenants.js'
+import { callSite } from '../provider/client-key.js'
 import { describeValue } from '../validation/describe-value.js'
 import { refuse } from '../validation/place.js'
+import { timeoutOf } from './client-options.js'
 import type { Config } from './config.js'
 import type { ReadOptions } from './option-descriptions.js'
 
@@ -37,7 +39,8 @@ export function checkTenants(options: ReadOptions): void {
 }
 
 /** @param options - that have passed {@link checkTenants} */
-export function createTenantPolicy({ issuer, tenants: given }: ReadOptions): TenantPolicy | undefined {
+export function createTenantPolicy(options: ReadOptions): TenantPolicy | undefined {
+  const { issuer, tenants: given } = options
   const template = issuerTemplate(issuer)
   if (given === undefined || template === undefined) return undefined
   const ids = typeof given === 'function' ? undefined : given
@@ -48,7 +51,7 @@ export function createTenantPolicy({ issuer, tenants: given }: ReadOptions): Ten
     async check(tenant: string) {
       let isAllowed: unknown
       try {
-        isAllowed = await decide(tenant)
+        isAllowed = await callSite('tenants', () => decide(tenant), timeoutOf(options))
       } catch (error) {
         throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the function tenants failed', { cause: error })
       }

@@ -111,6 +111,12 @@ describe('many tenants of Entra ID', () => {
     })
   })
 
+  test('a function of the site that does not finish is given up after timeouts.provider', { timeout: 30_000 }, () =>
+    withEntra({ tenants: () => new Promise<boolean>(() => {}), timeouts: { provider: 500 } }, setting =>
+      refuses(setting, 'ERR_OIDC_PROVIDER_UNAVAILABLE'),
+    ),
+  )
+
   const bent: Readonly<Record<string, (entra: EntraId) => Claims>> = {
     'no tid': () => ({ tid: undefined }),
     'the tid of another tenant, which is allowed too': () => ({ tid: FABRIKAM }),
