@@ -27,7 +27,7 @@ export async function fetchUserInfo(context: RequestContext, { refresh = false }
     )
   }
   const userInfo = await ask(context)
-  checkUserInfoSubject(userInfo, ticket.subject)
+  checkUserInfoSubject(userInfo, ticket.subject, config.tenants && ticket.issuer)
   if (!refresh) return userInfo
   const tokenStore = store.tokenStore(context.signedIn().id)
   const view = await tokenStore.open()

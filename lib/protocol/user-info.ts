@@ -32,10 +32,13 @@ export function parseUserInfo(json: unknown): UserInfo {
  * OpenID Connect Core 1.0 section 5.3.2.
  *
  * @param sub - of the ID Token
+ * @param issuer - of the ID Token, where a provider has many tenants: the same `sub` is another user in another one
  * @throws {OidcError} ERR_OIDC_USER_INFO_SUBJECT
  */
-export function checkUserInfoSubject(userInfo: UserInfo, sub: string): void {
+export function checkUserInfoSubject(userInfo: UserInfo, sub: string, issuer?: string): void {
   if (userInfo.sub !== sub) throw new OidcError('ERR_OIDC_USER_INFO_SUBJECT', 'userinfo and ID Token differ in sub')
+  if (issuer !== undefined && (userInfo.iss ?? issuer) !== issuer)
+    throw new OidcError('ERR_OIDC_USER_INFO_SUBJECT', 'userinfo and ID Token are of different tenants')
 }
 
 /**

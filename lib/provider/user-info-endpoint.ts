@@ -1,6 +1,7 @@
 import { factsOf, OidcError } from '../errors.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
+import { tenantOf } from '../protocol/tenants.js'
 import { checkSignedUserInfo, parseUserInfo } from '../protocol/user-info.js'
 import type { ProviderMetadata, SigningAlgorithm, UserInfo } from '../protocol/wire.js'
 import type { OpenToken } from './decryption.js'
@@ -11,6 +12,8 @@ import { checkStatus, type HttpResponse } from './response.js'
 
 export interface UserInfoEndpointSettings {
   readonly clientId: string
+  /** Where the issuer is that of many tenants: theirs, with a placeholder. */
+  readonly tenants?: { readonly template: string } | undefined
   /** Set if the provider must sign: an unsigned response is refused then. */
   readonly signedWith: SigningAlgorithm | undefined
   readonly verifySigned: (token: string) => Promise<VerifiedJwt>
@@ -46,13 +49,18 @@ function isRefused({ status }: HttpResponse): boolean {
 /** @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo */
 export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): FetchUserInfo {
   const { clientId, signedWith, verifySigned, clockTolerance, http, proofs, now, open, isEncryptionDemanded } = settings
+  const { tenants } = settings
   const accept = signedWith === undefined && !isEncryptionDemanded ? 'application/json' : 'application/jwt'
 
   async function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
     const token = await open(response.text.trim(), isEncryptionDemanded).catch(refuseSignature)
     if (isEncrypted(token)) throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', ENCRYPTED)
     const { claims } = await verifySigned(token).catch(refuseSignature)
-    return checkSignedUserInfo(claims, { issuer, clientId, now: now().getTime() / 1000, clockTolerance })
+    const { iss } = claims
+    // Whether it is the tenant of the user, is for the caller to compare.
+    const isOfTenant = tenants !== undefined && typeof iss === 'string' && tenantOf(iss, tenants.template) !== undefined
+    const expected = { clientId, now: now().getTime() / 1000, clockTolerance }
+    return checkSignedUserInfo(claims, { ...expected, issuer: isOfTenant ? iss : issuer })
   }
 
   async function request(url: string, accessToken: string, key: ProofKey | undefined): Promise<HttpResponse> {

@@ -60,7 +60,8 @@ export async function authenticate(
   const redeemed = redeem(services, response.code, { transaction, front, onTokens })
   const [{ tokens, proofKey, idToken, claims, redeemedAt }, earlyUserInfo] = await Promise.all([redeemed, early])
   const userInfo = earlyUserInfo ?? (await fetchUserInfo(services, tokens.access_token, proofKey))
-  if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub))
+  if (userInfo !== undefined)
+    step('userInfoSubject', () => checkUserInfoSubject(userInfo, claims.sub, tenantIssuer(services, claims)))
   // Without a front ID Token all that is known is that it was not before the attempt, which is reckoned back on the provider's clock.
   const grantedAt = front?.iat ?? claims.iat - (redeemedAt - transaction.createdAt)
   const { scope: frontScope } = response
@@ -73,6 +74,11 @@ export async function authenticate(
     frontScope,
     grantedAt,
   }
+}
+
+/** What userinfo is compared with besides `sub`, where the same one may be another user in another tenant. */
+function tenantIssuer({ config }: Services, { iss }: IdTokenClaims): string | undefined {
+  return config.tenants === undefined ? undefined : iss
 }
 
 /** Without a code: the access token, where the response type promises one, is what `at_hash` of the ID Token vouches for. Core section 3.2.2. */
@@ -88,7 +94,8 @@ async function authenticateByFrontChannel(
   const tokens: TokenResponse = { access_token, token_type: 'Bearer', ...expiry }
   onTokens(tokens)
   const userInfo = await fetchUserInfo(services, access_token, undefined)
-  if (userInfo !== undefined) step('userInfoSubject', () => checkUserInfoSubject(userInfo, front.sub))
+  if (userInfo !== undefined)
+    step('userInfoSubject', () => checkUserInfoSubject(userInfo, front.sub, tenantIssuer(services, front)))
   return { ...known, tokens, userInfo }
 }
 

@@ -32,6 +32,14 @@ for (const sub of ['userinvalid', 'use', 'User', 'user ', '']) {
   })
 }
 
+test('where a provider has many tenants, userinfo that names another one belongs to another user', () => {
+  const issuer = 'https://op.example/a'
+  checkUserInfoSubject(valid, 'user', issuer)
+  checkUserInfoSubject({ ...valid, iss: issuer }, 'user', issuer)
+  for (const iss of ['https://op.example/b', `${issuer}/`, [issuer], 1, ''])
+    assert.throws(() => checkUserInfoSubject({ ...valid, iss }, 'user', issuer), { code: 'ERR_OIDC_USER_INFO_SUBJECT' })
+})
+
 const taken: Record<string, Record<string, unknown>> = {
   'without a sub': {},
   'by our provider for us': { iss: 'https://op.example', aud: 'client', exp: now + 1 },

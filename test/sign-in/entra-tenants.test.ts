@@ -24,6 +24,9 @@ async function withEntra(oidc: OidcOptions, run: (setting: Setting) => Promise<v
         await req.oidc.accessToken({ forceRefresh: true })
         res.json({ isAuthenticated: req.oidc.isAuthenticated })
       })
+      app.get('/info', async (req, res) => {
+        res.json(await req.oidc.userInfo({ refresh: req.query.refresh !== undefined }))
+      })
     },
   })
   try {
@@ -213,6 +216,58 @@ describe('many tenants of Entra ID', () => {
       await redis.stop()
     }
   })
+})
+
+describe('userinfo of many tenants', () => {
+  const asTenant = (setting: Setting, tenant: string, iss: unknown = setting.entra.issuerOf(tenant)) =>
+    setting.entra.provider.break({ signedUserInfo: claims => ({ ...claims, iss }) })
+
+  for (const responseType of ['code', 'code id_token'] as const)
+    test(`that is signed has the issuer of the tenant of the user, or none (${responseType})`, () =>
+      withEntra({ tenants: [CONTOSO, FABRIKAM], responseType }, async setting => {
+        asTenant(setting, CONTOSO)
+        assert.equal((await open(setting)).json<Claims>().name, 'Alice Adams')
+        asTenant(setting, CONTOSO, null)
+        assert.equal((await open(setting)).json<Claims>().name, 'Alice Adams')
+      }))
+
+  test('that is signed for another tenant is that of another user, even with the same sub, whether the site lists it or not', async () => {
+    for (const tenants of [[CONTOSO, FABRIKAM], [CONTOSO], () => true])
+      await withEntra({ tenants }, async setting => {
+        asTenant(setting, FABRIKAM)
+        await refuses(setting, 'ERR_OIDC_USER_INFO_SUBJECT')
+      })
+  })
+
+  test('that is signed with an issuer that is none of a tenant is refused', () =>
+    withEntra({ tenants: [CONTOSO, FABRIKAM] }, async setting => {
+      const { entra } = setting
+      const odd = ['https://evil.example/', `${entra.issuerOf(CONTOSO)}/`, [entra.issuerOf(CONTOSO)], 1]
+      for (const iss of odd) {
+        asTenant(setting, CONTOSO, iss)
+        await refuses(setting, 'ERR_OIDC_USER_INFO_RESPONSE')
+      }
+      for (const iss of [entra.template, entra.provider.issuer]) {
+        asTenant(setting, CONTOSO, iss)
+        await refuses(setting, iss === entra.template ? 'ERR_OIDC_USER_INFO_SUBJECT' : 'ERR_OIDC_USER_INFO_RESPONSE')
+      }
+    }))
+
+  test('that is not signed, and names another tenant, is refused as well, at the sign-in and later', () =>
+    withEntra({ tenants: [CONTOSO, FABRIKAM], userInfo: false }, async setting => {
+      const { entra, site } = setting
+      const agent = createAgent()
+      await open(setting, agent)
+      const said = async (tenant: string, query = '') => {
+        entra.provider.break({ userInfoClaims: claims => ({ ...claims, iss: entra.issuerOf(tenant) }) })
+        return (await agent.fetch(`${site.url}/info${query}`)).status
+      }
+      assert.deepEqual([await said(CONTOSO), await said(CONTOSO, '?refresh=1')], [200, 200])
+      for (const query of ['', '?refresh=1']) {
+        assert.equal(await said(FABRIKAM, query), 502)
+        assert.equal(site.lastCode(), 'ERR_OIDC_USER_INFO_SUBJECT')
+      }
+    }))
 })
 
 describe('sign-outs of many tenants', () => {
