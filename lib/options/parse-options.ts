@@ -23,7 +23,7 @@ import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { scope } from './option-rules.js'
 import type { OidcOptions } from './options.js'
 import type { Pages } from './pages.js'
-import { applyProfile } from './profile.js'
+import { applyProfile, needsCertificateBinding } from './profile.js'
 import type { SeveralProvidersOptions } from './provider-options.js'
 import {
   hasSeveralProviders,
@@ -232,6 +232,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     responseType: config.responseType,
     responseMode: config.responseMode,
     proofAlgorithm: config.proofAlgorithm,
+    needsCertificateBinding: needsCertificateBinding(given),
     pushedAuthorization: config.pushedAuthorization,
     requestSigning: parseRequestSigning(given),
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),

@@ -1,3 +1,4 @@
+import { isByCertificate } from '../protocol/client-authentication.js'
 import { isSigned } from '../protocol/response-mode.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
 import { listFittingAlgorithms } from '../provider/client-credentials.js'
@@ -16,7 +17,6 @@ const DEFAULTS = {
   responseMode: 'query',
   pkce: true,
   pushedAuthorization: true,
-  dpop: true,
   idTokenAlgorithm: 'PS256',
 } as const satisfies Partial<ReadOptions>
 
@@ -30,10 +30,17 @@ const MESSAGE_SIGNING = { ...DEFAULTS, responseMode: 'query.jwt', requestObject:
  */
 export function applyProfile(given: ReadOptions): ReadOptions {
   if (given.profile === undefined) return given
-  const options = { ...(given.profile === 'fapi2' ? DEFAULTS : MESSAGE_SIGNING), ...given }
+  // A site that has a certificate binds its tokens to it.
+  const dpop = given.mtls === undefined
+  const options = { ...(given.profile === 'fapi2' ? DEFAULTS : MESSAGE_SIGNING), dpop, ...given }
   const conflict = findConflict(options) ?? findRequestConflict(options) ?? findMessageConflict(options)
   if (conflict === undefined) return options
   return refuse(`profile "${given.profile}" ${conflict}`)
+}
+
+/** Whether tokens are bound to nothing but the certificate, so that the provider has to say that it binds them. */
+export function needsCertificateBinding({ profile, dpop }: Pick<ReadOptions, 'profile' | 'dpop'>): boolean {
+  return profile !== undefined && dpop === false
 }
 
 /** The algorithms that assertions may be signed with. `undefined`: any. */
@@ -41,7 +48,7 @@ export function profileAlgorithms({ profile }: Pick<ReadOptions, 'profile'>): re
   return profile === undefined ? undefined : ALGORITHMS
 }
 
-type Completed = ReadOptions & { readonly [K in keyof typeof DEFAULTS]-?: Exclude<ReadOptions[K], undefined> }
+type Completed = ReadOptions & { readonly [K in keyof typeof DEFAULTS | 'dpop']-?: Exclude<ReadOptions[K], undefined> }
 
 function findConflict(options: Completed): string | undefined {
   return findFlowConflict(options) ?? findClientConflict(options) ?? findTokenConflict(options)
@@ -57,8 +64,10 @@ function findFlowConflict({ responseType, pkce, pushedAuthorization, clockTolera
 }
 
 function findClientConflict({ clientAuthentication, issuer }: Completed): string | undefined {
+  // That there is a certificate is checked with the options that go together.
+  if (isByCertificate(clientAuthentication)) return undefined
   if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
-    return `needs a client that authenticates with a key: set clientAuthentication to { method: 'private_key_jwt', key }`
+    return `needs a client that authenticates with a key or a certificate: set clientAuthentication to { method: 'private_key_jwt', key }, 'tls_client_auth' or 'self_signed_tls_client_auth'`
   const { algorithm, audience, key } = clientAuthentication
   if (audience !== undefined && audience !== 'issuer' && audience !== issuer)
     return 'needs assertions that are made for the issuer alone: leave clientAuthentication.audience out'
@@ -89,8 +98,11 @@ function findMessageConflict({ profile, requestObject = false, responseMode }: C
   return undefined
 }
 
-function findTokenConflict({ dpop, idTokenAlgorithm, userInfo }: Completed): string | undefined {
-  if (dpop === false) return 'needs tokens that are bound to a key: leave dpop out'
+function findTokenConflict({ dpop, mtls, routes, idTokenAlgorithm, userInfo }: Completed): string | undefined {
+  if (dpop === false && mtls === undefined)
+    return 'needs tokens that are bound to a key or a certificate: leave dpop out, or set mtls'
+  if (typeof routes?.token === 'string')
+    return 'binds tokens, so that scripts cannot use them: leave routes.token out, and use oidc.proxy'
   if (!ALGORITHMS.includes(idTokenAlgorithm)) return wrongAlgorithm('idTokenAlgorithm', idTokenAlgorithm)
   const algorithm = typeof userInfo === 'object' ? userInfo.algorithm : undefined
   if (algorithm !== undefined && !ALGORITHMS.includes(algorithm)) return wrongAlgorithm('userInfo.algorithm', algorithm)

@@ -1,3 +1,4 @@
+import { OidcError } from '../errors.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import { checkProviderSupports, findDoubt } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
@@ -11,6 +12,7 @@ export function createMetadataCheck(
     responseType,
     responseMode,
     proofAlgorithm,
+    needsCertificateBinding = false,
     explicit,
     pushedAuthorization,
     requestSigning,
@@ -34,6 +36,7 @@ export function createMetadataCheck(
     checkProviderSupports(metadata, needs, warn)
     if (returnsCode(responseType)) authentication(metadata, warn)
     if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
+    if (needsCertificateBinding) checkCertificateBinding(metadata)
     const doubt = findDoubt(metadata, { responseMode })
     if (doubt !== undefined) warn(doubt)
     for (const line of doubts.filter(each => !said.includes(each))) log(line)
@@ -50,4 +53,14 @@ function checkProofAlgorithm(metadata: ProviderMetadata, algorithm: ProofAlgorit
     advice: 'set dpop.algorithm',
   }
   chooseListed(wish, metadata.dpop_signing_alg_values_supported, warn)
+}
+
+/** RFC 8705 section 3.3: a provider that does not say so binds no token, and nothing in a token response shows it. */
+function checkCertificateBinding(metadata: ProviderMetadata): void {
+  const { tls_client_certificate_bound_access_tokens: isBinding } = metadata as { [member: string]: unknown }
+  if (isBinding === true || isBinding === 'true') return
+  throw new OidcError(
+    'ERR_OIDC_UNSUPPORTED',
+    'the provider does not bind access tokens to certificates (tls_client_certificate_bound_access_tokens): set dpop to bind them to keys',
+  )
 }

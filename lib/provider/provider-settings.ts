@@ -31,6 +31,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly responseMode: ResponseMode
   /** What binds tokens to a key. Left out: they are bearer tokens. */
   readonly proofAlgorithm?: ProofAlgorithm | undefined
+  /** Whether a provider that does not say that it binds tokens to certificates is refused. Default `false`. */
+  readonly needsCertificateBinding?: boolean | undefined
   /** Whether authorization requests are pushed. Default `auto`. */
   readonly pushedAuthorization?: PushedAuthorization | undefined
   /** What authorization requests are signed with. Left out: they are not signed. */

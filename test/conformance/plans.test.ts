@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { discoveryAndKeyModules } from './discovery-and-key-modules.js'
+import { fapi1Modules } from './fapi1-modules.js'
+import { fapi2Modules, jarmModules } from './fapi2-modules.js'
 import { idTokenModules } from './id-token-modules.js'
 import { positiveModules } from './positive-modules.js'
 import { type ResponseType, responseTypes } from './suite.js'
@@ -80,6 +82,36 @@ const elsewhere = [
   ...['rp-init-logout', 'rp-init-logout-other-state', 'rp-init-logout-no-state'],
 ].map(suffix => `oidcc-client-test-${suffix}`)
 
+const FAPI1 = 'fapi1-advanced-final-client-'
+const idTokenFaults = [
+  ...['invalid-iss', 'invalid-missing-iss', 'invalid-aud', 'invalid-missing-aud', 'invalid-secondary-aud'],
+  ...['invalid-null-alg', 'invalid-alternate-alg', 'invalid-expired-exp', 'invalid-missing-exp'],
+  ...['invalid-nonce', 'invalid-missing-nonce'],
+]
+/** The plans fapi2-security-profile-final and fapi2-message-signing-final, without their common prefix. */
+const fapi2 = [
+  ...['happy-path', 'happy-path-no-dpop-nonce', 'happy-path-no-mtls-endpoint-aliases', 'discovery-issuer-mismatch'],
+  ...idTokenFaults,
+  ...['valid-aud-as-array', 'invalid-authorization-response-iss', 'remove-authorization-response-iss'],
+  'ensure-authorization-response-with-invalid-state-fails',
+  'ensure-authorization-response-with-invalid-missing-state-fails',
+  ...['token-endpoint-response-without-expires_in', 'token-type-case-insensitivity'],
+  'rs-dpop-auth-scheme-case-insensitivity',
+  ...['without-iss-fails', 'with-invalid-iss-fails', 'without-aud-fails', 'with-invalid-aud-fails'].map(jarm),
+  ...['without-exp-fails', 'with-expired-exp-fails', 'with-invalid-sig-fails', 'signature-is-not-none'].map(jarm),
+]
+/** The plan fapi1-advanced-final. */
+const fapi1 = [
+  ...['', '-encrypted-idtoken', '-encrypted-idtoken-usingrsa15', '-discovery-issuer-mismatch'],
+  ...['-invalid-shash', '-invalid-missing-shash', '-invalid-chash', '-invalid-signature', '-iat-is-week-in-past'],
+  ...idTokenFaults.map(suffix => `-${suffix}`),
+  ...['-valid-aud-as-array', '-missing-athash', '-no-scope-in-token-endpoint-response'],
+].map(suffix => `test${suffix}`)
+
+function jarm(suffix: string): string {
+  return `ensure-jarm-${suffix}`
+}
+
 const modules = [...positiveModules, ...idTokenModules, ...discoveryAndKeyModules]
 
 function isTested(suffix: string, type: ResponseType): boolean {
@@ -125,6 +157,19 @@ describe('every module is here', () => {
     const names = new Set(files.join('\n').match(/oidcc-client-test[\w-]*/g))
     assert.deepEqual(
       elsewhere.filter(id => !names.has(id)),
+      [],
+    )
+  })
+
+  test('of the FAPI plans for plain_fapi clients of OpenID Connect, but for the one docs/security.md gives a reason for', () => {
+    assert.equal(new Set(fapi2).size, 31)
+    const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8')
+    const leftOut = (page.match(/(?<=`)fapi[\w-]*-client-[\w-]*(?=`)/g) ?? []).map(id => id.slice(FAPI1.length))
+    const declared = [...fapi2, ...fapi1]
+    const tested = [...fapi2Modules, ...jarmModules, ...fapi1Modules].map(({ id }) => id)
+    assert.deepEqual([...new Set([...tested, ...leftOut])].sort(), [...new Set(declared)].sort())
+    assert.deepEqual(
+      leftOut.filter(id => tested.includes(id)),
       [],
     )
   })

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { OidcOptions } from '../../lib/index.js'
 import { parseOptions } from '../../lib/options/parse-options.js'
 import { selectClientAuthentication } from '../../lib/provider/client-credentials.js'
+import { createSelfSigned } from '../attacks/self-signed.js'
 import { createSigningKey } from '../support/signing-keys.js'
 
 const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -49,6 +50,13 @@ test('without a profile nothing of it is set', () => {
   assert.equal(provider.idTokenAlgorithm, undefined)
 })
 
+const mtls = createSelfSigned()
+
+/** Without the certificate, which is another one each time. */
+function nameOf(options: object): string {
+  return JSON.stringify(options, (name, value) => (name === 'mtls' ? 'a certificate' : value))
+}
+
 for (const options of [
   { responseMode: 'form_post' },
   { idTokenAlgorithm: 'ES256' },
@@ -62,6 +70,33 @@ for (const options of [
   { clientAuthentication: { ...authentication, algorithm: 'ES256' } },
 ]) {
   test(`the profile fapi2 goes with ${JSON.stringify(options)}`, () => void parse(options))
+}
+
+for (const [what, options, proofAlgorithm, needsCertificateBinding] of [
+  ['a certificate, which binds the tokens then', { mtls }, undefined, true],
+  ['the same, written out', { mtls, dpop: false }, undefined, true],
+  ['a certificate from a function', { mtls: () => mtls }, undefined, true],
+  ['a certificate for the connection, and DPoP for the tokens', { mtls, dpop: true }, 'ES256', false],
+  ['tls_client_auth', { mtls, clientAuthentication: 'tls_client_auth' }, undefined, true],
+  ['self_signed_tls_client_auth', { mtls, clientAuthentication: 'self_signed_tls_client_auth' }, undefined, true],
+  [
+    'tls_client_auth with DPoP',
+    { mtls, clientAuthentication: 'tls_client_auth', dpop: { algorithm: 'Ed25519' } },
+    'Ed25519',
+    false,
+  ],
+  [
+    'a fetch of the site that shows the certificate, and DPoP',
+    { fetch, clientAuthentication: 'tls_client_auth' },
+    'ES256',
+    false,
+  ],
+] as const) {
+  test(`the profile fapi2 goes with ${what}`, () => {
+    const { config, provider } = parse(options)
+    assert.equal(config.proofAlgorithm, proofAlgorithm)
+    assert.equal(provider.needsCertificateBinding, needsCertificateBinding)
+  })
 }
 
 const { privateKey: rsa } = await createSigningKey('PS256')
@@ -86,11 +121,29 @@ for (const [options, says] of [
   [{ clientAuthentication: { ...authentication, audience: ['issuer'] } }, /audience/],
   [{ clientAuthentication: { ...authentication, key: rsa, algorithm: 'RS256' } }, /algorithm is "RS256"/],
   [{ clientAuthentication: { ...authentication, key: otherCurve } }, /clientAuthentication.key is another/],
+  [{ clientAuthentication: 'client_secret_post', clientSecret: 'a client secret' }, /tls_client_auth/],
+  [{ clientAuthentication: 'tls_client_auth' }, /needs mtls/],
+  [{ clientAuthentication: 'self_signed_tls_client_auth' }, /needs mtls/],
+  [{ clientAuthentication: 'tls_client_auth', fetch, dpop: false }, /leave dpop out, or set mtls/],
+  [{ routes: { token: '/token' } }, /routes.token/],
 ] as const) {
   test(`the profile fapi2 does not go with ${JSON.stringify(options)}: ${says}`, () => {
     assert.throws(() => parse(options), { code: 'ERR_OIDC_OPTIONS', message: says })
   })
 }
+
+test('the profile fapi2 does not go with a route that hands out tokens, nor with a Bearer fallback, where a certificate binds them', () => {
+  const says = (message: RegExp) => ({ code: 'ERR_OIDC_OPTIONS', message })
+  assert.throws(() => parse({ mtls, routes: { token: '/token' } }), says(/leave routes.token out/))
+  assert.throws(() => parse({ mtls, responseType: 'code token' }), says(/responseType "code"/))
+  assert.throws(() => parse({ mtls, clientAuthentication: 'none' }), says(/private_key_jwt/))
+  assert.throws(() => parse({ mtls: { cert: mtls.cert, key: createSelfSigned().key } }), says(/mtls/))
+})
+
+test('without the profile a certificate demands nothing of the provider', () => {
+  const { config, provider } = parse({ profile: undefined, mtls })
+  assert.deepEqual([config.proofAlgorithm, provider.needsCertificateBinding], [undefined, false])
+})
 
 test('a profile of another name does not start', () => {
   for (const profile of ['fapi', 'FAPI2', 'fapi1', true, '']) {
@@ -125,8 +178,9 @@ for (const options of [
   { responseMode: 'form_post.jwt' },
   { requestObject: { algorithm: 'ES256' } },
   { requestObject: { key: rsa } },
+  { mtls, requestObject: { key: rsa }, clientAuthentication: 'tls_client_auth' },
 ]) {
-  test(`the profile fapi2-message-signing goes with ${JSON.stringify(options)}`, () => {
+  test(`the profile fapi2-message-signing goes with ${nameOf(options)}`, () => {
     parse({ profile: 'fapi2-message-signing', ...options })
   })
 }
@@ -139,8 +193,9 @@ for (const [options, says] of [
   [{ requestObject: { key: otherCurve } }, /requestObject.key is another/],
   [{ pushedAuthorization: 'auto' }, /pushedAuthorization/],
   [{ dpop: false }, /dpop/],
+  [{ mtls, clientAuthentication: 'tls_client_auth' }, /requestObject/],
 ] as const) {
-  test(`the profile fapi2-message-signing does not go with ${JSON.stringify(options)}: ${says}`, () => {
+  test(`the profile fapi2-message-signing does not go with ${nameOf(options)}: ${says}`, () => {
     assert.throws(() => parse({ profile: 'fapi2-message-signing', ...options }), {
       code: 'ERR_OIDC_OPTIONS',
       message: says,

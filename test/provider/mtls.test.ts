@@ -126,6 +126,25 @@ test('an alias that is no URL is an error, and never the other endpoint', async 
   }
 })
 
+test('a provider that does not say that it binds tokens is refused where they are bound to nothing else', async t => {
+  const { origin } = await startTlsServer(t)
+  const own = { ...client, ca: server.cert }
+  const settings = { needsCertificateBinding: true }
+  for (const isBinding of [undefined, false, 'false', null, 1, 'yes']) {
+    const metadata = metadataOf(origin, { tls_client_certificate_bound_access_tokens: isBinding })
+    assert.throws(() => providerOf(t, origin, own, { ...settings, metadata }), {
+      code: 'ERR_OIDC_UNSUPPORTED',
+      message: /tls_client_certificate_bound_access_tokens.*dpop/,
+    })
+    providerOf(t, origin, own, { metadata })
+  }
+  for (const isBinding of [true, 'true'])
+    providerOf(t, origin, own, {
+      ...settings,
+      metadata: metadataOf(origin, { tls_client_certificate_bound_access_tokens: isBinding }),
+    })
+})
+
 test('a renewed certificate is shown from the next request on, over a connection of its own', async t => {
   const { origin, at } = await startTlsServer(t)
   let current = client

@@ -9,6 +9,13 @@ import type {
 import type { Grants } from './hostile-grants.js'
 import type { HostileKeys } from './hostile-keys.js'
 import type { ProofChecks } from './hostile-proofs.js'
+import {
+  type AuthorizationRequests,
+  certificateOf,
+  type FapiDemands,
+  metadataOfDemands,
+  refuseNonce,
+} from './hostile-requests.js'
 import { deliver, json } from './hostile-responses.js'
 
 export const PATHS = {
@@ -19,6 +26,8 @@ export const PATHS = {
   userinfo: '/userinfo',
   endSession: '/end_session',
   revocation: '/revocation',
+  par: '/par',
+  accounts: '/accounts',
 } as const
 
 export type Endpoint = keyof typeof PATHS
@@ -32,6 +41,8 @@ export interface EndpointSettings {
   readonly pkce: 'required' | 'optional' | 'refused'
   readonly keys: HostileKeys
   readonly grants: Grants
+  readonly requests: AuthorizationRequests
+  readonly demands: FapiDemands | undefined
   readonly proofs: ProofChecks
   readonly faults: () => Faults
   readonly problems: string[]
@@ -43,16 +54,31 @@ type EndpointTable = Record<Endpoint, (request: RecordedRequest) => Promise<Endp
 
 /** Every endpoint as the specifications want it, with the faults that change content. */
 export function createEndpoints(settings: EndpointSettings): EndpointTable {
-  const { issuer, clientId, alg, sendsIss, metadata, keys, grants, proofs, faults, problems } = settings
+  const { issuer, clientId, alg, sendsIss, metadata, keys, grants, requests, demands, proofs, faults, problems } =
+    settings
   const needsChallenge = settings.pkce === 'required'
   /** A response as one JWT, as JARM has it. */
   const signed = async (fields: Fields): Promise<Fields> => {
     const claims = { ...Object.fromEntries(fields), iss: issuer(), aud: clientId, exp: settings.now() + 300 }
     return [['response', await keys.sign(claims, faults().signedResponse)]]
   }
+  const complain = (complaint: string): EndpointResponse => {
+    problems.push(`authorization request: ${complaint}`)
+    return { status: 400, headers: { 'content-type': 'text/plain' }, body: complaint }
+  }
+  const refuse = (request: RecordedRequest, isApi: boolean) => demands && refuseNonce(request, demands, isApi)
+  /** Whose access token a request brings, with what it is bound to. */
+  async function ownerOf(request: RecordedRequest): Promise<Claims | undefined> {
+    const [scheme, token] = (request.headers.authorization ?? '').split(' ')
+    const proof = await proofs.check(request, request.url, token).catch(() => undefined)
+    const isFitting = scheme === (proof === undefined ? 'Bearer' : 'DPoP')
+    return isFitting ? grants.userFor(token, proof?.jkt, certificateOf(request)) : undefined
+  }
+  const refusedToken = () => ({ ...json(401, {}), headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
   return {
     discovery() {
-      const document = { ...buildMetadata(issuer(), alg, sendsIss), ...metadata }
+      const own = demands && metadataOfDemands(trimSlash(issuer()), demands)
+      const document = { ...buildMetadata(issuer(), alg, sendsIss), ...own, ...metadata }
       return json(200, faults().metadata?.(document) ?? document)
     },
     jwks() {
@@ -60,12 +86,10 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
       return json(200, { keys: faults().keys?.(published) ?? published })
     },
     async authorize({ method, query, form }) {
-      const request = method === 'POST' ? form : query
+      const request = await requests.read(method === 'POST' ? form : query).catch(String)
+      if (typeof request === 'string') return complain(request)
       const complaint = examine(request, clientId, needsChallenge)
-      if (complaint) {
-        problems.push(`authorization request: ${complaint}`)
-        return { status: 400, headers: { 'content-type': 'text/plain' }, body: complaint }
-      }
+      if (complaint) return complain(complaint)
       const fields: Fields = [
         ...(await grants.authorize(request)),
         ...(request.state === undefined ? [] : [['state', request.state] as const]),
@@ -77,16 +101,17 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
     },
     async token(request) {
       if (request.method !== 'POST') problems.push(`${request.method} to the token endpoint`)
+      const refused = refuse(request, false)
+      if (refused) return refused
       const { status, body } = await grants.exchange(request)
       return json(status, body, { 'cache-control': 'no-store' })
     },
     async userinfo(request) {
       if (request.query.access_token) problems.push('access token in the query of the userinfo request')
-      const [scheme, token] = (request.headers.authorization ?? '').split(' ')
-      const proof = await proofs.check(request, request.url, token).catch(() => undefined)
-      const isFitting = scheme === (proof === undefined ? 'Bearer' : 'DPoP')
-      const claims = isFitting ? grants.userFor(token, proof?.jkt) : undefined
-      if (!claims) return { ...json(401, {}), headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
+      const refused = refuse(request, true)
+      if (refused) return refused
+      const claims = await ownerOf(request)
+      if (!claims) return refusedToken()
       const changed = faults().userInfoClaims?.(claims) ?? claims
       const { signedUserInfo } = faults()
       if (!signedUserInfo) return json(200, changed)
@@ -104,6 +129,17 @@ export function createEndpoints(settings: EndpointSettings): EndpointTable {
     async revocation(request) {
       grants.revoke(request.form.token ?? '')
       return { status: 200, headers: {}, body: '' }
+    },
+    async par(request) {
+      const refused = refuse(request, false)
+      if (refused) return refused
+      if (!(await grants.isClient(request))) return json(401, { error: 'invalid_client' })
+      const reference = await requests.push(request.form).catch(error => ({ complaint: String(error) }))
+      if (typeof reference !== 'string') return complain(reference.complaint)
+      return json(201, { request_uri: reference, expires_in: 60 }, { 'cache-control': 'no-store' })
+    },
+    async accounts(request) {
+      return refuse(request, true) ?? ((await ownerOf(request)) ? json(200, { accounts: [] }) : refusedToken())
     },
   }
 }

@@ -11,6 +11,8 @@ export interface Faults {
   userinfo?: EndpointFault
   endSession?: EndpointFault
   revocation?: EndpointFault
+  par?: EndpointFault
+  accounts?: EndpointFault
 
   /** The discovery document. */
   metadata?: (document: Claims) => unknown

@@ -4,6 +4,7 @@ import { PATHS, trimSlash } from './hostile-endpoints.js'
 import type { AuthorizationRequest, Claims, Faults, RecordedRequest } from './hostile-faults.js'
 import { type HostileKeys, type IdTokenKind, leftHalf } from './hostile-keys.js'
 import type { ProofChecks } from './hostile-proofs.js'
+import { certificateOf, type FapiDemands } from './hostile-requests.js'
 import { secret } from './secrets.js'
 
 export interface Grant {
@@ -14,6 +15,8 @@ export interface Grant {
   frontAccessToken?: string
   /** Thumbprint of the key that its tokens are bound to. */
   jkt?: string | undefined
+  /** Fingerprint of the certificate that its tokens are bound to. */
+  certificate?: string | undefined
   code?: string
   isRedeemed: boolean
   isRevoked: boolean
@@ -37,6 +40,7 @@ export interface GrantSettings {
   readonly keys: HostileKeys
   readonly faults: () => Faults
   readonly proofs: ProofChecks
+  readonly demands: FapiDemands | undefined
 }
 
 export interface Grants {
@@ -44,8 +48,12 @@ export interface Grants {
   authorize(request: AuthorizationRequest): Promise<[string, string][]>
   /** A status and a JSON body. */
   exchange(request: RecordedRequest): Promise<{ status: number; body: Claims }>
-  /** @param jkt - thumbprint of the key that the request proved to have */
-  userFor(accessToken: string | undefined, jkt: string | undefined): Claims | undefined
+  isClient(request: RecordedRequest): Promise<boolean>
+  /**
+   * @param jkt - thumbprint of the key that the request proved to have
+   * @param certificate - fingerprint of the certificate of its connection
+   */
+  userFor(accessToken: string | undefined, jkt: string | undefined, certificate: string | undefined): Claims | undefined
   revoke(token: string): void
   revokeAccessTokens(): void
   revokeAll(): void
@@ -58,7 +66,8 @@ export function createGrants(settings: GrantSettings): Grants {
   const clientTokens = new Set<string>()
   const all: Grant[] = []
   const reusedRefreshTokens: string[] = []
-  const { keys, faults, now } = settings
+  const assertions = new Set<string>()
+  const { keys, faults, now, demands } = settings
   const error = (name: string, status = 400) => ({ status, body: { error: name } })
 
   function issueAccessToken(grant: Grant, label: string): string {
@@ -90,11 +99,13 @@ export function createGrants(settings: GrantSettings): Grants {
     return { status: 200, body: (faults().tokenResponse?.(body) ?? body) as Claims }
   }
 
-  async function redeemCode(form: Readonly<Record<string, string>>, jkt: string | undefined) {
+  async function redeemCode({ form, ...request }: RecordedRequest, jkt: string | undefined) {
     const grant = codes.get(form.code ?? '')
     if (!grant || grant.isRedeemed || grant.isRevoked) return error('invalid_grant')
     if (grant.request.dpop_jkt !== undefined && grant.request.dpop_jkt !== jkt) return error('invalid_dpop_proof')
     grant.jkt = jkt
+    if (demands?.bindsToCertificate) grant.certificate = certificateOf(request)
+    if (demands?.bindsToCertificate && grant.certificate === undefined) return error('invalid_request')
     if (
       grant.request.redirect_uri !== form.redirect_uri ||
       !fitsChallenge(settings, grant.request, form.code_verifier)
@@ -108,7 +119,7 @@ export function createGrants(settings: GrantSettings): Grants {
     return tokensFor(grant, 'back', gets ? issueRefreshToken(grant) : undefined)
   }
 
-  async function refresh(form: Readonly<Record<string, string>>, jkt: string | undefined) {
+  async function refresh({ form, ...request }: RecordedRequest, jkt: string | undefined) {
     const entry = refreshTokens.get(form.refresh_token ?? '')
     if (!entry || entry.grant.isRevoked) return error('invalid_grant')
     if (entry.isUsed) {
@@ -118,6 +129,7 @@ export function createGrants(settings: GrantSettings): Grants {
     }
     if (entry.grant.jkt !== undefined && entry.grant.jkt !== jkt) return error('invalid_grant')
     entry.grant.jkt = jkt
+    if (demands?.bindsToCertificate) entry.grant.certificate = certificateOf(request)
     entry.isUsed = settings.rotatesRefreshTokens
     return tokensFor(
       entry.grant,
@@ -156,17 +168,19 @@ export function createGrants(settings: GrantSettings): Grants {
       return fields
     },
     async exchange(request) {
-      if (!(await isClient(request, settings))) return error('invalid_client', 401)
+      if (!(await isClient(request, settings, assertions))) return error('invalid_client', 401)
       const proof = await settings.proofs.check(request, request.url).catch(() => 'bad' as const)
       if (proof === 'bad') return error('invalid_dpop_proof')
-      if (request.form.grant_type === 'authorization_code') return redeemCode(request.form, proof?.jkt)
-      if (request.form.grant_type === 'refresh_token') return refresh(request.form, proof?.jkt)
+      if (request.form.grant_type === 'authorization_code') return redeemCode(request, proof?.jkt)
+      if (request.form.grant_type === 'refresh_token') return refresh(request, proof?.jkt)
       if (request.form.grant_type === 'client_credentials') return clientCredentials(request.form)
       return error('unsupported_grant_type')
     },
-    userFor(accessToken, jkt) {
+    isClient: request => isClient(request, settings, assertions),
+    userFor(accessToken, jkt, certificate) {
       const owner = all.find(grant => !grant.isRevoked && grant.accessTokens.has(accessToken ?? ''))
-      return owner && owner.jkt === jkt ? { ...settings.user } : undefined
+      const isBound = owner?.certificate === undefined || owner.certificate === certificate
+      return owner && owner.jkt === jkt && isBound ? { ...settings.user } : undefined
     },
     revoke(token) {
       const entry = refreshTokens.get(token)
@@ -185,7 +199,7 @@ export function createGrants(settings: GrantSettings): Grants {
 
 function buildIdTokenClaims(settings: GrantSettings, grant: Grant, code?: string, accessToken?: string): Claims {
   const { request, signedInAt } = grant
-  const { alg, now, user, sid, idTokenClaims } = settings
+  const { alg, now, user, sid, idTokenClaims, demands } = settings
   const isAlone = request.response_type === 'id_token'
   return {
     iss: settings.issuer(),
@@ -198,6 +212,7 @@ function buildIdTokenClaims(settings: GrantSettings, grant: Grant, code?: string
     ...(request.acr_values !== undefined && { acr: request.acr_values.split(' ')[0] }),
     ...(sid !== undefined && { sid }),
     ...(code !== undefined && { c_hash: leftHalf(code, alg) }),
+    ...(code !== undefined && demands && { s_hash: leftHalf(request.state ?? '', alg) }),
     ...(accessToken !== undefined && { at_hash: leftHalf(accessToken, alg) }),
     ...(isAlone && user),
     ...idTokenClaims,
@@ -214,13 +229,17 @@ function fitsChallenge(
   return verifier !== undefined && createHash('sha256').update(verifier).digest('base64url') === challenge
 }
 
-async function isClient({ headers, form }: RecordedRequest, settings: GrantSettings): Promise<boolean> {
-  const { clientId, clientSecret } = settings
+async function isClient(request: RecordedRequest, settings: GrantSettings, assertions: Set<string>): Promise<boolean> {
+  const { headers, form } = request
+  const { clientId, clientSecret, demands } = settings
+  if (demands?.certificate !== undefined)
+    return form.client_id === clientId && certificateOf(request) === demands.certificate
+  if (demands !== undefined && form.client_assertion === undefined) return false
   if (headers.authorization?.startsWith('Basic ')) {
     const [id, password] = Buffer.from(headers.authorization.slice(6), 'base64').toString().split(':').map(decodeForm)
     return form.client_secret === undefined && id === clientId && password === clientSecret
   }
-  if (form.client_assertion !== undefined) return isGoodAssertion(form.client_assertion, settings)
+  if (form.client_assertion !== undefined) return isGoodAssertion(form.client_assertion, settings, assertions)
   return form.client_id === clientId && form.client_secret === clientSecret
 }
 
@@ -229,7 +248,11 @@ function decodeForm(text: string): string {
   return new URLSearchParams(`v=${text}`).get('v') ?? ''
 }
 
-async function isGoodAssertion(assertion: string, { issuer, clientId, clientSecret, clientJwks }: GrantSettings) {
+async function isGoodAssertion(
+  assertion: string,
+  { issuer, clientId, clientSecret, clientJwks, demands }: GrantSettings,
+  known: Set<string>,
+) {
   const options = {
     issuer: clientId,
     subject: clientId,
@@ -241,7 +264,12 @@ async function isGoodAssertion(assertion: string, { issuer, clientId, clientSecr
     ? jwtVerify(assertion, new TextEncoder().encode(clientSecret), options)
     : jwtVerify(assertion, createLocalJWKSet({ keys: [...clientJwks] }), options)
   return check.then(
-    () => true,
+    ({ payload: { aud, jti = '' } }) => {
+      const isNew = !known.has(jti)
+      known.add(jti)
+      // FAPI 2.0 Security Profile section 5.3.2.1: the issuer, as a string.
+      return isNew && (demands === undefined || aud === issuer())
+    },
     () => false,
   )
 }

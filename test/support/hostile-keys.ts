@@ -16,10 +16,11 @@ export interface HostileKeys {
   signIdToken(kind: IdTokenKind, claims: Claims, faults: Faults): Promise<string>
 }
 
-export async function createHostileKeys(alg: string, clientSecret: string): Promise<HostileKeys> {
+/** @param first - Default: a new one. */
+export async function createHostileKeys(alg: string, clientSecret: string, first?: SigningKey): Promise<HostileKeys> {
   const usesSecret = alg.startsWith('HS')
   const keys: HostileKeys = {
-    published: [await createSigningKey(usesSecret ? 'RS256' : alg)],
+    published: [first ?? (await createSigningKey(usesSecret ? 'RS256' : alg))],
     async rotate() {
       const key = await createSigningKey(usesSecret ? 'RS256' : alg)
       keys.published = [key]

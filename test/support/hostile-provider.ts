@@ -5,9 +5,11 @@ import type { Claims, EndpointFault, Faults, JwtFault, RecordedRequest } from '.
 import { createGrants } from './hostile-grants.js'
 import { createHostileKeys, type HostileKeys } from './hostile-keys.js'
 import { createProofChecks, type Proven } from './hostile-proofs.js'
+import { createAuthorizationRequests, type FapiDemands } from './hostile-requests.js'
 import { adorn, endsEarly, pickFault, record, replaceResponse, write } from './hostile-responses.js'
 import { startLoopbackServer } from './loopback-server.js'
 import { keepPersonal, keepSecret, secret } from './secrets.js'
+import type { SigningKey } from './signing-keys.js'
 
 export type { Endpoint } from './hostile-endpoints.js'
 export * from './hostile-faults.js'
@@ -21,6 +23,8 @@ export interface HostileProviderOptions {
   readonly clientJwks?: readonly JWK[]
   /** Signs ID Tokens. Default RS256. */
   readonly alg?: string
+  /** The first key, for tests that start many providers. Default: a new one. */
+  readonly signingKey?: SigningKey
   /** Default `127.0.0.1`, another site than a site on `localhost`. */
   readonly host?: string
   readonly port?: number
@@ -46,6 +50,8 @@ export interface HostileProviderOptions {
   readonly sendsIss?: boolean
   /** Merged over the discovery document for good. */
   readonly metadata?: Claims
+  /** Holds clients to FAPI. Default: it does not. */
+  readonly demands?: FapiDemands
   /** Seconds since the epoch. */
   readonly now?: () => number
 }
@@ -106,7 +112,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
   let faults: Faults = {}
   let issuer = ''
 
-  const keys = await createHostileKeys(alg, clientSecret)
+  const keys = await createHostileKeys(alg, clientSecret, options.signingKey)
   const proofs = createProofChecks(now)
   const grants = createGrants({
     issuer: () => issuer,
@@ -126,6 +132,7 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     keys,
     faults: () => faults,
     proofs,
+    demands: options.demands,
   })
 
   const endpoints = createEndpoints({
@@ -137,6 +144,14 @@ export async function startHostileProvider(options: HostileProviderOptions = {})
     pkce,
     keys,
     grants,
+    requests: createAuthorizationRequests({
+      issuer: () => issuer,
+      clientId,
+      clientJwks: options.clientJwks ?? [],
+      demands: options.demands ?? {},
+      now,
+    }),
+    demands: options.demands,
     proofs,
     faults: () => faults,
     problems,

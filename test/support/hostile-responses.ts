@@ -47,7 +47,7 @@ export async function record(incoming: IncomingMessage): Promise<RecordedRequest
   return {
     method: incoming.method ?? '',
     path: url.pathname,
-    url: `http://${incoming.headers.host}${url.pathname}`,
+    url: `${incoming.headers['x-forwarded-proto'] ?? 'http'}://${incoming.headers.host}${url.pathname}`,
     search: url.search,
     query: Object.fromEntries(url.searchParams),
     headers: incoming.headers,

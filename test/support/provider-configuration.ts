@@ -55,6 +55,7 @@ export interface ConfigurationSettings {
   readonly proofNonces: boolean
   readonly features: Readonly<Record<string, object>>
   readonly enabledJWA: Readonly<Record<string, readonly string[]>>
+  readonly clientAuthMethods: readonly string[] | undefined
 }
 
 /** How `oidc-provider` is set up for the tests: everything this package can use is switched on. */
@@ -82,6 +83,7 @@ export function buildConfiguration(settings: ConfigurationSettings): object {
       clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'HS256', 'HS384', 'HS512'],
       ...settings.enabledJWA,
     },
+    ...(settings.clientAuthMethods && { clientAuthMethods: settings.clientAuthMethods }),
     pkce: { required: () => settings.pkceRequired },
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     findAccount: (_ctx: unknown, id: string) => {

@@ -45,6 +45,8 @@ export interface ProviderOptions {
   readonly features?: Readonly<Record<string, object>>
   /** More algorithms. */
   readonly enabledJWA?: Readonly<Record<string, readonly string[]>>
+  /** Ways of clients to authenticate. Default: those of `oidc-provider`. */
+  readonly clientAuthMethods?: readonly string[]
   /** More keys of the provider: algorithms. Default none. */
   readonly moreKeys?: readonly string[]
   /** Groups of every user, for an ID Token as large as they are. Default: none, and an ID Token without the claims of userinfo. */
@@ -122,6 +124,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     proofNonces: options.proofNonces ?? false,
     features: options.features ?? {},
     enabledJWA: options.enabledJWA ?? {},
+    clientAuthMethods: options.clientAuthMethods,
   }
   let provider: OidcProvider
   let receive: (request: IncomingMessage, response: ServerResponse) => void
