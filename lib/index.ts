@@ -5,6 +5,7 @@ export type { ProxyOptions } from './api/proxy-options.js'
 export type { ProxyLimits } from './api/proxy-slots.js'
 export type { UserInfoOptions } from './api/user-info.js'
 export type {
+  KeptFormEvent,
   OidcEvent,
   ProviderCall,
   RedactedFields,
@@ -42,6 +43,7 @@ export type {
 export type { Routes } from './options/config.js'
 export type {
   Hooks,
+  KeptFormContext,
   RefreshContext,
   Signal,
   SignalDecision,
@@ -58,7 +60,15 @@ export type {
   SessionOptions,
   SignalOptions,
 } from './options/options.js'
-export type { ErrorPageContent, PageContent, PageLanguage, PageOptions, SignOutPageContent } from './options/pages.js'
+export type {
+  ErrorPageContent,
+  KeptFormPageContent,
+  PageContent,
+  PageLanguage,
+  PageOptions,
+  SignOutPageContent,
+  UnsentFormPageContent,
+} from './options/pages.js'
 export type {
   OneProviderOptions,
   ProviderChoice,

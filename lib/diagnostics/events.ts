@@ -128,6 +128,20 @@ export interface SignedOutEvent extends EventBase {
   readonly sessions: number
 }
 
+/** What became of a form that a user sent to a page with `keepForm`, and who had to sign in first. */
+export interface KeptFormEvent extends EventBase {
+  /** Tells this event from the others. */
+  readonly type: 'kept-form'
+  /** `sent`: after the sign-in, once. A form that is kept and not sent is gone after 15 minutes. */
+  readonly outcome: 'kept' | 'not-kept' | 'sent'
+  /**
+   * Why it was not kept. `session`: whose session it was is not known, or its page was made for another one. `type`: of another content type. `size`: too
+   * large. `files`: it has a file. `malformed`: no browser writes it that way. `consumed`: a body parser of the site had read it. `store`: Redis was not
+   * available, or too many forms were kept.
+   */
+  readonly reason?: 'session' | 'type' | 'size' | 'files' | 'malformed' | 'consumed' | 'store'
+}
+
 /** What is published on the diagnostics channel `express-hybrid-oidc`. No event holds a secret, a token or a claim. */
 export type OidcEvent =
   | SignInStarted
@@ -139,3 +153,4 @@ export type OidcEvent =
   | StoreTrouble
   | TokenRefresh
   | SignedOutEvent
+  | KeptFormEvent

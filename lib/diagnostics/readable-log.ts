@@ -47,6 +47,8 @@ function formatSubject(event: OidcEvent): string {
       return `Redis ${event.command}: ${event.reason}`
     case 'token-refresh':
       return 'tokens refreshed'
+    case 'kept-form':
+      return `form ${event.outcome}${event.reason === undefined ? '' : ` (${event.reason})`}`
     case 'sign-out':
       return `sign-out (${event.reason}): ${event.sessions} ended`
   }

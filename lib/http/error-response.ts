@@ -147,7 +147,7 @@ async function sendErrorPage(context: RequestContext, error: OidcError, signIn: 
     correlationId,
     report: texts.report.replace('{id}', correlationId),
   }
-  sendPage(context, 'error', content, isOwnFrame(req) ? { frameAncestors: "'self'" } : {})
+  sendPage(context, 'error', content, isOwnFrame(req) ? { policy: { frameAncestors: "'self'" } } : {})
 }
 
 /** The address that starts a sign-in and returns to the page that the user requested. */

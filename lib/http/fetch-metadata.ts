@@ -50,6 +50,20 @@ export function isSubmittedForm(req: IncomingMessage & { originalMethod?: unknow
   return method === 'POST' && req.headers['sec-fetch-mode'] === 'navigate' && !isFrame(req)
 }
 
+/**
+ * Whether a page of this very origin has posted the form. `Origin` decides only where there is no Fetch Metadata: `Referrer-Policy: no-referrer`, the
+ * default of helmet, makes it `null` for the forms of the site itself.
+ */
+export function isOwnForm({ headers }: IncomingMessage, baseUrl: string): boolean {
+  const site = headers['sec-fetch-site']
+  return site === undefined ? headers.origin === new URL(baseUrl).origin : site === 'same-origin'
+}
+
+/** Whether a browser has posted a form: the method of the browser, which the package `method-override` keeps. */
+export function isPostedForm(req: IncomingMessage & { originalMethod?: unknown }): boolean {
+  return (req.originalMethod ?? req.method) === 'POST' && isNavigation(req)
+}
+
 function acceptsHtml({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/html') ?? false
 }

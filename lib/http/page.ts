@@ -7,6 +7,8 @@ main { max-width: 34rem; padding: 2rem }
 h1 { font-size: 1.4rem; margin: 0 0 .5rem }
 a, button { display: inline-block; margin: 1rem 1rem 0 0; font: inherit }
 button { padding: .4rem 1.2rem }
+dt { font-weight: 600 }
+dd { margin: 0 0 .8rem; white-space: pre-wrap; overflow-wrap: anywhere }
 small { display: block; margin-top: 2rem; opacity: .7 }
 `
 

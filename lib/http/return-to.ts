@@ -47,8 +47,8 @@ export function returnToInHead(config: Config, path: string): string {
 function isOurs(config: Config, path: string): boolean {
   const { pathname } = new URL(path, config.baseUrl)
   return Object.entries(config.routes).some(([name, route]) => {
-    // The end of a sign-in in a popup is a place to land on.
-    if (route === false || name === 'popup') return false
+    // The end of a sign-in in a popup is a place to land on, and so is a form that was kept meanwhile.
+    if (route === false || name === 'popup' || name === 'keptForm') return false
     const path = publicPath(config, route)
     return path === pathname || (config.hasSeveralProviders && pathname.startsWith(`${path}/`))
   })

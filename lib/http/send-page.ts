@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { ErrorPageContent, PageContent, Pages, SignOutPageContent } from '../options/pages.js'
+import type {
+  ErrorPageContent,
+  KeptFormPageContent,
+  PageContent,
+  Pages,
+  SignOutPageContent,
+  UnsentFormPageContent,
+} from '../options/pages.js'
 import { describeValue } from '../validation/describe-value.js'
 import { buildPage, escapeHtml, type PagePolicy, pagePolicy } from './page.js'
 import type { RequestContext } from './request-context.js'
@@ -9,6 +16,15 @@ interface PageContents {
   error: ErrorPageContent
   signOut: SignOutPageContent
   signedOut: PageContent
+  keptForm: KeptFormPageContent
+  unsentForm: UnsentFormPageContent
+}
+
+/** How a page is displayed. */
+interface Presentation<Content> {
+  readonly policy?: PagePolicy
+  /** Makes the page of a site that has made none. */
+  readonly buildPlain?: (page: Content) => string
 }
 
 /** The random part of a page's nonce, in bytes. CSP Level 3 section 8.1 wants 128 bits at least. */
@@ -22,7 +38,7 @@ export function sendPage<K extends keyof PageContents>(
   { res, services }: RequestContext,
   name: K,
   content: Omit<PageContents[K], 'nonce' | 'dir'>,
-  policy: PagePolicy = {},
+  { policy = {}, buildPlain = buildPlainPage }: Presentation<PageContents[K]> = {},
 ): void {
   const { config, rareLog } = services
   const page = {
@@ -36,7 +52,7 @@ export function sendPage<K extends keyof PageContents>(
   const { nonce } = page
   res.setHeader('Content-Security-Policy', pagePolicy(own === undefined ? policy : { ...policy, nonce }))
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
-  res.end(own ?? buildPlainPage(page))
+  res.end(own ?? buildPlain(page))
 }
 
 /** @returns `undefined` where the site has none, or where it has failed */
@@ -61,8 +77,10 @@ function buildOwnPage<K extends keyof PageContents>(
   return undefined
 }
 
-function buildPlainPage(page: PageContent & Partial<ErrorPageContent & SignOutPageContent>): string {
-  const { language, title, message, link, form, report } = page
+/** A message, one button where there is a form, and a link. */
+export function buildPlainPage(page: PageContent): string {
+  const { language, title, message, link, form, report } = page as PageContent &
+    Partial<ErrorPageContent & SignOutPageContent>
   const target = link.target === undefined ? '' : ` target="${link.target}"`
   const parts = [
     `<p>${escapeHtml(message)}</p>`,

@@ -18,6 +18,9 @@ export interface Recorder {
 const mostRecords = 10
 const mostEvents = 200
 
+/** What belongs to no attempt. */
+const NO_SIGN_IN: ReadonlySet<OidcEvent['type']> = new Set(['token-refresh', 'sign-out', 'kept-form'])
+
 /** A response that cannot be read belongs to no attempt. */
 const unknownTransaction = 'unknown'
 
@@ -26,7 +29,7 @@ export function createRecorder(site: string): Recorder {
 
   function listen(message: unknown): void {
     const event = message as OidcEvent
-    if (event.site !== site || event.type === 'token-refresh' || event.type === 'sign-out') return
+    if (event.site !== site || NO_SIGN_IN.has(event.type)) return
     const transaction = event.transaction ?? unknownTransaction
     if (transaction === unknownTransaction && event.type === 'step') records.delete(transaction)
     const events = records.get(transaction) ?? []

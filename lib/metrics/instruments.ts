@@ -19,6 +19,10 @@ export const INSTRUMENTS = {
   refreshes: counter('oidc.token.refreshes', 'Refreshes of access tokens by result and error code.'),
   refreshDuration: histogram('oidc.token.refresh.duration', 'Duration of refreshes of access tokens.'),
   signOuts: counter('oidc.sign_outs', 'Sign-outs by reason.'),
+  keptForms: counter(
+    'oidc.kept_forms',
+    'Forms of users who had to sign in first, by outcome (kept, not-kept, sent) and reason.',
+  ),
   sessionsEnded: counter('oidc.sessions.ended', 'Sessions that a sign-out ended, by reason.'),
 } as const satisfies Record<string, Instrument>
 

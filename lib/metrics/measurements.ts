@@ -44,6 +44,10 @@ export function measurementsOf(event: OidcEvent): readonly Measurement[] {
         count('signOuts', { reason: event.reason }),
         { instrument: 'sessionsEnded', value: event.sessions, labels: { reason: event.reason } },
       ]
+    case 'kept-form':
+      return [
+        count('keptForms', { outcome: event.outcome, ...(event.reason !== undefined && { reason: event.reason }) }),
+      ]
     default:
       return []
   }

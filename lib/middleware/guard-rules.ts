@@ -13,6 +13,7 @@ const requirement = object({
   acr: oneOrSeveral('authentication contexts', nonEmptyString),
   maxAge: wholeNumber('seconds', 0, Number.MAX_SAFE_INTEGER),
   deviceBound: boolean,
+  keepForm: boolean,
 })
 
 const silentLogin = object({ provider: nonEmptyString })

@@ -3,7 +3,8 @@ import { OidcError } from '../errors.js'
 import { varyByCookie } from '../http/cookies.js'
 import { requireSessionHandle } from '../http/csrf-header.js'
 import { abandon, respondWithError } from '../http/error-response.js'
-import { isNavigation } from '../http/fetch-metadata.js'
+import { isNavigation, isPostedForm } from '../http/fetch-metadata.js'
+import { namedForm } from '../http/kept-form-address.js'
 import type { HttpRequest, HttpResponse, Next } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
@@ -23,7 +24,7 @@ import {
   findMissingScope,
 } from '../sign-in/step-up.js'
 import type { Ticket } from '../store/ticket.js'
-import { refuse } from '../validation/place.js'
+import { checkDevicesAreBound, checkFormsAreKept, isDeviceMissing } from './guard-needs.js'
 import {
   type ClaimValue,
   checkSameSession,
@@ -49,6 +50,8 @@ export interface Guards {
    * anything else, HEAD and OPTIONS among it, gets 401 with the sign-in address.
    *
    * With `deviceBound`, the session has to be bound to the device, and the request to come from there: 403 in a browser that cannot bind it.
+   *
+   * With `keepForm`, a posted form whose user has to sign in first is sent afterwards, when the user has seen it.
    *
    * With `acr` or `maxAge`, the sign-in also has to be strong or fresh enough; otherwise the user is sent to the provider again, once.
    *
@@ -110,9 +113,10 @@ export function createGuards(config?: Config, hasDefault = true): Guards {
           },
         },
       ) => findChallenge(ticket, requirement, { now: epochSeconds({ now }), clockTolerance })
-      const { deviceBound = false } = requirement
+      const { deviceBound = false, keepForm = false } = requirement
       if (deviceBound && config !== undefined) checkDevicesAreBound(config)
-      return guard(config, check, challengeFor(requirement), deviceBound)
+      if (keepForm && config !== undefined) checkFormsAreKept(config)
+      return guard(config, check, challengeFor(requirement), { needsProof: deviceBound, keepForm })
     },
     requiresClaim(givenName: string, givenValue: unknown, ...more: readonly unknown[]) {
       const { name, values } = readClaim(givenName, givenValue, more)
@@ -219,37 +223,28 @@ export function attemptSilentLogin(options?: SilentLoginOptions): RequestHandler
   return guards.attemptSilentLogin(options)
 }
 
-/** @throws {OidcError} ERR_OIDC_OPTIONS */
-function checkDevicesAreBound({ session }: Config): void {
-  if (session === false || session.device === undefined)
-    refuse('requiresAuth: deviceBound needs sessions that are bound to devices: set session.deviceBound')
+/** What few guards do. */
+interface GuardOptions {
+  /** Whether the request has to come from the device that the session is bound to. */
+  readonly needsProof?: boolean
+  /** Whether a posted form is kept for after the sign-in. */
+  readonly keepForm?: boolean
 }
 
-/**
- * Whether the key of a device decides about the request, and not the guard: the session is one of another device, or one without a key where a
- * key is required.
- */
-function isDeviceMissing(
-  { services: { sessionBinding, site }, req }: RequestContext,
-  ticket: Ticket | undefined,
-  needsProof: boolean,
-) {
-  if (needsProof) checkDevicesAreBound(site)
-  const status = sessionBinding.deviceStatusOf(req)
-  return ticket === undefined ? status === 'unproved' || status === 'unbound' : needsProof && status !== 'proved'
-}
-
-/**
- * @param first - what a user who is not signed in at all is asked for
- * @param needsProof - whether the request has to come from the device that the session is bound to
- */
-function guard(config: Config | undefined, check: Check, first: LoginOptions = {}, needsProof = false): RequestHandler {
+/** @param first - what a user who is not signed in at all is asked for */
+function guard(
+  config: Config | undefined,
+  check: Check,
+  first: LoginOptions = {},
+  { needsProof = false, keepForm = false }: GuardOptions = {},
+): RequestHandler {
   return function requireSignIn(req: HttpRequest, _res: HttpResponse, next: Next) {
     let context: RequestContext
     let isMissing: boolean
     try {
       context = contextOf(req, config)
       isMissing = isDeviceMissing(context, context.ticket(), needsProof)
+      if (keepForm) checkFormsAreKept(context.services.site)
     } catch (error) {
       return next(error)
     }
@@ -258,16 +253,27 @@ function guard(config: Config | undefined, check: Check, first: LoginOptions = {
       import('./device-guard.js').then(({ respondWithoutDevice }) => respondWithoutDevice(context, first)).catch(fail)
       return
     }
+    const isForm = keepForm && isPostedForm(req)
+    const signIn = (login: LoginOptions, start: typeof startLogin) => {
+      if (!isForm) return start(context, login).catch(fail)
+      return import('./form-guard.js').then(({ signInWithForm }) => signInWithForm(context, login)).catch(fail)
+    }
     const ticket = context.ticket()
     if (ticket === undefined) {
-      if (isNavigation(req)) startLogin(context, first).catch(fail)
+      if (isNavigation(req)) void signIn(first, startLogin)
       else fail(new OidcError('ERR_OIDC_LOGIN_REQUIRED', 'no user is signed in'))
       return
     }
     const challenge = demandedOf(context) ?? check(ticket, context)
-    if (challenge === undefined) next()
-    else if (challenge.login !== undefined && isNavigation(req)) reauthenticate(context, challenge.login).catch(fail)
-    else fail(challenge.error)
+    const form = isForm ? namedForm(req) : undefined
+    if (challenge?.login !== undefined && isNavigation(req)) void signIn(challenge.login, reauthenticate)
+    else if (challenge !== undefined) fail(challenge.error)
+    else if (form === undefined) next()
+    else
+      import('./form-guard.js')
+        .then(({ admitKeptForm }) => admitKeptForm(context, form))
+        .then(isAdmitted => isAdmitted && next(), fail)
+        .catch(error => abandon(context, error))
   }
 }
 

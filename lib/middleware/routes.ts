@@ -73,6 +73,12 @@ export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes'
       handle: lazily(async () => (await import('../sign-in/popup-page.js')).endPopup),
       refusesAhead: false,
     },
+    keptForm: {
+      ...forBrowser,
+      methods: ['GET'],
+      handle: lazily(async () => (await import('../sign-in/kept-form-page.js')).keptFormPage),
+      refusesAhead: false,
+    },
     signals: {
       ...forProvider,
       methods: ['POST'],

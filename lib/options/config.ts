@@ -33,6 +33,8 @@ export interface Routes {
   readonly initiateLogin: string | false
   /** Where a sign-in in a window of its own ends: the page tells its opener and closes. Off by default. */
   readonly popup: string | false
+  /** Where a form that was kept during a sign-in is sent from: `requiresAuth({ keepForm: true })` needs it. Off by default. */
+  readonly keptForm: string | false
   /** Takes security events from a transmitter of shared signals. Off by default. RFC 8935. */
   readonly signals: string | false
   /** Ends every session of a user when the provider says so, such as Okta's Universal Logout. Off by default. OAuth Global Token Revocation (draft). */

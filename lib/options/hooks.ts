@@ -80,6 +80,16 @@ export interface SignalDecision {
   readonly sid?: string | undefined
 }
 
+/** A form that was kept during a sign-in, before it is displayed to its user. */
+export interface KeptFormContext {
+  /** The path and query that it will be sent to. */
+  readonly address: string
+  /** Its text fields, by their names; of several with one name the last. */
+  readonly fields: Readonly<Record<string, string>>
+  /** The request for the page. `req.oidc` and `req.session` are those of the new session. */
+  readonly req: Request
+}
+
 /** A session that has ended. */
 export interface SignedOut {
   /** Who ended it. */
@@ -131,6 +141,13 @@ export interface Hooks {
    * `action` is taken for the user and the session that the event names.
    */
   signal?(signal: Signal): SignalDecision | undefined | Promise<SignalDecision | undefined>
+  /**
+   * Returns new values for fields of a kept form: a CSRF token in it belongs to a session that has ended. Fields that the form does not have are not
+   * added. Runs whenever the page is displayed.
+   */
+  keptForm?(
+    form: KeptFormContext,
+  ): Readonly<Record<string, string>> | undefined | Promise<Readonly<Record<string, string>> | undefined>
   /**
    * Decides what is kept as `req.oidc.user` from now on; `undefined` keeps `claims`. Runs once per refresh, in the process that did
    * it, when the new tokens are safe; there may be no request that waits for it. Needed for `userInfo({ refresh: true })` where there

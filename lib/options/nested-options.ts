@@ -88,6 +88,10 @@ export const routes = object({
     text: 'the end of a sign-in in a popup: the page tells its opener and closes',
     default: '`false`',
   }),
+  keptForm: describe(rules.optionalPath, {
+    text: 'the page that sends a form which was kept during a sign-in ([kept forms](kept-forms.md))',
+    default: '`false`',
+  }),
   signals: describe(rules.optionalPath, {
     text: 'receives security events ([signals](signals.md))',
     default: '`false`',
@@ -130,12 +134,15 @@ export const hooks = object({
   signal: describe(hook<Hook<'signal'>>(), {
     text: '`({ type, payload, subject, transmitter, jti, issuedAt, txn, action, sub, sid })`: decides what a security event does ([signals](signals.md))',
   }),
+  keptForm: describe(hook<Hook<'keptForm'>>(), {
+    text: '`({ address, fields, req })`: returns values to replace before a kept form is displayed, such as a CSRF token ([kept forms](kept-forms.md))',
+  }),
   refresh: describe(hook<Hook<'refresh'>>(), {
     text: '`({ claims, kept, idTokenClaims, userInfo, tokens })`: returns the claims to keep after a refresh',
   }),
 } satisfies RulesFor<Hooks>)
 
-function pageFunction<K extends 'error' | 'signOut' | 'signedOut'>() {
+function pageFunction<K extends Exclude<keyof PageOptions, 'languages'>>() {
   return method<Exclude<PageOptions[K], undefined>>('a function (not async) that returns HTML', { isSync: true })
 }
 
@@ -154,6 +161,14 @@ export const pages = object({
   }),
   signedOut: describe(pageFunction<'signedOut'>(), {
     text: '`({ language, dir, title, message, link, nonce })`: makes the page after a sign-out',
+    default: 'a plain page',
+  }),
+  keptForm: describe(pageFunction<'keptForm'>(), {
+    text: '`({ language, dir, title, message, address, fields, form, link, nonce })`: makes the page that sends a kept form',
+    default: 'a plain page',
+  }),
+  unsentForm: describe(pageFunction<'unsentForm'>(), {
+    text: '`({ language, dir, title, message, reason, link, nonce })`: makes the page about a form that is not sent',
     default: 'a plain page',
   }),
 } satisfies RulesFor<PageOptions>)

@@ -19,6 +19,7 @@ export function checkConflicts(options: ReadOptions): void {
   checkSignals(options)
   checkTenants(options)
   checkDevices(options)
+  checkForms(options)
   if (options.metadata !== undefined && options.metadataUrl !== undefined)
     refuse('metadata and metadataUrl cannot both be given: with metadata, nothing is fetched')
 }
@@ -81,6 +82,12 @@ function checkDevices({ session, routes = {} }: ReadOptions): void {
     refuse('routes.deviceProof is given, but no session is bound to a device: set session.deviceBound')
   if (deviceBound !== false && routes.deviceProof === false)
     refuse('session.deviceBound needs routes.deviceProof: leave it out, or give a path')
+}
+
+/** Whose a session was that has expired is known of those of this package. */
+function checkForms({ session, routes = {} }: ReadOptions): void {
+  if (session === false && typeof routes.keptForm === 'string')
+    refuse('routes.keptForm needs the sessions of this package, but session is false')
 }
 
 /** RFC 7518 section 3.2: a key as long as the hash, or longer. */

@@ -52,6 +52,39 @@ export interface SignOutPageContent extends PageContent {
   }
 }
 
+/** What the page has to say on which the user sends a form that was kept during a sign-in. */
+export interface KeptFormPageContent extends PageContent {
+  /** The path and query of this site that the form is sent to. */
+  readonly address: string
+  /** What is about to be sent. What looks like a secret, such as a password, is replaced by a text that says so. */
+  readonly fields: readonly {
+    /** The name of the field, as in the form. */
+    readonly name: string
+    /** Its value. */
+    readonly text: string
+  }[]
+  /** `<form method="post">` with one button. */
+  readonly form: {
+    /** Where it is posted to. */
+    readonly action: string
+    /** For `enctype`. */
+    readonly encoding: string
+    /** The hidden fields that are sent: HTML, made safe. It is put into the form as it is. */
+    readonly inputs: string
+    /** The text of its button. */
+    readonly button: string
+  }
+}
+
+/** What the page has to say about a form that is not sent. */
+export interface UnsentFormPageContent extends PageContent {
+  /**
+   * `gone`: it was sent before, it is older than 15 minutes, or it is another user's. `size`: it was too large to be kept. `files`: it had a file. `lost`: it
+   * could not be kept.
+   */
+  readonly reason: 'gone' | 'size' | 'files' | 'lost'
+}
+
 /** The pages that this package shows by itself, in the language and the look of the site. */
 export interface PageOptions {
   /**
@@ -65,9 +98,13 @@ export interface PageOptions {
   readonly signOut?: ((page: SignOutPageContent) => string) | undefined
   /** Makes the page after a sign-out that has no page to return to: the whole HTML. Default: a plain page. */
   readonly signedOut?: ((page: PageContent) => string) | undefined
+  /** Makes the page that sends a kept form: the whole HTML. Default: a plain page. */
+  readonly keptForm?: ((page: KeptFormPageContent) => string) | undefined
+  /** Makes the page about a form that is not sent: the whole HTML. Default: a plain page. */
+  readonly unsentForm?: ((page: UnsentFormPageContent) => string) | undefined
 }
 
 /** The same, complete. */
-export interface Pages extends Pick<PageOptions, 'error' | 'signOut' | 'signedOut'> {
+export interface Pages extends Omit<PageOptions, 'languages'> {
   readonly languages: readonly [PageLanguage, ...PageLanguage[]]
 }

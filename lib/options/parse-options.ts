@@ -65,6 +65,7 @@ const defaultRoutes: Routes = {
   checkSession: false,
   initiateLogin: false,
   popup: false,
+  keptForm: false,
   signals: false,
   revocation: false,
   deviceProof: false,
@@ -271,6 +272,7 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     log: config.log,
     readsDemands: config.routes.signals !== false,
     ...(config.audit && auditedStore(config.audit)),
+    keepsForms: config.routes.keptForm !== false,
     readsDevices: config.session !== false && config.session.device !== undefined,
     cookie: {
       secure: config.secure,

@@ -16,6 +16,11 @@ export interface AuthenticationRequirement {
    * its key after a sign-in. Needs `session.deviceBound`. Default `false`.
    */
   readonly deviceBound?: boolean
+  /**
+   * Whether a form is kept that a user posts whose session has expired, or who has to sign in again for this page: after the sign-in, a page displays it,
+   * and sends it once. For the same user in the same browser only. Needs `routes.keptForm`. Default `false`.
+   */
+  readonly keepForm?: boolean
 }
 
 /** What a signed-in user has not proved yet, and the authorization request that may get it. */

@@ -159,5 +159,5 @@ async function confirmLogout(context: RequestContext, wishes: URLSearchParams): 
     form: { action, button: texts.signOut },
     link: { href: publicPath(config, '/'), text: texts.staySignedIn },
   }
-  sendPage(context, 'signOut', content, { formAction: `'self' ${new URL(endpoint).origin}` })
+  sendPage(context, 'signOut', content, { policy: { formAction: `'self' ${new URL(endpoint).origin}` } })
 }

@@ -26,6 +26,8 @@ export interface RedisKeys {
   overflow(transactionId: string): string
   /** Tokens of this client itself, by what they are for. */
   client(purpose: string): string
+  /** The kept forms of a user: one key per secret, for the same reason as that of the index. */
+  forms(issuer: string, provider: string | undefined, subject: string): readonly string[]
 }
 
 /** What a handle begins with. No session id begins like this. */
@@ -44,6 +46,8 @@ export function createRedisKeys(prefix: string, sealer: Sealer): RedisKeys {
       sealer.maskName(JSON.stringify(['logout', kind, issuer, value])).map(name => `${prefix}l:${name}`),
     // Not under a secret: while secrets rotate, processes with different newest secrets have to mean the same key.
     client: purpose => `${prefix}c:${hash('sha256', purpose, 'base64url')}`,
+    forms: (issuer, provider = '', subject) =>
+      sealer.maskName(JSON.stringify(['forms', provider, issuer, subject])).map(name => `${prefix}f:${name}`),
     successor: id => `${prefix}n:${hash('sha256', id, 'base64url')}`,
     browser: id => `${prefix}b:${hash('sha256', id, 'base64url')}`,
     overflow: transactionId => `${prefix}a:${hash('sha256', transactionId, 'base64url')}`,

@@ -16,6 +16,7 @@ export type SealPurpose =
   | 'browser'
   | 'device'
   | 'proof'
+  | 'form'
 
 /** HMAC-SHA256 under one key. */
 type Hmac = (message: string) => Buffer

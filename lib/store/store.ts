@@ -16,7 +16,9 @@ import type { SessionEndReason, SignOutReason } from './end-reason.js'
 import { createRecordEnder, type EndedRecord } from './end-record.js'
 import { createSessionEnder, type SessionEnder } from './end-sessions.js'
 import { createExpiredSessions, NOT_REMEMBERED } from './expired-sessions.js'
+import type { KeptForms } from './kept-forms.js'
 import { createRedisKeys, type RedisKeys } from './keys.js'
+import { createLazyForms } from './lazy-forms.js'
 import { createLazyWatches } from './lazy-watches.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
@@ -61,6 +63,8 @@ export interface RecordStoreSettings {
   readonly readsDemands?: boolean
   /** Whether {@link RecordStore.takeExpired} is used in this site. Default `false`: nothing is kept for it. */
   readonly remembersExpired?: boolean
+  /** Whether {@link RecordStore.keptForms} is used in this site. Default `false`: what is known of an expired session is read once. */
+  readonly keepsForms?: boolean
   /** Told of every session of a user that the site has ended by way of the session store. */
   readonly onDestroyed?: (ended: EndedSummary) => void
   /** Whether {@link RecordStore.bindDevice} is used in this site. Default `false`: records are not looked at for it. */
@@ -142,6 +146,10 @@ export interface RecordStore extends Loader, SessionEnder, SignInDemands, Device
    * a sign-out has ended, or another session took the place of, has not expired.
    */
   takeExpired(id: string): Promise<EndedSummary | undefined>
+  /** The same, however often it is asked, and also for a session that ended because the provider refused to refresh its tokens. */
+  findExpired(id: string): Promise<EndedSummary | undefined>
+  /** Forms that are to be sent after a sign-in. Loads what it takes. */
+  keptForms(): Promise<KeptForms>
   /** Whether {@link consume} was asked less than its `ttl` ago, without asking it. */
   isConsumed(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
@@ -163,7 +171,11 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const clock = createStoreClock(backend)
   const index = createSessionIndex(backend, redisKeys, sealer, now)
 
-  const expired = settings.remembersExpired ? createExpiredSessions({ backend, redisKeys, index, now }) : NOT_REMEMBERED
+  const { remembersExpired = false, keepsForms = false } = settings
+  const expired =
+    remembersExpired || keepsForms
+      ? createExpiredSessions({ backend, redisKeys, index, isFound: keepsForms, now })
+      : NOT_REMEMBERED
   const endRecord = createRecordEnder({ backend, redisKeys, index, expired })
 
   const shared = { backend, redisKeys, sealer, idle, now }
@@ -203,6 +215,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     browserSignOuts: createBrowserSignOuts(backend, redisKeys, clock),
     consume: (purpose, value, ttl) => backend.consume(redisKeys.consumed(purpose, value), ttl),
     takeExpired: id => expired.take(redisKeys.record(id)),
+    findExpired: id => expired.find(redisKeys.record(id)),
+    keptForms: createLazyForms(shared),
     isConsumed: (purpose, value) => backend.isConsumed(redisKeys.consumed(purpose, value)),
     usedResponses: createUsedResponses(backend, redisKeys, sealer),
     transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
@@ -223,7 +237,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     }
     const rename = createRename(backend, index, key, async () => void (await endRecord(key)))
     const removeIf = (version: string) =>
-      expired.whileForgotten(key, () => backend.removeIf(key, version, 'refresh-rejected'))
+      expired.whileForgotten(key, () => backend.removeIf(key, version, 'refresh-rejected'), { isLapse: true })
     return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename, removeIf })
   }
 }

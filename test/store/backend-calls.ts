@@ -11,6 +11,7 @@ export const reads = {
   getText: backend => backend.getText('key'),
   members: backend => backend.members('key', 1),
   hasMember: backend => backend.hasMember('key', 'member'),
+  readEntry: backend => backend.readEntry('key', 'name'),
   keys: backend => backend.keys('key', 1),
   time: backend => backend.time(),
   ping: backend => backend.ping(),
@@ -38,6 +39,8 @@ export const writes = {
     backend.acquire('key', { owner: 'a', duration: 1000, tokensVersion: '', failureVersion: '', needsTicket: false }),
   commit: backend => backend.commit('key', { owner: 'a', needsTicket: false, fields: {}, clearsFailure: false }),
   removeIf: backend => backend.removeIf('key', ''),
+  addEntry: backend => backend.addEntry('key', '1 name', Buffer.from('x'), { most: 1, ttl: 60, now: 1 }),
+  removeEntry: backend => backend.removeEntry('key', 'name'),
 } satisfies Calls
 
 /** Every method of a backend that sends something. */

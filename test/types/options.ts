@@ -45,6 +45,14 @@ openIdConnect({
 })
 openIdConnect({ tenants: async tid => tid.startsWith('0') })
 openIdConnect({ routes: { popup: '/signed-in' } })
+openIdConnect({
+  routes: { keptForm: '/form' },
+  hooks: { keptForm: ({ address, fields, req }) => ({ [address]: fields.title ?? req.path }) },
+  pages: {
+    keptForm: ({ address, fields: [first], form }) => address + first?.name + first?.text + form.inputs + form.encoding,
+    unsentForm: ({ reason }) => reason.toUpperCase(),
+  },
+})
 // @ts-expect-error every tenant has to be named, or decided about
 openIdConnect({ tenants: true })
 // @ts-expect-error the algorithm is not the header's to say

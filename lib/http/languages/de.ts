@@ -25,6 +25,23 @@ export const de: PageTexts = {
   notSignedIn: 'Sie sind nicht angemeldet. Sie können dieses Fenster schließen.',
   deviceWait: 'Einen Augenblick',
   deviceWaitText: 'Ihr Browser bestätigt, dass dies Ihr Gerät ist.',
+  keptForm: 'Jetzt absenden?',
+  keptFormText:
+    'Sie mussten sich anmelden, bevor dies gesendet werden konnte. Es wurde noch nichts gesendet. Bitte prüfen Sie die Angaben und senden Sie sie dann ab.',
+  sendForm: 'Absenden',
+  discardForm: 'Nicht absenden',
+  emptyField: '(leer)',
+  maskedField: '(wird nicht angezeigt)',
+  unsentForm: 'Nicht gesendet',
+  unsentGone:
+    'Dies wurde bereits gesendet, es ist zu viel Zeit vergangen, oder eine andere Person hat sich angemeldet. Bitte prüfen Sie, ob es angekommen ist, bevor Sie es erneut eingeben.',
+  unsentSize:
+    'Sie mussten sich anmelden, und Ihre Eingaben waren zu umfangreich, um aufbewahrt zu werden. Bitte geben Sie sie erneut ein.',
+  unsentFiles:
+    'Sie mussten sich anmelden, und Dateien werden nicht aufbewahrt. Bitte geben Sie alles erneut ein und wählen Sie die Dateien erneut aus.',
+  unsentLost:
+    'Sie mussten sich anmelden, und Ihre Eingaben konnten nicht aufbewahrt werden. Bitte geben Sie sie erneut ein.',
+  backToPage: 'Zurück zur Seite',
   sentences: {
     siteSetup: 'Diese Website ist nicht richtig eingerichtet.',
     providerAway: `Der Anmeldedienst ist gerade nicht erreichbar. ${AGAIN}`,

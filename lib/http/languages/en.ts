@@ -28,6 +28,21 @@ export interface PageTexts {
   /** Of the page that waits for the key of the device. */
   readonly deviceWait: string
   readonly deviceWaitText: string
+  /** Of the page that sends a form which was kept. */
+  readonly keptForm: string
+  readonly keptFormText: string
+  readonly sendForm: string
+  readonly discardForm: string
+  /** In place of a value. */
+  readonly emptyField: string
+  readonly maskedField: string
+  /** Of the page about a form that is not sent. */
+  readonly unsentForm: string
+  readonly unsentGone: string
+  readonly unsentSize: string
+  readonly unsentFiles: string
+  readonly unsentLost: string
+  readonly backToPage: string
   /** Those of errors, by their names. */
   readonly sentences: Readonly<Record<SentenceName, string>>
 }
@@ -55,5 +70,19 @@ export const en: PageTexts = {
   notSignedIn: 'You are not signed in. You can close this window.',
   deviceWait: 'One moment',
   deviceWaitText: 'Your browser confirms that this is your device.',
+  keptForm: 'Send this now?',
+  keptFormText:
+    'You had to sign in before this could be sent. Nothing has been sent yet. Please check it, and then send it.',
+  sendForm: 'Send',
+  discardForm: 'Do not send it',
+  emptyField: '(empty)',
+  maskedField: '(not displayed)',
+  unsentForm: 'Not sent',
+  unsentGone:
+    'This was sent before, you waited too long, or another user signed in. Please check whether it has arrived before you enter it again.',
+  unsentSize: 'You had to sign in, and what you wanted to send was too large to be kept. Please enter it again.',
+  unsentFiles: 'You had to sign in, and files are not kept. Please enter and choose everything again.',
+  unsentLost: 'You had to sign in, and what you wanted to send could not be kept. Please enter it again.',
+  backToPage: 'Back to the page',
   sentences: SENTENCES,
 }

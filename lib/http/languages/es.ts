@@ -25,6 +25,21 @@ export const es: PageTexts = {
   notSignedIn: 'No ha iniciado sesión. Puede cerrar esta ventana.',
   deviceWait: 'Un momento',
   deviceWaitText: 'Su navegador confirma que este es su dispositivo.',
+  keptForm: '¿Enviar ahora?',
+  keptFormText:
+    'Tuvo que iniciar sesión antes del envío. Todavía no se ha enviado nada. Compruebe los datos y después envíelos.',
+  sendForm: 'Enviar',
+  discardForm: 'No enviar',
+  emptyField: '(vacío)',
+  maskedField: '(no se muestra)',
+  unsentForm: 'No se ha enviado',
+  unsentGone:
+    'Estos datos ya se enviaron, ha pasado demasiado tiempo o ha iniciado sesión otra persona. Compruebe si han llegado antes de volver a introducirlos.',
+  unsentSize: 'Tuvo que iniciar sesión, y sus datos eran demasiado extensos para conservarlos. Vuelva a introducirlos.',
+  unsentFiles:
+    'Tuvo que iniciar sesión, y los archivos no se conservan. Vuelva a introducir los datos y a elegir los archivos.',
+  unsentLost: 'Tuvo que iniciar sesión, y no se pudieron conservar sus datos. Vuelva a introducirlos.',
+  backToPage: 'Volver a la página',
   sentences: {
     siteSetup: 'Este sitio no está configurado correctamente.',
     providerAway: `No se puede acceder al servicio de inicio de sesión en este momento. ${AGAIN}`,

@@ -25,6 +25,23 @@ export const fr: PageTexts = {
   notSignedIn: 'Vous n’êtes pas connecté. Vous pouvez fermer cette fenêtre.',
   deviceWait: 'Un instant',
   deviceWaitText: 'Votre navigateur confirme qu’il s’agit de votre appareil.',
+  keptForm: 'Envoyer maintenant ?',
+  keptFormText:
+    'Vous avez dû vous connecter avant l’envoi. Rien n’a encore été envoyé. Veuillez vérifier ces informations, puis les envoyer.',
+  sendForm: 'Envoyer',
+  discardForm: 'Ne pas envoyer',
+  emptyField: '(vide)',
+  maskedField: '(non affiché)',
+  unsentForm: 'Non envoyé',
+  unsentGone:
+    'Ces informations ont déjà été envoyées, trop de temps s’est écoulé, ou une autre personne s’est connectée. Veuillez vérifier si elles sont arrivées avant de les saisir à nouveau.',
+  unsentSize:
+    'Vous avez dû vous connecter, et vos informations étaient trop volumineuses pour être conservées. Veuillez les saisir à nouveau.',
+  unsentFiles:
+    'Vous avez dû vous connecter, et les fichiers ne sont pas conservés. Veuillez tout saisir et choisir les fichiers à nouveau.',
+  unsentLost:
+    'Vous avez dû vous connecter, et vos informations n’ont pas pu être conservées. Veuillez les saisir à nouveau.',
+  backToPage: 'Retour à la page',
   sentences: {
     siteSetup: 'Ce site n’est pas configuré correctement.',
     providerAway: `Le service de connexion est injoignable pour le moment. ${AGAIN}`,

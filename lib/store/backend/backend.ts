@@ -1,3 +1,4 @@
+import type { BoundedEntries } from './bounded-entries.js'
 import type { Leases } from './lease.js'
 import type { LogoutTime } from './logout-time.js'
 import type { FieldName, Fields, RemoveResult } from './record-fields.js'
@@ -26,7 +27,7 @@ export interface Retired {
  *
  * Every method throws {@link OidcError} ERR_OIDC_STORE_UNAVAILABLE.
  */
-export interface Backend extends Leases {
+export interface Backend extends Leases, BoundedEntries {
   /** One command. Absent fields are `null`. */
   read(key: string, fields: readonly FieldName[]): Promise<readonly (Buffer | null)[]>
   /** Only if absent. @param ttl seconds */

@@ -1,5 +1,6 @@
 import { monotonicDate } from '../../time.js'
 import type { Backend } from './backend.js'
+import { createMemoryEntries } from './bounded-entries.js'
 import { createExpiringMap, type ExpiringMap } from './expiring-map.js'
 import { formatExpiry, parseExpiry, ttlOf } from './expiry.js'
 import { formatLogoutTime, laterOf, parseLogoutTime } from './logout-time.js'
@@ -19,9 +20,10 @@ export function createMemoryBackend(now: () => number): Backend {
   const marks = createExpiringMap<string>(now)
   const texts = createExpiringMap<string>(now)
   const sets = createExpiringMap<Map<string, number>>(now)
+  const entries = createExpiringMap<Map<string, Buffer>>(now)
   const { watchRemovals, tell } = createLocalRemovals()
   const sweep = setInterval(() => {
-    for (const map of [records, marks, texts, sets]) map.sweep(SWEEP_LIMIT)
+    for (const map of [records, marks, texts, sets, entries]) map.sweep(SWEEP_LIMIT)
   }, SWEEP_INTERVAL).unref()
 
   return {
@@ -68,6 +70,7 @@ export function createMemoryBackend(now: () => number): Backend {
     },
     ...createMemorySuccession(records, texts, now),
     ...createMemoryMarks(marks, now),
+    ...createMemoryEntries(entries, now),
     async addMember(key, member, expiresAt, at) {
       const entry = sets.get(key)
       const set = new Map([...(entry?.value ?? [])].filter(([, end]) => end > at)).set(member, expiresAt)

@@ -1,4 +1,5 @@
 import type { AddResult, Backend, Retired, SwapResult } from './backend.js'
+import { createRedisEntries } from './bounded-entries.js'
 import { numbersOf, parseLogoutTime } from './logout-time.js'
 import type { Fields, RemoveResult } from './record-fields.js'
 import { optionOf, primariesOf, type RedisClient } from './redis-client.js'
@@ -69,6 +70,7 @@ export function createRedisBackend(
     watchRemovals: createWatchRemovals(client, removals),
     ...createRedisSuccession(call, connection),
     ...createRedisMarks(call, connection),
+    ...createRedisEntries(call, connection),
     async markLogout(key, logout, ttl) {
       await call(MARK_LOGOUT, key, ...numbersOf(logout), ttl * 1000)
     },
