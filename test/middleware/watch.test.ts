@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import type { Express } from 'express'
@@ -19,6 +18,7 @@ import { type Fixture, openFixture, withFixture } from '../support/handler-fixtu
 import { send } from '../support/http-client.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
+import { acceptWebSocket, type OpenedSocket, openWebSocket } from '../support/web-socket.js'
 
 let redis: RedisServer
 before(async () => {
@@ -26,56 +26,23 @@ before(async () => {
 })
 after(() => redis.stop())
 
-/** RFC 6455 section 4.2.2. */
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
-
-/** A server of WebSockets that closes those whose session has ended: with 4401 and the reason. RFC 6455 section 7.4.2. */
+/** A server of WebSockets that closes those whose session has ended: with 4401 and the reason. */
 async function startSockets(oidc: OpenIdConnect): Promise<Server> {
   const server = createServer()
   server.on('upgrade', async (req, socket: Duplex) => {
     await oidc.authenticate(req)
-    const accept = createHash('sha1').update(`${req.headers['sec-websocket-key']}${GUID}`).digest('base64')
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-    )
-    const stop = oidc.watch(req, {
-      onEnd({ reason = 'unknown' }) {
-        socket.end(Buffer.concat([Buffer.of(0x88, 2 + reason.length, 4401 >> 8, 4401 & 255), Buffer.from(reason)]))
-      },
-    })
+    const close = acceptWebSocket(req, socket)
+    const stop = oidc.watch(req, { onEnd: ({ reason = 'unknown' }) => close(4401, reason) })
     socket.on('close', stop)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return server
 }
 
-interface OpenedSocket {
-  /** The code and the reason that the server has closed it with. */
-  readonly closed: Promise<readonly [number, string]>
-  close(): void
-}
-
-async function openSocket(server: Server, fixture: Fixture, agent = fixture.agent): Promise<OpenedSocket> {
+function openSocket(server: Server, fixture: Fixture, agent = fixture.agent): Promise<OpenedSocket> {
   const { port } = server.address() as { port: number }
-  const cookie = agent
-    .cookies(fixture.site.url)
-    .map(({ name, value }) => `${name}=${value}`)
-    .join('; ')
-  const headers = {
-    connection: 'upgrade',
-    upgrade: 'websocket',
-    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
-    cookie,
-  }
-  const sent = request({ port, host: '127.0.0.1', headers }).end()
-  const [, socket, head] = (await once(sent, 'upgrade')) as [IncomingMessage, Duplex, Buffer]
-  const chunks: Buffer[] = [head]
-  const closed = (async () => {
-    for await (const chunk of socket) chunks.push(chunk as Buffer)
-    const frame = Buffer.concat(chunks)
-    return [frame.readUInt16BE(2), frame.subarray(4).toString()] as const
-  })()
-  return { closed, close: () => socket.destroy() }
+  const cookies = agent.cookies(fixture.site.url).map(({ name, value }) => `${name}=${value}`)
+  return openWebSocket(port, cookies.join('; '))
 }
 
 /** A page that streams events until the session ends. */
