@@ -10,6 +10,11 @@ export interface BrowserResponse {
   readonly html: string
 }
 
+/** Whom TLS trusts. Default: the CAs that Node trusts. */
+export interface TrustedAuthorities {
+  readonly ca?: (string | Buffer)[]
+}
+
 /** Bytes of a page that are read. */
 const LONGEST_PAGE = 256 * 1024
 
@@ -25,14 +30,16 @@ const NAVIGATION = {
  * Opens an address as a user would who types it, and follows no redirect.
  *
  * @param timeout - milliseconds for the whole response
+ * @param tls - the CAs that are trusted
  */
 export function openAsBrowser(
   url: string,
   headers: Readonly<Record<string, string>>,
   timeout: number,
+  tls: TrustedAuthorities = {},
 ): Promise<BrowserResponse> {
   const get = url.startsWith('https:') ? getByHttps : getByHttp
-  const options = { headers: { ...NAVIGATION, ...headers }, agent: false, signal: AbortSignal.timeout(timeout) }
+  const options = { ...tls, headers: { ...NAVIGATION, ...headers }, agent: false, signal: AbortSignal.timeout(timeout) }
   return new Promise((resolve, reject) => {
     get(url, options, response => {
       readBeginning(response).then(

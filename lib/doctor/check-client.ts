@@ -64,5 +64,5 @@ function describeRefusal(error: OidcError): Finding {
 export async function createProofKey({ config: { proofAlgorithm } }: Setup): Promise<ProofKey | undefined> {
   if (proofAlgorithm === undefined) return undefined
   const { deriveProofKey } = await import('../protocol/dpop.js')
-  return deriveProofKey(proofAlgorithm, randomBytes(32))
+  return deriveProofKey(proofAlgorithm, randomBytes(64))
 }

@@ -9,6 +9,7 @@ import { dateOf } from '../provider/clock-watch.js'
 import { buildMetadataUrl } from '../provider/discovery.js'
 import { createHttp } from '../provider/http.js'
 import { createProvider, type Provider } from '../provider/provider.js'
+import type { TrustedAuthorities } from './browser-request.js'
 import { type Finding, failure, good, info, warning } from './finding.js'
 import type { Setup } from './setup.js'
 
@@ -63,11 +64,24 @@ async function checkNetwork({ provider }: Setup): Promise<readonly Finding[]> {
       return [failure('provider.dns', `The name ${host} has no address.`, { remedy })]
     }
   }
-  return url.protocol === 'https:' ? checkCertificate(host, Number(url.port || 443), provider.timeout ?? 10_000) : []
+  if (url.protocol !== 'https:') return []
+  return checkCertificate({ host, port: Number(url.port || 443), ...(await trustedBy(provider)) }, provider.timeout)
 }
 
-async function checkCertificate(host: string, port: number, timeout: number): Promise<readonly Finding[]> {
-  const certificate = await readCertificate(host, port, timeout)
+/** The CAs of the option `mtls` count for the provider as well. A certificate that cannot be used is refused with the metadata. */
+export async function trustedBy({ certificate }: Setup['provider']): Promise<TrustedAuthorities> {
+  const { ca } = (await certificate?.().catch(() => undefined)) ?? {}
+  return ca === undefined ? {} : { ca }
+}
+
+interface Server extends TrustedAuthorities {
+  readonly host: string
+  readonly port: number
+}
+
+async function checkCertificate(server: Server, timeout = 10_000): Promise<readonly Finding[]> {
+  const { host } = server
+  const certificate = await readCertificate(server, timeout)
   // A host that does not respond is found by the request for the metadata, which has the reason.
   if (certificate === undefined) return []
   if (certificate.error !== undefined) {
@@ -84,13 +98,12 @@ async function checkCertificate(host: string, port: number, timeout: number): Pr
 
 /** Reads the certificate without trusting it: nothing is sent. */
 function readCertificate(
-  host: string,
-  port: number,
+  { host, ...server }: Server,
   timeout: number,
 ): Promise<{ readonly error?: string; readonly validTo: string } | undefined> {
   return new Promise(resolve => {
     const name = isIP(host) === 0 ? { servername: host } : {}
-    const socket = connect({ host, port, ...name, rejectUnauthorized: false, timeout }, () => {
+    const socket = connect({ host, ...server, ...name, rejectUnauthorized: false, timeout }, () => {
       const { authorizationError: error } = socket
       const validTo = socket.getPeerCertificate().valid_to
       socket.destroy()

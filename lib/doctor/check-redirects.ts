@@ -2,24 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { type Config, redirectUri } from '../options/config.js'
 import { addToEndpoint, buildAuthorizationParams, buildCodeChallenge } from '../protocol/authorization-request.js'
-import { buildReference, isPushed } from '../protocol/pushed-request.js'
+import { prepareRequest } from '../provider/authorization-request.js'
+import { describeRefusedRequest, readResponse } from './authorization-response.js'
 import { networkErrorCode, openAsBrowser, openByFetch } from './browser-request.js'
 import { createProofKey } from './check-client.js'
-import { describeCause, type KnownProvider } from './check-provider.js'
+import { type KnownProvider, trustedBy } from './check-provider.js'
 import { type Finding, failure, good, info, warning } from './finding.js'
 import { type PageResponse, readAuthorizationResponse, readPage } from './page-response.js'
 import type { Setup } from './setup.js'
-
-/** Errors by which a provider says that all is well but the user, whom `prompt=none` forbids it to ask. Core 1.0 section 3.1.2.6. */
-const EXPECTED = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required']
-
-const REMEDIES: Readonly<Record<string, string>> = {
-  invalid_scope: 'Correct the option scope, or allow these scopes for this client at the provider.',
-  unsupported_response_type: 'Set responseType to one that the provider offers for this client: docs/which-flow.md.',
-  unauthorized_client: 'Allow the response type of this site for this client at the provider (its grant or flow type).',
-  unsupported_response_mode: "Set responseType: 'code' and responseMode: 'query'.",
-  invalid_target: 'Correct resource in authorizationParams, or register the API at the provider.',
-}
 
 /** The addresses that the provider has to know: asked with requests that show no page to a user. */
 export async function checkRedirects(setup: Setup, known: KnownProvider): Promise<readonly Finding[]> {
@@ -32,20 +22,20 @@ async function checkRedirectUri(setup: Setup, known: KnownProvider, uri: string)
   try {
     const page = await ask(setup, known, uri)
     const response = readAuthorizationResponse(page, uri)
-    if (response !== undefined) return describeResponse(response, uri)
+    if (response !== undefined)
+      return await readResponse(response, known.provider, { uri, responseMode: setup.config.responseMode })
     // A provider that ignores prompt=none: how does it receive an address that it cannot know?
     const control = await ask(setup, known, `${uri}-${randomBytes(6).toString('hex')}`).catch(() => undefined)
     return comparePages(page, control, { uri, remedy })
   } catch (error) {
-    if (error instanceof OidcError)
-      return failure('redirect-uri.refused', `${error.message}.`, { cause: describeCause(error), remedy })
+    if (error instanceof OidcError) return describeRefusedRequest(error, remedy)
     return warning('redirect-uri.unclear', 'The authorization endpoint did not respond.', {
       cause: networkErrorCode(error),
     })
   }
 }
 
-/** Sends the authorization request of a sign-in, with `prompt=none`. */
+/** Sends the authorization request of a sign-in as the site sends it, with `prompt=none`. */
 async function ask(setup: Setup, { provider, metadata }: KnownProvider, uri: string): Promise<PageResponse> {
   const { config } = setup
   const proofKey = await createProofKey(setup)
@@ -62,36 +52,8 @@ async function ask(setup: Setup, { provider, metadata }: KnownProvider, uri: str
     ...(proofKey && { proofKeyThumbprint: (await import('../protocol/dpop.js')).proofKeyThumbprint(proofKey) }),
     params: { ...config.authorizationParams, prompt: 'none' },
   })
-  const sent = isPushed(metadata, config.pushedAuthorization)
-    ? buildReference(config.clientId, await provider.pushRequest(params, proofKey))
-    : params
+  const sent = await prepareRequest(provider, metadata, params, { ...config, proofKey })
   return openPage(addToEndpoint(metadata.authorization_endpoint, sent), setup)
-}
-
-function describeResponse(fields: ReadonlyMap<string, string>, uri: string): Finding {
-  const error = fields.get('error')
-  if (error === undefined || EXPECTED.includes(error))
-    return good('redirect-uri', `The provider knows the redirect URI ${uri} and accepts the authorization request.`)
-  const description = fields.get('error_description') ?? ''
-  const cause = `The provider said ${[error, description].filter(Boolean).join(': ')}.`
-  return failure(
-    'authorization.refused',
-    'The provider knows the redirect URI and refuses the authorization request.',
-    {
-      cause,
-      remedy: remedyFor(error, description),
-    },
-  )
-}
-
-/** Providers say `invalid_request` for much that has a code of its own; the description then names the parameter. */
-function remedyFor(error: string, description: string): string {
-  const named = /response_type|response_mode|scope/.exec(description)?.[0]
-  return (
-    REMEDIES[error] ??
-    REMEDIES[named === 'scope' ? 'invalid_scope' : `unsupported_${named}`] ??
-    'Change the option that the provider names, or the registration of this client.'
-  )
 }
 
 /** @param control - the response to an address that cannot be registered */
@@ -152,8 +114,12 @@ function describePage({ status, text }: PageResponse): string {
   return text === '' ? `status ${status}` : `status ${status}, "${text}"`
 }
 
-async function openPage(url: string, { provider: { fetch }, config }: Setup): Promise<PageResponse> {
+async function openPage(url: string, { provider, config }: Setup): Promise<PageResponse> {
   const timeout = config.timeouts.provider
-  const response = fetch === undefined ? await openAsBrowser(url, {}, timeout) : await openByFetch(fetch, url, timeout)
+  const { fetch } = provider
+  const response =
+    fetch === undefined
+      ? await openAsBrowser(url, {}, timeout, await trustedBy(provider))
+      : await openByFetch(fetch, url, timeout)
   return readPage(response, url)
 }

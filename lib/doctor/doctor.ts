@@ -47,7 +47,7 @@ export async function examine({ options, environment, nodeVersion, opensSite }: 
     ),
   ])
   const all = [...processFindings, ...findings, ...checkCookies(setup.config), ...redis, ...provider]
-  return buildReport(all, describeRegistration(setup.config))
+  return buildReport(all, describeRegistration(setup))
 }
 
 function buildReport(findings: readonly Finding[], registration: Report['registration']): Report {

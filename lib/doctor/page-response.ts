@@ -55,7 +55,9 @@ export function readAuthorizationResponse(
 }
 
 function readable(entries: readonly (readonly string[])[]): ReadonlyMap<string, string> {
-  return new Map(entries.map(([name = '', value = '']) => [name, printable(value)]))
+  // A signed response (JARM) is needed as a whole.
+  const isJwt = (name: string, value: string) => name === 'response' && /^[\w.-]+$/.test(value)
+  return new Map(entries.map(([name = '', value = '']) => [name, isJwt(name, value) ? value : printable(value)]))
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

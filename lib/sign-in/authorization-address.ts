@@ -7,8 +7,8 @@ import {
   buildAuthorizationParams,
   buildCodeChallenge,
 } from '../protocol/authorization-request.js'
-import { buildReference, isPushed } from '../protocol/pushed-request.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
+import { prepareRequest } from '../provider/authorization-request.js'
 import { describeRefusal } from './refused-sign-in.js'
 
 /** Where the browser goes, and what was asked of the provider, whichever way it went there. */
@@ -44,18 +44,10 @@ export async function requestAuthorization(
     params,
   })
   const endpoint = metadata.authorization_endpoint
-  const pushes = isPushed(metadata, config.pushedAuthorization)
-  const sent = config.signsRequests ? await sign(provider, asked, pushes) : asked
-  if (!pushes) return { location: addToEndpoint(endpoint, sent), asked }
-  const requestUri = await provider.pushRequest(sent, proofKey).catch((error: unknown) => {
+  const settings = { ...config, proofKey }
+  const sent = await prepareRequest(provider, metadata, asked, settings).catch((error: unknown) => {
     const isRefused = error instanceof OidcError && error.code === 'ERR_OIDC_AUTHORIZATION_FAILED'
     throw isRefused && error.providerError ? describeRefusal(config, error.providerError, transaction) : error
   })
-  return { location: addToEndpoint(endpoint, buildReference(config.clientId, requestUri)), asked }
-}
-
-/** The request as a signed object. Loaded where requests are signed. */
-async function sign(provider: Services['provider'], asked: URLSearchParams, pushes: boolean): Promise<URLSearchParams> {
-  const { buildSignedRequest } = await import('../protocol/request-object.js')
-  return buildSignedRequest(await provider.signRequest(asked), asked, pushes)
+  return { location: addToEndpoint(endpoint, sent), asked }
 }
