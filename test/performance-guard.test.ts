@@ -186,6 +186,33 @@ describe('calls to the provider', () => {
   })
 })
 
+test('a sign-in makes one round trip to Redis before the provider is called and two after it; the page that follows makes one', async () => {
+  const trips: string[] = []
+  const client = countTrips(new Redis(redis.url), trips)
+  const { agent, site, close } = await openFixture({ oidc: { redis: client } })
+  await agent.visit(`${site.url}/claims`)
+  trips.length = 0
+  const { status } = await createAgent().visit(`${site.url}/claims`)
+  assert.equal(status, 200)
+  assert.deepEqual(trips, ['set', 'evalsha', 'zscore', 'hmget'])
+  await close()
+  client.disconnect()
+})
+
+/** Notes the first of the commands that are under way together. */
+function countTrips(client: Redis, trips: string[]): Redis {
+  const send = client.sendCommand.bind(client)
+  let pending = 0
+  client.sendCommand = (command, stream) => {
+    const isProbe = command.name === 'info' || (command.name === 'zrem' && command.args.includes(''))
+    if (pending === 0 && !isProbe) trips.push(command.name)
+    pending += 1
+    void command.promise.catch(() => {}).finally(() => (pending -= 1))
+    return send(command, stream)
+  }
+  return client
+}
+
 interface Watcher {
   /** What was asked of Redis meanwhile, by name and in order; scripts count once. */
   during<T>(act: () => Promise<T>): Promise<{ commands: string[]; page: T }>

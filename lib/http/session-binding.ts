@@ -15,7 +15,9 @@ export interface SignIn {
   readonly onEnded?: (summary: EndedSummary) => void
   /** Told of the handle of every session among `previous` that is the same user's. */
   readonly onOverlap?: (handle: string) => void
-  /** Runs when the session is written; the sign-in fails with it. */
+  /** Runs while the session is written; the sign-in fails with it. */
+  readonly onWrite?: (id: string) => Promise<void>
+  /** Runs when the session is written and {@link onWrite} is finished; the sign-in fails with it. */
   readonly onCreated?: (id: string) => Promise<void>
   /** What a list of sessions says about this one besides the times. */
   readonly metadata?: Exclude<SessionSummary['metadata'], undefined>

@@ -1,4 +1,4 @@
-import { isRecord, withoutNulls } from './json.js'
+import { isRecord } from './json.js'
 import type { IdTokenClaims, UserInfo } from './wire.js'
 
 /** Claims that belong to the sign-in protocol and do not describe the user. `sub` and `sid` are not among them. */
@@ -53,16 +53,12 @@ export function buildClaims(
   protocolClaims: readonly string[],
 ): Record<string, unknown> {
   const leftOut = [...protocolClaims, ...REFERENCES]
-  const claims = {
+  const copied = [
     ...copyClaims(idTokenClaims, new Set(leftOut)),
     ...copyClaims(userInfo ?? {}, new Set([...leftOut, ...ID_TOKEN_ONLY])),
-  }
-  return Object.fromEntries(
-    Object.entries(claims).map(([name, value]) => [
-      name,
-      typeof idTokenClaims[name] === 'boolean' ? toBoolean(value) : value,
-    ]),
-  )
+  ]
+  const isBoolean = (name: string) => typeof idTokenClaims[name] === 'boolean'
+  return Object.fromEntries(copied.map(([name, value]) => [name, isBoolean(name) ? toBoolean(value) : value]))
 }
 
 /**
@@ -77,8 +73,12 @@ export function keepAuthentication(
   // As they will be stored: an object of the site may write itself with `toJSON`.
   const stored: unknown = JSON.parse(JSON.stringify(decided) ?? 'null')
   if (!isRecord(stored)) return decided
-  for (const name of AUTHENTICATION_CLAIMS) if (Object.hasOwn(stored, name)) stored[name] = authentication[name]
-  return JSON.parse(JSON.stringify(stored))
+  for (const name of AUTHENTICATION_CLAIMS) {
+    if (!Object.hasOwn(stored, name)) continue
+    if (authentication[name] === undefined) delete stored[name]
+    else stored[name] = authentication[name]
+  }
+  return stored
 }
 
 function toBoolean(value: unknown): unknown {
@@ -86,9 +86,13 @@ function toBoolean(value: unknown): unknown {
   return text === 'true' || text === 'false' ? text === 'true' : value
 }
 
-function copyClaims(claims: Readonly<Record<string, unknown>>, leftOut: ReadonlySet<string>): Record<string, unknown> {
-  const kept = Object.entries(withoutNulls(claims)).filter(([name]) => !leftOut.has(name) && !UNSAFE_KEYS.has(name))
-  return Object.fromEntries(kept.map(([name, value]) => [name, withoutRepeats(copyValue(value))]))
+function copyClaims(
+  claims: Readonly<Record<string, unknown>>,
+  leftOut: ReadonlySet<string>,
+): readonly [name: string, value: unknown][] {
+  return Object.entries(claims)
+    .filter(([name, value]) => value !== null && !leftOut.has(name) && !UNSAFE_KEYS.has(name))
+    .map(([name, value]) => [name, withoutRepeats(copyValue(value))])
 }
 
 function copyValue(value: unknown): unknown {
@@ -100,7 +104,9 @@ function copyValue(value: unknown): unknown {
 
 /** Only for the values of a claim itself: a list further inside, such as a pair of coordinates, may repeat itself. */
 function withoutRepeats(value: unknown): unknown {
-  return Array.isArray(value) ? [...new Map(value.map(item => [canonicalText(item), item])).values()] : value
+  if (!Array.isArray(value)) return value
+  const isFlat = value.every(item => typeof item !== 'object')
+  return isFlat ? [...new Set(value)] : [...new Map(value.map(item => [canonicalText(item), item])).values()]
 }
 
 /** Equal for equal values, whatever the order of their members. */

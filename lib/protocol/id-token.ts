@@ -1,7 +1,7 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { audiencesOf, isSubject } from './identifiers.js'
-import { withoutNulls } from './json.js'
+import { pickMembers } from './json.js'
 import { sanitize } from './printable.js'
 import { checkSessionExpiryFormat, checkSessionNotOver } from './session-expiry.js'
 import { describeOffset, isNumericDate } from './time.js'
@@ -68,17 +68,12 @@ const MAY_BE_EMPTY: readonly string[] = ['azp', 'nbf', 'nonce', 'c_hash', 'at_ha
 
 /** `null` and empty claims are absent. The checks come afterwards, so that a claim that was asked for, or that protects something, is missed. */
 export function withoutEmptyClaims(claims: Claims): Claims {
-  const said = Object.entries(withoutNulls(claims)).filter(
-    ([name, value]) => !(value === '' && MAY_BE_EMPTY.includes(name)),
-  )
-  return Object.fromEntries(said)
+  return pickMembers(claims, (name, value) => value !== null && !(value === '' && MAY_BE_EMPTY.includes(name)))
 }
 
 /** What is not needed does not decide: an optional claim of a wrong type is left out, after every check that may have wanted it. */
 export function withoutOddClaims(claims: Claims): Claims {
-  return Object.fromEntries(
-    Object.entries(claims).filter(([name, value]) => !Object.hasOwn(OPTIONAL, name) || OPTIONAL[name]?.(value)),
-  )
+  return pickMembers(claims, (name, value) => !Object.hasOwn(OPTIONAL, name) || OPTIONAL[name]?.(value) === true)
 }
 
 /** Whether a `sid` is there that cannot be one, so that it is left out. */

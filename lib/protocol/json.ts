@@ -12,8 +12,18 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** The members that have a value: `null` says as little as a member that is not there. */
-export function withoutNulls(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== null))
+export function withoutNulls(record: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return pickMembers(record, (_name, value) => value !== null)
+}
+
+/** The members that `isKept` accepts; the record itself, where that is all of them. */
+export function pickMembers(
+  record: Readonly<Record<string, unknown>>,
+  isKept: (name: string, value: unknown) => boolean,
+): Readonly<Record<string, unknown>> {
+  const names = Object.keys(record)
+  const kept = names.filter(name => isKept(name, record[name]))
+  return kept.length === names.length ? record : Object.fromEntries(kept.map(name => [name, record[name]]))
 }
 
 /** A whole number in a JSON text, or a string, so that digits inside of strings are passed over. */

@@ -76,7 +76,7 @@ export function createHttp(settings: HttpSettings): Http {
     }
 
     try {
-      return createHttpResponse(await attempt(false), secretsIn(request))
+      return createHttpResponse(await attempt(false), () => secretsIn(request))
     } catch (error) {
       throw error instanceof OidcError ? error : unavailable(url, error)
     } finally {
@@ -168,11 +168,19 @@ function observeCall(
 }
 
 function parseTarget(url: string): URL {
-  const target = URL.canParse(url) ? new URL(url) : undefined
+  const target = parseUrl(url)
   if (target === undefined || !isSecureUrl(target)) {
     throw new OidcError('ERR_OIDC_METADATA', 'an endpoint of the provider is neither an https URL nor on this machine')
   }
   return target
+}
+
+function parseUrl(url: string): URL | undefined {
+  try {
+    return new URL(url)
+  } catch {
+    return undefined
+  }
 }
 
 /** A race beside the request, so that a `fetch` which ignores its signal ends in time too. */

@@ -35,14 +35,14 @@ export function checkStatus(
   })
 }
 
-/** @param sent - secrets of the request */
+/** @param sent - secrets of the request, which only an error is searched for */
 export function createHttpResponse(
   { status, headers, text }: ProviderResponse,
-  sent: readonly string[] = [],
+  sent: () => readonly string[] = () => [],
 ): HttpResponse {
   const contentType = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   const json = () => parseJson(contentType, text)
-  const providerError = status < 400 ? undefined : readProviderError(json, headers, sent)
+  const providerError = status < 400 ? undefined : readProviderError(json, headers, sent())
   return { status, contentType, headers, text, json, ...(providerError && { providerError }) }
 }
 

@@ -135,13 +135,15 @@ async function beginSession(
     previous: [...new Set(earlier.filter(id => id !== undefined))],
     time: { startedAt: transaction.startedAt, grantedAt: result.grantedAt },
     ...(metadata && { metadata }),
+    onWrite: (id: string) => store.browserSessions.add(binding, id),
     onCreated: async (id: string) => {
-      await Promise.all([
-        store.usedResponses.finish(transaction.id, fingerprintedOf(response), id, transactionLifetime),
-        store.browserSessions.add(binding, id),
+      const finished = store.usedResponses.finish(transaction.id, fingerprintedOf(response), id, transactionLifetime)
+      // A sign-out that this does not see finds the session: it left its mark after this, and reads the sessions of the browser after that.
+      const [isSignedOut] = await Promise.all([
+        store.browserSignOuts.isSignedOutSince(binding, transaction.startedAt),
+        finished,
       ])
-      // The last thing: a sign-out that this does not see finds the session.
-      if (await store.browserSignOuts.isSignedOutSince(binding, transaction.startedAt)) throw signedOutSince()
+      if (isSignedOut) throw signedOutSince()
     },
     onOverlap: (handle: string) => void overlapping.push(handle),
     onEnded: (summary: EndedSummary) => {

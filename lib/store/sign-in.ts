@@ -30,6 +30,8 @@ export interface SignInInput {
   readonly onEnded?: (summary: EndedSummary) => void
   /** Told of the handle of every session among `previous` that is the same user's, and ends without {@link onEnded}. */
   readonly onOverlap?: (handle: string) => void
+  /** Runs while the session is written, and is finished before the last look at it; the sign-in fails with it. */
+  readonly onWrite?: (id: string) => Promise<void>
   /** Runs when the session is written, together with the last look at it; the sign-in fails with it. */
   readonly onCreated?: (id: string) => Promise<void>
   /**
@@ -78,9 +80,9 @@ interface Carried {
 }
 
 /**
- * The index comes first, so that no session is ever out of reach of a logout; then the record, which is the sign-in; then a look for
- * logouts that came in between; then the end of what was there before. Where any of it fails nothing is left behind, as far as Redis
- * lets us, and the browser keeps what it had.
+ * The index and the record are written first; then a look for logouts that came in between; then the end of what was there before. A logout
+ * leaves its mark and reads the index after that, so one of the two sees the other; nobody has the session id before the look. Where any of
+ * it fails nothing is left behind, as far as Redis lets us, and the browser keeps what it had.
  *
  * The function throws {@link OidcError} ERR_OIDC_SIGN_IN_ENDED when such a logout won.
  */
@@ -137,14 +139,16 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
     let isOurs = true
     try {
       if (input.id !== undefined) await endRecord(key)
-      // A note is there before the record, so that the end of the record finds it.
-      const prepared = [index.add(key, summary), expired.remember(key, summary)]
-      const [records] = await Promise.all([loadAll(previous, load), ...prepared])
+      const prepared = Promise.all([index.add(key, summary), expired.remember(key, summary), input.onWrite?.(id)])
+      prepared.catch(() => {})
+      const records = previous.length === 0 ? [] : (await Promise.all([loadAll(previous, load), prepared]))[0]
       const theirs = records.filter(record => isSamePerson(record.ticket(), input.ticket))
       const overlapping = input.overlaps ? theirs.map(record => record.id) : []
       const carried = carryOver(input, records)
       const text = mergeSession(carried?.text ?? '{}', input.data ?? new Map())
+      // Without an earlier session this is one round trip with the writes before it.
       isOurs = await create(id, input, summary, { text, overlapping })
+      await prepared
       if (!isOurs) throw unavailable('create', 'another sign-in took this id')
       await Promise.all([checkNotEnded(key, summary), input.onCreated?.(id)])
       const ended = await replace(previous, overlapping, id, carried)
