@@ -81,7 +81,7 @@ interface Carried {
 
 /**
  * The index and the record are written first; then a look for logouts that came in between; then the end of what was there before. A logout
- * leaves its mark and reads the index after that, so one of the two sees the other; nobody has the session id before the look. Where any of
+ * leaves its mark and reads the index after that, so one of the two sees the other; the browser gets the session id after the look. Where any of
  * it fails nothing is left behind, as far as Redis lets us, and the browser keeps what it had.
  *
  * The function throws {@link OidcError} ERR_OIDC_SIGN_IN_ENDED when such a logout won.
