@@ -80,6 +80,7 @@ export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './pro
 export type { SignalAction } from './protocol/event-action.js'
 export type { DecryptionKey } from './protocol/jwe.js'
 export type {
+  AuthorizationDetail,
   ClientAuthenticationMethod,
   IdTokenClaims,
   ProviderMetadata,

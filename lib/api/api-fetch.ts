@@ -4,7 +4,7 @@ import type { AccessToken, AccessTokenOptions, AccessTokenRequest } from '../tok
 import { keyOfToken } from '../tokens/bound-token.js'
 
 /** Which token goes along. */
-export type ApiFetchOptions = Pick<AccessTokenOptions, 'scope' | 'resource' | 'minValidity'>
+export type ApiFetchOptions = Pick<AccessTokenOptions, 'scope' | 'resource' | 'authorizationDetails' | 'minValidity'>
 
 const MOST_REDIRECTS = 5
 

@@ -48,10 +48,22 @@ export function redactFields(fields: Iterable<readonly [string, unknown]>): Reda
 }
 
 function redactValue(name: string, value: unknown): string {
+  if (name === 'authorization_details') return typesIn(value)
   const text = Array.isArray(value) ? value.join(' ') : String(value)
   if (open.has(name)) return printable(text, mostCharacters)
   // An eighth of a value does not reveal the rest of it.
   return random.has(name) ? `${printable(text.slice(0, Math.min(6, text.length >> 3)))}…` : '…'
+}
+
+/** The types of authorization details, which the provider documents. What else they say may be personal. */
+function typesIn(value: unknown): string {
+  try {
+    const details = JSON.parse(String(value)) as readonly { readonly type: string }[]
+    const types = new Set(details.map(({ type }) => String(type)))
+    return `${printable([...types].join(' '))} …`
+  } catch {
+    return '…'
+  }
 }
 
 /** An address without query and credentials. */

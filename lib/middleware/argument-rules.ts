@@ -7,7 +7,14 @@ import type { ClientCredentialsOptions } from '../tokens/client-tokens.js'
 import type { ExchangeOptions } from '../tokens/token-exchange.js'
 import { type JsonObject, jsonObject } from '../validation/json-rule.js'
 import { isPlain, object, type RulesFor } from '../validation/object-rule.js'
-import { authorizationParams, maxAge, resource, scopeText, word } from '../validation/parameter-rules.js'
+import {
+  authorizationDetails,
+  authorizationParams,
+  maxAge,
+  resource,
+  scopeText,
+  word,
+} from '../validation/parameter-rules.js'
 import { guarded, refuse, refuseValue } from '../validation/place.js'
 import { anyString, boolean, list, nonEmptyString, oneOrSeveral, type Rule, rule } from '../validation/rules.js'
 
@@ -62,6 +69,7 @@ export const readLogin = reader(
     uiLocales: words,
     scope: scopeText,
     resource: oneOrSeveral('such URIs', resource),
+    authorizationDetails,
     data,
     params,
   } satisfies RulesFor<LoginOptions>),
@@ -74,7 +82,13 @@ export const readLogout = reader(
 
 export const readAccessToken = reader(
   'req.oidc.accessToken',
-  object({ minValidity, scope: scopeText, resource, forceRefresh: boolean } satisfies RulesFor<AccessTokenOptions>),
+  object({
+    minValidity,
+    scope: scopeText,
+    resource,
+    authorizationDetails,
+    forceRefresh: boolean,
+  } satisfies RulesFor<AccessTokenOptions>),
 )
 
 export const readUserInfo = reader(
@@ -84,12 +98,22 @@ export const readUserInfo = reader(
 
 export const readClientCredentials = reader(
   'oidc.clientCredentials',
-  object({ provider: nonEmptyString, scope: scopeText, resource } satisfies RulesFor<ClientCredentialsOptions>),
+  object({
+    provider: nonEmptyString,
+    scope: scopeText,
+    resource,
+    authorizationDetails,
+  } satisfies RulesFor<ClientCredentialsOptions>),
 )
 
 const exchange = reader(
   'req.oidc.exchange',
-  object({ audience: nonEmptyString, resource, scope: scopeText } satisfies RulesFor<ExchangeOptions>),
+  object({
+    audience: nonEmptyString,
+    resource,
+    scope: scopeText,
+    authorizationDetails,
+  } satisfies RulesFor<ExchangeOptions>),
 )
 
 export function readExchange(given?: unknown): ExchangeOptions {
@@ -101,7 +125,7 @@ export function readExchange(given?: unknown): ExchangeOptions {
 
 const fetchOptions = reader(
   'req.oidc.fetch',
-  object({ minValidity, scope: scopeText, resource } satisfies RulesFor<ApiFetchOptions>),
+  object({ minValidity, scope: scopeText, resource, authorizationDetails } satisfies RulesFor<ApiFetchOptions>),
 )
 
 /** The arguments of `fetch` itself are read by `fetch`, but for those that a look at them would fail on. */

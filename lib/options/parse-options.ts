@@ -1,3 +1,4 @@
+import { readAskedDetails } from '../protocol/authorization-details.js'
 import { defaultProtocolClaims } from '../protocol/claims.js'
 import { EXPLICIT_NEEDS } from '../protocol/metadata.js'
 import { createCertificateSource } from '../provider/client-certificate.js'
@@ -236,6 +237,7 @@ function buildProviderSettings(given: ReadOptions, config: Config): ProviderSett
     needsCertificateBinding: needsCertificateBinding(given),
     pushedAuthorization: config.pushedAuthorization,
     requestSigning: parseRequestSigning(given),
+    authorizationDetails: readAskedDetails(given.authorizationParams?.authorization_details),
     explicit: EXPLICIT_NEEDS.filter(name => given[name] !== undefined),
     fetch: given.fetch,
     certificate: given.mtls && createCertificateSource(given.mtls, timeoutOf(given)),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { checkAskedDetails } from './authorization-details.js'
 import { scopeWords } from './granted-scope.js'
 import { setParams } from './request-params.js'
 import { returnsCode } from './response-type.js'
-import type { ResponseMode, ResponseType } from './wire.js'
+import type { AuthorizationDetail, ResponseMode, ResponseType } from './wire.js'
 
 /**
  * Parameters a site adds to an authorization request, by their names on the wire. An object (`claims`) and a list of objects
@@ -14,7 +15,10 @@ import type { ResponseMode, ResponseType } from './wire.js'
  */
 export type AuthorizationParams = Readonly<
   Record<string, string | number | readonly string[] | readonly object[] | object | undefined>
->
+> & {
+  /** What the tokens are to allow, in more than words of a scope. RFC 9396. */
+  readonly authorization_details?: string | readonly AuthorizationDetail[] | undefined
+}
 
 /** OpenID Connect Core 1.0 sections 3.1.2.1 and 3.3.2.1, RFC 7636 section 4.3. */
 export interface AuthorizationRequest {
@@ -54,6 +58,7 @@ export const RESERVED = [
 /** @throws {OidcError} ERR_OIDC_OPTIONS for a parameter that would replace one of the protocol, or has no form on the wire */
 export function checkAuthorizationParams(params: AuthorizationParams): void {
   setParams(new URLSearchParams(), params, RESERVED)
+  checkAskedDetails(params.authorization_details)
 }
 
 /**

@@ -18,12 +18,13 @@ export interface RefreshVerdict {
   readonly isLogged: boolean
 }
 
-/** RFC 6749 section 5.2, RFC 8707 section 2, OpenID Connect Core 1.0 section 3.1.2.6: a new sign-in may help, the same request will not. */
+/** RFC 6749 section 5.2, RFC 8707 section 2, RFC 9396 section 5, OpenID Connect Core 1.0 section 3.1.2.6: a new sign-in may help, the same request will not. */
 const DEFINITE: readonly unknown[] = [
   'invalid_grant',
   'invalid_request',
   'invalid_scope',
   'invalid_target',
+  'invalid_authorization_details',
   'unauthorized_client',
   'unsupported_grant_type',
   'access_denied',

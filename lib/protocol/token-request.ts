@@ -1,3 +1,6 @@
+import { detailsParam } from './authorization-details.js'
+import type { AuthorizationDetail } from './wire.js'
+
 /** RFC 6749 section 4.1.3, RFC 7636 section 4.5. */
 export interface CodeGrant {
   readonly code: string
@@ -14,6 +17,8 @@ export interface RefreshGrant {
   readonly scope?: string
   /** The API the new access token is for. RFC 8707. */
   readonly resource?: string
+  /** At most what was granted. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** The form fields that trade a code for tokens. The client authentication comes on top. */
@@ -27,12 +32,18 @@ export function buildCodeGrant({ code, redirectUri, codeVerifier }: CodeGrant): 
 }
 
 /** The form fields that trade a refresh token for fresh tokens. The client authentication comes on top. */
-export function buildRefreshGrant({ refreshToken, scope, resource }: RefreshGrant): Record<string, string> {
+export function buildRefreshGrant({
+  refreshToken,
+  scope,
+  resource,
+  authorizationDetails,
+}: RefreshGrant): Record<string, string> {
   return {
     grant_type: 'refresh_token',
     refresh_token: refreshToken,
     ...(scope !== undefined && { scope }),
     ...(resource !== undefined && { resource }),
+    ...detailsParam(authorizationDetails),
   }
 }
 
@@ -41,14 +52,21 @@ export interface ClientCredentialsGrant {
   readonly scope?: string
   /** The API the token is for. */
   readonly resource?: string
+  /** What the token is to allow. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** The form fields that ask for a token for the client itself. */
-export function buildClientCredentialsGrant({ scope, resource }: ClientCredentialsGrant): Record<string, string> {
+export function buildClientCredentialsGrant({
+  scope,
+  resource,
+  authorizationDetails,
+}: ClientCredentialsGrant): Record<string, string> {
   return {
     grant_type: 'client_credentials',
     ...(scope !== undefined && { scope }),
     ...(resource !== undefined && { resource }),
+    ...detailsParam(authorizationDetails),
   }
 }
 
@@ -61,12 +79,20 @@ export interface ExchangeGrant {
   /** The address of the next service. */
   readonly resource?: string
   readonly scope?: string
+  /** What the token is to allow. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
 /** The form fields that trade an access token for one that another service takes. */
-export function buildExchangeGrant({ subjectToken, audience, resource, scope }: ExchangeGrant): Record<string, string> {
+export function buildExchangeGrant({
+  subjectToken,
+  audience,
+  resource,
+  scope,
+  authorizationDetails,
+}: ExchangeGrant): Record<string, string> {
   return {
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     subject_token: subjectToken,
@@ -75,6 +101,7 @@ export function buildExchangeGrant({ subjectToken, audience, resource, scope }: 
     ...(audience !== undefined && { audience }),
     ...(resource !== undefined && { resource }),
     ...(scope !== undefined && { scope }),
+    ...detailsParam(authorizationDetails),
   }
 }
 

@@ -1,4 +1,5 @@
 import { OidcError, type OidcErrorCode } from '../errors.js'
+import { parseGrantedDetails } from './authorization-details.js'
 import { isJsonObject } from './json.js'
 import { parseProviderError } from './provider-error.js'
 import { adviseOnRefusal, exchangeRefusal, type RefusedRequest } from './token-refusal.js'
@@ -18,6 +19,8 @@ export interface ExpectedTokens {
   readonly idTokenRequired: boolean
   /** Whether the request had a DPoP proof: the access token has to be bound to its key then, and otherwise it must not be. RFC 9449 section 5. */
   readonly isProven?: boolean
+  /** Whether the site relies on `authorization_details`. */
+  readonly usesDetails?: boolean
 }
 
 /**
@@ -55,6 +58,7 @@ function parse(json: unknown, expected: ExpectedTokens): TokenResponse {
   if (access_token === undefined) throw wrongResponse('access_token is missing')
   if (token_type === undefined) throw wrongResponse('token_type is missing')
   checkTokenType(token_type, expected)
+  const authorization_details = parseGrantedDetails(json.authorization_details, expected.usesDetails === true)
   if (id_token === undefined && expected.idTokenRequired) throw wrongResponse('id_token is missing')
   return {
     access_token,
@@ -63,6 +67,7 @@ function parse(json: unknown, expected: ExpectedTokens): TokenResponse {
     ...(scope !== undefined && { scope }),
     ...(refresh_token !== undefined && { refresh_token }),
     ...(id_token !== undefined && { id_token }),
+    ...(authorization_details !== undefined && { authorization_details }),
   }
 }
 
@@ -106,12 +111,13 @@ export function parseTokenError(status: number, json: unknown, context: TokenErr
   return new OidcError(code, message, { cause, providerError })
 }
 
+/** RFC 6749 section 5.2, RFC 8707 section 2, RFC 9396 section 5. */
+const DENIALS: readonly string[] = ['invalid_scope', 'invalid_target', 'invalid_authorization_details', 'access_denied']
+
 function codeOf(error: string | undefined, invalidGrant: OidcErrorCode): OidcErrorCode {
   if (error === 'invalid_grant') return invalidGrant
   if (error === 'invalid_client' || error === 'unauthorized_client') return 'ERR_OIDC_CLIENT_REJECTED'
-  if (error === 'invalid_scope' || error === 'invalid_target' || error === 'access_denied') {
-    return 'ERR_OIDC_TOKEN_DENIED'
-  }
+  if (error !== undefined && DENIALS.includes(error)) return 'ERR_OIDC_TOKEN_DENIED'
   return error === 'unsupported_grant_type' ? 'ERR_OIDC_UNSUPPORTED' : 'ERR_OIDC_TOKEN_RESPONSE'
 }
 

@@ -39,6 +39,8 @@ export interface ProviderMetadata {
   readonly authorization_signing_alg_values_supported?: readonly string[]
   /** Algorithms of signed authorization requests. OpenID Connect Discovery 1.0 section 3. */
   readonly request_object_signing_alg_values_supported?: readonly string[]
+  /** Types of `authorization_details` it knows. RFC 9396 section 10. */
+  readonly authorization_details_types_supported?: readonly string[]
   /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */
   readonly dpop_signing_alg_values_supported?: readonly string[]
   /** Whether every authorization response has `iss`. RFC 9207. */
@@ -84,6 +86,28 @@ export interface TokenResponse {
   readonly scope?: string
   readonly refresh_token?: string
   readonly id_token?: string
+  /** What the access token is good for, where it was asked for. RFC 9396 section 7. */
+  readonly authorization_details?: readonly AuthorizationDetail[]
+}
+
+/**
+ * One thing that a token is to allow, such as one payment: what `scope` cannot say. `type` decides what the other members mean; a site adds its own by
+ * declaration merging. RFC 9396 section 2.
+ */
+export interface AuthorizationDetail {
+  /** One of those that the provider documents, often a URI. */
+  readonly type: string
+  /** The APIs where it is used. */
+  readonly locations?: readonly string[]
+  /** What is to be done there. */
+  readonly actions?: readonly string[]
+  /** The kinds of data. */
+  readonly datatypes?: readonly string[]
+  /** One thing at the API. */
+  readonly identifier?: string
+  /** Levels of privilege. */
+  readonly privileges?: readonly string[]
+  readonly [member: string]: unknown
 }
 
 /** A userinfo response whose format has been checked. OpenID Connect Core 1.0 section 5.3.2. */

@@ -12,9 +12,12 @@ import {
 import type { ProviderMetadata, TokenResponse } from '../protocol/wire.js'
 import type { RequestTokens } from './token-endpoint.js'
 
-/** The key that tokens are bound to. Left out: they are bearer tokens. */
+/** What a grant comes with besides its parameters. */
 export interface Bound {
+  /** The key that tokens are bound to. Left out: they are bearer tokens. */
   readonly proofKey?: ProofKey | undefined
+  /** Whether the site relies on the `authorization_details` of the response. */
+  readonly usesDetails?: boolean
 }
 
 /** Everything that is traded for tokens. Each call sends its grant exactly once, but for the nonce of a DPoP proof. */
@@ -34,22 +37,25 @@ export interface Grants {
 export function createGrants(metadata: () => Promise<ProviderMetadata>, requestTokens: RequestTokens): Grants {
   return {
     async redeemCode(grant) {
-      const { proofKey } = grant
-      const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant), proofKey }
+      const { proofKey, usesDetails } = grant
+      const expected = { idTokenRequired: true, invalidGrantMessage: describeRefusedCode(grant), proofKey, usesDetails }
       return requestTokens(await metadata(), buildCodeGrant(grant), expected)
     },
     async refreshTokens(grant, timeout) {
-      const { proofKey } = grant
-      const expected = { idTokenRequired: false, timeout, invalidGrant: 'ERR_OIDC_REFRESH_REJECTED', proofKey } as const
+      const { proofKey, usesDetails } = grant
+      const invalidGrant = 'ERR_OIDC_REFRESH_REJECTED' as const
+      const expected = { idTokenRequired: false, timeout, invalidGrant, proofKey, usesDetails }
       return requestTokens(await metadata(), buildRefreshGrant(grant), expected)
     },
     async requestClientTokens(grant) {
-      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED' } as const
+      const usesDetails = grant.authorizationDetails !== undefined
+      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED', usesDetails } as const
       return requestTokens(await metadata(), buildClientCredentialsGrant(grant), expected)
     },
     async exchangeToken(grant) {
-      const { proofKey } = grant
-      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED', proofKey } as const
+      const { proofKey, authorizationDetails } = grant
+      const usesDetails = authorizationDetails !== undefined
+      const expected = { idTokenRequired: false, invalidGrant: 'ERR_OIDC_TOKEN_DENIED', proofKey, usesDetails } as const
       return requestTokens(await metadata(), buildExchangeGrant(grant), expected)
     },
   }

@@ -1,4 +1,5 @@
 import { OidcError } from '../errors.js'
+import { warnOfUnlistedTypes } from '../protocol/authorization-details.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import { checkProviderSupports, findDoubt } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
@@ -16,6 +17,7 @@ export function createMetadataCheck(
     explicit,
     pushedAuthorization,
     requestSigning,
+    authorizationDetails,
     log = () => {},
   }: ProviderSettings,
   signingAlgorithm: SigningAlgorithm,
@@ -37,6 +39,7 @@ export function createMetadataCheck(
     if (returnsCode(responseType)) authentication(metadata, warn)
     if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
     if (needsCertificateBinding) checkCertificateBinding(metadata)
+    warnOfUnlistedTypes(metadata, authorizationDetails, warn)
     const doubt = findDoubt(metadata, { responseMode })
     if (doubt !== undefined) warn(doubt)
     for (const line of doubts.filter(each => !said.includes(each))) log(line)

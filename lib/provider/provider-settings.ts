@@ -3,7 +3,7 @@ import type { ExplicitNeed } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import type { TenantPolicy } from '../protocol/tenants.js'
-import type { ResponseMode, ResponseType, SigningAlgorithm } from '../protocol/wire.js'
+import type { AuthorizationDetail, ResponseMode, ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import type { CertificateSource } from './client-certificate.js'
 import type { ClientCredentials } from './client-credentials.js'
 import type { Decryption } from './decryption.js'
@@ -33,6 +33,8 @@ export interface ProviderSettings extends ClientCredentials {
   readonly proofAlgorithm?: ProofAlgorithm | undefined
   /** Whether a provider that does not say that it binds tokens to certificates is refused. Default `false`. */
   readonly needsCertificateBinding?: boolean | undefined
+  /** What the options ask for in every authorization request. RFC 9396. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[] | undefined
   /** Whether authorization requests are pushed. Default `auto`. */
   readonly pushedAuthorization?: PushedAuthorization | undefined
   /** What authorization requests are signed with. Left out: they are not signed. */

@@ -21,6 +21,8 @@ export interface TokensExpected {
   readonly invalidGrant?: OidcErrorCode
   /** A sentence for the operator that goes with it. */
   readonly invalidGrantMessage?: string
+  /** Whether the site relies on the `authorization_details` of the response. */
+  readonly usesDetails?: boolean | undefined
   /** The key that the tokens are, or will be, bound to. */
   readonly proofKey?: ProofKey | undefined
 }
@@ -59,6 +61,10 @@ export function createTokenEndpoint({ http, proofs, ...settings }: TokenEndpoint
       const request = { grantType: grant.grant_type, clientMethod: methodFor(metadata) }
       throw parseTokenError(response.status, response.providerError, { ...expected, ...request, retryAfter })
     }
-    return parseTokenResponse(response.json(), { ...expected, isProven: key !== undefined })
+    return parseTokenResponse(response.json(), {
+      idTokenRequired: expected.idTokenRequired,
+      isProven: key !== undefined,
+      usesDetails: expected.usesDetails === true,
+    })
   }
 }

@@ -3,6 +3,7 @@ import { OidcError } from '../errors.js'
 import { type ActiveTransaction, proofKeyOf } from '../http/transaction-state.js'
 import type { Services } from '../options/config.js'
 import { issuerNamed } from '../options/tenants.js'
+import { checkDetailTypesAsked, readAskedDetails } from '../protocol/authorization-details.js'
 import {
   type AuthorizationResponse,
   type CheckedAuthorizationResponse,
@@ -169,9 +170,16 @@ async function redeem(
 ) {
   const { codeVerifier, redirectUri, pkce } = transaction
   const proofKey = await proofKeyOf(transaction)
-  const grant = { code, redirectUri, ...(pkce && { codeVerifier }), proofKey }
-  const tokens = await step('code', () => provider.redeemCode(grant))
-  onTokens(tokens)
+  // What was not asked for is not kept, so that nothing is shown as granted that the site did not mean.
+  const params = { ...config.authorizationParams, ...transaction.params }
+  const details = readAskedDetails(params.authorization_details)
+  const grant = { code, redirectUri, ...(pkce && { codeVerifier }), proofKey, usesDetails: details !== undefined }
+  const tokens = await step('code', async () => {
+    const issued = await provider.redeemCode(grant)
+    onTokens(issued)
+    checkDetailTypesAsked(issued.authorization_details, details)
+    return issued
+  })
   const redeemedAt = config.now().getTime() / 1000
   if (tokens.id_token === undefined)
     throw new OidcError('ERR_OIDC_TOKEN_RESPONSE', 'the token response has no ID Token')

@@ -20,7 +20,7 @@ export function buildTokens(
   const granted = grantedScope({ asked: scope, front, response: tokens.scope })
   return {
     idToken,
-    ...accessTokenFields(config, tokens, granted),
+    ...accessTokenFields(config, tokens, granted, tokens.authorization_details),
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
     ...(proofKey && { proofKey }),
   }

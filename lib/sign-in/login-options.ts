@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { Transaction } from '../protocol/transaction.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
 
 /** What one sign-in asks for beyond the site's options. */
 export interface LoginOptions {
@@ -33,6 +34,8 @@ export interface LoginOptions {
   readonly scope?: string
   /** The APIs that access tokens are wanted for. RFC 8707. */
   readonly resource?: string | readonly string[]
+  /** What the tokens are to allow, in more than words of a scope. The provider has to know each `type`. RFC 9396. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** Handed to the `signIn` hook at the end of this sign-in. A plain object of JSON values, at most 1,024 bytes as JSON. Sealed on its way. */
   readonly data?: Readonly<Record<string, unknown>>
   /** Any other parameter, with the name it has on the wire. Protocol parameters cannot be replaced. */
@@ -60,6 +63,7 @@ export function wireParams(options: LoginOptions): AuthorizationParams {
     ...given('login_hint', options.loginHint),
     ...given('ui_locales', options.uiLocales?.join(' ')),
     ...given('resource', options.resource),
+    ...given('authorization_details', options.authorizationDetails),
   }
 }
 

@@ -7,6 +7,7 @@ import { sendToProvider } from '../http/provider-redirect.js'
 import type { MiddlewareServices, RequestContext } from '../http/request-context.js'
 import { pageAskedFor, readReturnTo, returnToOf } from '../http/return-to.js'
 import type { TransactionInput } from '../http/transaction-state.js'
+import { readAskedDetails, warnOfUnlistedTypes } from '../protocol/authorization-details.js'
 import { type AuthorizationParams, checkAuthorizationParams } from '../protocol/authorization-request.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
 import { userKeyOf } from '../store/ticket.js'
@@ -117,6 +118,9 @@ async function leave(context: RequestContext, services: MiddlewareServices, wish
   const endpoint = metadata.authorization_endpoint
   // First: a sign-in that cannot be asked for leaves no cookie.
   checkAuthorizationParams(params)
+  // Those of the options were looked at together with the metadata.
+  const details = wishes.params === undefined ? undefined : readAskedDetails(params.authorization_details)
+  warnOfUnlistedTypes(metadata, details, line => services.rareLog('authorization_details', line))
   const { binding, keep } = transactionCookie.prepare(req, res)
   const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
   const { location, asked } = await requestAuthorization(services, metadata, transaction, params)

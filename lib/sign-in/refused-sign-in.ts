@@ -34,10 +34,14 @@ export function describeRefusal(
     const message = `the provider refused the scope: "${more.join(' ')}" was requested in addition to that of the options`
     return new OidcError('ERR_OIDC_SCOPE_REQUIRED', message, options)
   }
-  const message = refusedTypes.includes(error)
-    ? refusedType(config.responseType)
-    : 'the provider responded with an error'
+  const message = refusedTypes.includes(error) ? refusedType(config.responseType) : describe(error)
   return new OidcError('ERR_OIDC_AUTHORIZATION_FAILED', message, options)
+}
+
+function describe(error: string): string {
+  return error === 'invalid_authorization_details'
+    ? 'the provider refused authorization_details: it does not know a type, or its members are not as the provider documents them'
+    : 'the provider responded with an error'
 }
 
 /** What a page asked for, such as `requiresScope` with `ask`. Without such words the options themselves ask for too much. */

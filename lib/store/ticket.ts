@@ -1,4 +1,5 @@
 import type { ProofKey } from '../protocol/dpop.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
 import type { SignInTime } from './backend/logout-time.js'
 
 /** Who is signed in, and until when. Written by sign-in and refresh only, never by the site's own code. */
@@ -48,6 +49,8 @@ export interface Tokens {
   readonly refreshToken?: string
   /** Space-separated scope that was granted. */
   readonly scope: string
+  /** What was granted in more than words of a scope; `undefined` where nothing of the kind was asked for. RFC 9396 section 7. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** When the access token expires, in seconds since the epoch. */
   readonly expiresAt?: number
   /** When the access token came, in seconds since the epoch. */
@@ -76,6 +79,8 @@ export interface OtherAccessToken {
   readonly tokenType: string
   /** Space-separated scope that was granted. */
   readonly scope: string
+  /** What was granted in more than words of a scope; `undefined` where nothing of the kind was asked for. RFC 9396 section 7. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** When it expires, in seconds since the epoch. */
   readonly expiresAt?: number
   /** When it came, in seconds since the epoch. */

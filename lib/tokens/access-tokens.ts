@@ -1,7 +1,9 @@
 import { observe } from '../diagnostics/publish.js'
 import { factsOf, OidcError } from '../errors.js'
 import { epochSeconds } from '../options/config.js'
+import { fingerprintOfDetails } from '../protocol/authorization-details.js'
 import { scopeKey } from '../protocol/granted-scope.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
 import { failureKey } from '../store/refresh-failure.js'
 import type { KeptTokens, OtherAccessToken } from '../store/ticket.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
@@ -21,6 +23,8 @@ export interface AccessToken {
   readonly scope: string
   /** Seconds since the epoch; `undefined` where the provider did not say. */
   readonly expiresAt: number | undefined
+  /** What was granted in more than words of a scope; `undefined` where nothing of the kind was asked for. RFC 9396 section 7. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** Which access token, and how fresh. */
@@ -31,6 +35,8 @@ export interface AccessTokenOptions {
   readonly scope?: string
   /** A token for this API, beside the main one. RFC 8707. */
   readonly resource?: string
+  /** A token with these authorization details only, beside the main one. At most what the user has granted. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** Refreshes even a token that is still good, because an API has refused it. Default `false`. */
   readonly forceRefresh?: boolean
 }
@@ -139,9 +145,10 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
 }
 
 /** What tells tokens of one session apart: empty for the main one. */
-function purposeOf({ resource, scope }: AccessTokenOptions): string {
-  if (resource === undefined && scope === undefined) return ''
-  return JSON.stringify([resource ?? null, ...scopeKey(scope)])
+function purposeOf({ resource, scope, authorizationDetails: details }: AccessTokenOptions): string {
+  if (resource === undefined && scope === undefined && details === undefined) return ''
+  const named = details === undefined ? [] : [{ details: fingerprintOfDetails(details) }]
+  return JSON.stringify([resource ?? null, ...scopeKey(scope), ...named])
 }
 
 function tokenFor(tokens: KeptTokens | undefined, purpose: string): KeptToken | undefined {
@@ -153,8 +160,16 @@ function tokenFor(tokens: KeptTokens | undefined, purpose: string): KeptToken | 
   return { ...tokens, accessToken: tokens.accessToken, tokenType: tokens.tokenType ?? 'Bearer' }
 }
 
-function toAccessToken({ accessToken, tokenType, scope, expiresAt, proofKey }: KeptToken): AccessToken {
-  return bindToken({ value: accessToken, type: tokenType, scope, expiresAt }, proofKey)
+function toAccessToken({
+  accessToken,
+  tokenType,
+  scope,
+  expiresAt,
+  authorizationDetails,
+  proofKey,
+}: KeptToken): AccessToken {
+  const granted = authorizationDetails !== undefined && { authorizationDetails }
+  return bindToken({ value: accessToken, type: tokenType, scope, expiresAt, ...granted }, proofKey)
 }
 
 /** Whether the session has ended. */

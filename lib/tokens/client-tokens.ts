@@ -1,13 +1,15 @@
 import { OidcError } from '../errors.js'
 import { epochSeconds, type Services } from '../options/config.js'
+import { fingerprintOfDetails } from '../protocol/authorization-details.js'
 import { checkScopeGranted, grantedScope, scopeKey } from '../protocol/granted-scope.js'
 import type { RefreshVerdict } from '../protocol/refused-refresh.js'
-import type { TokenResponse } from '../protocol/wire.js'
+import type { AuthorizationDetail, TokenResponse } from '../protocol/wire.js'
 import type { Tokens } from '../store/ticket.js'
 import type { StoredTokens } from '../store/token-store.js'
 import { accessTokenFields } from './access-token-fields.js'
 import type { AccessToken } from './access-tokens.js'
 import { failureError, pauseOf } from './back-off.js'
+import { grantedDetails } from './granted-details.js'
 import type { Lease, Leases } from './refresh-lease.js'
 import { isStoreAway } from './refresh-save.js'
 import { createSingleFlight } from './single-flight.js'
@@ -22,6 +24,8 @@ export interface ClientCredentialsOptions {
   readonly scope?: string
   /** The API the token is for. RFC 8707. */
   readonly resource?: string
+  /** What the token is to allow, in more than words of a scope. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** Tokens for this site itself, shared by all its processes and fetched again before they expire. RFC 6749 section 4.4. */
@@ -99,10 +103,10 @@ export function createClientTokens(services: Services, leases: Leases): ClientTo
     return lease.commit({ change: () => ({ tokens }), discard() {} })
   }
 
-  function build(response: TokenResponse, { scope = '' }: ClientCredentialsOptions): ClientToken {
+  function build(response: TokenResponse, { scope = '', authorizationDetails }: ClientCredentialsOptions): ClientToken {
     const granted = grantedScope({ asked: scope, response: response.scope })
     checkScopeGranted(scope, granted)
-    return accessTokenFields(config, response, granted)
+    return accessTokenFields(config, response, granted, grantedDetails(response, authorizationDetails))
   }
 
   return { get, whenIdle: flights.whenIdle }
@@ -116,11 +120,22 @@ function isComplete(tokens: Tokens | undefined): tokens is ClientToken {
   return tokens?.accessToken !== undefined
 }
 
-function purposeOf({ config }: Services, { scope, resource }: ClientCredentialsOptions): string {
+function purposeOf(
+  { config }: Services,
+  { scope, resource, authorizationDetails: details }: ClientCredentialsOptions,
+): string {
   const provider = config.providerName === undefined ? [] : [{ provider: config.providerName }]
-  return JSON.stringify([config.issuer, config.clientId, resource ?? null, ...scopeKey(scope), ...provider])
+  const named = details === undefined ? [] : [{ details: fingerprintOfDetails(details) }]
+  return JSON.stringify([config.issuer, config.clientId, resource ?? null, ...scopeKey(scope), ...named, ...provider])
 }
 
-function toAccessToken({ accessToken, tokenType = 'Bearer', scope, expiresAt }: ClientToken): AccessToken {
-  return { value: accessToken, type: tokenType, scope, expiresAt }
+function toAccessToken({
+  accessToken,
+  tokenType = 'Bearer',
+  scope,
+  expiresAt,
+  authorizationDetails,
+}: ClientToken): AccessToken {
+  const granted = authorizationDetails !== undefined && { authorizationDetails }
+  return { value: accessToken, type: tokenType, scope, expiresAt, ...granted }
 }

@@ -4,10 +4,11 @@ import type { ProofKey } from '../protocol/dpop.js'
 import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
 import { isSessionOver, sessionCeiling } from '../protocol/session-expiry.js'
-import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
+import type { AuthorizationDetail, IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import type { KeptTokens, OtherAccessToken, Ticket, Tokens } from '../store/ticket.js'
 import type { StoredTokens, TokenChange } from '../store/token-store.js'
 import { accessTokenFields } from './access-token-fields.js'
+import { refreshedDetails } from './granted-details.js'
 
 /** Access tokens for other purposes that are kept for one session, at most. */
 const MOST_OTHERS = 10
@@ -18,6 +19,8 @@ export interface RefreshPurpose {
   readonly purpose: string
   /** What was asked for; left out: the same as before. */
   readonly scope?: string
+  /** Likewise. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** A response with its ID Token decrypted, and the claims of that. */
@@ -88,9 +91,17 @@ export function buildRefreshChange(
   if (wanted.purpose !== '') {
     return { tokens: withOther(config, kept, response, wanted), ...(ticket && ticket !== before && { ticket }) }
   }
-  const { accessToken: _a, tokenType: _t, scope: _s, expiresAt: _e, issuedAt: _i, ...rest } = kept
+  const {
+    accessToken: _a,
+    tokenType: _t,
+    scope: _s,
+    expiresAt: _e,
+    issuedAt: _i,
+    authorizationDetails: _d,
+    ...rest
+  } = kept
   const scope = grantedScope({ asked: kept.scope, response: response.scope })
-  const fresh = { ...rest, ...accessTokenFields(config, response, scope) }
+  const fresh = { ...rest, ...accessTokenFields(config, response, scope, refreshedDetails(response, wanted, kept)) }
   return { tokens: fresh, ...(ticket && { ticket: refreshedTicket(ticket, fresh) }) }
 }
 
@@ -112,14 +123,17 @@ export function keepRefreshToken(
 }
 
 /**
- * Whether a token beside the main one has the scope that was asked for, and no more than that.
+ * Whether a token beside the main one has the scope that was asked for, and no more than that; and whether any token has no more authorization
+ * details than it may.
  *
- * @throws {OidcError} ERR_OIDC_TOKEN_DENIED
+ * @throws {OidcError} ERR_OIDC_TOKEN_DENIED; ERR_OIDC_TOKEN_RESPONSE for the authorization details of the main token
  */
-export function checkOtherScope({ scope }: RefreshPurpose, response: TokenResponse, { tokens }: StoredTokens): void {
+export function checkGranted(refresh: RefreshPurpose, response: TokenResponse, { tokens }: StoredTokens): void {
+  const { scope } = refresh
   const granted = otherScope(scope, response, tokens)
   checkScopeGranted(scope, granted)
   checkScopeNarrowed(scope, granted)
+  refreshedDetails(response, refresh, tokens)
 }
 
 /** A response without a scope grants what was asked for, but not what the sign-in was refused. */
@@ -129,15 +143,12 @@ function otherScope(scope: string | undefined, { scope: granted }: TokenResponse
   return grantedScope({ asked: scope, front: known })
 }
 
-function withOther(
-  config: Config,
-  tokens: KeptTokens,
-  response: TokenResponse,
-  { purpose, scope }: RefreshPurpose,
-): KeptTokens {
+function withOther(config: Config, tokens: KeptTokens, response: TokenResponse, wanted: RefreshPurpose): KeptTokens {
+  const { purpose, scope } = wanted
   const now = epochSeconds(config)
   const granted = otherScope(scope, response, tokens)
-  const other: OtherAccessToken = { purpose, ...accessTokenFields(config, response, granted) }
+  const details = refreshedDetails(response, wanted, tokens)
+  const other: OtherAccessToken = { purpose, ...accessTokenFields(config, response, granted, details) }
   const rest = (tokens.others ?? []).filter(
     ({ purpose: kept, expiresAt = Infinity }) => kept !== purpose && expiresAt > now,
   )

@@ -13,7 +13,7 @@ import { keepClaims } from './refresh-claims.js'
 import { type Lease, type Leases, SLACK } from './refresh-lease.js'
 import {
   buildRefreshChange,
-  checkOtherScope,
+  checkGranted,
   keepRefreshToken,
   type RefreshPurpose,
   verifyRefresh,
@@ -112,7 +112,7 @@ async function exchange(services: RefreshServices, refresh: Refresh, lease: Leas
     })
     idTokenClaims = verified.claims
     response = verified.response
-    checkOtherScope(refresh, response, lease.view)
+    checkGranted(refresh, response, lease.view)
   } catch (error) {
     if (error instanceof OidcError && error.code === 'ERR_OIDC_REFRESH_REJECTED') {
       discard()
@@ -131,14 +131,19 @@ async function exchange(services: RefreshServices, refresh: Refresh, lease: Leas
 /** The request to the token endpoint. RFC 6749 section 6. @throws {OidcError} what its response amounts to */
 async function request(
   { config, provider }: RefreshServices,
-  { scope, resource }: Refresh,
+  { scope, resource, authorizationDetails }: Refresh,
   { tokens }: StoredTokens,
   proofKey: ProofKey | undefined,
 ): Promise<TokenResponse> {
   const refreshToken = tokens?.refreshToken
   if (refreshToken === undefined) throw new OidcError('ERR_OIDC_ACCESS_TOKEN_EXPIRED', 'the refresh token is gone')
-  const optional = { ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
-  const grant = { refreshToken, ...optional, proofKey }
+  const optional = {
+    ...(scope !== undefined && { scope }),
+    ...(resource !== undefined && { resource }),
+    ...(authorizationDetails !== undefined && { authorizationDetails }),
+  }
+  const usesDetails = authorizationDetails !== undefined || tokens?.authorizationDetails !== undefined
+  const grant = { refreshToken, ...optional, proofKey, usesDetails }
   // The caller gets an error earlier. The request goes on within two leases, of which the end is for verifying and saving.
   return provider.refreshTokens(grant, 2 * config.timeouts.provider + SLACK - VERIFY_PATIENCE)
 }

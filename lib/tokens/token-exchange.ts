@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto'
 import { epochSeconds, type Services } from '../options/config.js'
 import { checkScopeGranted, grantedScope } from '../protocol/granted-scope.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
 import { accessTokenFields } from './access-token-fields.js'
 import type { AccessToken } from './access-tokens.js'
 import { bindToken, keyOfToken } from './bound-token.js'
+import { grantedDetails } from './granted-details.js'
 import { createSingleFlight } from './single-flight.js'
 import { createTokenCache } from './token-cache.js'
 import { isFresh, type TokenTimes } from './token-freshness.js'
@@ -16,6 +18,8 @@ export interface ExchangeOptions {
   readonly resource?: string
   /** Space-separated. Default: whatever the provider gives for that service. */
   readonly scope?: string
+  /** What the token is to allow, in more than words of a scope. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 /** Tokens to call the next service with, on behalf of the person. RFC 8693. */
@@ -41,15 +45,15 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
     const response = await provider.exchangeToken({ subjectToken: subject.value, ...options, proofKey })
     const granted = grantedScope({ asked: options.scope ?? '', response: response.scope })
     checkScopeGranted(options.scope, granted)
-    const fields = accessTokenFields(config, response, granted)
-    const { accessToken: value, tokenType: type, scope, expiresAt, issuedAt } = fields
-    return { value, type, scope, issuedAt, expiresAt } as Exchanged
+    const details = grantedDetails(response, options.authorizationDetails)
+    const { accessToken: value, tokenType: type, ...fields } = accessTokenFields(config, response, granted, details)
+    return { value, type, ...fields } as Exchanged
   }
 
   return {
     async exchange(subject, options) {
-      const { audience, resource, scope } = options
-      const key = hash('sha256', JSON.stringify([subject.value, audience, resource, scope]))
+      const { audience, resource, scope, authorizationDetails } = options
+      const key = hash('sha256', JSON.stringify([subject.value, audience, resource, scope, authorizationDetails]))
       const known = cache.get(key)
       // Without a known end it is not kept: its end would go unnoticed.
       if (known?.expiresAt !== undefined && isFresh(known, MIN_VALIDITY, epochSeconds(config)))
@@ -61,6 +65,10 @@ export function createTokenExchanges({ config, provider }: Services): TokenExcha
   }
 }
 
-function publicPart({ value, type, scope, expiresAt }: Exchanged, subject: AccessToken): AccessToken {
-  return bindToken({ value, type, scope, expiresAt }, keyOfToken(subject))
+function publicPart(
+  { value, type, scope, expiresAt, authorizationDetails }: Exchanged,
+  subject: AccessToken,
+): AccessToken {
+  const granted = authorizationDetails !== undefined && { authorizationDetails }
+  return bindToken({ value, type, scope, expiresAt, ...granted }, keyOfToken(subject))
 }

@@ -1,6 +1,8 @@
+import { findDetailsFault } from '../protocol/authorization-details.js'
 import { type AuthorizationParams, RESERVED } from '../protocol/authorization-request.js'
 import { isRecord } from '../protocol/json.js'
-import { type Json, jsonObject } from './json-rule.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
+import { type Json, json, jsonObject } from './json-rule.js'
 import { nameOf, type Place, placeOf, refuse, refuseValue } from './place.js'
 import { anyString, list, type Rule, rule, wholeNumber } from './rules.js'
 
@@ -32,21 +34,44 @@ export const maxAge: Rule<number> = wholeNumber('seconds', 0, Number.MAX_SAFE_IN
 const strings = list('strings', anyString)
 const objects = list('plain objects', jsonObject)
 
+/** RFC 9396 section 2. */
+export const authorizationDetails: Rule<readonly AuthorizationDetail[]> = {
+  expected: 'a list of objects, each with a type',
+  read(value, place) {
+    const copy = json.read(value, place)
+    checkDetails(copy, place)
+    return copy as unknown as readonly AuthorizationDetail[]
+  },
+}
+
+function checkDetails(value: unknown, place: Place): void {
+  const fault = findDetailsFault(value)
+  if (fault === undefined) return
+  const at = fault.path.reduce<Place>((outer, name) => placeOf(outer, name), place)
+  refuseValue(fault.value, fault.expected, at)
+}
+
 function checkParam(name: string, value: Json, place: Place): void {
   if (RESERVED.includes(name)) refuse(`${nameOf(place)} belongs to the protocol and cannot be replaced`)
   if (typeof value === 'boolean' || value === null)
     refuseValue(value, 'a string, a number, a list of strings, a plain object or a list of plain objects', place)
   if (Array.isArray(value)) (isRecord(value[0]) ? objects : strings).read(value, place)
   if (name === 'max_age') maxAge.read(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value, place)
+  if (name === 'authorization_details') checkDetails(typeof value === 'string' ? parseText(value) : value, place)
   if (name === 'claims' && typeof value !== 'object' && !isJsonText(value))
     refuseValue(value, 'a plain object, or a string of JSON', place)
 }
 
 function isJsonText(value: unknown): boolean {
+  return typeof value === 'string' && typeof parseText(value) === 'object'
+}
+
+/** The text itself, where it is no JSON. */
+function parseText(text: string): unknown {
   try {
-    return typeof value === 'string' && typeof JSON.parse(value) === 'object'
+    return JSON.parse(text)
   } catch {
-    return false
+    return text
   }
 }
 

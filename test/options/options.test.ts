@@ -137,6 +137,20 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
     options: { clientAuthentication: { method: 'client_secret_jwt', algorithm: 'RS256' } },
     says: /"HS256", "HS384" or "HS512"/,
   },
+  ...[
+    { name: 'one object', details: { type: 'payment' }, says: /authorization_details must be a list of objects/ },
+    { name: 'text that is no JSON', details: 'payment', says: /authorization_details must be a list of objects/ },
+    { name: 'JSON of one object', details: '{"type":"payment"}', says: /authorization_details must be a list/ },
+    { name: 'an object without a type', details: [{ type: 'a' }, {}], says: /authorization_details\[1\]\.type/ },
+    { name: 'actions as one string', details: [{ type: 'a', actions: 'x' }], says: /\[0\]\.actions must be a list/ },
+    { name: 'an identifier that is a number', details: [{ type: 'a', identifier: 7 }], says: /\[0\]\.identifier/ },
+  ].map(({ name, details, says }) => {
+    return {
+      name: `authorization_details: ${name}`,
+      options: { authorizationParams: { authorization_details: details } },
+      says,
+    }
+  }),
   { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
   { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
   { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },

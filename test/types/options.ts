@@ -53,6 +53,14 @@ openIdConnect({
     unsentForm: ({ reason }) => reason.toUpperCase(),
   },
 })
+openIdConnect({
+  authorizationParams: { authorization_details: [{ type: 'payment', actions: ['initiate'], amount: 5 }] },
+})
+openIdConnect({ authorizationParams: { authorization_details: '[{"type":"payment"}]' } })
+// @ts-expect-error a detail has a type
+openIdConnect({ authorizationParams: { authorization_details: [{ actions: ['initiate'] }] } })
+// @ts-expect-error actions are a list
+openIdConnect({ authorizationParams: { authorization_details: [{ type: 'payment', actions: 'initiate' }] } })
 // @ts-expect-error every tenant has to be named, or decided about
 openIdConnect({ tenants: true })
 // @ts-expect-error the algorithm is not the header's to say
