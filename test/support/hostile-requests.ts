@@ -79,6 +79,7 @@ export interface AuthorizationRequests {
 export function createAuthorizationRequests(settings: RequestSettings): AuthorizationRequests {
   const { demands } = settings
   const pushed = new Map<string, AuthorizationRequest>()
+  let count = 0
 
   async function open(params: Readonly<Record<string, string>>): Promise<AuthorizationRequest> {
     if (params.request_uri !== undefined) throw new Error('request_uri inside a request')
@@ -90,7 +91,8 @@ export function createAuthorizationRequests(settings: RequestSettings): Authoriz
   return {
     async push(form) {
       const request = await open(form)
-      const reference = `urn:ietf:params:oauth:request_uri:${pushed.size}`
+      count += 1
+      const reference = `urn:ietf:params:oauth:request_uri:${count}`
       pushed.set(reference, request)
       return reference
     },
