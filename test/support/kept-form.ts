@@ -3,6 +3,8 @@ import express, { type Express, type Request, type RequestHandler } from 'expres
 import { type OidcOptions, requiresAuth } from '../../lib/index.js'
 import { type Agent, createAgent, type FormFields, type Page, type RequestOptions } from './agent.js'
 import { type Fixture, type FixtureOptions, openFixture } from './handler-fixture.js'
+import { secret } from './secrets.js'
+import { type Site, startSite } from './site.js'
 
 /** Seconds. */
 export const DAY = 24 * 60 * 60
@@ -23,6 +25,8 @@ export interface FormFixture extends Fixture {
   advance(seconds: number): void
   /** Signs in, and opens the page of the form. */
   write(agent?: Agent): Promise<Agent>
+  /** Another process of the same site: needs `redis`, and listens on a port of its own. */
+  startAnother(port?: number): Promise<Site>
   /** Sends a form to the guarded route, and signs in where the provider is asked. */
   send(form?: FormFields, options?: SendOptions): Promise<Page>
 }
@@ -59,28 +63,43 @@ export async function openFormFixture(options: FormFixtureOptions = {}): Promise
   const now = () => Date.now() + ahead * 1000
   const received: Received[] = []
   const before = options.parser === undefined ? [] : [options.parser]
-  const fixture = await openFixture({
-    ...options,
-    provider: { now: () => Math.floor(now() / 1000), ...options.provider },
-    oidc: { now: () => new Date(now()), ...options.oidc, routes: { keptForm: '/form', ...options.oidc?.routes } },
-    site: {
-      ...options.site,
-      routes(app) {
-        app.get('/notes/new', (req, res) => void res.send(`<p>${req.oidc.handle ?? 'signed out'}</p>`))
-        const record = recordTo(received)
-        app.post('/notes', ...before, requiresAuth({ keepForm: true }), ...record)
-        app.post('/notes/:id', ...before, requiresAuth({ keepForm: true }), ...record)
-        app.post('/fresh', requiresAuth({ maxAge: 60, keepForm: true }), ...record)
-        app.post('/plain', requiresAuth(), ...record)
-        options.more?.(app)
-      },
+  const oidc = {
+    secret: secret('session secret'),
+    now: () => new Date(now()),
+    ...options.oidc,
+    routes: { keptForm: '/form', ...options.oidc?.routes },
+  }
+  const siteOptions: FixtureOptions['site'] = {
+    ...options.site,
+    routes(app) {
+      app.get('/notes/new', (req, res) => void res.send(`<p>${req.oidc.handle ?? 'signed out'}</p>`))
+      const record = recordTo(received)
+      app.post('/notes', ...before, requiresAuth({ keepForm: true }), ...record)
+      app.post('/notes/:id', ...before, requiresAuth({ keepForm: true }), ...record)
+      app.post('/fresh', requiresAuth({ maxAge: 60, keepForm: true }), ...record)
+      app.post('/plain', requiresAuth(), ...record)
+      options.more?.(app)
     },
-  })
+  }
+  const provider = { now: () => Math.floor(now() / 1000), ...options.provider }
+  const fixture = await openFixture({ provider, oidc, site: siteOptions })
+  const others: Site[] = []
   const { agent: first, site } = fixture
 
   return {
     ...fixture,
     received,
+    async startAnother(port = 0) {
+      const { issuer, clientId, clientSecret } = fixture.provider
+      const client = { issuer, clientId, clientSecret, responseType: 'code id_token token', baseUrl: site.url } as const
+      const another = await startSite({ ...siteOptions, port, oidc: { ...client, ...oidc } })
+      others.push(another)
+      return another
+    },
+    async close() {
+      for (const other of others) await other.close()
+      await fixture.close()
+    },
     advance(seconds) {
       ahead += seconds
     },
