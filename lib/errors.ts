@@ -78,6 +78,8 @@ const ERRORS = {
   ERR_OIDC_METADATA_ISSUER: [502, SENTENCES.providerSetup],
   ERR_OIDC_UNSUPPORTED: [502, SENTENCES.providerUnsupported],
   ERR_OIDC_CLIENT_REJECTED: [502, SENTENCES.clientRejected],
+  ERR_OIDC_REGISTRATION_REJECTED: [502, SENTENCES.clientRejected],
+  ERR_OIDC_REGISTRATION_RESPONSE: [502, SENTENCES.providerUnreadable],
 
   // The request to one of our own routes.
   ERR_OIDC_REQUEST_METHOD: [405, SENTENCES.method],

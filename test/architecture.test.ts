@@ -54,8 +54,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   surface: SURFACE,
   // Counts what the diagnostics say.
   metrics: ['surface', 'diagnostics'],
+  // Tells the provider of a site.
+  registration: OPTIONS.concat('options'),
   // Looks at a set-up from outside, with the parts that the middleware is made of.
-  doctor: OPTIONS.concat('options'),
+  doctor: OPTIONS.concat('options', 'registration'),
   // Runs in the browser.
   'session-watch': [],
   // What a site's own tests use, from outside as a site does.
@@ -311,6 +313,12 @@ describe('lib', () => {
       'requiresScope',
     ])
     assert.deepEqual(Object.keys(await import('../lib/metrics/index.js')), ['createMetrics'])
+    assert.deepEqual(Object.keys(await import('../lib/registration/index.js')).sort(), [
+      'deleteClient',
+      'readClient',
+      'registerClient',
+      'updateClient',
+    ])
     assert.deepEqual(Object.keys(await import('../lib/testing/index.js')), ['startFakeProvider'])
     assert.deepEqual(Object.keys(await import('../lib/session-watch/index.js')), ['watchSession'])
   })

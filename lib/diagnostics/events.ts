@@ -80,8 +80,8 @@ export interface SignInFinished extends EventBase, Timed {
 export interface ProviderCall extends EventBase, Timed {
   /** Tells this event from the others. */
   readonly type: 'provider-call'
-  /** Of HTTP. */
-  readonly method: 'GET' | 'POST'
+  /** Of HTTP. `PUT` and `DELETE` are for clients that were registered dynamically. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** The address that was called, without its query. */
   readonly endpoint: string
   /** What was sent in the body. */

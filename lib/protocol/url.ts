@@ -14,3 +14,13 @@ export function isSecureUrl(url: URL): boolean {
   if (url.username !== '' || url.password !== '') return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))
 }
+
+/**
+ * Whether a value is an address that a provider of this issuer may name, as the endpoints of its metadata are: a URL that secrets may travel to, without a
+ * fragment, and https where the issuer is.
+ */
+export function isProviderAddress(value: unknown, issuer: string): value is string {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  const url = new URL(value)
+  return isSecureUrl(url) && url.hash === '' && (url.protocol === 'https:' || new URL(issuer).protocol === 'http:')
+}

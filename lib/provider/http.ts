@@ -36,13 +36,27 @@ export interface Http {
     /** Milliseconds. Default: the timeout of all requests. */
     timeout?: number,
   ): Promise<HttpResponse>
+  /**
+   * Client registration: the one place where the provider gets JSON.
+   * @param options - `secrets` are those in the body, which the provider must not get to repeat in a log
+   */
+  sendJson(method: ProviderRequest['method'], url: string, options: JsonRequest): Promise<HttpResponse>
   /** Returns a response of any status unread, redirects included. For services other than the provider: no deadline, no limit. */
   stream(url: URL, init: RequestInit): Promise<Response>
+}
+
+/** A request with a JSON body, or with none. */
+export interface JsonRequest {
+  readonly bearer?: string | undefined
+  readonly json?: object | undefined
+  readonly secrets?: readonly string[]
 }
 
 type Exchange = Pick<ProviderRequest, 'method' | 'headers' | 'body'> & {
   /** A new one for every attempt. */
   readonly dpop?: (() => string) | undefined
+  /** Those of a body that is no form. */
+  readonly secrets?: readonly string[] | undefined
 }
 
 const DEFAULT_TIMEOUT = 10_000
@@ -57,7 +71,11 @@ export function createHttp(settings: HttpSettings): Http {
   const { fetch, certificate, timeout = DEFAULT_TIMEOUT, maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES } = settings
   const send = fetch === undefined ? createNodeTransport(certificate) : createFetchTransport(fetch)
 
-  async function exchange(address: string, { dpop, ...request }: Exchange, patience = timeout): Promise<HttpResponse> {
+  async function exchange(
+    address: string,
+    { dpop, secrets = [], ...request }: Exchange,
+    patience = timeout,
+  ): Promise<HttpResponse> {
     const url = parseTarget(address)
     const deadline = createDeadline(patience)
 
@@ -76,7 +94,7 @@ export function createHttp(settings: HttpSettings): Http {
     }
 
     try {
-      return createHttpResponse(await attempt(false), () => secretsIn(request))
+      return createHttpResponse(await attempt(false), () => [...secrets, ...secretsIn(request)])
     } catch (error) {
       throw error instanceof OidcError ? error : unavailable(url, error)
     } finally {
@@ -116,6 +134,13 @@ export function createHttp(settings: HttpSettings): Http {
       } as const
       return observeCall('POST', url, body, () => exchange(url, init, patience))
     },
+    sendJson(method, url, { bearer, json, secrets }) {
+      const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+      const type = json === undefined ? {} : { 'content-type': 'application/json' }
+      const headers = buildHeaders({ accept: 'application/json', ...authorization, ...type })
+      const init = { method, headers, secrets, ...(json !== undefined && { body: JSON.stringify(json) }) }
+      return observeCall(method, url, {}, () => exchange(url, init))
+    },
     stream: async (url, init) => (await streamFetch())(url, { ...init, redirect: 'manual' }),
   }
 }
@@ -147,7 +172,7 @@ function secretsIn({ headers, body }: Exchange): readonly string[] {
 }
 
 function observeCall(
-  method: 'GET' | 'POST',
+  method: ProviderRequest['method'],
   url: string,
   body: FormFields,
   call: () => Promise<HttpResponse>,

@@ -19,13 +19,13 @@ export function createNodeTransport(certificate?: CertificateSource): Transport 
   const http = new HttpAgent(kept)
   const https = new HttpsAgent(kept)
 
-  return ({ method, url, headers, body = '', limit, isRepeat }) => {
+  return ({ method, url, headers, body, limit, isRepeat }) => {
     let request: ClientRequest | undefined
     let isCancelled = false
     const send = (tls: Partial<TlsOptions>) =>
       new Promise<ProviderResponse>((resolve, reject) => {
         if (isCancelled) return reject(new Error('cancelled'))
-        const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}
+        const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
         const common = { method, headers: { ...headers, ...length } }
         const isSecure = url.protocol === 'https:'
         dropRested(isSecure ? https : http)

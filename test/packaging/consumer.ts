@@ -5,6 +5,7 @@ const names = {
   ioredis: '{ Redis }',
   'express-hybrid-oidc': '{ OidcError, openIdConnect, requiresAuth }',
   'express-hybrid-oidc/metrics': '{ createMetrics }',
+  'express-hybrid-oidc/register': '{ registerClient }',
   'express-hybrid-oidc/session-watch': '{ watchSession }',
   'express-hybrid-oidc/testing': '{ startFakeProvider }',
 }

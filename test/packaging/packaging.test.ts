@@ -77,7 +77,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
 
   test('is small', t => {
     t.diagnostic(`${packed.size} bytes`)
-    assert.ok(packed.size < 460_000, `${packed.size} bytes`)
+    assert.ok(packed.size < 470_000, `${packed.size} bytes`)
   })
 
   test('has a script for browsers that is one file of a kilobyte', () => {
@@ -122,6 +122,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
       '.',
       './metrics',
       './package.json',
+      './register',
       './session-watch',
       './testing',
     ])
