@@ -1,6 +1,7 @@
 import './express.js'
 
 export type { ApiFetchOptions } from './api/api-fetch.js'
+export type { DpopProofOptions } from './api/dpop-proof.js'
 export type { ProxyOptions } from './api/proxy-options.js'
 export type { ProxyLimits } from './api/proxy-slots.js'
 export type { UserInfoOptions } from './api/user-info.js'
@@ -77,6 +78,11 @@ export type {
 } from './options/provider-options.js'
 export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
+export type {
+  ContentEncryptionAlgorithm,
+  EncryptionWish,
+  KeyEncryptionAlgorithm,
+} from './protocol/encryption-algorithms.js'
 export type { SignalAction } from './protocol/event-action.js'
 export type { DecryptionKey } from './protocol/jwe.js'
 export type {

@@ -1,12 +1,14 @@
 import type { ApiFetchOptions } from '../api/api-fetch.js'
+import type { DpopProofOptions } from '../api/dpop-proof.js'
 import type { UserInfoOptions } from '../api/user-info.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
 import type { LogoutOptions } from '../sign-out/logout.js'
-import type { AccessTokenOptions } from '../tokens/access-tokens.js'
+import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
+import { isKnownToken } from '../tokens/bound-token.js'
 import type { ClientCredentialsOptions } from '../tokens/client-tokens.js'
 import type { ExchangeOptions } from '../tokens/token-exchange.js'
 import { type JsonObject, jsonObject } from '../validation/json-rule.js'
-import { isPlain, object, type RulesFor } from '../validation/object-rule.js'
+import { describe, isPlain, object, type RulesFor } from '../validation/object-rule.js'
 import {
   authorizationDetails,
   authorizationParams,
@@ -16,7 +18,17 @@ import {
   word,
 } from '../validation/parameter-rules.js'
 import { guarded, refuse, refuseValue } from '../validation/place.js'
-import { anyString, boolean, list, nonEmptyString, oneOrSeveral, type Rule, rule } from '../validation/rules.js'
+import {
+  anyString,
+  boolean,
+  list,
+  nonEmptyString,
+  oneOrSeveral,
+  type Rule,
+  rule,
+  secret,
+  string,
+} from '../validation/rules.js'
 
 // What the methods of `req.oidc` and of the middleware are given: a misspelt name, or a value of another kind, must not silently mean the
 // default. Each function reads the options once and returns a copy, and throws ERR_OIDC_OPTIONS that names the method and the option.
@@ -121,6 +133,37 @@ export function readExchange(given?: unknown): ExchangeOptions {
   if (options.audience === undefined && options.resource === undefined)
     refuse('req.oidc.exchange: audience or resource is missing: name the service that the token is for')
   return options
+}
+
+const HTTP_METHOD = /^[A-Z-]{1,40}$/
+
+/** RFC 9449 section 8.1. */
+const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,2000}$/
+
+const dpopProof = reader(
+  'req.oidc.dpopProof',
+  object({
+    method: describe(string('the method of the request, such as "GET"', HTTP_METHOD), { text: '', required: true }),
+    url: describe(
+      rule('an absolute http or https URL', (value): value is string | URL => {
+        const isText = typeof value === 'string' || value instanceof URL
+        return isText && /^https?:\/\//i.test(String(value)) && URL.canParse(String(value))
+      }),
+      { text: '', required: true },
+    ),
+    // The object itself: a copy of it has no key.
+    token: secret(
+      rule(
+        'what req.oidc.accessToken() or req.oidc.exchange() has returned',
+        (value): value is AccessToken => typeof value === 'object' && value !== null && isKnownToken(value),
+      ),
+    ),
+    nonce: string('a value of the header DPoP-Nonce', NONCE),
+  } satisfies RulesFor<DpopProofOptions>),
+)
+
+export function readDpopProof(given?: unknown): DpopProofOptions {
+  return dpopProof(given)
 }
 
 const fetchOptions = reader(

@@ -1,4 +1,5 @@
 import { type ApiFetchOptions, fetchApi } from '../api/api-fetch.js'
+import { createDpopProof, type DpopProofOptions } from '../api/dpop-proof.js'
 import { fetchUserInfo, type UserInfoOptions } from '../api/user-info.js'
 import { OidcError } from '../errors.js'
 import { getAccessToken, withChallenge } from '../http/access-token.js'
@@ -16,7 +17,15 @@ import { endSignIn, type LogoutOptions } from '../sign-out/logout.js'
 import type { Tokens } from '../store/ticket.js'
 import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
 import type { ExchangeOptions } from '../tokens/token-exchange.js'
-import { readAccessToken, readExchange, readFetch, readLogin, readLogout, readUserInfo } from './argument-rules.js'
+import {
+  readAccessToken,
+  readDpopProof,
+  readExchange,
+  readFetch,
+  readLogin,
+  readLogout,
+  readUserInfo,
+} from './argument-rules.js'
 
 /** The claims kept of a signed-in user. A site narrows this by declaration merging or by its own type guard. */
 export interface OidcUser {
@@ -50,6 +59,12 @@ export interface OidcRequest {
    * @throws {OidcError} ERR_OIDC_API_ORIGIN, and those of {@link accessToken}; a failing network throws what `fetch` throws
    */
   fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response>
+  /**
+   * A DPoP proof for one request that the site sends to an API with an HTTP client of its own, with the key that the token is bound to: the value of the
+   * header `DPoP`. It is good for one attempt. `undefined`: the token is a bearer token. RFC 9449 section 7.
+   * @throws {OidcError} ERR_OIDC_OPTIONS for options that are not understood, and those of {@link accessToken} where no token is given
+   */
+  dpopProof(options: DpopProofOptions): Promise<string | undefined>
   /**
    * Exchanges the access token for one that calls another service on behalf of the user. RFC 8693.
    * @throws {OidcError} ERR_OIDC_TOKEN_DENIED, ERR_OIDC_UNSUPPORTED, and those of {@link accessToken}
@@ -121,6 +136,11 @@ export class SignedInRequest implements OidcRequest {
 
   async fetch(url: string | URL, init?: RequestInit, options?: ApiFetchOptions): Promise<Response> {
     return withChallenge(this.#context, () => fetchApi(this.#context, url, init, readFetch(url, init, options)))
+  }
+
+  async dpopProof(options: DpopProofOptions): Promise<string | undefined> {
+    const read = readDpopProof(options)
+    return createDpopProof(this.#context, read, read.token ?? (await this.accessToken()))
   }
 
   async exchange(options: ExchangeOptions): Promise<AccessToken> {

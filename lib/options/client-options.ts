@@ -57,15 +57,22 @@ export function parseRequestSigning(options: ReadOptions): RequestSigning | unde
   const { requestObject = false, clientAuthentication } = options
   if (requestObject === false) return undefined
   const own = requestObject === true ? {} : requestObject
-  const { algorithm } = own
-  const allowed = profileAlgorithms(options)
-  if (own.key !== undefined) return { key: sourceOf(own.key, 'requestObject.key', options), algorithm, allowed }
+  const { algorithm, encryption = false } = own
+  const wish = encryption === true ? {} : encryption
+  const common = { allowed: profileAlgorithms(options), ...(wish !== false && { encryption: wish }) }
+  if (own.key !== undefined)
+    return { ...common, key: sourceOf(own.key, 'requestObject.key', options), algorithm, header: own.header }
   if (typeof clientAuthentication !== 'object' || clientAuthentication.method !== 'private_key_jwt')
     return refuse(
       'requestObject needs a key: set requestObject.key, or clientAuthentication with method "private_key_jwt"',
     )
   const { key, header, algorithm: usual } = clientAuthentication
-  return { key: sourceOf(key, 'clientAuthentication.key', options), algorithm: algorithm ?? usual, allowed, header }
+  return {
+    ...common,
+    key: sourceOf(key, 'clientAuthentication.key', options),
+    algorithm: algorithm ?? usual,
+    header: own.header ?? header,
+  }
 }
 
 /** What the function returns is checked each time; the same object is copied once. */

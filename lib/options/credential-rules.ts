@@ -6,6 +6,7 @@ import {
   audienceNames,
   type ClientPrivateKey,
 } from '../protocol/client-assertion.js'
+import { CONTENT_ALGORITHMS, type EncryptionWish, KEY_ALGORITHMS } from '../protocol/encryption-algorithms.js'
 import type { DecryptionKey } from '../protocol/jwe.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
 import type { NamedClientKey } from '../provider/client-key.js'
@@ -53,19 +54,6 @@ export function readClientKey(returned: unknown, option: string): NamedClientKey
   const isNamed = isPlain(returned) && 'key' in returned
   return isNamed ? namedKey.read(returned, place) : { key: privateKey.read(returned, place) }
 }
-
-/** Signed authorization requests. */
-export const requestObjectOrBoolean = objectOr(
-  'true, false or an object',
-  value => typeof value === 'boolean',
-  object({
-    key: describe(privateKeyOrSource, { text: 'the private key', default: 'that of `clientAuthentication`' }),
-    algorithm: describe(signingAlgorithm, {
-      text: 'algorithm of the signed requests',
-      default: 'one that fits the key, and that the provider lists',
-    }),
-  }),
-)
 
 const DECRYPTION_KEY =
   'a private key of RSA (2048 bits or more), EC (P-256, P-384, P-521) or X25519: a KeyObject or a private JWK'
@@ -156,6 +144,52 @@ const header = object({
     text: 'the certificate and its intermediate certificates',
   }),
 } satisfies RulesFor<AssertionHeader>)
+
+/** Names the key of a request object. Its `typ` is that of RFC 9101 section 10.8. */
+const requestHeader = object({
+  kid: describe(headerText, { text: 'names the key', default: 'the `kid` of a JWK' }),
+  x5t: describe(headerText, { text: 'names the certificate by its SHA-1' }),
+  'x5t#S256': describe(headerText, { text: 'names the certificate by its SHA-256' }),
+  x5c: describe(list('certificates in base64', base64Text, { least: 1 }), {
+    text: 'the certificate and its intermediate certificates',
+  }),
+} satisfies RulesFor<Omit<AssertionHeader, 'typ'>>)
+
+const requestEncryption = objectOr(
+  'true, false or an object',
+  value => typeof value === 'boolean',
+  object({
+    algorithm: describe(oneOf(...KEY_ALGORITHMS), {
+      text: '`alg` of the JWE',
+      default: 'one that fits a key of the provider, and that it lists',
+    }),
+    contentEncryption: describe(oneOf(...CONTENT_ALGORITHMS), {
+      text: '`enc` of the JWE',
+      default: 'the first of these that the provider lists',
+    }),
+  } satisfies RulesFor<EncryptionWish>),
+)
+
+/** Signed, and encrypted, authorization requests. */
+export const requestObjectOrBoolean = objectOr(
+  'true, false or an object',
+  value => typeof value === 'boolean',
+  object({
+    key: describe(privateKeyOrSource, { text: 'the private key', default: 'that of `clientAuthentication`' }),
+    algorithm: describe(signingAlgorithm, {
+      text: 'algorithm of the signed requests',
+      default: 'one that fits the key, and that the provider lists',
+    }),
+    header: describe(requestHeader, {
+      text: 'members of the JOSE header',
+      default: 'those of `clientAuthentication.header`',
+    }),
+    encryption: describe(requestEncryption, {
+      text: 'encrypts the signed requests to a key of the provider; an object gives the algorithms',
+      default: '`false`',
+    }),
+  }),
+)
 
 const namedKey = object({
   key: describe(privateKey, { text: 'the private key', required: `give ${KEY}` }),

@@ -3,20 +3,12 @@ import type { JWK } from 'jose'
 import { decodeProtectedHeader } from 'jose/decode/protected_header'
 import { compactDecrypt } from 'jose/jwe/compact/decrypt'
 import { OidcError } from '../errors.js'
+import { CONTENT_ALGORITHMS, KEY_ALGORITHMS } from './encryption-algorithms.js'
 import { withoutNulls } from './json.js'
 import { sanitize } from './printable.js'
 
 /** A private key that tokens for this site are encrypted to. A JWK may name itself (`kid`), its algorithm (`alg`) and its purpose (`use`). */
 export type DecryptionKey = KeyObject | JWK
-
-/**
- * RFC 7518 section 4.1. Not among them: RSA1_5, whose padding is an oracle (RFC 8725 section 3.2); PBES2, whose `p2c` lets the sender
- * decide how long this site computes; `dir` and AES key wrapping, for which a client secret would have to serve as key.
- */
-const KEY_ALGORITHMS = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW']
-
-/** RFC 7518 section 5.1. */
-const CONTENT_ALGORITHMS = ['A128GCM', 'A256GCM', 'A128CBC-HS256', 'A256CBC-HS512']
 
 /** Characters. A signed token of 65,536 characters, encrypted. */
 const MAX_LENGTH = 90_000
@@ -42,7 +34,7 @@ export async function decryptJwt(token: string, keys: readonly DecryptionKey[]):
   const candidates = selectDecryptionKeys(keys, header).slice(0, MAX_CANDIDATES)
   if (candidates.length === 0)
     throw new OidcError('ERR_OIDC_ID_TOKEN_DECRYPTION', 'no key of this site fits the encrypted token')
-  const options = { keyManagementAlgorithms: [header.alg], contentEncryptionAlgorithms: CONTENT_ALGORITHMS }
+  const options = { keyManagementAlgorithms: [header.alg], contentEncryptionAlgorithms: [...CONTENT_ALGORITHMS] }
   for (const key of candidates) {
     try {
       const { plaintext } = await compactDecrypt(token, key, options)
@@ -56,8 +48,8 @@ export async function decryptJwt(token: string, keys: readonly DecryptionKey[]):
 
 function parseHeader(token: string): JweHeader {
   const { alg, enc, zip, crit, cty = undefined, kid = undefined } = withoutNulls(readHeader(token))
-  if (typeof alg !== 'string' || !KEY_ALGORITHMS.includes(alg)) throw refused('alg', alg)
-  if (typeof enc !== 'string' || !CONTENT_ALGORITHMS.includes(enc)) throw refused('enc', enc)
+  if (typeof alg !== 'string' || !KEY_ALGORITHMS.some(name => name === alg)) throw refused('alg', alg)
+  if (typeof enc !== 'string' || !CONTENT_ALGORITHMS.some(name => name === enc)) throw refused('enc', enc)
   if (zip !== undefined) throw refused('zip', zip)
   if (crit !== undefined) throw refused('crit', undefined)
   // RFC 7519 section 5.2: a nested JWT says so. Some providers do not.

@@ -37,7 +37,8 @@ export function selectKeys(keys: readonly JWK[], header: KeyHint): readonly JWK[
   )
 }
 
-function isPublic(key: JWK): boolean {
+/** A private key, or a shared secret, was published by mistake. */
+export function isPublic(key: JWK): boolean {
   return key.d === undefined && key.k === undefined
 }
 
@@ -64,7 +65,8 @@ function isForAlgorithm(key: JWK, alg: string): boolean {
   return curve !== undefined && key.kty === (curve === 'Ed25519' ? 'OKP' : 'EC') && key.crv === curve
 }
 
-function isSafeModulus(n: unknown): boolean {
+/** RFC 7518 sections 3.3 and 4.3. */
+export function isSafeModulus(n: unknown): boolean {
   if (typeof n !== 'string') return false
   const bits = bitLength(Buffer.from(n, 'base64url'))
   return bits >= RSA_MODULUS.min && bits <= RSA_MODULUS.max

@@ -31,6 +31,8 @@ export const LISTS = [
   'authorization_signing_alg_values_supported',
   'dpop_signing_alg_values_supported',
   'request_object_signing_alg_values_supported',
+  'request_object_encryption_alg_values_supported',
+  'request_object_encryption_enc_values_supported',
   'authorization_details_types_supported',
 ] as const
 

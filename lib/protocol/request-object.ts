@@ -50,11 +50,12 @@ function toClaim(name: string, value: string): unknown {
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS for a key that does not fit its algorithm */
 export async function signRequestObject(
-  { key, algorithm, header: { kid } = {} }: AssertionSigner,
+  { key, algorithm, header: { typ: _, ...named } = {} }: AssertionSigner,
   claims: Readonly<Record<string, unknown>>,
 ): Promise<string> {
   const { SignJWT } = await import('jose/jwt/sign')
-  const header = { alg: algorithm, typ: TYPE, ...(kid !== undefined && { kid }) }
+  const given = Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+  const header = { ...given, alg: algorithm, typ: TYPE }
   try {
     return await new SignJWT({ ...claims }).setProtectedHeader(header).sign(key)
   } catch (cause) {

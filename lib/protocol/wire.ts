@@ -39,6 +39,10 @@ export interface ProviderMetadata {
   readonly authorization_signing_alg_values_supported?: readonly string[]
   /** Algorithms of signed authorization requests. OpenID Connect Discovery 1.0 section 3. */
   readonly request_object_signing_alg_values_supported?: readonly string[]
+  /** How the key of encrypted authorization requests is agreed on. OpenID Connect Discovery 1.0 section 3. */
+  readonly request_object_encryption_alg_values_supported?: readonly string[]
+  /** What they are encrypted with. OpenID Connect Discovery 1.0 section 3. */
+  readonly request_object_encryption_enc_values_supported?: readonly string[]
   /** Types of `authorization_details` it knows. RFC 9396 section 10. */
   readonly authorization_details_types_supported?: readonly string[]
   /** Algorithms of DPoP proofs. RFC 9449 section 5.1. */

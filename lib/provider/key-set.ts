@@ -24,6 +24,8 @@ export interface KeySet {
    * @throws {OidcError} where the keys are not known and cannot be fetched; ERR_OIDC_PROVIDER_UNAVAILABLE where `budget` is given and spent
    */
   keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]>
+  /** What `select` finds among the published keys. Where it finds nothing, they are fetched once more. */
+  find<T>(select: (keys: readonly JWK[]) => T | undefined): Promise<T | undefined>
   /**
    * For a signature that fits no key it should fit: fetches once more, and says whether the keys are others now.
    *
@@ -73,15 +75,26 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
     return true
   }
 
-  async function keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]> {
+  async function find<T>(
+    select: (keys: readonly JWK[]) => T | undefined,
+    budget?: () => Promise<Budget>,
+  ): Promise<T | undefined> {
     const { started } = cached.generation()
-    let candidates = selectKeys(await cached.get(), header)
+    let found = select(await cached.get())
     // The load that was joined may have begun before the key was published: only one begun after the call decides.
-    while (candidates.length === 0 && cached.generation().held <= started) {
-      if (!(await reloadWithinBudget(budget, keys => selectKeys(keys, header).length > 0))) break
-      candidates = selectKeys(await cached.get(), header)
+    while (found === undefined && cached.generation().held <= started) {
+      if (!(await reloadWithinBudget(budget, keys => select(keys) !== undefined))) break
+      found = select(await cached.get())
     }
-    return imports.importAll(candidates.slice(0, MAX_CANDIDATES), header.alg)
+    return found
+  }
+
+  async function keysFor(header: KeyHint, budget?: () => Promise<Budget>): Promise<readonly CryptoKey[]> {
+    const candidates = await find(keys => {
+      const fitting = selectKeys(keys, header)
+      return fitting.length === 0 ? undefined : fitting
+    }, budget)
+    return imports.importAll(candidates?.slice(0, MAX_CANDIDATES) ?? [], header.alg)
   }
 
   async function reload(budget?: () => Promise<Budget>): Promise<boolean> {
@@ -98,6 +111,7 @@ export function createKeySet({ jwksUri, http, now }: KeySetSettings): KeySet {
 
   return {
     keysFor,
+    find: select => find(select),
     reload,
     async warm() {
       await cached.get()

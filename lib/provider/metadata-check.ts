@@ -1,5 +1,6 @@
 import { OidcError } from '../errors.js'
 import { warnOfUnlistedTypes } from '../protocol/authorization-details.js'
+import { selectEncryption } from '../protocol/encryption-algorithms.js'
 import { chooseListed, type Warn } from '../protocol/listed.js'
 import { checkProviderSupports, findDoubt } from '../protocol/metadata.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
@@ -39,6 +40,7 @@ export function createMetadataCheck(
     if (returnsCode(responseType)) authentication(metadata, warn)
     if (proofAlgorithm !== undefined) checkProofAlgorithm(metadata, proofAlgorithm, warn)
     if (needsCertificateBinding) checkCertificateBinding(metadata)
+    if (requestSigning?.encryption !== undefined) selectEncryption(metadata, requestSigning.encryption, warn)
     warnOfUnlistedTypes(metadata, authorizationDetails, warn)
     const doubt = findDoubt(metadata, { responseMode })
     if (doubt !== undefined) warn(doubt)

@@ -15,7 +15,7 @@ import { createGrants, type Grants } from './grants.js'
 import { createHttp } from './http.js'
 import type { IdTokenExpectedByCaller } from './id-tokens.js'
 import { createKeepWarm } from './keep-warm.js'
-import { createKeySet } from './key-set.js'
+import { createKeySet, type KeySet } from './key-set.js'
 import type { IsLiving } from './logout-tokens.js'
 import { createMetadataCheck } from './metadata-check.js'
 import type { Proofs } from './proofs.js'
@@ -52,6 +52,11 @@ export interface Provider extends Grants {
    * @throws {OidcError} ERR_OIDC_OPTIONS, ERR_OIDC_UNSUPPORTED where the key fits no algorithm of the provider
    */
   signRequest(params: URLSearchParams): Promise<string>
+  /**
+   * For a pushed request that the provider could not read: fetches the key again that it was encrypted to, and says whether the keys of the
+   * provider are others now.
+   */
+  reloadRequestKeys(): Promise<boolean>
   /** For requests to APIs with a token that is bound to a key. */
   proofs(): Promise<Proofs>
   /** The signed ID Token inside an encrypted one. It comes before every verification. */
@@ -143,7 +148,8 @@ export function createProvider(settings: ProviderSettings): Provider {
       return received.fetchUserInfo(await discovery.get(), accessToken, proofKey)
     },
     pushRequest: createLazyPush(discovery.get, { ...clientRequests, proofs }),
-    signRequest: createLazyRequestObjects(discovery.get, settings),
+    signRequest: createLazyRequestObjects(discovery.get, settings, keySet),
+    reloadRequestKeys: async () => settings.requestSigning?.encryption !== undefined && keySet.reload(),
     proofs,
     ...received.verifiers,
     // Loaded where the route is used.
@@ -173,11 +179,12 @@ function createLazyProofs(settings: Parameters<typeof import('./proofs.js').crea
 function createLazyRequestObjects(
   metadata: () => Promise<ProviderMetadata>,
   { requestSigning: signing, clientId, now, random }: ProviderSettings,
+  keySet: KeySet,
 ): Provider['signRequest'] {
   return async params => {
     if (signing === undefined) throw new TypeError('requests are not signed')
     const { createRequestObjects } = await import('./request-objects.js')
-    return createRequestObjects({ clientId, signing, now, random })(await metadata(), params)
+    return createRequestObjects({ clientId, signing, keySet, now, random })(await metadata(), params)
   }
 }
 

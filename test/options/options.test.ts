@@ -151,6 +151,21 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
       says,
     }
   }),
+  {
+    name: 'RSA1_5 for requests',
+    options: { requestObject: { key: privateKey, encryption: { algorithm: 'RSA1_5' } } },
+    says: /encryption\.algorithm must be "RSA-OAEP-256"/,
+  },
+  {
+    name: 'a word where requests are encrypted',
+    options: { requestObject: { key: privateKey, encryption: 'ECDH-ES' } },
+    says: /requestObject\.encryption must be true, false or an object/,
+  },
+  {
+    name: 'a typ for requests',
+    options: { requestObject: { key: privateKey, header: { typ: 'JWT' } } },
+    says: /requestObject\.header\.typ/,
+  },
   { name: 'a scope with a quote', options: { scope: 'openid "x"' }, says: /RFC 6749/ },
   { name: 'a route without a slash', options: { routes: { login: 'login' } }, says: /slash/ },
   { name: 'two routes of one path', options: { routes: { login: '/callback' } }, says: /same path/ },

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { JWK } from 'jose'
 import { delay, readBody, startLoopbackServer } from './loopback-server.js'
 import { loadOidcProvider, type OidcProvider } from './oidc-provider-types.js'
 import { createAdapterFactory } from './provider-adapter.js'
@@ -49,6 +50,8 @@ export interface ProviderOptions {
   readonly clientAuthMethods?: readonly string[]
   /** More keys of the provider: algorithms. Default none. */
   readonly moreKeys?: readonly string[]
+  /** Private keys that requests to the provider are encrypted to, asked for whenever the client is registered. Default none. */
+  readonly encryptionKeys?: () => readonly JWK[]
   /** Groups of every user, for an ID Token as large as they are. Default: none, and an ID Token without the claims of userinfo. */
   readonly groups?: readonly string[]
   /**
@@ -167,7 +170,9 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Test
     delay: (endpoint, milliseconds) => void delays.set(PATHS[endpoint], milliseconds),
     register(site, client = {}) {
       const metadata = buildClient(clientId, clientSecret, site, { ...options.client, ...client })
-      provider = createOidcProvider(issuer, { ...settings, client: metadata }, errors)
+      const encryptionKeys = options.encryptionKeys?.().map(key => ({ ...key, use: 'enc' })) ?? []
+      const jwks = [...settings.jwks, ...encryptionKeys]
+      provider = createOidcProvider(issuer, { ...settings, jwks, client: metadata }, errors)
       options.customise?.(provider)
       receive = provider.callback()
     },

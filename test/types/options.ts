@@ -61,6 +61,14 @@ openIdConnect({ authorizationParams: { authorization_details: '[{"type":"payment
 openIdConnect({ authorizationParams: { authorization_details: [{ actions: ['initiate'] }] } })
 // @ts-expect-error actions are a list
 openIdConnect({ authorizationParams: { authorization_details: [{ type: 'payment', actions: 'initiate' }] } })
+openIdConnect({
+  requestObject: {
+    header: { kid: 'k' },
+    encryption: { algorithm: 'ECDH-ES', contentEncryption: 'A256GCM' },
+  },
+})
+// @ts-expect-error RSA1_5 is not offered
+openIdConnect({ requestObject: { encryption: { algorithm: 'RSA1_5' } } })
 // @ts-expect-error every tenant has to be named, or decided about
 openIdConnect({ tenants: true })
 // @ts-expect-error the algorithm is not the header's to say

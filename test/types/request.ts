@@ -46,6 +46,11 @@ export async function page(req: Request): Promise<void> {
   const token = await req.oidc.accessToken({ minValidity: 300, resource: 'https://api.example.com' })
   expectType<Same<typeof token, AccessToken>>()
   expectType<Same<typeof token.expiresAt, number | undefined>>()
+  expectType<Same<Awaited<ReturnType<typeof req.oidc.dpopProof>>, string | undefined>>()
+  await req.oidc.dpopProof({ method: 'GET', url: 'https://api.example.com', token, nonce: 'n' })
+  // @ts-expect-error a proof is for one request
+  await req.oidc.dpopProof({ method: 'GET' })
+  await req.oidc.accessToken({ authorizationDetails: [{ type: 'payment' }] })
   // @ts-expect-error seconds are a number
   await req.oidc.accessToken({ minValidity: '5m' })
   expectType<Same<Awaited<ReturnType<typeof req.oidc.idToken>>, string | undefined>>()
