@@ -135,7 +135,8 @@ async function sendErrorPage(context: RequestContext, error: OidcError, signIn: 
   // The site has responded meanwhile.
   if (res.headersSent) return
   const correlationId = correlationIdOf(req)
-  const link = signIn === undefined ? { href: '/', text: texts.startPage } : { href: signIn, text: texts.startAgain }
+  const start = { href: publicPath(services.config, '/'), text: texts.startPage }
+  const link = signIn === undefined ? start : { href: signIn, text: texts.startAgain }
   const content = {
     language: texts.language,
     title: status === 403 ? texts.notAllowed : texts.failed,

@@ -337,6 +337,8 @@ describe('who the site is', () => {
         )
         const out = await agent.open(`${url}/shop/logout?local=1`, { redirect: 'manual' })
         assert.equal(out.hops[0]?.location, `${url}/shop/`)
+        const failed = await agent.open(`${url}/shop/callback?state=x`)
+        assert.match(failed.text, /<a href="\/shop\/login\?returnTo=/)
       } finally {
         await server.stop()
         await oidc.close()

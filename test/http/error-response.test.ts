@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import express from 'express'
 import { respondWithError } from '../../lib/http/error-response.js'
 import type { RequestContext } from '../../lib/http/request-context.js'
+import { openIdConnect, requiresClaim } from '../../lib/index.js'
 import { withFixture } from '../support/handler-fixture.js'
 import { deny } from '../support/hostile-provider.js'
+import { startLoopbackServer } from '../support/loopback-server.js'
+import { secret } from '../support/secrets.js'
 
 const marker = 'marker"><script>alert(1)</script>'
 
@@ -39,6 +43,36 @@ describe('the page of a site without an error handler', () => {
       assert.equal(headers['referrer-policy'], 'no-referrer')
       assert.equal(headers['x-frame-options'], 'DENY')
       assert.equal(headers['x-content-type-options'], 'nosniff')
+    }),
+  )
+
+  test(
+    'leads a user who may not see it to the start page of the site, which may lie below a path',
+    withFixture({ site: { handlesErrors: false } }, async ({ agent, site, provider }) => {
+      const { issuer, clientId, clientSecret } = provider
+      const options = { issuer, clientId, clientSecret, secret: secret('of a site below a path'), log: () => {} }
+      for (const [path, start] of [
+        ['', '/'],
+        ['/shop', '/shop/'],
+      ]) {
+        const app = express()
+        const server = await startLoopbackServer(app)
+        const url = `http://localhost:${server.port}${path}`
+        const oidc = openIdConnect({ ...options, baseUrl: url })
+        const shop = express.Router()
+        shop.use(oidc)
+        shop.get('/orders', requiresClaim('role', 'clerk'), (_req, res) => void res.send('orders'))
+        app.use(path || '/', shop)
+        try {
+          const page = await agent.visit(`${url}/orders`)
+          assert.equal(page.status, 403)
+          assert.match(page.text, new RegExp(`<a href="${start}">Back to the start page</a>`))
+        } finally {
+          await server.stop()
+          await oidc.close()
+        }
+      }
+      assert.equal(site.errors.length, 0)
     }),
   )
 
