@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { findTool } from '../tools/ensure-tools.mjs'
 
 /** A real Redis, started for a test and owned by it. Nothing of it is left after `stop`. */
 export interface RedisServer {
@@ -242,7 +243,10 @@ function launchRedis(directory: string, args: readonly string[]): Promise<ChildP
 }
 
 async function launch(directory: string, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn('redis-server', args, { cwd: directory, stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(findTool('redis-server') ?? 'redis-server', args, {
+    cwd: directory,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   endWithThisProcess()
   running.add(child)
   child.once('exit', () => running.delete(child))
