@@ -5,6 +5,7 @@ import { isLoopback } from '../protocol/url.js'
 import type { Backend } from '../store/backend/backend.js'
 import { CLUSTER_REMEDY, isNodeOfCluster } from '../store/backend/cluster-node.js'
 import { createBackend } from '../store/backend/create-backend.js'
+import { isOfNodeRedis, type NodeRedisClient } from '../store/backend/node-redis-client.js'
 import {
   createRedisClient,
   type OwnedRedisClient,
@@ -33,6 +34,7 @@ export async function checkRedis({ store, config }: Setup): Promise<readonly Fin
     const cause = 'Sessions are kept in the memory of one process: a restart ends them. In production this is refused.'
     return [info('redis.none', 'No Redis is set.', { cause, remedy: 'Set redis or REDIS_URL before production.' })]
   }
+  if (isOfNodeRedis(redis)) return examineNodeRedis(redis, { store, config })
   if (typeof redis !== 'string') return examine(redis, { store, config })
   const client = createRedisClient(redis)
   try {
@@ -41,6 +43,19 @@ export async function checkRedis({ store, config }: Setup): Promise<readonly Fin
     return [...checkTransport(new URL(redis)), ...(await examine(client, { store, config }))]
   } finally {
     client.disconnect()
+  }
+}
+
+async function examineNodeRedis(
+  source: NodeRedisClient,
+  setup: Pick<Setup, 'store' | 'config'>,
+): Promise<readonly Finding[]> {
+  const { adaptNodeRedis } = await import('../store/backend/node-redis-adapter.js')
+  const client = adaptNodeRedis(source)
+  try {
+    return await examine(client, setup)
+  } finally {
+    client.release()
   }
 }
 

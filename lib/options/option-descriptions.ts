@@ -106,7 +106,7 @@ export const optionsRule = object({
     required: rules.secretAdvice,
   }),
   redis: describe(rules.redis, {
-    text: 'URL, ioredis client or ioredis cluster; without it sessions are kept in process memory, which is refused in production',
+    text: 'URL, ioredis client or cluster, or node-redis client; without it sessions are kept in process memory, which is refused in production',
     variable: 'REDIS_URL',
   }),
   redisPrefix: describe(rules.redisPrefix, { text: 'prefix of every key in Redis', default: '`oidc:`' }),

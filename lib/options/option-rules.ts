@@ -5,6 +5,7 @@ import { parseResponseType } from '../protocol/response-type.js'
 import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import { type ClientSecret, SECRET_CHARACTERS } from '../provider/client-secret.js'
+import { isOfNodeRedis, type NodeRedisClient } from '../store/backend/node-redis-client.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import { type JsonObject, jsonObject } from '../validation/json-rule.js'
 import { guarded, nameOf, type Place, placeOf, refuse, refuseValue } from '../validation/place.js'
@@ -107,7 +108,7 @@ export const secrets: Rule<readonly string[]> = secret({
 })
 
 const redisUrl: Rule<string> = {
-  expected: 'a redis:// or rediss:// URL or an ioredis client',
+  expected: 'a redis:// or rediss:// URL, or a client of ioredis or node-redis',
   read(value, place) {
     const text = typeof value === 'string' ? value : ''
     const isRedis = !/[\s\p{Cc}]/u.test(text) && URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol)
@@ -128,7 +129,8 @@ const COMMANDS = [
   'ping',
 ] as const
 
-function isRedisClient(value: unknown): value is RedisClient {
+function isRedisClient(value: unknown): value is RedisClient | NodeRedisClient {
+  if (isOfNodeRedis(value)) return true
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -140,7 +142,7 @@ function isRedisClient(value: unknown): value is RedisClient {
 const redisClient = rule(redisUrl.expected, isRedisClient)
 
 /** A client is used as it is. Neither the URL, which may hold a password, nor the client is ever shown. */
-export const redis: Rule<string | RedisClient> = secret({
+export const redis: Rule<string | RedisClient | NodeRedisClient> = secret({
   expected: redisUrl.expected,
   read: (value, place) => (typeof value === 'string' ? redisUrl : redisClient).read(value, place),
 })

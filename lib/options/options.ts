@@ -7,6 +7,7 @@ import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
 import type { NamedClientKey } from '../provider/client-key.js'
+import type { NodeRedisClient } from '../store/backend/node-redis-client.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
@@ -168,8 +169,10 @@ export interface OidcOptions {
   readonly authorizationParams?: AuthorizationParams | undefined
   /** Seals cookies and sessions. At least 32 characters. Several: the first writes, all read, so that secrets can be rotated. `SESSION_SECRET` (comma-separated). */
   readonly secret?: string | readonly string[] | undefined
-  /** An ioredis client, Sentinel client or cluster, or a URL. Left out: process memory, refused in production. `REDIS_URL`. */
-  readonly redis?: RedisClient | string | undefined
+  /**
+   * An ioredis client, Sentinel client or cluster, a client of node-redis 5 or 6, or a URL. Left out: process memory, refused in production. `REDIS_URL`.
+   */
+  readonly redis?: RedisClient | NodeRedisClient | string | undefined
   /** Prefix of every key in Redis. Default `oidc:`. */
   readonly redisPrefix?: string | undefined
   /** How sessions and their cookie behave. `false`: the site mounts express-session itself, before this middleware. */

@@ -4,6 +4,7 @@ import { createAdoption } from './adoption.js'
 import type { Backend } from './backend/backend.js'
 import { createBackend } from './backend/create-backend.js'
 import { parseExpiry } from './backend/expiry.js'
+import type { NodeRedisClient } from './backend/node-redis-client.js'
 import { FIELD } from './backend/record-fields.js'
 import type { RedisClient } from './backend/redis-client.js'
 import { createStoreClock } from './backend/store-clock.js'
@@ -43,8 +44,8 @@ export type { SessionRecord } from './session-record.js'
 export type { SignInInput } from './sign-in.js'
 
 export interface RecordStoreSettings {
-  /** An ioredis 5 or 6 client (plain, Sentinel or Cluster) or a URL. Without it everything is kept in the memory of this process. */
-  readonly redis?: RedisClient | string
+  /** An ioredis 5 or 6 client (plain, Sentinel or Cluster), a node-redis 5 or 6 client or a URL. Without it everything is kept in the memory of this process. */
+  readonly redis?: RedisClient | NodeRedisClient | string
   /** Newest first: that one writes, all of them read. */
   readonly secrets: readonly string[]
   /** Whose sessions these are: another realm cannot read them, even with the same Redis and the same secret. */

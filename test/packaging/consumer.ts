@@ -52,3 +52,12 @@ import type { AccessToken, OidcErrorCode, OidcOptions, OpenIdConnect } from 'exp
 import type { FakeProvider, FakeUser } from 'express-hybrid-oidc/testing'
 export type { AccessToken, FakeProvider, FakeUser, OidcErrorCode, OidcOptions, OpenIdConnect }
 ${body}`
+
+/** The same site with a client of node-redis. */
+export function withNodeRedis(site: string): string {
+  return site
+    .replace(/\{ Redis \}(?= from| = )/, '{ createClient }')
+    .replace(/'ioredis'/, "'redis'")
+    .replace("new Redis(process.env.REDIS_URL ?? '')", "createClient({ url: process.env.REDIS_URL ?? '' })")
+    .replace('redis.disconnect()', 'redis.destroy()')
+}

@@ -7,7 +7,7 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint'
 import { type RedisServer, startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
-import { asCommonJs, asModule, asTypeScript } from './consumer.js'
+import { asCommonJs, asModule, asTypeScript, withNodeRedis } from './consumer.js'
 import {
   installNode,
   installProject,
@@ -136,6 +136,20 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
       await assertSignsIn(project, 'site.mjs')
       await assertSignsIn(project, 'site.cjs')
       assert.ok(Number(await redis.command('DBSIZE')) > 0, 'Redis is empty')
+    })
+  }
+
+  for (const redisMajor of [5, 6] as const) {
+    test(`signs in with node-redis ${redisMajor} and without ioredis, by import and by require`, async () => {
+      const project = linkProject(packed, { express: 5, redis: redisMajor })
+      project.write('site.mjs', withNodeRedis(asModule))
+      project.write('site.cjs', withNodeRedis(asCommonJs))
+      project.write('site.mts', withNodeRedis(asTypeScript))
+      await redis.command('FLUSHALL')
+      await assertSignsIn(project, 'site.mjs')
+      await assertSignsIn(project, 'site.cjs')
+      assert.ok(Number(await redis.command('DBSIZE')) > 0, 'Redis is empty')
+      assert.equal(await project.compile(['site.mts'], 'nodenext'), '')
     })
   }
 

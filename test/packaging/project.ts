@@ -72,14 +72,21 @@ export interface Peers {
   readonly ioredis: 5 | 6
 }
 
+/** The client of Redis of a site that has no ioredis. */
+export interface NodeRedisPeers {
+  readonly express: 4 | 5
+  readonly redis: 5 | 6
+}
+
 /** Takes everything but the package from this repository's own packages: no network, and quick. */
-export function linkProject({ folder, tarball }: Packed, { express, ioredis }: Peers): Project {
-  const project = mkdtempSync(join(folder, `linked-${express}-${ioredis}-`))
+export function linkProject({ folder, tarball }: Packed, { express, ...client }: Peers | NodeRedisPeers): Project {
+  const project = mkdtempSync(join(folder, `linked-${express}-${Object.entries(client).flat().join('-')}-`))
   const packages = join(project, 'node_modules')
   mkdirSync(join(packages, 'express-hybrid-oidc'), { recursive: true })
   execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(packages, 'express-hybrid-oidc')])
   link(packages, 'express', express === 4 ? 'express4' : 'express')
-  link(packages, 'ioredis', ioredis === 5 ? 'ioredis5' : 'ioredis')
+  if ('redis' in client) link(packages, 'redis', client.redis === 5 ? 'redis5' : 'redis')
+  else link(packages, 'ioredis', client.ioredis === 5 ? 'ioredis5' : 'ioredis')
   for (const name of installedWithThePackage()) link(packages, name)
   return openProject(project)
 }

@@ -1,6 +1,10 @@
 import type { Request } from 'express'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
+import { createClient } from 'redis'
+import { createClient as createClient5 } from 'redis5'
+import type { NodeRedisClient } from '../../lib/store/backend/node-redis-client.js'
+import type { RedisClient } from '../../lib/store/backend/redis-client.js'
 import { createRecordStore, type RecordStore, type RecordStoreSettings } from '../../lib/store/store.js'
 import type { Ticket, Tokens } from '../../lib/store/ticket.js'
 import type { RedisServer } from '../support/redis.js'
@@ -71,7 +75,19 @@ export class StoreFixture {
   stateOf(kind: StoreKind, server: RedisServer, overrides: Partial<RecordStoreSettings> = {}): RecordStore {
     if (kind === 'memory') return this.state(overrides)
     if (kind === 'URL') return this.state({ redis: server.url, ...overrides })
-    return this.state({ redis: kind === 'ioredis 6' ? this.client(server) : this.client5(server), ...overrides })
+    return this.state({ redis: this.clientOf(kind, server), ...overrides })
+  }
+
+  clientOf(kind: ClientKind, server: RedisServer): RedisClient | NodeRedisClient {
+    if (kind === 'ioredis 6') return this.client(server)
+    if (kind === 'ioredis 5') return this.client5(server)
+    return this.nodeRedisClient(server.url, kind)
+  }
+
+  nodeRedisClient(url: string, kind: NodeRedisKind): NodeRedisClient {
+    const client = createNodeRedisClient(url, kind)
+    this.onClose(() => client.isOpen && client.destroy())
+    return client
   }
 
   client(server: RedisServer, options: Record<string, unknown> = {}): Redis {
@@ -97,7 +113,26 @@ export class StoreFixture {
   }
 }
 
-export const storeKinds = ['memory', 'ioredis 6', 'ioredis 5', 'URL'] as const
+/** With the options that docs/deployment.md names. */
+export function createNodeRedisClient(url: string, kind: NodeRedisKind): NodeRedisClient {
+  const socket = {
+    connectTimeout: 5_000,
+    socketTimeout: 5_000,
+    reconnectStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 10), 1_000),
+  }
+  const options = { url, pingInterval: 2_000, socket }
+  const client: NodeRedisClient = kind === 'node-redis 6' ? createClient(options) : createClient5(options)
+  client.on('error', () => {})
+  return client
+}
+
+export const nodeRedisKinds = ['node-redis 6', 'node-redis 5'] as const
+export const clientKinds = ['ioredis 6', 'ioredis 5', ...nodeRedisKinds] as const
+
+export type NodeRedisKind = (typeof nodeRedisKinds)[number]
+export type ClientKind = (typeof clientKinds)[number]
+
+export const storeKinds = ['memory', ...clientKinds, 'URL'] as const
 
 export type StoreKind = (typeof storeKinds)[number]
 

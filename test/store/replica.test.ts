@@ -4,10 +4,12 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import type { Backend } from '../../lib/store/backend/backend.js'
 import { createBackend } from '../../lib/store/backend/create-backend.js'
+import { isOfNodeRedis, type NodeRedisClient } from '../../lib/store/backend/node-redis-client.js'
 import type { RedisClient } from '../../lib/store/backend/redis-client.js'
 import { startTcpProxy, type TcpProxy } from '../faults/tcp-proxy.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { writes } from './backend-calls.js'
+import { createNodeRedisClient } from './fixtures.js'
 
 /** What becomes of a client whose Redis turns into a replica while it is connected, or misses its replicas. */
 
@@ -25,12 +27,14 @@ interface Address {
   readonly log: string[]
 }
 
-type Connect = (url: string) => RedisClient | string
+type Connect = (url: string) => RedisClient | NodeRedisClient | string
 
 const clients: Readonly<Record<string, Connect>> = {
   'a URL': url => url,
   'a client of ioredis 6': url => new Redis(url).on('error', () => {}),
   'a client of ioredis 5': url => new Redis5(url).on('error', () => {}),
+  'a client of node-redis 6': url => createNodeRedisClient(url, 'node-redis 6'),
+  'a client of node-redis 5': url => createNodeRedisClient(url, 'node-redis 5'),
 }
 
 /** A backend that reaches the first Redis by an address that a test can move. */
@@ -47,7 +51,8 @@ async function openAddress(t: TestContext, connect: Connect, timeout = 20_000): 
   const backend = createBackend({ redis, prefix: 'oidc:', timeout, log: line => log.push(line) }, Date.now)
   t.after(async () => {
     await backend.close()
-    if (typeof redis !== 'string') redis.disconnect()
+    if (isOfNodeRedis(redis)) redis.destroy()
+    else if (typeof redis !== 'string') redis.disconnect()
     await wire.close()
   })
   await backend.create('key', { t: 'ticket', e: '1:9999999999', n: '1' }, 60)

@@ -6,6 +6,7 @@ import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { checkNoSecrets, secret } from '../support/secrets.js'
 import {
+  clientKinds,
   dataOf,
   issuer,
   replaceTokens,
@@ -24,7 +25,6 @@ afterEach(() => fixture.close())
 const unavailable = { code: 'ERR_OIDC_STORE_UNAVAILABLE', status: 503 }
 /** Milliseconds: long enough for a busy machine to do what it can, short enough to wait for what it cannot. */
 const shortly = 500
-const clientKinds = ['ioredis 6', 'ioredis 5', 'URL'] as const
 
 async function started(args: readonly string[] = []): Promise<RedisServer> {
   const server = await startRedis({ args })
@@ -74,7 +74,7 @@ async function recovers(store: RecordStore): Promise<void> {
   )
 }
 
-for (const kind of clientKinds) {
+for (const kind of [...clientKinds, 'URL'] as const) {
   describe(`Redis in trouble, seen through ${kind}`, () => {
     test('down at the start: the state is made, every operation says unavailable, and it recovers', async () => {
       const server = await started()

@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const others = [
   'express',
   'ioredis',
+  'redis',
   '@types',
   'typescript',
   'jose',

@@ -2,7 +2,9 @@ import type { Log } from '../../diagnostics/log.js'
 import type { Backend } from './backend.js'
 import { refuseClusterNode } from './cluster-node.js'
 import { warnOfEviction } from './eviction.js'
+import { createLateBackend } from './late-backend.js'
 import { createMemoryBackend } from './memory-backend.js'
+import { checkNodeRedis, isOfNodeRedis, type NodeRedisClient, warnOfNodeRedisOptions } from './node-redis-client.js'
 import { createRedisBackend } from './redis-backend.js'
 import {
   checkClient,
@@ -15,7 +17,7 @@ import { createConnection } from './redis-connection.js'
 import { reasonOf, withDeadline } from './unavailable.js'
 
 interface BackendSettings {
-  readonly redis?: RedisClient | string
+  readonly redis?: RedisClient | NodeRedisClient | string
   /** What all keys in Redis begin with. */
   readonly prefix: string
   /** Milliseconds. */
@@ -38,6 +40,15 @@ export function createBackend({ redis, prefix, timeout, log }: BackendSettings, 
     const backend = connect(client, () => closeClient(client, timeout))
     lookAtFirst(client, backend)
     return backend
+  }
+  if (isOfNodeRedis(redis)) {
+    checkNodeRedis(redis)
+    warnOfNodeRedisOptions(redis, log)
+    return createLateBackend(async () => {
+      const { adaptNodeRedis } = await import('./node-redis-adapter.js')
+      const client = adaptNodeRedis(redis)
+      return connect(client, async () => client.release())
+    })
   }
   checkClient(redis)
   warnOfOptions(redis, log)
