@@ -1,4 +1,4 @@
-// The tests use a real Redis, Chromium, nginx and haproxy. This finds them, installs them where that needs no question, and otherwise
+// The tests use a real Redis, Chromium, nginx, haproxy and Prometheus. This finds them, installs them where that needs no question, and otherwise
 // stops with the line to type. Plain Node without packages, because it runs before anything else.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
@@ -32,6 +32,12 @@ const TOOLS = {
     places: ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'],
     debianPackage: 'haproxy',
     versionFlag: '-v',
+  },
+  prometheus: {
+    variable: 'PROMETHEUS_PATH',
+    names: ['prometheus'],
+    places: ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'],
+    debianPackage: 'prometheus',
   },
 }
 
@@ -121,6 +127,7 @@ function lineToType(missing, forced, family) {
     chromium: 'brew install --cask chromium',
     nginx: 'brew install nginx',
     haproxy: 'brew install haproxy',
+    prometheus: 'brew install prometheus',
   }
   if (family === 'darwin') return missing.map(name => brew[name]).join(' && ')
   const lines = []
