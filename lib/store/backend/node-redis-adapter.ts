@@ -12,7 +12,7 @@ const AS_BYTES: Values = { [STRING_OF_RESP]: Buffer }
 
 /** What a client of node-redis says of a command that it has not sent. */
 const UNSENT = /^The (?:command was aborted|client is closed|client is offline|queue is full)/
-/** What it says of a command whose reply will not come. A broken connection of the system has a code. */
+/** What it says of a command whose reply will not come, where the error is none of the system with a code. */
 const CUT = /^(?:Socket closed unexpectedly|Socket timeout|Disconnects client|Connection timeout)/
 
 /** What the rest of this folder needs of a client, made of a client of node-redis. */
@@ -185,8 +185,5 @@ function createStream(): NonNullable<RedisClient['stream']> {
 function inWordsOfIoredis(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   if (UNSENT.test(error.message)) return new Error("Stream isn't writeable", { cause: error })
-  const { code } = error as { readonly code?: unknown }
-  const isOfSystem = typeof code === 'string' && 'syscall' in error
-  if (!isOfSystem && !CUT.test(error.message)) return error
-  return Object.assign(new Error('Connection is closed', { cause: error }), isOfSystem && { code })
+  return CUT.test(error.message) ? new Error('Connection is closed', { cause: error }) : error
 }
