@@ -1,4 +1,4 @@
-import type { OidcEvent } from '../diagnostics/events.js'
+import type { OidcEvent, ProviderCall } from '../diagnostics/events.js'
 import { INSTRUMENTS, type Instrument, type InstrumentName } from './instruments.js'
 import type { Labels, Measurement } from './measurements.js'
 
@@ -35,12 +35,21 @@ export interface MetricsTracer {
   /** Begins a span at a time, in milliseconds since the epoch. */
   startSpan(
     name: string,
-    options: { readonly startTime: number; readonly attributes: Readonly<Record<string, string>> },
+    options: {
+      readonly startTime: number
+      readonly kind: number
+      readonly attributes: Readonly<Record<string, string | number>>
+    },
   ): MetricsSpan
 }
 
-/** `SpanStatusCode.ERROR` of `@opentelemetry/api`. */
+/** `SpanStatusCode.ERROR`, `SpanKind.INTERNAL` and `SpanKind.CLIENT` of `@opentelemetry/api`. */
 const ERROR = 2
+const INTERNAL = 0
+const CLIENT = 2
+
+/** `error.type` of an error that has no name. */
+const UNNAMED = '_OTHER'
 
 /** Hands measurements on to instruments of the site's meter, under the same names. */
 export function createMeterSink(meter: MetricsMeter): (measurement: Measurement) => void {
@@ -64,23 +73,47 @@ export function createMeterSink(meter: MetricsMeter): (measurement: Measurement)
 export function traceEvent(tracer: MetricsTracer, event: OidcEvent): void {
   const described = describeSpan(event)
   if (described === undefined || !('duration' in event)) return
-  const { name, attributes } = described
-  const transaction: Labels = event.transaction === undefined ? {} : { 'oidc.transaction': event.transaction }
-  const code: Labels = event.code === undefined ? {} : { 'error.type': event.code }
+  const { name, kind = INTERNAL, attributes } = described
+  const error = described.error ?? (event.passed ? undefined : (event.code ?? UNNAMED))
+  const transaction: Attributes = event.transaction === undefined ? {} : { 'oidc.transaction': event.transaction }
+  const failure: Attributes = error === undefined ? {} : { 'error.type': error }
   const startTime = event.at - event.duration
-  const span = tracer.startSpan(name, { startTime, attributes: { ...attributes, ...transaction, ...code } })
-  if (!event.passed) span.setStatus({ code: ERROR, ...(event.code !== undefined && { message: event.code }) })
+  const span = tracer.startSpan(name, { startTime, kind, attributes: { ...attributes, ...transaction, ...failure } })
+  if (error !== undefined) span.setStatus({ code: ERROR, ...(event.code !== undefined && { message: event.code }) })
   span.end(event.at)
 }
 
-function describeSpan(event: OidcEvent): { readonly name: string; readonly attributes: Labels } | undefined {
+type Attributes = Readonly<Record<string, string | number>>
+
+interface DescribedSpan {
+  readonly name: string
+  readonly kind?: number
+  readonly attributes: Attributes
+  /** `error.type`, where it is another than the error code: a response of HTTP that is an error did arrive. */
+  readonly error?: string
+}
+
+function describeSpan(event: OidcEvent): DescribedSpan | undefined {
   if (event.type === 'sign-in-finished') return { name: 'oidc callback', attributes: { 'oidc.outcome': event.outcome } }
   if (event.type === 'step') return { name: `oidc step ${event.key}`, attributes: {} }
   if (event.type === 'token-refresh') return { name: 'oidc token refresh', attributes: {} }
-  if (event.type !== 'provider-call') return undefined
-  const status: Labels = event.status === undefined ? {} : { 'http.response.status_code': String(event.status) }
+  return event.type === 'provider-call' ? describeCall(event) : undefined
+}
+
+/** @see https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client */
+function describeCall({ method, endpoint, status }: ProviderCall): DescribedSpan {
+  const { protocol, hostname, port } = new URL(endpoint)
+  const attributes = {
+    'http.request.method': method,
+    'url.full': endpoint,
+    'server.address': hostname,
+    'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+    ...(status !== undefined && { 'http.response.status_code': status }),
+  }
   return {
-    name: `oidc ${event.method} provider`,
-    attributes: { 'url.full': event.endpoint, 'http.request.method': event.method, ...status },
+    name: method,
+    kind: CLIENT,
+    attributes,
+    ...(status !== undefined && status >= 400 && { error: `${status}` }),
   }
 }

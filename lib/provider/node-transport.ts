@@ -1,5 +1,5 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import { monotonic } from '../time.js'
 import { decodeText, tooLarge, unpack } from './body.js'
@@ -12,12 +12,14 @@ const LONGEST_IDLE = 2000
 /** Milliseconds before the end a server has announced. */
 const MARGIN = 1000
 
-/** Node's own client over kept connections. A sign-in asks the provider twice, and `fetch` takes twice the CPU for it. */
+/**
+ * Node's own client over kept connections. A sign-in asks the provider twice, and `fetch` takes twice the CPU for it. `request` is looked up at each
+ * call, because tracing tools replace it to send the context of a trace.
+ */
 export function createNodeTransport(certificate?: CertificateSource): Transport {
   // First in, first out: those that have rested longest are in front, where the agent passes over what is destroyed.
   const kept = { keepAlive: true, timeout: LONGEST_IDLE, scheduling: 'fifo' } as const
-  const http = new HttpAgent(kept)
-  const https = new HttpsAgent(kept)
+  const agents = { plain: new http.Agent(kept), secure: new https.Agent(kept) }
 
   return ({ method, url, headers, body, limit, isRepeat }) => {
     let request: ClientRequest | undefined
@@ -28,10 +30,10 @@ export function createNodeTransport(certificate?: CertificateSource): Transport 
         const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
         const common = { method, headers: { ...headers, ...length } }
         const isSecure = url.protocol === 'https:'
-        dropRested(isSecure ? https : http)
+        dropRested(isSecure ? agents.secure : agents.plain)
         request = isSecure
-          ? httpsRequest(url, { ...common, ...tls, agent: !isRepeat && https })
-          : httpRequest(url, { ...common, agent: !isRepeat && http })
+          ? https.request(url, { ...common, ...tls, agent: !isRepeat && agents.secure })
+          : http.request(url, { ...common, agent: !isRepeat && agents.plain })
         request.on('error', reject)
         request.on('response', response => void receive(response, limit).then(resolve, reject))
         // No upgrade was requested, so what follows is not an HTTP response.
@@ -54,7 +56,7 @@ export function createNodeTransport(certificate?: CertificateSource): Transport 
 const usableUntil = new WeakMap<Duplex, number>()
 
 /** Looked at when a connection is wanted: a timer comes late in a process that was busy, which is when a server has closed it. */
-function dropRested({ freeSockets }: HttpAgent): void {
+function dropRested({ freeSockets }: http.Agent): void {
   const now = monotonic()
   for (const socket of Object.values(freeSockets).flat()) {
     if (socket !== undefined && (usableUntil.get(socket) ?? 0) < now) socket.destroy()

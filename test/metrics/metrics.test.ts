@@ -119,8 +119,8 @@ describe('metrics', () => {
       record: (value: number, labels: object) => void measured.push([name, value, labels]),
     })
     const tracer: MetricsTracer = {
-      startSpan(name, { startTime, attributes }) {
-        const span = { name, startTime, attributes, status: 0, end: 0 }
+      startSpan(name, { startTime, kind, attributes }) {
+        const span = { name, startTime, kind, attributes, status: 0, end: 0 }
         spans.push(span)
         return {
           setStatus: ({ code }) => void Object.assign(span, { status: code }),
@@ -146,7 +146,48 @@ describe('metrics', () => {
         ['oidc.sessions.ended', 3, { reason: 'back-channel' }],
       ])
       const attributes = { 'oidc.transaction': 'abc', 'error.type': 'ERR_OIDC_TOKEN_DENIED' }
-      assert.deepEqual(spans, [{ name: 'oidc token refresh', startTime: 4_000, attributes, status: 2, end: 5_000 }])
+      const refresh = { name: 'oidc token refresh', startTime: 4_000, kind: 0, attributes, status: 2, end: 5_000 }
+      assert.deepEqual(spans, [refresh])
+      const call = { type: 'provider-call', method: 'POST', duration: 1_000, fields: {} }
+      spans.length = 0
+      send({
+        ...call,
+        endpoint: 'https://op.example.com/token',
+        status: 400,
+        passed: false,
+        code: 'ERR_OIDC_TOKEN_DENIED',
+      })
+      send({ ...call, endpoint: 'http://localhost:8080/token', passed: false })
+      send({ ...call, endpoint: 'http://localhost/token', status: 200, passed: true, code: 'ERR_OIDC_TOKEN_DENIED' })
+      measured.length = 4
+      const common = { name: 'POST', startTime: 4_000, kind: 2, end: 5_000 }
+      const http = (url: string, address: string, port: number) => ({
+        'http.request.method': 'POST',
+        'url.full': url,
+        'server.address': address,
+        'server.port': port,
+      })
+      assert.deepEqual(spans, [
+        {
+          ...common,
+          attributes: {
+            ...http('https://op.example.com/token', 'op.example.com', 443),
+            'http.response.status_code': 400,
+            'error.type': '400',
+          },
+          status: 2,
+        },
+        {
+          ...common,
+          attributes: { ...http('http://localhost:8080/token', 'localhost', 8080), 'error.type': '_OTHER' },
+          status: 2,
+        },
+        {
+          ...common,
+          attributes: { ...http('http://localhost/token', 'localhost', 80), 'http.response.status_code': 200 },
+          status: 0,
+        },
+      ])
       assert.equal(parse(await broken.text()).get('oidc_sessions_ended_total{reason="back-channel"}'), 3)
     } finally {
       metrics.stop()

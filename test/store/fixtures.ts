@@ -114,13 +114,16 @@ export class StoreFixture {
 }
 
 /** With the options that docs/deployment.md names. */
-export function createNodeRedisClient(url: string, kind: NodeRedisKind): NodeRedisClient {
-  const socket = {
+export function createNodeRedisClient(
+  url: string,
+  kind: NodeRedisKind,
+  socket: object = {
     connectTimeout: 5_000,
     socketTimeout: 5_000,
     reconnectStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 10), 1_000),
-  }
-  const options = { url, pingInterval: 2_000, socket }
+  },
+): NodeRedisClient {
+  const options = { url, pingInterval: 2_000, socket } as { url: string }
   const client: NodeRedisClient = kind === 'node-redis 6' ? createClient(options) : createClient5(options)
   client.on('error', () => {})
   return client

@@ -69,7 +69,9 @@ for (const kind of nodeRedisKinds) {
       const adapted = adaptNodeRedis(client)
       // node-redis writes when this turn of the event loop is over. The connection is lost before.
       const command = adapted.set('key', 'late', 'PX', 60_000, 'NX')
+      const { stream } = adapted
       client.emit('reconnecting')
+      assert.notEqual(adapted.stream, stream, 'it counts as another connection')
       await assert.rejects(command, /Stream isn't writeable/)
       await adapted.ping()
       assert.equal(await server.command('GET', 'key'), null)
@@ -88,6 +90,8 @@ for (const kind of nodeRedisKinds) {
       const send = client.sendCommand.bind(client)
       client.sendCommand = (...args) => {
         sent += 1
+        // A timer for each command would be for nothing: there is one already.
+        assert.deepEqual({ timeout: undefined, ...args[1] }, { ...args[1] })
         return send(...args)
       }
       server.pause()
@@ -114,6 +118,52 @@ for (const kind of nodeRedisKinds) {
       await assert.rejects(store.ping(), { cause: { command: 'ping', reason: 'client is closed' } })
       await client.connect()
       await store.ping()
+    })
+
+    test('is not taken for one that has ended while it leaves a replica', async () => {
+      const client = fixture.nodeRedisClient(server.url, kind)
+      await client.connect()
+      const adapted = adaptNodeRedis(client)
+      const statuses: string[] = []
+      adapted.on('end', () => void statuses.push(adapted.status))
+      adapted.disconnect(true)
+      assert.deepEqual(statuses, ['connecting'])
+      await until('it is connected anew', () => adapted.status === 'ready')
+      adapted.disconnect()
+      assert.equal(adapted.status, 'end')
+      adapted.disconnect()
+      adapted.release()
+    })
+
+    test('is doubled for what other processes tell: the other one fails at once, and keeps no process alive', async () => {
+      const client = fixture.nodeRedisClient(server.url, kind)
+      const given: unknown[] = []
+      let unreferenced = 0
+      const duplicate = client.duplicate.bind(client)
+      client.duplicate = overrides => {
+        given.push(overrides)
+        const copy = duplicate(overrides) as NodeRedisClient
+        const unref = copy.unref.bind(copy)
+        copy.unref = () => {
+          unreferenced += 1
+          unref()
+        }
+        return copy
+      }
+      const store = fixture.state({ redis: client })
+      const id = await signIn(store)
+      const ended: unknown[] = []
+      store.watch(id, reason => ended.push(reason))
+      const subscribers = async () => String(await server.command('PUBSUB', 'NUMSUB', 'oidc:ended'))
+      await until('it has subscribed', async () => (await subscribers()).endsWith(',1'))
+      assert.equal(unreferenced, 1)
+      const [{ socket, pingInterval }] = given as [{ socket: { reconnectStrategy: unknown }; pingInterval: unknown }]
+      assert.equal(socket.reconnectStrategy, false)
+      assert.equal(pingInterval, undefined)
+      await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await until('another one has subscribed', async () => given.length > 1 && (await subscribers()).endsWith(',1'))
+      await store.end(id, 'logout')
+      await until('it is told', () => ended.length === 1)
     })
 
     test('belongs to the site: close() leaves it open, and no listener stays', async () => {
@@ -146,9 +196,7 @@ for (const kind of nodeRedisKinds) {
     })
 
     test('that would not connect anew keeps its connection to a replica', async () => {
-      const create = kind === 'node-redis 6' ? createClient : createClient5
-      const client: NodeRedisClient = create({ url: server.url, socket: { reconnectStrategy: false } })
-      client.on('error', () => {})
+      const client = createNodeRedisClient(server.url, kind, { reconnectStrategy: false })
       fixture.onClose(() => client.destroy())
       const backend = createBackend({ ...settings, timeout: 300, redis: client }, Date.now)
       await backend.ping()
@@ -166,10 +214,9 @@ for (const kind of nodeRedisKinds) {
     })
 
     test('says which setting ends it for ever', () => {
-      const create = kind === 'node-redis 6' ? createClient : createClient5
-      const linesFor = (socket: object | undefined) => {
+      const linesFor = (socket: object) => {
         const log: string[] = []
-        const redis = create({ ...(socket && { socket }) }) as NodeRedisClient
+        const redis = createNodeRedisClient(server.url, kind, socket)
         createBackend({ ...settings, log: line => void log.push(line), redis }, Date.now)
         return log
       }
@@ -178,7 +225,7 @@ for (const kind of nodeRedisKinds) {
         assert.match(line, /set socket\.reconnectStrategy/)
         assert.deepEqual(more, [])
       }
-      for (const socket of [undefined, {}, { socketTimeout: 5_000, reconnectStrategy: () => 100 }])
+      for (const socket of [{}, { socketTimeout: 5_000, reconnectStrategy: () => 100 }])
         assert.deepEqual(linesFor(socket), [])
     })
   })
