@@ -97,7 +97,7 @@ export function adaptNodeRedis(source: NodeRedisClient): AdaptedClient {
   return adapted as unknown as AdaptedClient
 }
 
-/** A client that fails at once and does not connect again: whoever wants it again makes another. */
+/** A client that fails at once and does not connect again: another one is made in its place. */
 function duplicateOf(source: NodeRedisClient): AdaptedClient {
   const socket = { ...source.options?.socket, reconnectStrategy: false }
   const copy = source.duplicate({ socket, pingInterval: undefined }) as NodeRedisClient
