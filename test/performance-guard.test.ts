@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
 import { type Agent, createAgent } from './support/agent.js'
+import { countSignatures } from './support/count-signatures.js'
 import { createDevice, offerOf, register } from './support/device.js'
 import { type Fixture, openFixture } from './support/handler-fixture.js'
 import { type RedisServer, startRedis } from './support/redis.js'
@@ -150,6 +151,42 @@ test('a page of a session that is bound to a device costs one command as well, w
   const bound = await watcher.during(() => agent.open(`${site.url}/page`))
   assert.deepEqual(bound.commands, ['hmget', 'handler'])
   await close()
+})
+
+test('a page of a user whose tokens are bound to a key costs one command as well, and no signature; a call of an API one', async () => {
+  const { agent, site, provider, close } = await openFixture({
+    oidc: { redis: redis.url, dpop: true, responseType: 'code id_token', apis: ['http://127.0.0.1:1'] },
+    site: {
+      routes(app) {
+        routes(app)
+        app.get('/call', (req, res) => {
+          req.oidc.fetch('http://127.0.0.1:1/').then(
+            () => res.json({}),
+            () => res.json({}),
+          )
+        })
+      },
+    },
+  })
+  const signatures = countSignatures()
+  try {
+    await agent.visit(`${site.url}/claims`)
+    assert.ok(signatures.count() > 0, 'the sign-in has no proof')
+    const [calls, signed] = [provider.requests.length, signatures.count()]
+    for (const path of ['/open', '/page', '/cart', '/same', '/token-page']) {
+      const { commands, page } = await watcher.during(() => agent.open(`${site.url}${path}`))
+      assert.equal(page.status, 200, path)
+      const tokens = path === '/token-page' ? ['hmget'] : []
+      const saved = path === '/same' ? ['evalsha'] : []
+      assert.deepEqual(commands, ['hmget', 'handler', ...tokens, ...saved], path)
+    }
+    assert.deepEqual([provider.requests.length, signatures.count()], [calls, signed])
+    await agent.open(`${site.url}/call`)
+    assert.equal(signatures.count(), signed + 1)
+  } finally {
+    signatures.stop()
+    await close()
+  }
 })
 
 async function startSession(agent: Agent, site: string) {
