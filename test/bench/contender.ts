@@ -11,6 +11,8 @@ export interface ContenderSettings {
   readonly build?: string
   /** What `/api` is a proxy of. Left out: there is none. */
   readonly api?: string
+  /** Whether tokens are bound to a key. Left out: they are not. */
+  readonly dpop?: boolean
   /** Whether the callback asks userinfo, too. */
   readonly userInfo: boolean
 }

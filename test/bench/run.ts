@@ -8,6 +8,7 @@ import { measureImports } from './imports.js'
 import { measureMemory } from './memory.js'
 import { measurePages } from './pages.js'
 import { leaveSiteCore, startContender, startStubProvider } from './processes.js'
+import { measureProofs } from './proofs.js'
 import { describeMachine, drawBars, formatFigures, formatTable } from './report.js'
 import { measureSealing } from './sealing.js'
 
@@ -44,6 +45,7 @@ const parts: Readonly<Record<string, () => Promise<Part> | Part>> = {
   growth: () => measureGrowth(provider, pace),
   memory: () => measureMemory(provider, redis.url, words.has('quick') ? 200 : 2000),
   imports: () => measureImports(words.has('quick') ? 5 : 21),
+  proofs: () => measureProofs(provider, redis.url, { rounds: pace.rounds, requests: words.has('quick') ? 400 : 2000 }),
   sealing: () => ({ figures: [], table: measureSealing() }),
   builds: () => measureBuilds(provider, redis.url, pace),
 }

@@ -40,8 +40,10 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
   calls[url.pathname] = (calls[url.pathname] ?? 0) + 1
   if (url.pathname === '/authorize') return send(res, authorize(url.searchParams))
   if (delay > 0) await sleep(delay)
-  if (url.pathname === '/token')
-    return send(res, JSON.parse(grants.get(new URLSearchParams(body).get('code') ?? '') ?? '{}'))
+  if (url.pathname === '/token') {
+    const tokens = JSON.parse(grants.get(new URLSearchParams(body).get('code') ?? '') ?? '{}') as object
+    return send(res, { ...tokens, ...(req.headers.dpop !== undefined && { token_type: 'DPoP' }) })
+  }
   if (url.pathname === '/userinfo') return send(res, personOf(req.headers.authorization))
   if (url.pathname === '/jwks')
     return send(res, { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' }] })

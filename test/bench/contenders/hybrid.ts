@@ -11,7 +11,7 @@ declare module 'express-session' {
 
 /** This package. */
 export const createHybrid: CreateContender = async ({ build, api, ...settings }) => {
-  const { baseUrl, issuer, redisUrl, responseType, userInfo } = settings
+  const { baseUrl, issuer, redisUrl, responseType, userInfo, dpop = false } = settings
   const { openIdConnect } = build === undefined ? own : ((await import(build)) as typeof own)
   const oidc = openIdConnect({
     issuer,
@@ -23,6 +23,10 @@ export const createHybrid: CreateContender = async ({ build, api, ...settings })
     scope: SCOPE,
     secret: SESSION_SECRET,
     redis: new Redis(redisUrl),
+    dpop,
+    apis: [issuer],
+    // Other work on the machine may stop a process for a while.
+    timeouts: { redis: 10_000 },
   })
   await oidc.ready()
   const app = express()
@@ -31,6 +35,12 @@ export const createHybrid: CreateContender = async ({ build, api, ...settings })
   app.get('/page', (req, res) => void res.json(describePerson(req.oidc.user ?? {})))
   app.get('/cart', (req, res) => {
     res.json({ ...describePerson(req.oidc.user ?? {}), items: req.session.cart?.items.length })
+  })
+  app.get('/call', (req, res, next) => {
+    req.oidc
+      .fetch(`${issuer}/userinfo`)
+      .then(async response => (await response.json()) as Parameters<typeof describePerson>[0])
+      .then(person => res.json(describePerson(person)), next)
   })
   app.get('/fill', (req, res) => {
     req.session.cart = CART
