@@ -1,4 +1,4 @@
-import { type Config, redirectUri } from '../options/config.js'
+import { type Config, pathSuffix, redirectUri } from '../options/config.js'
 import { isPushed } from '../protocol/pushed-request.js'
 import { isPosted } from '../protocol/response-mode.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
@@ -18,7 +18,7 @@ const LONG_PATH = 2000
 export async function checkSite(setup: Setup, metadata: ProviderMetadata): Promise<readonly Finding[]> {
   const { config } = setup
   if (config.routes.login === false) return []
-  const url = config.baseUrl + config.routes.login
+  const url = config.baseUrl + config.routes.login + pathSuffix(config)
   const open = async (query = '', headers = {}) =>
     readPage(await openAsBrowser(url + query, headers, config.timeouts.provider), url)
   const first = await open().catch(networkErrorCode)

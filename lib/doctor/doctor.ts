@@ -1,4 +1,4 @@
-import type { OidcOptions } from '../options/options.js'
+import type { SiteOptions } from '../registration/one-provider.js'
 import type { Environment } from '../validation/place.js'
 import { checkClient } from './check-client.js'
 import { checkCookies, checkProcess } from './check-process.js'
@@ -8,17 +8,20 @@ import { checkRedis } from './check-redis.js'
 import { checkSite } from './check-site.js'
 import { type Finding, warning } from './finding.js'
 import { describeRegistration, type RegistrationField } from './registration.js'
-import { readSetup } from './setup.js'
+import { readSetup, type Setup } from './setup.js'
+import { listSetups, type OneSetup } from './setups.js'
 
 /** What the doctor is given. */
 export interface Examination {
-  readonly options: OidcOptions
+  readonly options: SiteOptions
   /** What options that are left out are read from. */
   readonly environment: Environment
   /** Version of Node: `22.11.0`. */
   readonly nodeVersion: string
   /** Whether the running site is opened. */
   readonly opensSite: boolean
+  /** Which of several providers are looked at. Default: all that the options list. */
+  readonly providers?: readonly string[]
 }
 
 /** Everything that was found. Nothing in it is secret. */
@@ -31,23 +34,40 @@ export interface Report {
 }
 
 /** Looks at a set-up from outside, as a sign-in would meet it, and changes nothing. */
-export async function examine({ options, environment, nodeVersion, opensSite }: Examination): Promise<Report> {
+export async function examine({
+  options,
+  environment,
+  nodeVersion,
+  opensSite,
+  providers: names = [],
+}: Examination): Promise<Report> {
   const processFindings = checkProcess(nodeVersion, environment)
   const { setup, findings } = readSetup(options, environment)
   if (setup === undefined) return buildReport([...processFindings, ...findings], [])
-  const [redis, provider] = await Promise.all([
+  const setups = await listSetups(setup, { options, environment, names })
+  const [redis, ...providers] = await Promise.all([
     finish('redis', checkRedis(setup)),
-    finish(
-      'provider',
-      checkProvider(setup, async known => [
-        ...(await checkClient(setup, known)),
-        ...(await checkRedirects(setup, known)),
-        ...(opensSite ? await checkSite(setup, known.metadata) : []),
-      ]),
-    ),
+    ...setups.map(one => examineOne(one, opensSite)),
   ])
-  const all = [...processFindings, ...findings, ...checkCookies(setup.config), ...redis, ...provider]
-  return buildReport(all, describeRegistration(setup))
+  const all = [...processFindings, ...findings, ...checkCookies(setup.config), ...redis, ...providers.flat()]
+  return buildReport(
+    all,
+    setups.flatMap(one => (one.setup === undefined ? [] : describeRegistration(one.setup))),
+  )
+}
+
+/** The checks of one provider; of several, each finding says which it is about. */
+async function examineOne({ name, setup, findings }: OneSetup, opensSite: boolean): Promise<readonly Finding[]> {
+  const found = setup === undefined ? [] : await finish('provider', examineProvider(setup, opensSite))
+  return [...findings, ...found].map(finding => (name === undefined ? finding : { ...finding, provider: name }))
+}
+
+function examineProvider(setup: Setup, opensSite: boolean): Promise<readonly Finding[]> {
+  return checkProvider(setup, async known => [
+    ...(await checkClient(setup, known)),
+    ...(await checkRedirects(setup, known)),
+    ...(opensSite ? await checkSite(setup, known.metadata) : []),
+  ])
 }
 
 function buildReport(findings: readonly Finding[], registration: Report['registration']): Report {

@@ -15,6 +15,8 @@ export interface Finding {
   readonly cause?: string | undefined
   /** What to do about it. */
   readonly remedy?: string | undefined
+  /** Which of several providers it is about. */
+  readonly provider?: string | undefined
 }
 
 /** What a finding says besides its sentence. */

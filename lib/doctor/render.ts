@@ -16,23 +16,24 @@ export function renderReport({ findings, registration }: Report, { colours }: { 
   const paint = (code: number, text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text)
   const lines = findings.flatMap(finding => renderFinding(finding, paint))
   const width = Math.max(0, ...registration.map(({ name }) => name.length))
-  const fields = registration.map(({ name, value }) => `  ${name.padEnd(width)}  ${value}`)
-  return [
-    ...lines,
-    ...(fields.length > 0 ? ['', paint(1, 'To register at the provider'), ...fields] : []),
+  const providers = [...new Set(registration.map(({ provider }) => provider))]
+  const fields = providers.flatMap(provider => [
     '',
-    summarize(findings),
-    '',
-  ].join('\n')
+    paint(1, `To register at the provider${provider === undefined ? '' : ` ${provider}`}`),
+    ...registration
+      .filter(field => field.provider === provider)
+      .map(({ name, value }) => `  ${name.padEnd(width)}  ${value}`),
+  ])
+  return [...lines, ...fields, '', summarize(findings), ''].join('\n')
 }
 
 function renderFinding(
-  { id, level, sentence, cause, remedy }: Finding,
+  { id, level, sentence, cause, remedy, provider }: Finding,
   paint: (code: number, text: string) => string,
 ): readonly string[] {
   const [sign, , colour] = LOOKS[level]
   return [
-    `${paint(colour, sign)} ${sentence} ${paint(2, `[${id}]`)}`,
+    `${paint(colour, sign)} ${provider === undefined ? '' : `${provider}: `}${sentence} ${paint(2, `[${id}]`)}`,
     ...(cause === undefined ? [] : [`    Cause:  ${cause}`]),
     ...(remedy === undefined ? [] : [`    Remedy: ${remedy}`]),
   ]

@@ -1,6 +1,7 @@
 import { OidcError } from '../errors.js'
 import type { OidcOptions } from '../options/options.js'
 import { type Configuration, parseOptions } from '../options/parse-options.js'
+import type { SiteOptions } from '../registration/one-provider.js'
 import type { Environment } from '../validation/place.js'
 import { type Finding, failure, good, warning } from './finding.js'
 
@@ -12,7 +13,7 @@ export interface Setup extends Configuration {
 
 /** Reads the options. Without a setup, the findings say which option is wrong. */
 export function readSetup(
-  options: OidcOptions,
+  options: SiteOptions,
   environment: Environment,
 ): { readonly findings: readonly Finding[]; readonly setup?: Setup } {
   let lines: string[] = []
@@ -21,7 +22,8 @@ export function readSetup(
     lines = []
     return taken
   }
-  const read = (filled: OidcOptions) => parseOptions({ ...filled, log: line => void lines.push(line) }, environment)
+  const read = (filled: SiteOptions) =>
+    parseOptions({ ...filled, log: (line: string) => void lines.push(line) } as SiteOptions, environment)
   try {
     const configuration = read(options)
     const findings = takeLines().map(line => warning('options.doubt', line))
@@ -45,13 +47,13 @@ const PLACEHOLDERS = {
 
 /** The options that are missing, and the first one that is wrong: what comes after it cannot be read. */
 function findRefusals(
-  read: (options: OidcOptions) => unknown,
-  options: OidcOptions,
+  read: (options: SiteOptions) => unknown,
+  options: SiteOptions,
   first: OidcError,
 ): readonly OidcError[] {
   const name = Object.keys(PLACEHOLDERS).find(each => first.message.startsWith(`${each} is missing`))
   if (name === undefined) return [first]
-  const filled = { ...options, [name]: PLACEHOLDERS[name as keyof typeof PLACEHOLDERS] }
+  const filled = { ...options, [name]: PLACEHOLDERS[name as keyof typeof PLACEHOLDERS] } as SiteOptions
   try {
     read(filled)
     return [first]

@@ -57,7 +57,7 @@ function grantTypes({ responseType, scope }: Config): readonly string[] {
 /** What makes the provider refuse weaker requests in the name of this client. */
 function describeDemands({ config, provider }: DescribedClient): ClientMetadata {
   const { responseMode, proofAlgorithm, pushedAuthorization, signsRequests } = config
-  const { idTokenAlgorithm, requestSigning, certificate } = provider
+  const { idTokenAlgorithm, requestSigning, needsCertificateBinding } = provider
   const demand = (isMade: boolean) => (isMade ? true : undefined)
   return {
     authorization_signed_response_alg: isSigned(responseMode) ? idTokenAlgorithm : undefined,
@@ -65,7 +65,7 @@ function describeDemands({ config, provider }: DescribedClient): ClientMetadata 
     require_signed_request_object: demand(signsRequests),
     require_pushed_authorization_requests: demand(pushedAuthorization === true),
     dpop_bound_access_tokens: demand(proofAlgorithm !== undefined),
-    tls_client_certificate_bound_access_tokens: demand(certificate !== undefined),
+    tls_client_certificate_bound_access_tokens: demand(needsCertificateBinding === true),
   }
 }
 

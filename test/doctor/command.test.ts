@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -97,6 +97,14 @@ describe('the command', () => {
         /exports the middleware/,
       ],
       [['doctor', '--env', join(folder, 'absent')], /absent cannot be read/],
+      [['doctor', '--save', 'x'], /--save is no option of doctor/],
+      [['register', '--no-site'], /--no-site is no option of register/],
+      [['register'], /Where is the client kept/],
+      [['register', '--save', write('there.json', '{}')], /is there already/],
+      [['register', '--save', 'x', '--update', 'y'], /leave --save out/],
+      [['register', '--delete', 'x', '--update', 'y'], /--delete goes with/],
+      [['register', '--delete', join(folder, 'absent.json')], /cannot be read as JSON/],
+      [['register', '--save', 'x', '--provider', 'a', '--provider', 'b'], /Only one --provider/],
     ] as const) {
       const { status, out, error } = await run(args)
       assert.equal(status, 2, `${args.join(' ')}: ${out}`)
@@ -105,6 +113,55 @@ describe('the command', () => {
     }
     const { status, out } = await run(['--help'])
     assert.deepEqual([status, out.startsWith('Usage:')], [0, true])
+  })
+})
+
+describe('register', () => {
+  test('keeps the client in a file of its own user, prints no secret, changes and deletes it', async () => {
+    const initialAccessToken = secret('initial access token')
+    const features = {
+      registration: { enabled: true, initialAccessToken },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    }
+    const provider = await startProvider({ features })
+    const config = (more: string) =>
+      write(
+        `register-${more.length}.mjs`,
+        `export default { issuer: '${provider.issuer}', baseUrl: 'http://localhost:1', ${more} }`,
+      )
+    const file = join(folder, 'client.json')
+    const names = write('names.json', '{ "client_name": "Shop" }')
+    const environment = { OIDC_INITIAL_ACCESS_TOKEN: initialAccessToken }
+    try {
+      const refused = await run(['register', '--config', config(''), '--save', file])
+      assert.deepEqual([refused.status, existsSync(file)], [1, false])
+      assert.match(refused.out, /initialAccessToken.*\[ERR_OIDC_REGISTRATION_REJECTED\]/)
+      const args = ['register', '--config', config(''), '--save', file, '--metadata', names]
+      const { status, out, error } = await run(args, environment)
+      assert.equal(status, 0, out + error)
+      const client = JSON.parse(readFileSync(file, 'utf8'))
+      assert.equal(client.metadata.client_name, 'Shop')
+      assert.equal(statSync(file).mode & 0o777, 0o600)
+      assert.ok(out.includes(client.credentials.clientId))
+      const secrets = (kept: typeof client) => [kept.credentials.clientSecret, kept.registrationAccessToken]
+      const show = (text: string, kept: typeof client) => secrets(kept).some(value => text.includes(value))
+      assert.equal(show(out + error, client), false)
+      const changed = config("routes: { logoutBackchannel: '/bye' }")
+      const updated = await run(['register', '--config', changed, '--update', file, '--json'])
+      const next = JSON.parse(readFileSync(file, 'utf8'))
+      assert.deepEqual(
+        [updated.status, JSON.parse(updated.out).metadata.backchannel_logout_uri, show(updated.out, next)],
+        [0, 'http://localhost:1/bye', false],
+      )
+      assert.notEqual(next.registrationAccessToken, client.registrationAccessToken)
+      const removed = await run(['register', '--config', changed, '--delete', file])
+      assert.match(removed.out, /is deleted/)
+      assert.equal((await run(['register', '--config', changed, '--update', file])).status, 1)
+      const printed = await run(['register', '--config', changed, '--print-secrets', '--json'], environment)
+      assert.equal(typeof JSON.parse(printed.out).credentials.clientSecret, 'string')
+    } finally {
+      await provider.close()
+    }
   })
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Redis } from 'ioredis'
 import { examine, type Report } from '../../lib/doctor/doctor.js'
+import { renderReport } from '../../lib/doctor/render.js'
 import type { OidcOptions } from '../../lib/index.js'
 import { startHostileProvider } from '../support/hostile-provider.js'
 import { startNginx } from '../support/nginx.js'
@@ -307,5 +308,58 @@ describe('more that can be wrong', () => {
     // What comes after the first option that is wrong cannot be read.
     const refusals = wrong.findings.filter(({ id }) => id === 'options.refused').map(({ sentence }) => sentence)
     assert.match(refusals.join('\n'), /^baseUrl is missing.*\nscope must be/)
+  })
+})
+
+describe('several providers', () => {
+  const several = (more: object = {}) => {
+    const { issuer, clientId, clientSecret, scope, ...shared } = sound
+    const own = { issuer, clientId, clientSecret }
+    const wrong = { ...own, clientId: 'other' }
+    return { ...shared, scope, providers: { a: own, b: wrong }, ...more }
+  }
+  const examineSeveral = (options: object, providers: readonly string[] = []) =>
+    examine({ options, environment: {}, nodeVersion: NODE_VERSION, opensSite: false, providers })
+  const about = ({ findings }: Report, name: string | undefined) =>
+    findings.filter(({ provider: of, level }) => of === name && level === 'error').map(({ id }) => id)
+
+  before(() => provider.register(site.url, { redirect_uris: [`${site.url}/callback`, `${site.url}/callback/a`] }))
+
+  test('each of them is checked, a finding says which it is about, and each has a registration of its own', async () => {
+    const report = await examineSeveral(several())
+    assert.deepEqual(about(report, 'a'), [])
+    assert.ok(report.findings.some(({ id, provider: of }) => id === 'redirect-uri' && of === 'a'))
+    assert.ok(about(report, 'b').includes('client.rejected'))
+    assert.deepEqual(about(report, undefined), [])
+    assert.deepEqual(
+      report.registration.filter(({ name }) => name === 'redirect_uris').map(({ provider: of, value }) => [of, value]),
+      [
+        ['a', `${site.url}/callback/a`],
+        ['b', `${site.url}/callback/b`],
+      ],
+    )
+    const addresses = report.registration.filter(({ provider: of }) => of === 'a')
+    assert.ok(
+      addresses.some(({ name, value }) => name === 'backchannel_logout_uri' && value.endsWith('/backchannel/a')),
+    )
+    const text = renderReport(report, { colours: false })
+    assert.match(text, /✗ b: .*\[client\.rejected\]/)
+    assert.match(text, /To register at the provider a\n {2}client_id[\s\S]*To register at the provider b\n/)
+  })
+
+  test('those that the caller names are checked alone, resolved ones too', async () => {
+    const { providers, ...options } = several()
+    const resolveProvider = (name: string) => (name === 'acme' ? providers.a : undefined)
+    const unnamed = await examineSeveral({ ...options, resolveProvider })
+    assert.ok(unnamed.findings.some(({ id }) => id === 'providers.unnamed'))
+    assert.deepEqual(unnamed.registration, [])
+    const named = await examineSeveral({ ...options, resolveProvider }, ['acme', 'globex'])
+    assert.deepEqual(about(named, 'globex'), ['providers.unknown'])
+    assert.ok(named.findings.some(({ id, provider: of }) => id === 'client' && of === 'acme'))
+    assert.ok(!named.findings.some(({ id }) => id === 'providers.unnamed'))
+    const only = await examineSeveral(several(), ['a'])
+    assert.ok(!only.findings.some(({ provider: of }) => of === 'b'))
+    const single = await examineSeveral(sound, ['a'])
+    assert.ok(single.findings.some(({ id }) => id === 'providers.single'))
   })
 })
