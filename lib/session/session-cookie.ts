@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookieValues, setCookie } from '../http/cookies.js'
 import type { Config, SessionPolicy } from '../options/config.js'
+import { REMEMBERED } from '../store/expired-sessions.js'
 import type { Sealer } from '../store/seal.js'
 import type { CookieLifetime } from '../store/session-cookie-lifetime.js'
 
@@ -28,12 +29,14 @@ export interface SessionCookie {
 const mostValues = 4
 
 export function createSessionCookie(config: Config, policy: SessionPolicy, sealer: Sealer): SessionCookie {
-  const { secure, lifetime } = config
+  const { secure, lifetime, routes } = config
   const names: Readonly<Record<SessionKind, string>> = {
     user: hostCookieName(policy.cookieName, secure),
     anonymous: hostCookieName(`${policy.cookieName}.anonymous`, secure),
   }
   const attributes: CookieAttributes = { secure, sameSite: 'lax' }
+  // A cookie that went with its session would leave a form that was posted after it without its user.
+  const overtime = routes.keptForm === false ? 0 : REMEMBERED
   const readKind = (req: IncomingMessage, kind: SessionKind): CookieSession[] =>
     readCookieValues(req, names[kind])
       .slice(0, mostValues)
@@ -44,8 +47,10 @@ export function createSessionCookie(config: Config, policy: SessionPolicy, seale
     read: req => (req.headers.cookie === undefined ? [] : [...readKind(req, 'user'), ...readKind(req, 'anonymous')]),
     isUnreadable: req => readCookieValues(req, names.user).length > 0 && readKind(req, 'user').length === 0,
     write(res, { id, kind }, wanted = { maxAge: policy.persistent ? lifetime : undefined }) {
-      const maxAge =
-        wanted.maxAge === undefined ? {} : { maxAge: Math.max(0, Math.min(Math.ceil(wanted.maxAge), lifetime)) }
+      const seconds =
+        wanted.maxAge === undefined ? undefined : Math.max(0, Math.min(Math.ceil(wanted.maxAge), lifetime))
+      const more = kind === 'user' && seconds !== 0 ? overtime : 0
+      const maxAge = seconds === undefined ? {} : { maxAge: seconds + more }
       setCookie(res, names[kind], sealer.signId(id), { ...attributes, ...maxAge })
     },
     clear: (res, kind) => clearCookie(res, names[kind], attributes),

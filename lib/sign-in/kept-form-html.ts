@@ -5,7 +5,7 @@ import type { KeptField } from '../protocol/multipart.js'
 
 /** Words in the name of a field whose value others in the room must not read, or that is of no interest to a reader. */
 const SECRET =
-  /^(?:pass(?:word|wd|phrase|code|e)?|passwort|kennwort|contrase(?:ñ|n)a|clave|pwd|pin|otp|totp|cvc|cvv|secret|token|csrf|xsrf|handle)\d*$/
+  /^(?:pass(?:word|wd|phrase|code|e)?|passwort|kennwort|contrase(?:ñ|n)a|clave|pwd|pin|otp|totp|cvc|cvv|secret|token|csrf|xsrf)\d*$/
 
 /** `newPassword`, `user[pin]` and `_csrf`, and not `shipping`. */
 function isSecret(name: string): boolean {

@@ -68,7 +68,11 @@ async function sendKeptFormPage(context: RequestContext, handle: string, form: K
     title: texts.keptForm,
     message: texts.keptFormText,
     address: form.address,
-    fields: describeFields(fields, texts),
+    // The handle of the session is of no interest to the user.
+    fields: describeFields(
+      fields.filter(([name]) => name !== sessionField),
+      texts,
+    ),
     form: {
       action: addressToSendTo(form.address, handle),
       encoding: form.encoding,

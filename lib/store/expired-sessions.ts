@@ -27,7 +27,7 @@ export interface ExpiredSessions {
 }
 
 /** Seconds after the latest end of a session in which a browser that comes back is still noticed. */
-const REMEMBERED = 7 * 24 * 60 * 60
+export const REMEMBERED = 7 * 24 * 60 * 60
 
 /** What the note of a session begins with that is not to be told of. base64url has no such character. */
 const LAPSED = '!'

@@ -28,14 +28,14 @@ function chooseFlow({ responseType, clientSecret, fapi2 }: Settings): OidcOption
       responseMode: 'query.jwt',
       clientAuthentication: { method: 'private_key_jwt', key: fapi2 },
       // A script has no key for a bound token, so that the second way on the page "API by script" is not there.
-      routes: { user: '/me' },
+      routes: { user: '/me', keptForm: '/form' },
     }
   }
   return {
     responseType,
     ...(clientSecret !== undefined && { clientSecret }),
     // For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
-    routes: { user: '/me', token: '/me/token' },
+    routes: { user: '/me', token: '/me/token', keptForm: '/form' },
   }
 }
 

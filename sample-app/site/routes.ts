@@ -3,6 +3,7 @@ import { createApiClient } from './api-client.js'
 import { createCallApi } from './controllers/call-api.js'
 import { refreshAccessToken, showClaims } from './controllers/claims.js'
 import { showHome } from './controllers/home.js'
+import { createNotes } from './controllers/notes.js'
 import { createSessions } from './controllers/sessions.js'
 import { type OpenIdConnect, requiresAuth, requiresSameSession } from './oidc.js'
 import { provideUser } from './provide-user.js'
@@ -11,16 +12,22 @@ import { provideUser } from './provide-user.js'
 export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   const callApi = createCallApi(createApiClient(apiUrl), apiUrl)
   const sessions = createSessions(oidc)
+  const notes = createNotes()
   const routes = Router()
   routes.use(provideUser)
   // A form says for which session its page was made.
   const form = [urlencoded({ extended: false, limit: 1000 }), requiresSameSession()]
+  const longForm = [urlencoded({ extended: false, limit: '64kb' }), requiresSameSession()]
 
   routes.get('/', showHome)
   routes.get('/claims', requiresAuth(), showClaims)
   routes.post('/claims/refresh', form, refreshAccessToken)
   routes.get('/call-api', requiresAuth(), callApi.showResponse)
   routes.get('/call-api/script', requiresAuth(), callApi.showScriptPage)
+  routes.get('/notes', requiresAuth(), notes.show)
+  // Before the parser: if the session has expired meanwhile, the note is kept and sent after the sign-in.
+  routes.post('/notes', requiresAuth({ keepForm: true }), longForm, notes.add)
+  routes.post('/notes/expire', form, notes.expire)
   routes.get('/sessions', requiresAuth(), sessions.show)
   routes.post('/sessions/end', form, sessions.end)
   routes.post('/sessions/end-others', form, sessions.endOthers)

@@ -280,6 +280,22 @@ describe('whose session it was', () => {
   )
 
   test(
+    'is known of a cookie that outlives the browser: it stays a week longer than its session, and leads to none',
+    withFormFixture({ oidc: { session: { persistent: true } } }, async ({ advance, write, send, site, now }) => {
+      const agent = createAgent({ now })
+      await write(agent)
+      advance(WEEK + DAY)
+      assert.match((await agent.fetch(`${site.url}/user`, { from: `${site.url}/` })).text, /"isAuthenticated":false/)
+      assert.deepEqual(
+        agent.cookies(site.url).map(({ name }) => name),
+        ['sid'],
+        'the cookie that binds the browser is gone',
+      )
+      assert.ok(isKeptFormPage(await send({ title: 'Milk' }, { agent, from: `${site.url}/notes/new` })))
+    }),
+  )
+
+  test(
     'is known where the provider has refused to refresh its tokens',
     withFormFixture(
       {
@@ -332,6 +348,7 @@ describe('whose session it was', () => {
         advance(WEEK)
         const page = await send({ title: 'Milk', sessionHandle: handle }, { path: '/same' })
         assert.ok(isKeptFormPage(page), page.text)
+        assert.doesNotMatch(page.text, /<bdi>sessionHandle/)
         assert.equal((await agent.submitForm()).text, 'stored Milk')
         provider.break(bob)
         advance(WEEK)

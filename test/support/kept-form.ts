@@ -21,6 +21,8 @@ export interface Received {
 /** A site with a form at `/notes/new` that is sent to `/notes`, whose guard keeps it. */
 export interface FormFixture extends Fixture {
   readonly received: Received[]
+  /** Milliseconds since the epoch, on those clocks. */
+  now(): number
   /** Moves the clocks of the site and of the provider. */
   advance(seconds: number): void
   /** Signs in, and opens the page of the form. */
@@ -89,6 +91,7 @@ export async function openFormFixture(options: FormFixtureOptions = {}): Promise
   return {
     ...fixture,
     received,
+    now,
     async startAnother(port = 0) {
       const { issuer, clientId, clientSecret } = fixture.provider
       const client = { issuer, clientId, clientSecret, responseType: 'code id_token token', baseUrl: site.url } as const

@@ -23,6 +23,14 @@ const watch = watchSession({
     isAsked = false
     dialog?.close()
   },
+  // What the user is writing stays: it can be saved after the next sign-in. Every other page is loaded again.
+  onEnd() {
+    const isWriting = [...document.querySelectorAll('textarea')].some(
+      ({ value, defaultValue }) => value !== defaultValue,
+    )
+    if (isWriting) dialog?.close()
+    else location.reload()
+  },
 })
 
 // The button, and Escape as well: the user stays signed in.
