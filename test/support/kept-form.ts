@@ -29,6 +29,8 @@ export interface FormFixture extends Fixture {
   write(agent?: Agent): Promise<Agent>
   /** Another process of the same site: needs `redis`, and listens on a port of its own. */
   startAnother(port?: number): Promise<Site>
+  /** Ends the process, and begins another one on the same port. */
+  restart(): Promise<void>
   /** Sends a form to the guarded route, and signs in where the provider is asked. */
   send(form?: FormFields, options?: SendOptions): Promise<Page>
 }
@@ -88,20 +90,30 @@ export async function openFormFixture(options: FormFixtureOptions = {}): Promise
   const others: Site[] = []
   const { agent: first, site } = fixture
 
+  let isEnded = false
+
+  async function start(port = 0): Promise<Site> {
+    const { issuer, clientId, clientSecret } = fixture.provider
+    const client = { issuer, clientId, clientSecret, responseType: 'code id_token token', baseUrl: site.url } as const
+    const another = await startSite({ ...siteOptions, port, oidc: { ...client, ...oidc } })
+    others.push(another)
+    return another
+  }
+
   return {
     ...fixture,
     received,
     now,
-    async startAnother(port = 0) {
-      const { issuer, clientId, clientSecret } = fixture.provider
-      const client = { issuer, clientId, clientSecret, responseType: 'code id_token token', baseUrl: site.url } as const
-      const another = await startSite({ ...siteOptions, port, oidc: { ...client, ...oidc } })
-      others.push(another)
-      return another
+    startAnother: start,
+    async restart() {
+      await site.close()
+      isEnded = true
+      await start(Number(new URL(site.url).port))
     },
     async close() {
       for (const other of others) await other.close()
-      await fixture.close()
+      if (isEnded) await fixture.provider.close()
+      else await fixture.close()
     },
     advance(seconds) {
       ahead += seconds

@@ -25,7 +25,8 @@ export interface BoundedEntries {
 /** ARGV: most entries, now and lifetime in seconds, name, value. */
 export const ADD_ENTRY = script(
   'add entry',
-  `if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
+  `local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 local names = redis.call('HKEYS', KEYS[1])
 table.sort(names)
 local left = #names
