@@ -136,7 +136,7 @@ test('on a site with several providers the one of the expired session is asked, 
     ahead += WEEK * 1000
     const start = await agent.post(`${site.url}/notes`, { title: 'Milk' }, { redirect: 'manual' })
     assert.ok(start.leadsTo?.startsWith(a.issuer), start.leadsTo)
-    let page = await agent.open(start.leadsTo)
+    let page = await agent.open(start.leadsTo ?? '')
     while (page.forms[0]?.isAutomatic) page = await agent.submitForm()
     assert.ok(isKeptFormPage(page), page.text)
     await agent.visit(`${site.url}/login/b?${new URLSearchParams({ returnTo: page.url.slice(site.url.length) })}`)
