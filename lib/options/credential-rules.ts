@@ -20,7 +20,10 @@ import type { ClientKeyFunction, PrivateKeyAuthentication, SecretAssertionAuthen
 type Jwk = Exclude<ClientPrivateKey, { readonly type: unknown }>
 
 function isPrivateJwk(value: unknown): value is Jwk {
-  return typeof value === 'object' && value !== null && 'kty' in value && 'd' in value && typeof value.d === 'string'
+  if (typeof value !== 'object' || value === null || !('kty' in value)) return false
+  // The private part of an AKP key.
+  const secretPart: unknown = Reflect.get(value, value.kty === 'AKP' ? 'priv' : 'd')
+  return typeof secretPart === 'string'
 }
 
 const KEY = 'a private key: a KeyObject (createPrivateKey(pem)), a CryptoKey or a private JWK'

@@ -2,7 +2,7 @@ import { scopeWords } from '../protocol/granted-scope.js'
 import { ENDPOINTS, LISTS } from '../protocol/metadata.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
-import { ASYMMETRIC } from '../protocol/signing-algorithms.js'
+import { ASYMMETRIC, hasMlDsa, isMlDsa, ML_DSA } from '../protocol/signing-algorithms.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import { type ClientSecret, SECRET_CHARACTERS } from '../provider/client-secret.js'
 import { isOfNodeRedis, type NodeRedisClient } from '../store/backend/node-redis-client.js'
@@ -23,7 +23,16 @@ import {
 import { secureUrl, secureUrlText } from '../validation/url-rule.js'
 import type { Logger } from './log.js'
 
-export const signingAlgorithm: Rule<SigningAlgorithm> = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512')
+const knownAlgorithm = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512', ...ML_DSA)
+
+export const signingAlgorithm: Rule<SigningAlgorithm> = {
+  expected: knownAlgorithm.expected,
+  read(value, place) {
+    const algorithm = knownAlgorithm.read(value, place)
+    if (!isMlDsa(algorithm) || hasMlDsa()) return algorithm
+    return refuse(`${nameOf(place)} "${algorithm}" needs Node 24.7 or newer; this is Node ${process.versions.node}`)
+  },
+}
 
 export const profile: Rule<'fapi2' | 'fapi2-message-signing'> = oneOf('fapi2', 'fapi2-message-signing')
 

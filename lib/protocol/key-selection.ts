@@ -1,5 +1,6 @@
 import type { JWK } from 'jose'
 import { isRecord } from './json.js'
+import { isMlDsa } from './signing-algorithms.js'
 
 /** What a JWS header says about its key. RFC 7515 sections 4.1.1 and 4.1.4. Its other hints are never looked at. */
 export interface KeyHint {
@@ -39,7 +40,7 @@ export function selectKeys(keys: readonly JWK[], header: KeyHint): readonly JWK[
 
 /** A private key, or a shared secret, was published by mistake. */
 export function isPublic(key: JWK): boolean {
-  return key.d === undefined && key.k === undefined
+  return key.d === undefined && key.k === undefined && key.priv === undefined
 }
 
 function isForVerifying(key: JWK): boolean {
@@ -60,6 +61,8 @@ function isOfIssuer(key: JWK, { issuers }: KeyHint): boolean {
 
 function isForAlgorithm(key: JWK, alg: string): boolean {
   if (key.alg !== undefined && key.alg !== alg) return false
+  // Its key names the algorithm.
+  if (isMlDsa(alg)) return key.kty === 'AKP' && key.alg === alg
   if (/^[RP]S(256|384|512)$/.test(alg)) return key.kty === 'RSA' && isSafeModulus(key.n)
   const curve = CURVES.get(alg)
   return curve !== undefined && key.kty === (curve === 'Ed25519' ? 'OKP' : 'EC') && key.crv === curve

@@ -16,6 +16,22 @@ export const ASYMMETRIC = [
 ] as const satisfies readonly SigningAlgorithm[]
 
 /**
+ * Signatures that a quantum computer does not forge (FIPS 204). Used only where an option names one: they need Node 24.7, and keys that few
+ * providers have.
+ */
+export const ML_DSA = ['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const satisfies readonly SigningAlgorithm[]
+
+export function isMlDsa(algorithm: string): boolean {
+  return ML_DSA.some(name => name === algorithm)
+}
+
+/** Whether this Node has them. */
+export function hasMlDsa(): boolean {
+  const platform = crypto.subtle.constructor as { supports?: (operation: string, algorithm: string) => boolean }
+  return platform.supports?.('verify', 'ML-DSA-44') === true
+}
+
+/**
  * What an ID Token may be signed with: what the site has named, and otherwise every asymmetric algorithm that the provider lists. Without a list
  * it is RS256, which every provider has to offer. A shared secret counts only where the site names it. OpenID Connect Core 1.0 section
  * 3.1.3.7 item 7, Discovery 1.0 section 3.

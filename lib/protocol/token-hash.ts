@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
+import { isMlDsa } from './signing-algorithms.js'
 
 /** Values that the hash claims cover: only those of the same response. */
 export interface TokenHashSubjects {
@@ -43,7 +44,9 @@ export function checkTokenHashes(
  * @throws {OidcError} ERR_OIDC_ID_TOKEN_ALGORITHM
  */
 export function buildTokenHash(value: string, alg: string): string {
-  const digest = createHash(hashOf(alg)).update(value).digest()
+  // The hash within ML-DSA itself, FIPS 204 section 3.7; 64 bytes, as with Ed25519.
+  const hash = isMlDsa(alg) ? createHash('shake256', { outputLength: 64 }) : createHash(hashOf(alg))
+  const digest = hash.update(value).digest()
   return digest.subarray(0, digest.length / 2).toString('base64url')
 }
 

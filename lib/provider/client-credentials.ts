@@ -145,6 +145,12 @@ const ALGORITHMS: Readonly<Record<string, readonly SigningAlgorithm[]>> = {
   secp521r1: ['ES512'],
   Ed25519: ['EdDSA', 'Ed25519'],
   ed25519: ['EdDSA', 'Ed25519'],
+  'ML-DSA-44': ['ML-DSA-44'],
+  'ML-DSA-65': ['ML-DSA-65'],
+  'ML-DSA-87': ['ML-DSA-87'],
+  'ml-dsa-44': ['ML-DSA-44'],
+  'ml-dsa-65': ['ML-DSA-65'],
+  'ml-dsa-87': ['ML-DSA-87'],
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Decryption } from './decryption.js'
 import type { RequestSigning } from './request-objects.js'
 
 /** Members of a public key. RFC 7518 section 6, RFC 8037 section 2. */
-const PARAMETERS = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const
+const PARAMETERS = ['kty', 'crv', 'x', 'y', 'n', 'e', 'pub', 'alg'] as const
 
 /** What a JWK says about itself, and others may know. RFC 7517 section 4. */
 const DESCRIPTION = ['kid', 'alg', 'x5c', 'x5t', 'x5t#S256'] as const

@@ -171,8 +171,18 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
     })
   }
 
+  /** Node 20 and 22 refuse to start with it. */
+  function verifyMlDsa(binary: string): void {
+    const args = ['--import', 'tsx', '--test', join(root, 'test/provider/ml-dsa.test.ts')]
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined }
+    const output = execFileSync(binary, args, { cwd: root, env, encoding: 'utf8' })
+    const version = execFileSync(binary, ['--version'], { encoding: 'utf8' })
+    assert.equal(/this Node has no ML-DSA/.test(output), Number(majorOf(version).slice(1)) < 24, version)
+  }
+
   async function walkMatrix(): Promise<void> {
     const binaries = [process.execPath, ...(await Promise.all([22, 24, 26].map(major => installNode(packed, major))))]
+    for (const binary of binaries) verifyMlDsa(binary)
     const versions = new Set<string>()
     for (const pair of peers) {
       const project = await installProject(packed, pair)
