@@ -25,3 +25,9 @@ export function warnOfLoopback(baseUrl: string, log: (line: string) => void): vo
   if (baseUrl.startsWith('https:')) return
   log(`baseUrl is ${baseUrl}, so the redirect URI is not https: browsers on other machines cannot sign in`)
 }
+
+/** Whether this Node has ML-DSA. */
+export function hasMlDsa(): boolean {
+  const platform = crypto.subtle.constructor as { supports?: (operation: string, algorithm: string) => boolean }
+  return platform.supports?.('verify', 'ML-DSA-44') === true
+}

@@ -2,7 +2,7 @@ import { scopeWords } from '../protocol/granted-scope.js'
 import { ENDPOINTS, LISTS } from '../protocol/metadata.js'
 import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import { parseResponseType } from '../protocol/response-type.js'
-import { ASYMMETRIC, hasMlDsa, isMlDsa, ML_DSA } from '../protocol/signing-algorithms.js'
+import { ASYMMETRIC, isMlDsa, ML_DSA } from '../protocol/signing-algorithms.js'
 import type { ResponseType, SigningAlgorithm } from '../protocol/wire.js'
 import { type ClientSecret, SECRET_CHARACTERS } from '../provider/client-secret.js'
 import { isOfNodeRedis, type NodeRedisClient } from '../store/backend/node-redis-client.js'
@@ -21,6 +21,7 @@ import {
   string,
 } from '../validation/rules.js'
 import { secureUrl, secureUrlText } from '../validation/url-rule.js'
+import { hasMlDsa } from './environment-checks.js'
 import type { Logger } from './log.js'
 
 const knownAlgorithm = oneOf(...ASYMMETRIC, 'HS256', 'HS384', 'HS512', ...ML_DSA)

@@ -25,12 +25,6 @@ export function isMlDsa(algorithm: string): boolean {
   return ML_DSA.some(name => name === algorithm)
 }
 
-/** Whether this Node has them. */
-export function hasMlDsa(): boolean {
-  const platform = crypto.subtle.constructor as { supports?: (operation: string, algorithm: string) => boolean }
-  return platform.supports?.('verify', 'ML-DSA-44') === true
-}
-
 /**
  * What an ID Token may be signed with: what the site has named, and otherwise every asymmetric algorithm that the provider lists. Without a list
  * it is RS256, which every provider has to offer. A shared secret counts only where the site names it. OpenID Connect Core 1.0 section
