@@ -7,6 +7,7 @@ export const SENTENCES = {
   providerSetup: 'The sign-in service is not set up correctly.',
   providerUnsupported: 'The sign-in service does not offer what this site needs.',
   clientRejected: 'The sign-in service does not accept this site.',
+  hostUnknown: 'This site does not exist at this address.',
   method: 'This address cannot be opened directly.',
   requestType: 'The sign-in response has the wrong content type.',
   requestSize: 'The sign-in response is too large.',
@@ -80,6 +81,10 @@ const ERRORS = {
   ERR_OIDC_CLIENT_REJECTED: [502, SENTENCES.clientRejected],
   ERR_OIDC_REGISTRATION_REJECTED: [502, SENTENCES.clientRejected],
   ERR_OIDC_REGISTRATION_RESPONSE: [502, SENTENCES.providerUnreadable],
+
+  // The host of a request, on a site that has several.
+  ERR_OIDC_HOST_UNKNOWN: [421, SENTENCES.hostUnknown],
+  ERR_OIDC_HOST_UNAVAILABLE: [503, SENTENCES.storeAway],
 
   // The request to one of our own routes.
   ERR_OIDC_REQUEST_METHOD: [405, SENTENCES.method],

@@ -51,6 +51,7 @@ export type {
   SignedOut,
   SignInContext,
 } from './options/hooks.js'
+export type { HostFunction, HostOptions } from './options/host-options.js'
 export type { Logger, LogMethod } from './options/log.js'
 export type {
   ClientAssertionOptions,

@@ -107,16 +107,16 @@ export interface OpenIdConnect extends Guards {
  * @throws {OidcError} ERR_OIDC_OPTIONS for a mistake in the options
  */
 export function openIdConnect(options: OneProviderOptions | SeveralProvidersOptions = {}): OpenIdConnect {
-  const { config, several, ...settings } = parseOptions(options, process.env)
+  const { config, hosts, several, ...settings } = parseOptions(options, process.env)
   startReadableLog()
   const provider = createProvider(settings.provider)
   const store = createRecordStore(settings.store)
   const services = { config, provider, store }
   const tokens = createTokenServices(services)
-  const middleware = createMiddleware(services, tokens, several)
+  const middleware = createMiddleware({ services, tokens, hosts, several })
   const { providers } = middleware
-  const known = providers === undefined ? [provider] : providers.listed.map(({ services }) => services.provider)
-  const inspector = createInspector(config.baseUrl, () => process.env.NODE_ENV === 'production')
+  const known = providers === undefined ? [provider] : providers.listed.map(({ provider }) => provider)
+  const inspector = createInspector(config.siteName, () => process.env.NODE_ENV === 'production')
   for (const one of known)
     one.warm().catch((error: Error) => config.log(`the provider is not ready yet: ${error.message}`))
 
@@ -144,7 +144,8 @@ export function openIdConnect(options: OneProviderOptions | SeveralProvidersOpti
       provider.close()
       await store.close()
     },
-    ...createGuards(config, several === undefined || several.defaultName !== undefined),
+    // Of several hosts, each may have a provider of its own: that is known with the request.
+    ...createGuards(config, several?.defaultName !== undefined || several === undefined || hosts.only === undefined),
     authenticate: middleware.authenticate,
     watch: createWatch(config, store),
     async clientCredentials(given?: ClientCredentialsOptions) {

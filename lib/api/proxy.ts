@@ -7,7 +7,7 @@ import { respondWithError } from '../http/error-response.js'
 import { type HttpRequest, type HttpResponse, type Next, pathOf } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import { type ApiConnections, createApiConnections } from '../provider/api-connections.js'
 import { userKeyOf } from '../store/ticket.js'
 import type { AccessToken, AccessTokenOptions } from '../tokens/access-tokens.js'
@@ -23,7 +23,6 @@ import { createProxySlots, type ProxySlots } from './proxy-slots.js'
 
 /** What a proxy is made of; the same for every request. */
 interface Proxy {
-  readonly config: Config
   readonly settings: ProxySettings
   readonly connections: ApiConnections
   readonly slots: ProxySlots
@@ -44,10 +43,10 @@ interface Call {
  *
  * @throws {OidcError} ERR_OIDC_OPTIONS
  */
-export function createProxy(config: Config, path: string, options: ProxyOptions): RequestHandler {
+export function createProxy(config: SiteConfig, path: string, options: ProxyOptions): RequestHandler {
   const settings = parseProxyOptions(path, options)
   const { prefix, target, limits } = settings
-  const proxy = { config, settings, connections: createApiConnections(target), slots: createProxySlots(limits) }
+  const proxy = { settings, connections: createApiConnections(target), slots: createProxySlots(limits) }
   return function forward(req: HttpRequest, res: HttpResponse, next: Next) {
     const path = pathOf(req)
     if (path !== prefix && !path.startsWith(`${prefix}/`)) return next()
@@ -65,7 +64,7 @@ export function createProxy(config: Config, path: string, options: ProxyOptions)
 }
 
 async function handle(proxy: Proxy, context: RequestContext, req: HttpRequest, res: HttpResponse): Promise<void> {
-  const call = checkCall(proxy, req, res)
+  const call = checkCall(proxy, context, req, res)
   const user = checkUser(context, req)
   const { wanted } = proxy.settings
   const token = await getAccessToken(context, wanted)
@@ -90,13 +89,18 @@ async function readSmallBody({ req, framing }: Call): Promise<Buffer | undefined
 }
 
 /** @throws {OidcError} what is wrong with the request */
-function checkCall({ config, settings }: Proxy, req: HttpRequest, res: HttpResponse): Call {
+function checkCall(
+  { settings }: Proxy,
+  { services: { site } }: RequestContext,
+  req: HttpRequest,
+  res: HttpResponse,
+): Call {
   const { methods, forwarded } = settings
   try {
     const fields = readFields(req)
     const framing = readFraming(fields, req)
     checkConnection(fields, forwarded)
-    checkCsrfHeader(req, { strict: false, baseUrl: config.baseUrl })
+    checkCsrfHeader(req, { strict: false, baseUrl: site.baseUrl })
     if (!methods.has(req.method)) {
       const cause = { allow: [...methods].join(', ') }
       throw new OidcError('ERR_OIDC_REQUEST_METHOD', 'the proxy does not forward this method', { cause })

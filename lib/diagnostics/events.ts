@@ -4,7 +4,7 @@ import type { OidcErrorCode, ProviderError } from '../errors.js'
 interface EventBase {
   /** Milliseconds since the epoch, with fractions, when it was over. */
   readonly at: number
-  /** `baseUrl` of the site whose sign-in this belongs to. */
+  /** `baseUrl` of the site whose sign-in this belongs to; the first of a list, and `several hosts` for a function. */
   readonly site?: string
   /** Names one attempt to sign in, the same in all its events. It says nothing about the `state`. */
   readonly transaction?: string

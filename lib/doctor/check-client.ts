@@ -5,7 +5,7 @@ import type { ProofKey } from '../protocol/dpop.js'
 import { returnsCode } from '../protocol/response-type.js'
 import { describeCause, type KnownProvider } from './check-provider.js'
 import { type Finding, failure, good, warning } from './finding.js'
-import type { Setup } from './setup.js'
+import type { HostSetup, Setup } from './setup.js'
 
 const SECRET_REMEDY =
   'Compare clientId, clientSecret (or the key) and the authentication method with the registration at the provider. The option clientAuthentication sets another method.'
@@ -14,7 +14,7 @@ const SECRET_REMEDY =
  * Redeems a code that does not exist. A provider that knows this client says `invalid_grant`: RFC 6749 section 5.2. Every other response
  * says what a real sign-in would run into.
  */
-export async function checkClient(setup: Setup, { provider }: KnownProvider): Promise<readonly Finding[]> {
+export async function checkClient(setup: HostSetup, { provider }: KnownProvider): Promise<readonly Finding[]> {
   const { config } = setup
   if (!returnsCode(config.responseType)) return []
   try {

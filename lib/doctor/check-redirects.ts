@@ -9,10 +9,10 @@ import { createProofKey } from './check-client.js'
 import { type KnownProvider, trustedBy } from './check-provider.js'
 import { type Finding, failure, good, info, warning } from './finding.js'
 import { type PageResponse, readAuthorizationResponse, readPage } from './page-response.js'
-import type { Setup } from './setup.js'
+import type { HostSetup, Setup } from './setup.js'
 
 /** The addresses that the provider has to know: asked with requests that show no page to a user. */
-export async function checkRedirects(setup: Setup, known: KnownProvider): Promise<readonly Finding[]> {
+export async function checkRedirects(setup: HostSetup, known: KnownProvider): Promise<readonly Finding[]> {
   const uri = redirectUri(setup.config)
   return [await checkRedirectUri(setup, known, uri), ...(await checkLogout(setup, known))]
 }
@@ -81,7 +81,7 @@ function comparePages(
   return good('redirect-uri', `The provider accepts the redirect URI ${uri}.`)
 }
 
-async function checkLogout(setup: Setup, { metadata }: KnownProvider): Promise<readonly Finding[]> {
+async function checkLogout(setup: HostSetup, { metadata }: KnownProvider): Promise<readonly Finding[]> {
   const { config } = setup
   if (config.routes.logout === false || config.routes.logoutCallback === false) return []
   const { end_session_endpoint: endpoint } = metadata

@@ -5,7 +5,7 @@ import type { ProviderMetadata } from '../protocol/wire.js'
 import { networkErrorCode, openAsBrowser } from './browser-request.js'
 import { type Finding, failure, good, info, warning } from './finding.js'
 import { type PageResponse, readPage } from './page-response.js'
-import type { Setup } from './setup.js'
+import type { HostSetup } from './setup.js'
 
 /** Bytes of request heads that are tried, and up to which a sign-in may need them. */
 const HEADS = [4, 6, 8, 12].map(kibibytes => kibibytes * 1024)
@@ -15,7 +15,7 @@ const NEEDED_HEAD = 8 * 1024
 const LONG_PATH = 2000
 
 /** The running site as a browser reaches it: through every proxy that stands in front of it. */
-export async function checkSite(setup: Setup, metadata: ProviderMetadata): Promise<readonly Finding[]> {
+export async function checkSite(setup: HostSetup, metadata: ProviderMetadata): Promise<readonly Finding[]> {
   const { config } = setup
   if (config.routes.login === false) return []
   const url = config.baseUrl + config.routes.login + pathSuffix(config)

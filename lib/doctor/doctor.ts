@@ -6,9 +6,9 @@ import { checkProvider } from './check-provider.js'
 import { checkRedirects } from './check-redirects.js'
 import { checkRedis } from './check-redis.js'
 import { checkSite } from './check-site.js'
-import { type Finding, warning } from './finding.js'
+import { type Finding, info, warning } from './finding.js'
 import { describeRegistration, type RegistrationField } from './registration.js'
-import { readSetup, type Setup } from './setup.js'
+import { atListedHosts, readSetup, type Setup } from './setup.js'
 import { listSetups, type OneSetup } from './setups.js'
 
 /** What the doctor is given. */
@@ -33,6 +33,11 @@ export interface Report {
   readonly registration: readonly RegistrationField[]
 }
 
+/** Nothing can be asked about hosts that are not known here. */
+const UNLISTED = info('hosts.unlisted', 'Addresses of this site are not checked, because a function finds its hosts.', {
+  remedy: 'Run the doctor with one address, or a list, as baseUrl, to check the client and the redirect URIs of that.',
+})
+
 /** Looks at a set-up from outside, as a sign-in would meet it, and changes nothing. */
 export async function examine({
   options,
@@ -49,10 +54,12 @@ export async function examine({
     finish('redis', checkRedis(setup)),
     ...setups.map(one => examineOne(one, opensSite)),
   ])
-  const all = [...processFindings, ...findings, ...checkCookies(setup.config), ...redis, ...providers.flat()]
+  const hosts = atListedHosts(setup)
+  const cookies = hosts.length === 0 ? [UNLISTED] : hosts.flatMap(({ config }) => checkCookies(config))
+  const all = [...processFindings, ...findings, ...cookies, ...redis, ...providers.flat()]
   return buildReport(
     all,
-    setups.flatMap(one => (one.setup === undefined ? [] : describeRegistration(one.setup))),
+    setups.flatMap(one => (one.setup === undefined ? [] : describeRegistration(atListedHosts(one.setup)))),
   )
 }
 
@@ -63,11 +70,16 @@ async function examineOne({ name, setup, findings }: OneSetup, opensSite: boolea
 }
 
 function examineProvider(setup: Setup, opensSite: boolean): Promise<readonly Finding[]> {
-  return checkProvider(setup, async known => [
-    ...(await checkClient(setup, known)),
-    ...(await checkRedirects(setup, known)),
-    ...(opensSite ? await checkSite(setup, known.metadata) : []),
-  ])
+  const hosts = atListedHosts(setup)
+  const [first] = hosts
+  return checkProvider(setup, async known => {
+    const found = first === undefined ? [] : [...(await checkClient(first, known))]
+    for (const host of hosts) {
+      found.push(...(await checkRedirects(host, known)))
+      if (opensSite) found.push(...(await checkSite(host, known.metadata)))
+    }
+    return found
+  })
 }
 
 function buildReport(findings: readonly Finding[], registration: Report['registration']): Report {

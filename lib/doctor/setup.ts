@@ -1,4 +1,6 @@
 import { OidcError } from '../errors.js'
+import { atHost, type Config } from '../options/config.js'
+import { addressesOf } from '../options/hosts.js'
 import type { OidcOptions } from '../options/options.js'
 import { type Configuration, parseOptions } from '../options/parse-options.js'
 import type { SiteOptions } from '../registration/one-provider.js'
@@ -9,6 +11,16 @@ import { type Finding, failure, good, warning } from './finding.js'
 export interface Setup extends Configuration {
   /** Takes what the middleware would log, and returns it once. */
   takeLines(): readonly string[]
+}
+
+/** The same at one of the hosts of the site. */
+export interface HostSetup extends Setup {
+  readonly config: Config
+}
+
+/** One for each address that the options list. A site whose function finds its hosts has none. */
+export function atListedHosts(setup: Setup): readonly HostSetup[] {
+  return addressesOf(setup.hosts).map(({ baseUrl }) => ({ ...setup, config: atHost(setup.config, baseUrl) }))
 }
 
 /** Reads the options. Without a setup, the findings say which option is wrong. */

@@ -1,6 +1,6 @@
 import type { LogFields } from '../diagnostics/log.js'
 import { OidcError } from '../errors.js'
-import { publicPath } from '../options/config.js'
+import { publicPath, type SiteConfig } from '../options/config.js'
 import { isSilentRefusal } from '../protocol/provider-error.js'
 import { isFrame, prefersHtml } from './fetch-metadata.js'
 import { type HttpResponse, isAnswerable, type Next, pathOf } from './node-http.js'
@@ -50,11 +50,16 @@ export function respondWithError(context: RequestContext, error: unknown, next: 
   }
 }
 
+/** What is needed of a request that is given up. */
+interface Abandoned extends Pick<RequestContext, 'req' | 'res'> {
+  readonly services: { readonly config: Pick<SiteConfig, 'log'> }
+}
+
 /**
  * Handles a failure of the response itself, such as a `next` of the site that throws asynchronously. Nothing would catch the error,
  * and the process would end, so it is logged and the browser gets an empty response.
  */
-export function abandon({ req, res, services: { config } }: RequestContext, error: unknown): void {
+export function abandon({ req, res, services: { config } }: Abandoned, error: unknown): void {
   config.log(
     `${req.method} ${pathOf(req)}: the request was aborted, because an error was thrown${describeCause(error)}`,
     { level: 'error', method: req.method, path: pathOf(req) },

@@ -1,6 +1,6 @@
 import type { RareLog } from '../diagnostics/rare-log.js'
 import { OidcError } from '../errors.js'
-import type { Config, Services } from '../options/config.js'
+import type { Config, Services, SiteConfig } from '../options/config.js'
 import type { BrowserName } from '../store/browser-sessions.js'
 import type { EndedSession, SessionRecord } from '../store/store.js'
 import type { Ticket, Tokens } from '../store/ticket.js'
@@ -15,10 +15,13 @@ import type { SessionBinding } from './session-binding.js'
 import type { TransactionCookie } from './transaction-cookie.js'
 import type { Transactions } from './transaction-state.js'
 
-/** What the middleware is made of; the same for every request. */
+/** What the middleware is made of at one host; the same for every request there. */
 export interface MiddlewareServices extends Services {
-  /** Of the instance: the same for all of its providers. */
+  readonly config: Config
+  /** Of the host: the same for all of its providers. */
   readonly site: Config
+  /** Tells the instance from others: the same at all of its hosts. */
+  readonly instance: SiteConfig
   /** `undefined`: the site has one provider, and everything here belongs to it. */
   readonly providers: ProviderSelection | undefined
   readonly sessionBinding: SessionBinding

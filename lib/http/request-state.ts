@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { OidcError } from '../errors.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import { varyByCookie } from './cookies.js'
 import type { HttpRequest } from './node-http.js'
 import type { RequestContext } from './request-context.js'
@@ -50,7 +50,7 @@ export function findRequestState(req: RequestWithState): RequestState | undefine
  * @param config - of the instance that is meant. Left out: the one instance the request has passed
  * @throws {OidcError} ERR_OIDC_NOT_MOUNTED, ERR_OIDC_SEVERAL_INSTANCES; ERR_OIDC_STORE_UNAVAILABLE where the session could not be loaded
  */
-export function contextOf(req: HttpRequest, config?: Config): RequestContext {
+export function contextOf(req: HttpRequest, config?: SiteConfig): RequestContext {
   const state = findRequestState(req)
   if (config === undefined && state?.others !== undefined) {
     throw new OidcError(
@@ -59,7 +59,7 @@ export function contextOf(req: HttpRequest, config?: Config): RequestContext {
     )
   }
   const passed = [state?.context, ...(state?.others ?? [])].filter(context => context !== undefined)
-  const context = config === undefined ? passed[0] : passed.find(({ services }) => services.site === config)
+  const context = config === undefined ? passed[0] : passed.find(({ services }) => services.instance === config)
   if (context === undefined) {
     const message =
       config === undefined

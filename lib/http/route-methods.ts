@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import { isPosted } from '../protocol/response-mode.js'
 
 /** How one of our own routes is asked. */
@@ -11,7 +11,7 @@ export interface RouteMethods {
 }
 
 /** A provider that ignores `form_post` sends the code in the address. */
-export function callbackMethods(responseMode: Config['responseMode']): RouteMethods {
+export function callbackMethods(responseMode: SiteConfig['responseMode']): RouteMethods {
   if (!isPosted(responseMode)) return { methods: ['GET'] }
   const advice = "if the provider itself sends users there with GET, set responseType: 'code' and responseMode: 'query'"
   return { methods: ['POST'], advice }

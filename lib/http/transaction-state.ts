@@ -49,7 +49,12 @@ export interface Transactions {
   readonly settings: string
 }
 
-export function createTransactions({ config, store }: Pick<Services, 'config' | 'store'>): Transactions {
+/** Of one host. */
+interface TransactionServices extends Pick<Services, 'store'> {
+  readonly config: Config
+}
+
+export function createTransactions({ config, store }: TransactionServices): Transactions {
   const { sealer, transactionOverflow } = store
   const settings = settingsOf(config)
 

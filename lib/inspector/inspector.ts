@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express'
 import { OidcError } from '../errors.js'
 import { onlyParameter, queryOf } from '../http/node-http.js'
+import { findRequestState } from '../http/request-state.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { createRecorder, type Recorder } from './recorder.js'
 
@@ -11,7 +12,7 @@ export interface Inspector {
   stop(): void
 }
 
-/** @param site - `baseUrl` */
+/** @param site - what diagnostics call the site */
 export function createInspector(site: string, isProduction: () => boolean): Inspector {
   let recorder: Recorder | undefined
 
@@ -36,9 +37,20 @@ export function createInspector(site: string, isProduction: () => boolean): Insp
         setPrivateHeaders(res)
         res.setHeader('Content-Security-Policy', policy)
         res.setHeader('Content-Type', 'text/html; charset=utf-8')
-        res.end(buildInspectorPage({ records: known, selected, home: new URL(`${site}/`).pathname }))
+        res.end(
+          buildInspectorPage({
+            records: known,
+            selected,
+            home: homeAt(findRequestState(req)?.context?.services.site.baseUrl ?? site),
+          }),
+        )
       }
     },
     stop: () => recorder?.stop(),
   }
+}
+
+/** The start page; where the page is mounted before the middleware of several hosts, that of no path. */
+function homeAt(baseUrl: string): string {
+  return URL.canParse(`${baseUrl}/`) ? new URL(`${baseUrl}/`).pathname : '/'
 }

@@ -78,11 +78,11 @@ async function keep(context: RequestContext, writer: Writer | NotKept): Promise<
   const form = typeof writer === 'string' ? writer : await readForm(context, writer)
   const handle = typeof writer === 'string' || typeof form === 'string' ? undefined : await store(context, writer, form)
   if (handle !== undefined) {
-    publish(() => ({ type: 'kept-form', outcome: 'kept', site: services.site.baseUrl }))
+    publish(() => ({ type: 'kept-form', outcome: 'kept', site: services.site.siteName }))
     return `${route}?${new URLSearchParams({ form: handle })}`
   }
   const reason = typeof form === 'string' ? form : 'store'
-  publish(() => ({ type: 'kept-form', outcome: 'not-kept', reason, site: services.site.baseUrl }))
+  publish(() => ({ type: 'kept-form', outcome: 'not-kept', reason, site: services.site.siteName }))
   if (reason === 'consumed')
     services.rareLog(
       'keepForm',
@@ -152,6 +152,6 @@ export async function admitKeptForm(context: RequestContext, handle: string): Pr
     return false
   }
   hideForm(req)
-  publish(() => ({ type: 'kept-form', outcome: 'sent', site: site.baseUrl }))
+  publish(() => ({ type: 'kept-form', outcome: 'sent', site: site.siteName }))
   return true
 }

@@ -1,12 +1,12 @@
 import type { RequestContext } from '../http/request-context.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import type { Ticket } from '../store/ticket.js'
 import { refuse } from '../validation/place.js'
 
 // What a guard needs of the options of the site.
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function checkDevicesAreBound({ session }: Config): void {
+export function checkDevicesAreBound({ session }: SiteConfig): void {
   if (session === false || session.device === undefined)
     refuse('requiresAuth: deviceBound needs sessions that are bound to devices: set session.deviceBound')
 }
@@ -26,7 +26,7 @@ export function isDeviceMissing(
 }
 
 /** @throws {OidcError} ERR_OIDC_OPTIONS */
-export function checkFormsAreKept({ routes }: Config): void {
+export function checkFormsAreKept({ routes }: SiteConfig): void {
   if (routes.keptForm === false)
     refuse('requiresAuth: keepForm needs a page that sends the form after the sign-in: set routes.keptForm')
 }

@@ -8,7 +8,7 @@ import { namedForm } from '../http/kept-form-address.js'
 import type { HttpRequest, HttpResponse, Next } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
-import { type Config, epochSeconds } from '../options/config.js'
+import { epochSeconds, type SiteConfig } from '../options/config.js'
 import { reauthenticate, startLogin } from '../sign-in/login.js'
 import type { LoginOptions } from '../sign-in/login-options.js'
 import {
@@ -101,7 +101,7 @@ export interface Guards {
  * @param config - of the instance the guards belong to. Left out: the one instance that a request has passed.
  * @param hasDefault - whether a sign-in needs to name no provider. Default: true
  */
-export function createGuards(config?: Config, hasDefault = true): Guards {
+export function createGuards(config?: SiteConfig, hasDefault = true): Guards {
   return {
     requiresAuth(given = {}) {
       const requirement = readRequirement(given)
@@ -233,7 +233,7 @@ interface GuardOptions {
 
 /** @param first - what a user who is not signed in at all is asked for */
 function guard(
-  config: Config | undefined,
+  config: SiteConfig | undefined,
   check: Check,
   first: LoginOptions = {},
   { needsProof = false, keepForm = false }: GuardOptions = {},

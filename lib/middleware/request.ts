@@ -198,7 +198,8 @@ export function defineContext(req: HttpRequest, context: RequestContext): void {
   const state = requestState(req)
   const { context: earlier, others = [] } = state
   // `req.oidc` is that of the instance that came last; guards of an earlier one still find theirs.
-  if (earlier !== undefined && earlier.services.site !== context.services.site) state.others = [...others, earlier]
+  if (earlier !== undefined && earlier.services.instance !== context.services.instance)
+    state.others = [...others, earlier]
   state.context = context
   state.oidc = undefined
 }

@@ -6,7 +6,7 @@ import type { HttpRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { setPrivateHeaders } from '../http/response.js'
 import { callbackMethods, type RouteMethods, wrongMethod } from '../http/route-methods.js'
-import type { Config, Routes } from '../options/config.js'
+import type { Routes, SiteConfig } from '../options/config.js'
 import { callback } from '../sign-in/callback.js'
 import { findProvider } from '../sign-in/choose-provider.js'
 import { initiateLogin } from '../sign-in/initiate-login.js'
@@ -43,7 +43,7 @@ export type RouteTable = ReadonlyMap<string, Route>
 const forBrowser = { refusesAhead: true, isForProvider: false, fail: respondWithError }
 const forProvider = { refusesAhead: true, isForProvider: true, fail: refuseProvider, isOfProvider: true }
 
-export function createRouteTable({ routes, responseMode }: Pick<Config, 'routes' | 'responseMode'>): RouteTable {
+export function createRouteTable({ routes, responseMode }: Pick<SiteConfig, 'routes' | 'responseMode'>): RouteTable {
   const table: Readonly<Record<keyof Routes, Route>> = {
     // It refuses everything that is not a page navigation, with 401, as a guarded page does.
     login: { ...forBrowser, methods: ['GET', 'POST'], handle: login, refusesAhead: false, isOfProvider: true },

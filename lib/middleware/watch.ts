@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { HttpRequest } from '../http/node-http.js'
 import type { RequestContext } from '../http/request-context.js'
 import { contextOf } from '../http/request-state.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import type { SessionEndReason } from '../store/end-reason.js'
 import type { RecordStore } from '../store/store.js'
 import { describe, object, type RulesFor } from '../validation/object-rule.js'
@@ -35,7 +35,7 @@ const OF = 'oidc.watch'
 
 /** @param config - of the instance that the watch belongs to */
 export function createWatch(
-  config: Config,
+  config: SiteConfig,
   store: RecordStore,
 ): (req: IncomingMessage, given: WatchOptions) => () => void {
   return function watch(req, given) {
@@ -89,6 +89,6 @@ async function call(onEnd: WatchOptions['onEnd'], ended: SessionEnded): Promise<
   await onEnd(ended)
 }
 
-function logFailure(config: Config, error: unknown): void {
+function logFailure(config: SiteConfig, error: unknown): void {
   config.log(`onEnd of oidc.watch failed: ${error instanceof Error ? error.name : typeof error}`, { level: 'error' })
 }

@@ -21,6 +21,8 @@ interface AuditedSession extends AuditBase {
   readonly sub: string
   /** The session at the provider, where it gave one. */
   readonly sid?: string
+  /** The base URL of the host of the session, where the site has several. */
+  readonly baseUrl?: string
   /** The session here: a `handle` of `oidc.sessions` and `req.oidc`. It cannot be used to sign in. */
   readonly session: string
 }
@@ -87,20 +89,22 @@ export type AuditEntry = AuditSignIn | AuditSignInRefused | AuditRefreshRefused 
 export interface Auditable {
   readonly issuer: string
   readonly provider?: string
+  readonly baseUrl?: string
   readonly subject: string
   readonly sid?: string
 }
 
 /** The members of an entry that name a session and its user. */
 export function describeSession(
-  { issuer, provider, subject, sid }: Auditable,
+  { issuer, provider, baseUrl, subject, sid }: Auditable,
   handle: string,
-): Pick<AuditedSession, 'issuer' | 'provider' | 'sub' | 'sid' | 'session'> {
+): Pick<AuditedSession, 'issuer' | 'provider' | 'sub' | 'sid' | 'baseUrl' | 'session'> {
   return {
     issuer,
     ...(provider !== undefined && { provider }),
     sub: subject,
     ...(sid !== undefined && { sid }),
+    ...(baseUrl !== undefined && { baseUrl }),
     session: handle,
   }
 }

@@ -82,20 +82,20 @@ export interface SignalPolicy {
 /** Where userinfo is fetched with which access token. */
 export type UserInfoPlan = 'front-channel' | 'token-endpoint' | 'off'
 
-/** Everything the middleware knows about the site it runs in. Complete and frozen; made once by the factory. */
-export interface Config {
+/** Everything the middleware knows about the site it runs in, at whichever host. Complete and frozen; made once by the factory. */
+export interface SiteConfig {
+  /** What diagnostics call the site: its base URL, or the first of a list. */
+  readonly siteName: string
   readonly issuer: string
   /** The tenants, where the issuer is that of many. */
   readonly tenants: TenantPolicy | undefined
   /** Whether the site has several providers, and each has paths of its own below some of the routes. */
   readonly hasSeveralProviders: boolean
+  /** Whether the site has several hosts, whose cookies and sessions are apart. */
+  readonly hasSeveralHosts: boolean
   /** What the site calls this provider, where it has several and this is one of them. */
   readonly providerName?: string
   readonly clientId: string
-  /** Origin and path, without a trailing slash. The one authority on where this site is. */
-  readonly baseUrl: string
-  /** Whether the site is reached by https. */
-  readonly secure: boolean
   readonly routes: Routes
   readonly responseType: ResponseType
   readonly responseMode: ResponseMode
@@ -142,15 +142,45 @@ export interface Config {
   readonly log: Log
 }
 
-/** What a handler works with. */
+/** The same at one host, which is all that a request knows. */
+export interface Config extends SiteConfig {
+  /** Origin and path, without a trailing slash. The one authority on where this site is. */
+  readonly baseUrl: string
+  /** Whether the site is reached by https. */
+  readonly secure: boolean
+}
+
+/** What belongs to the site at all of its hosts. */
 export interface Services {
-  readonly config: Config
+  readonly config: SiteConfig
   readonly provider: Provider
   readonly store: RecordStore
 }
 
+/**
+ * The configuration at one host. With several providers, the site itself is in the place of a provider: no sign-in uses that.
+ *
+ * @param baseUrl - an address that the options allow, and never text of a request
+ */
+export function atHost(config: SiteConfig, baseUrl: string): Config {
+  const isSite = config.hasSeveralProviders && config.providerName === undefined
+  return Object.freeze({
+    ...config,
+    ...(isSite && { issuer: baseUrl }),
+    ...(config.hasSeveralHosts && { session: sessionAt(config.session, baseUrl) }),
+    baseUrl,
+    secure: baseUrl.startsWith('https:'),
+  })
+}
+
+/** Browsers send cookies to every port of a host: without a name of its own, the cookie of one port would take the place of that of another. RFC 6265 section 8.5. */
+function sessionAt(session: SiteConfig['session'], baseUrl: string): SiteConfig['session'] {
+  const { port } = new URL(baseUrl)
+  return session === false || port === '' ? session : { ...session, cookieName: `${session.cookieName}.${port}` }
+}
+
 /** Seconds since the epoch, the unit of every time on the wire and in Redis. */
-export function epochSeconds(config: Pick<Config, 'now'>): number {
+export function epochSeconds(config: Pick<SiteConfig, 'now'>): number {
   return toEpochSeconds(config.now())
 }
 
@@ -160,12 +190,12 @@ export function redirectUri(config: Config): string {
 }
 
 /** Each of several providers has redirect URIs of its own, so that a response tells who sent it. RFC 9700 section 4.4.2.2. */
-export function pathSuffix({ providerName }: Pick<Config, 'providerName'>): string {
+export function pathSuffix({ providerName }: Pick<SiteConfig, 'providerName'>): string {
   return providerName === undefined ? '' : `/${providerName}`
 }
 
 /** Where the users and sessions of a provider are known by their names. */
-export function atProvider({ issuer, providerName }: Pick<Config, 'issuer' | 'providerName'>): AtProvider {
+export function atProvider({ issuer, providerName }: Pick<SiteConfig, 'issuer' | 'providerName'>): AtProvider {
   return { issuer, ...(providerName !== undefined && { provider: providerName }) }
 }
 

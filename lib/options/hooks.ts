@@ -102,6 +102,8 @@ export interface SignedOut {
   readonly sub: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
+  /** The base URL of the host of the session, where the site has several. */
+  readonly baseUrl?: string
   /** When the session began, in seconds since the epoch. */
   readonly signedInAt: number
 }

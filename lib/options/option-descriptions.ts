@@ -3,6 +3,7 @@ import { authorizationParams } from '../validation/parameter-rules.js'
 import { boolean, callback, list, nonEmptyString, oneOf, wholeNumber } from '../validation/rules.js'
 import { secureUrlText } from '../validation/url-rule.js'
 import { clientAuthentication, clientCertificate, decryption, requestObjectOrBoolean } from './credential-rules.js'
+import { baseUrl } from './host-rules.js'
 import * as nested from './nested-options.js'
 import * as rules from './option-rules.js'
 import type { OidcOptions } from './options.js'
@@ -58,9 +59,10 @@ export const optionsRule = object({
     text: "`client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `tls_client_auth`, `self_signed_tls_client_auth`, `none`, or `{ method: 'private_key_jwt', key }`",
     default: 'from the metadata',
   }),
-  baseUrl: describe(rules.baseUrl, {
-    text: 'public URL of this site; it is never taken from a request',
+  baseUrl: describe(baseUrl, {
+    text: 'public URL of this site; it is never taken from a request. A list, or a function, for [several hosts](several-hosts.md)',
     variable: 'OIDC_BASE_URL',
+    parseVariable: (text: string) => (text.includes(',') ? text.split(',') : text),
     required: true,
   }),
   responseType: describe(rules.responseType, {

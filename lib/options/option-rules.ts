@@ -47,12 +47,6 @@ export const deviceBound: Rule<false | 'when-possible' | 'required'> = rule(
   value => value === 'when-possible' || value === 'required' || value === false,
 )
 
-/** Origin and path, without a slash at the end. */
-export const baseUrl: Rule<string> = {
-  expected: secureUrl().expected,
-  read: (value, place) => secureUrl().read(value, place).href.replace(/\/+$/, ''),
-}
-
 const responseTypeText = string('a response type such as "code id_token"')
 export const responseType: Rule<ResponseType> = {
   expected: responseTypeText.expected,

@@ -11,6 +11,7 @@ import type { NodeRedisClient } from '../store/backend/node-redis-client.js'
 import type { RedisClient } from '../store/backend/redis-client.js'
 import type { Routes } from './config.js'
 import type { Hooks } from './hooks.js'
+import type { HostFunction, HostOptions } from './host-options.js'
 import type { Logger } from './log.js'
 import type { PageOptions } from './pages.js'
 
@@ -110,8 +111,11 @@ export interface OidcOptions {
     | PrivateKeyAuthentication
     | SecretAssertionAuthentication
     | undefined
-  /** Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. `OIDC_BASE_URL`. */
-  readonly baseUrl?: string | undefined
+  /**
+   * Where this site is, as browsers see it. https, or http on a loopback host. Nothing in a request changes it. Several addresses, one for each host, or a
+   * function that finds them: the `Host` of a request says which of them it is for, and a request with another one is refused. `OIDC_BASE_URL`.
+   */
+  readonly baseUrl?: string | readonly (string | HostOptions)[] | HostFunction | undefined
   /** `code`, `code id_token`, `code token`, `code id_token token`, `id_token` or `id_token token`, in any word order. Default `code id_token`. */
   readonly responseType?: string | undefined
   /** How the response is returned. Default `form_post`; `query` is possible for `code` only. */

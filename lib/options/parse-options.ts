@@ -16,8 +16,9 @@ import {
   parseRequestSigning,
   timeoutOf,
 } from './client-options.js'
-import type { Config, Routes, SessionPolicy } from './config.js'
+import type { Routes, SessionPolicy, SiteConfig } from './config.js'
 import { checkRedisIsThere, checkTlsIsVerified, isProduction, warnOfLoopback } from './environment-checks.js'
+import { addressesOf, type Hosts, readHosts } from './hosts.js'
 import { createLog } from './log.js'
 import { checkConflicts, checkDurations, checkRoutes } from './option-conflicts.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
@@ -38,7 +39,8 @@ import { createTenantPolicy } from './tenants.js'
 
 /** The options, complete, each part for the layer that needs it. */
 export interface Configuration {
-  readonly config: Config
+  readonly config: SiteConfig
+  readonly hosts: Hosts
   readonly provider: ProviderSettings
   readonly store: RecordStoreSettings
   /** Where the site has several providers. `provider` is none of them then. */
@@ -86,12 +88,14 @@ export function parseOptions(options: OidcOptions | SeveralProvidersOptions, env
   const given = applyProfile(optionsRule.read(options, { path: '', environment }))
   checkConflicts(given)
   checkRedisIsThere(given.redis, isProduction(environment))
-  const config = Object.freeze(buildConfig(given))
-  checkSurroundings(given, config, environment)
+  const hosts = readHosts(given)
+  const config = Object.freeze(buildConfig(given, hosts))
+  checkSurroundings(given, { config, hosts }, environment)
   return Object.freeze({
     config,
+    hosts,
     provider: Object.freeze(buildProviderSettings(given, config)),
-    store: Object.freeze(buildStoreSettings(given, config)),
+    store: Object.freeze(buildStoreSettings(given, config, hosts)),
   })
 }
 
@@ -102,31 +106,40 @@ function parseSeveral(options: object, environment: Environment): Configuration 
   checkConflicts(alone)
   checkRedisIsThere(site.redis, isProduction(environment))
   const routes = completeRoutes(site)
-  const config = Object.freeze({ ...buildConfig(alone), routes, hasSeveralProviders: true })
-  checkSurroundings(site, config, environment)
+  const hosts = readHosts(site)
+  const config = Object.freeze({ ...buildConfig(alone, hosts), routes, hasSeveralProviders: true })
+  checkSurroundings(site, { config, hosts }, environment)
   const several = readSeveral(options, site, given => {
     checkConflicts(given)
-    const own = { ...buildConfig(given), hasSeveralProviders: true }
+    const own = { ...buildConfig(given, hosts), hasSeveralProviders: true }
     return { config: own, provider: Object.freeze(buildProviderSettings(given, own)) }
   })
+  // Users stay signed in when another provider or another host comes or goes: sessions name theirs.
+  const realm = JSON.stringify(['several', hosts.only?.baseUrl ?? 'hosts'])
   return Object.freeze({
     config,
+    hosts,
     provider: Object.freeze(buildProviderSettings(alone, config)),
-    // Users stay signed in when another provider comes or goes: sessions name their provider.
-    store: Object.freeze({ ...buildStoreSettings(site, config), realm: JSON.stringify(['several', config.baseUrl]) }),
+    store: Object.freeze({ ...buildStoreSettings(site, config, hosts), realm }),
     several,
   })
 }
 
-function checkSurroundings(given: ReadOptions, config: Config, environment: Environment): void {
+function checkSurroundings(
+  given: ReadOptions,
+  { config, hosts }: Pick<Configuration, 'config' | 'hosts'>,
+  environment: Environment,
+): void {
   checkTlsIsVerified(environment, config.log)
   if (given.mtls !== undefined && given.fetch !== undefined) config.log(OWN_FETCH)
-  if (isProduction(environment)) warnOfLoopback(config.baseUrl, config.log)
-  if (!config.secure && config.session !== false && config.session.device?.required) config.log(DEVICES_NEED_HTTPS)
+  const addresses = addressesOf(hosts).map(({ baseUrl }) => baseUrl)
+  if (isProduction(environment)) for (const baseUrl of addresses) warnOfLoopback(baseUrl, config.log)
+  const isPlain = addresses.some(baseUrl => !baseUrl.startsWith('https:'))
+  if (isPlain && config.session !== false && config.session.device?.required) config.log(DEVICES_NEED_HTTPS)
 }
 
-function buildConfig(given: ReadOptions): Config {
-  const { issuer, clientId, baseUrl } = given
+function buildConfig(given: ReadOptions, { siteName, only }: Hosts): SiteConfig {
+  const { issuer, clientId } = given
   const log = createLog(given.log)
   const now = createClock(given.now)
   const { absolute = DEFAULT_ABSOLUTE, idle = Math.min(DEFAULT_IDLE, absolute) } = given.session || {}
@@ -138,8 +151,8 @@ function buildConfig(given: ReadOptions): Config {
     clientId,
     tenants: createTenantPolicy(given),
     hasSeveralProviders: false,
-    baseUrl,
-    secure: baseUrl.startsWith('https:'),
+    siteName,
+    hasSeveralHosts: only === undefined,
     routes,
     responseType: given.responseType ?? 'code id_token',
     responseMode: given.responseMode ?? 'form_post',
@@ -177,12 +190,12 @@ function completeRoutes({ session, routes }: Pick<ReadOptions, 'session' | 'rout
   return Object.freeze({ ...defaultRoutes, deviceProof, ...routes })
 }
 
-function proofAlgorithm(given: ReadOptions['dpop'] = false): Config['proofAlgorithm'] {
+function proofAlgorithm(given: ReadOptions['dpop'] = false): SiteConfig['proofAlgorithm'] {
   if (given === false) return undefined
   return given === true ? 'ES256' : (given.algorithm ?? 'ES256')
 }
 
-function userInfoPlan(given: ReadOptions['userInfo'] = true): Config['userInfo'] {
+function userInfoPlan(given: ReadOptions['userInfo'] = true): SiteConfig['userInfo'] {
   if (given === false) return 'off'
   return given === true ? 'front-channel' : (given.token ?? 'front-channel')
 }
@@ -192,12 +205,12 @@ function pagesOf({ languages = [], ...pages }: NonNullable<ReadOptions['pages']>
   return Object.freeze({ ...pages, languages: Object.freeze([first, ...others] as const) })
 }
 
-function signalPolicy({ issuer, clientId, signals = {} }: ReadOptions): Config['signals'] {
+function signalPolicy({ issuer, clientId, signals = {} }: ReadOptions): SiteConfig['signals'] {
   const { jwksUri: _, ...policy } = signals
   return Object.freeze({ issuer, audience: clientId, ...policy })
 }
 
-function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: Config['log']): SessionPolicy {
+function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: SiteConfig['log']): SessionPolicy {
   const {
     name = 'sid',
     persistent = false,
@@ -218,7 +231,7 @@ function buildSessionPolicy(given: Exclude<ReadOptions['session'], false>, log: 
   })
 }
 
-function buildProviderSettings(given: ReadOptions, config: Config): ProviderSettings {
+function buildProviderSettings(given: ReadOptions, config: SiteConfig): ProviderSettings {
   const { userInfo } = given
   return {
     issuer: config.issuer,
@@ -260,7 +273,7 @@ function auditedStore(audit: Audit): Pick<RecordStoreSettings, 'remembersExpired
   }
 }
 
-function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSettings {
+function buildStoreSettings(given: ReadOptions, config: SiteConfig, { only }: Hosts): RecordStoreSettings {
   return {
     ...(given.redis !== undefined && { redis: given.redis }),
     secrets: given.secret,
@@ -277,7 +290,7 @@ function buildStoreSettings(given: ReadOptions, config: Config): RecordStoreSett
     keepsForms: config.routes.keptForm !== false,
     readsDevices: config.session !== false && config.session.device !== undefined,
     cookie: {
-      secure: config.secure,
+      secure: only?.baseUrl.startsWith('https:') ?? true,
       sameSite: 'lax',
       ...(config.session !== false && config.session.persistent && { maxAge: config.lifetime * 1000 }),
     },

@@ -4,14 +4,14 @@ import type { ProviderSettings } from '../provider/provider.js'
 import type { Environment } from '../validation/place.js'
 import { refuse } from '../validation/place.js'
 import { timeoutOf } from './client-options.js'
-import type { Config } from './config.js'
+import type { SiteConfig } from './config.js'
 import { optionsRule, type ReadOptions } from './option-descriptions.js'
 import { ONLY_OF_A_PROVIDER, PROVIDER_OPTIONS, type ProviderOptions } from './provider-options.js'
 import { provider as providerRule } from './provider-rules.js'
 
 /** What belongs to one of several providers. */
 export interface ProviderConfiguration {
-  readonly config: Config
+  readonly config: SiteConfig
   readonly provider: ProviderSettings
 }
 
@@ -62,7 +62,7 @@ export function readSite(options: object, environment: Environment): ReadOptions
     )
   const stub = { issuer: 'https://several.invalid', clientId: 'several' }
   const read = optionsRule.read({ ...options, ...stub }, { path: '', environment })
-  return { ...read, issuer: read.baseUrl }
+  return read
 }
 
 /** The options of the site without those that are of a provider: what checks them would miss the provider. */

@@ -5,7 +5,7 @@ import { callSite } from '../provider/client-key.js'
 import { describeValue } from '../validation/describe-value.js'
 import { refuse } from '../validation/place.js'
 import { timeoutOf } from './client-options.js'
-import type { Config } from './config.js'
+import type { SiteConfig } from './config.js'
 import type { ReadOptions } from './option-descriptions.js'
 
 /** Hosts of Entra ID, whose addresses of all tenants are known by heart. */
@@ -67,7 +67,7 @@ export function createTenantPolicy(options: ReadOptions): TenantPolicy | undefin
   })
 }
 
-type OfProvider = Pick<Config, 'issuer' | 'tenants'>
+type OfProvider = Pick<SiteConfig, 'issuer' | 'tenants'>
 
 /**
  * The issuer that a message may have: the one of the options; of many tenants that of the tenant that it names, unless the options list others. A message

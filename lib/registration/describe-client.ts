@@ -6,7 +6,10 @@ import type { ProviderSettings } from '../provider/provider-settings.js'
 
 /** The options of a site, as far as one provider has to know about them. */
 export interface DescribedClient {
+  /** At the first of its hosts, which is the one that the provider itself calls. */
   readonly config: Config
+  /** At each of its hosts. */
+  readonly hosts: readonly Config[]
   readonly provider: ProviderSettings
 }
 
@@ -14,11 +17,11 @@ export interface DescribedClient {
  * What a provider has to know about this site, with the names of OpenID Connect Dynamic Client Registration 1.0 section 2, in the order in which forms of
  * providers have it. The keys of the site are an address only: without `routes.jwks` they are for the caller to add.
  */
-export function describeClient({ config, provider }: DescribedClient): ClientMetadata {
+export function describeClient({ config, hosts, provider }: DescribedClient): ClientMetadata {
   const { responseType, scope } = config
   return withoutUndefined({
-    redirect_uris: [redirectUri(config)],
-    ...describeAddresses(config),
+    redirect_uris: hosts.map(redirectUri),
+    ...describeAddresses(config, hosts),
     response_types: [responseType],
     grant_types: grantTypes(config),
     scope: [...new Set(['openid', ...scope.split(' ')])].join(' '),
@@ -31,13 +34,15 @@ export function describeClient({ config, provider }: DescribedClient): ClientMet
 }
 
 /** Each of several providers has addresses of its own; a sign-out at any of them ends at the same one. */
-function describeAddresses(config: Config): ClientMetadata {
+function describeAddresses(config: Config, hosts: readonly Config[]): ClientMetadata {
   const { baseUrl, routes } = config
   const suffix = pathSuffix(config)
-  const address = (route: string | false, end = suffix) => (route === false ? undefined : baseUrl + route + end)
-  const end = routes.logout === false ? undefined : address(routes.logoutCallback, '')
+  const address = (route: string | false) => (route === false ? undefined : baseUrl + route + suffix)
+  const { logout, logoutCallback } = routes
+  const ends =
+    logout === false || logoutCallback === false ? undefined : hosts.map(host => host.baseUrl + logoutCallback)
   return {
-    post_logout_redirect_uris: end === undefined ? undefined : [end],
+    post_logout_redirect_uris: ends,
     backchannel_logout_uri: address(routes.logoutBackchannel),
     frontchannel_logout_uri: address(routes.logoutFrontchannel),
     initiate_login_uri: address(routes.initiateLogin),
@@ -55,7 +60,7 @@ function grantTypes({ responseType, scope }: Config): readonly string[] {
 }
 
 /** What makes the provider refuse weaker requests in the name of this client. */
-function describeDemands({ config, provider }: DescribedClient): ClientMetadata {
+function describeDemands({ config, provider }: Omit<DescribedClient, 'hosts'>): ClientMetadata {
   const { responseMode, proofAlgorithm, pushedAuthorization, signsRequests } = config
   const { idTokenAlgorithm, requestSigning, needsCertificateBinding } = provider
   const demand = (isMade: boolean) => (isMade ? true : undefined)

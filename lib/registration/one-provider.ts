@@ -1,4 +1,7 @@
 import { OidcError } from '../errors.js'
+import { atHost } from '../options/config.js'
+import type { HostOptions } from '../options/host-options.js'
+import { addressesOf, type Hosts } from '../options/hosts.js'
 import type { OidcOptions } from '../options/options.js'
 import { parseOptions } from '../options/parse-options.js'
 import type { OneProviderOptions, ProviderOptions, SeveralProvidersOptions } from '../options/provider-options.js'
@@ -6,6 +9,7 @@ import { isProviderName } from '../options/provider-rules.js'
 import type { ProviderConfiguration } from '../options/several-providers.js'
 import { isPlain } from '../validation/object-rule.js'
 import { type Environment, guarded, refuse } from '../validation/place.js'
+import type { DescribedClient } from './describe-client.js'
 
 /** The options of a site, whichever kind they are. */
 export type SiteOptions = OneProviderOptions | SeveralProvidersOptions
@@ -32,23 +36,46 @@ export async function configureOne(
   name: string | undefined,
   environment: Environment,
   fill: Fill = given => given,
-): Promise<ProviderConfiguration> {
+): Promise<DescribedClient> {
   if (!hasSeveral(options)) {
     if (name !== undefined) refuse('provider is given, but the site has one only: leave it out')
-    return parseOptions(isPlain(options) ? fill(options) : options, environment)
+    const { hosts, ...found } = parseOptions(isPlain(options) ? fill(options) : options, environment)
+    return atHosts(found, hosts)
   }
   const { providers, resolveProvider: _r, defaultProvider, chooseProvider: _c, ...site } = options
   const [only, ...others] = Object.keys(providers ?? {})
   const chosen = name ?? defaultProvider ?? (others.length === 0 ? only : undefined)
   if (chosen === undefined) refuse('provider is missing: the site has several')
   const given = await findProvider(options, chosen)
-  const { several } = parseOptions(
-    { ...site, providers: { [chosen]: isPlain(given) ? fill(given) : given } } as SiteOptions,
+  const { several, hosts } = parseOptions(
+    {
+      ...site,
+      ...hostsOfProvider(site, chosen),
+      providers: { [chosen]: isPlain(given) ? fill(given) : given },
+    } as SiteOptions,
     environment,
   )
   const found = several?.listed.get(chosen)
   if (found === undefined) throw unknown()
-  return found
+  return atHosts(found, hosts)
+}
+
+/** @throws {OidcError} ERR_OIDC_OPTIONS for a site whose function finds its hosts */
+function atHosts(
+  { config, provider }: Pick<ProviderConfiguration, 'config' | 'provider'>,
+  hosts: Hosts,
+): DescribedClient {
+  const all = addressesOf(hosts).map(({ baseUrl }) => atHost(config, baseUrl))
+  const [first] = all
+  if (first === undefined) return refuse('baseUrl must be an address or a list of them here: a function lists none')
+  return { config: first, hosts: all, provider }
+}
+
+/** A host that has another provider of its own is none of this one. */
+function hostsOfProvider({ baseUrl }: Pick<SeveralProvidersOptions, 'baseUrl'>, name: string) {
+  if (!Array.isArray(baseUrl)) return {}
+  const hosts = baseUrl as readonly (string | HostOptions)[]
+  return { baseUrl: hosts.filter(host => typeof host !== 'object' || (host?.provider ?? name) === name) }
 }
 
 async function findProvider(options: SeveralProvidersOptions, name: string): Promise<ProviderOptions> {

@@ -44,6 +44,7 @@ export function buildTicket(
     ...atProvider(config),
     issuer: iss,
     ...(config.tenants !== undefined && { tenant: String(tid) }),
+    ...(config.hasSeveralHosts && { baseUrl: config.baseUrl }),
     subject: sub,
     claims: keepAuthentication(claims, idTokenClaims),
     scope,

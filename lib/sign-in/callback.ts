@@ -36,7 +36,7 @@ import { hasSession, landSignedOut } from './silent-login.js'
 
 /** Handles the provider's response. Steps are numbered as in docs/architecture.md; a failure before step 10 leaves everything as it was. */
 export function callback(context: RequestContext): Promise<void> {
-  return observeCallback(context.services.config.baseUrl, async () => {
+  return observeCallback(context.services.config.siteName, async () => {
     const attempt: Attempt = {}
     try {
       await handle(context, attempt)

@@ -31,10 +31,10 @@ export async function chooseProvider(
 }
 
 /** @throws {OidcError} ERR_OIDC_PROVIDER_UNKNOWN, ERR_OIDC_PROVIDER_UNAVAILABLE, ERR_OIDC_OPTIONS */
-export async function findProvider(
-  providers: Exclude<MiddlewareServices['providers'], undefined>,
+export async function findProvider<T>(
+  providers: { find(name: string): Promise<T | undefined> },
   name: string,
-): Promise<MiddlewareServices> {
+): Promise<T> {
   const found = await providers.find(name)
   if (found !== undefined) return found
   throw new OidcError('ERR_OIDC_PROVIDER_UNKNOWN', 'there is no provider with this name')

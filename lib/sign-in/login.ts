@@ -128,7 +128,7 @@ async function leave(context: RequestContext, services: MiddlewareServices, wish
   keepOpenerOf(context, wishes.returnTo)
   publish(() => ({
     type: 'sign-in-started',
-    site: config.baseUrl,
+    site: config.siteName,
     transaction: transactionNameOf(transaction.state),
     path: pathOf(req),
     endpoint: redactAddress(location),

@@ -1,6 +1,6 @@
 import { OidcError, type ProviderError } from '../errors.js'
 import type { ActiveTransaction } from '../http/transaction-state.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import { scopeWords } from '../protocol/granted-scope.js'
 import { formatProviderError, isSilentRefusal } from '../protocol/provider-error.js'
 
@@ -9,7 +9,7 @@ const refusedTypes = ['unauthorized_client', 'unsupported_response_type']
 
 /** The error of a response that is not a sign-in. The provider's error is logged here, because the error handler of the site may not log it. */
 export function refusedSignIn(
-  config: Config,
+  config: SiteConfig,
   providerError: ProviderError,
   transaction: Pick<ActiveTransaction, 'scope'>,
 ): OidcError {
@@ -20,7 +20,7 @@ export function refusedSignIn(
 
 /** The same where the log has it already. */
 export function describeRefusal(
-  config: Pick<Config, 'scope' | 'responseType'>,
+  config: Pick<SiteConfig, 'scope' | 'responseType'>,
   providerError: ProviderError,
   transaction: Pick<ActiveTransaction, 'scope'>,
 ): OidcError {

@@ -2,7 +2,7 @@ import { publish } from '../diagnostics/publish.js'
 import { audit } from '../http/audit-request.js'
 import type { HttpRequest, HttpResponse } from '../http/node-http.js'
 import { type Auditable, type AuditSignOut, describeSession } from '../options/audit-entries.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import type { SignOutReason } from '../store/end-reason.js'
 
 /** What tickets and summaries say alike. */
@@ -36,13 +36,13 @@ const BY: Readonly<Record<SignOutReason, AuditSignOut['by']>> = {
  *
  * @see https://www.w3.org/TR/clear-site-data/
  */
-export function clearSiteData(res: HttpResponse, config: Config): void {
+export function clearSiteData(res: HttpResponse, config: SiteConfig): void {
   if (config.clearsSiteData) res.appendHeader('Clear-Site-Data', '"cache", "prefetchCache", "prerenderCache"')
 }
 
 /** Tells the site's hook `audit` of a session as soon as it has ended: what fails after that does not hide it. */
 export function auditSignOut(
-  config: Config,
+  config: SiteConfig,
   reason: SignOutReason,
   { req, event }: SignOutCause = {},
 ): (ended: Ended) => void {
@@ -61,13 +61,13 @@ export function auditSignOut(
 
 /** Tells the site's hook. A hook that fails is a line in the log: the session has ended all the same. */
 export async function announceSignOut(
-  config: Config,
+  config: SiteConfig,
   reason: SignOutReason,
   ended: readonly Omit<Ended, 'handle'>[],
 ): Promise<void> {
-  publish(() => ({ type: 'sign-out', site: config.baseUrl, reason, sessions: ended.length }))
+  publish(() => ({ type: 'sign-out', site: config.siteName, reason, sessions: ended.length }))
   if (config.hooks.signOut === undefined) return
-  for (const { issuer, provider, subject, sid, signedInAt } of ended) {
+  for (const { issuer, provider, baseUrl, subject, sid, signedInAt } of ended) {
     try {
       await config.hooks.signOut({
         reason,
@@ -75,6 +75,7 @@ export async function announceSignOut(
         ...(provider !== undefined && { provider }),
         sub: subject,
         sid,
+        ...(baseUrl !== undefined && { baseUrl }),
         signedInAt,
       })
     } catch (error) {

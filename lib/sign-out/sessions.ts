@@ -1,6 +1,6 @@
 import { longestSignIn } from '../http/transaction-cookie.js'
 import { userAgentOf } from '../http/user-agent.js'
-import { atProvider, type Config } from '../options/config.js'
+import { atProvider, type SiteConfig } from '../options/config.js'
 import { issuerOfUser } from '../options/tenants.js'
 import type { EndAllOptions } from '../store/end-sessions.js'
 import type { AtProvider } from '../store/session-index.js'
@@ -19,6 +19,8 @@ export interface OidcSession {
   readonly provider?: string
   /** The tenant of the user, where the provider has many. */
   readonly tenant?: string
+  /** The base URL of the host that it belongs to, where the site has several. */
+  readonly baseUrl?: string
   /** The provider's session id, where it gave one. */
   readonly sid: string | undefined
   /** When it began. */
@@ -51,10 +53,10 @@ export interface OidcSessions {
 }
 
 interface SessionsSettings {
-  readonly config: Config
+  readonly config: SiteConfig
   readonly store: RecordStore
   /** Where the users of a provider are known by their names. */
-  readonly configOf: (of: string, provider: string | undefined) => Promise<Config>
+  readonly configOf: (of: string, provider: string | undefined) => Promise<SiteConfig>
 }
 
 export function createSessions({ config, store, configOf }: SessionsSettings): OidcSessions {
@@ -69,6 +71,7 @@ export function createSessions({ config, store, configOf }: SessionsSettings): O
           sub: session.subject,
           ...(session.provider !== undefined && { provider: session.provider }),
           ...(session.tenant !== undefined && { tenant: session.tenant }),
+          ...(session.baseUrl !== undefined && { baseUrl: session.baseUrl }),
           sid: session.sid,
           signedInAt: session.signedInAt,
           lastSeenAt: session.lastSeenAt,

@@ -27,10 +27,10 @@ export interface Sealer {
   seal(purpose: SealPurpose, context: string, plaintext: string | Buffer): Buffer
   /** `undefined` for anything this sealer did not make for this purpose and context. Never throws. */
   open(purpose: SealPurpose, context: string, sealed: Buffer): Buffer | undefined
-  /** `id.mac`, for a cookie. */
-  signId(id: string): string
+  /** `id.mac`, for a cookie. The `context` is needed again to verify it. */
+  signId(id: string, context?: string): string
   /** The id of what {@link signId} made under any of the secrets. */
-  verifyId(text: string): string | undefined
+  verifyId(text: string, context?: string): string | undefined
   /** Names that say nothing about `value`, one per secret, that of the newest secret first. */
   maskName(value: string): readonly string[]
 }
@@ -68,16 +68,16 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
       }
       return undefined
     },
-    signId: id => `${id}.${macOf(newest, 'cookie', id)}`,
-    verifyId(text) {
-      const known = verified.get(text)
+    signId: (id, context = '') => `${id}.${macOf(newest, 'cookie', context + id)}`,
+    verifyId(text, context = '') {
+      const known = verified.get(context + text)
       if (known !== undefined) return known
       const end = text.length > LONGEST_SIGNED_ID ? -1 : text.lastIndexOf('.')
       if (end <= 0) return undefined
       const id = text.slice(0, end)
       const mac = Buffer.from(text.slice(end + 1))
-      const isOurs = rings.some(ring => isEqual(mac, Buffer.from(macOf(ring, 'cookie', id))))
-      return isOurs ? verified.keep(text, id) : undefined
+      const isOurs = rings.some(ring => isEqual(mac, Buffer.from(macOf(ring, 'cookie', context + id))))
+      return isOurs ? verified.keep(context + text, id) : undefined
     },
     maskName: value => rings.map(ring => macOf(ring, 'name', value)),
   }

@@ -179,11 +179,12 @@ async function retire(
 }
 
 function summaryOf({ ticket, time, metadata }: SignInInput): SessionSummary {
-  const { issuer, provider, tenant, subject, sid, signedInAt, expiresAt } = ticket
+  const { issuer, provider, tenant, baseUrl, subject, sid, signedInAt, expiresAt } = ticket
   return {
     issuer,
     ...(provider !== undefined && { provider }),
     ...(tenant !== undefined && { tenant }),
+    ...(baseUrl !== undefined && { baseUrl }),
     subject,
     signedInAt,
     expiresAt,

@@ -21,6 +21,7 @@ import type { KeptForms } from './kept-forms.js'
 import { createRedisKeys, type RedisKeys } from './keys.js'
 import { createLazyForms } from './lazy-forms.js'
 import { createLazyWatches } from './lazy-watches.js'
+import { createLimiter } from './limiter.js'
 import { createLoader, type Loader } from './load-record.js'
 import { createRecentSignOuts, type RecentSignOuts } from './recent-sign-outs.js'
 import { createRename } from './rename-session.js'
@@ -28,7 +29,8 @@ import { createSealer, type Sealer } from './seal.js'
 import { createSessionIndex, type SessionIndex, type SessionQuery } from './session-index.js'
 import type { SessionRecord } from './session-record.js'
 import { createSessionSaver } from './session-save.js'
-import { SessionStore } from './session-store.js'
+import type { SessionStore } from './session-store.js'
+import { createSessionStores } from './session-stores.js'
 import { createSignIn, type SignInInput } from './sign-in.js'
 import { createSignInDemands, type SignInDemands } from './sign-in-demands.js'
 import { createSuccessors } from './successors.js'
@@ -154,6 +156,8 @@ export interface RecordStore extends Loader, SessionEnder, SignInDemands, Device
   /** Whether {@link consume} was asked less than its `ttl` ago, without asking it. */
   isConsumed(purpose: string, value: string): Promise<boolean>
   readonly sessions: SessionStore
+  /** The same where `req.session.cookie.secure` is another than the settings say. */
+  sessionsWith(secure: boolean): SessionStore
   /** When something starts, to be ordered before or after logouts of other processes: see {@link SignInTime}. No command. */
   startTime(): number
   ping(): Promise<void>
@@ -172,20 +176,15 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
   const clock = createStoreClock(backend)
   const index = createSessionIndex(backend, redisKeys, sealer, now)
 
-  const { remembersExpired = false, keepsForms = false } = settings
-  const expired =
-    remembersExpired || keepsForms
-      ? createExpiredSessions({ backend, redisKeys, index, isFound: keepsForms, now })
-      : NOT_REMEMBERED
+  const expired = rememberExpired(settings, { backend, redisKeys, index, now })
   const endRecord = createRecordEnder({ backend, redisKeys, index, expired })
 
   const shared = { backend, redisKeys, sealer, idle, now }
   const successors = createSuccessors(backend, redisKeys, sealer)
   const { readsDemands = false, readsDevices = false } = settings
   const loader = createLoader({ ...shared, log, endRecord, readsDemands, readsDevices })
-  const successorOf = successors.of
   const watches = createLazyWatches({ ...shared, successors })
-  const save = createSessionSaver({ ...shared, absolute, timeout, successorOf })
+  const save = createSessionSaver({ ...shared, absolute, timeout, successorOf: successors.of })
   const { load } = loader
   const limit = createLimiter(shared)
   const client = createStoreClient(backend, redisKeys, sealer, async key => {
@@ -193,13 +192,14 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     if (existed && summary !== undefined) settings.onDestroyed?.(summary)
     return existed
   })
+  const sessions = createSessionStores({ client, save, limit, now: settings.now, ...(cookie && { cookie }) })
   const signIn = createSignIn({ ...shared, index, absolute, load, endRecord, successors, save, expired })
 
   return {
     sealer,
     ...loader,
     signIn,
-    successorOf,
+    successorOf: successors.of,
     isReplaced: successors.has,
     adopt: createAdoption({ backend, redisKeys, absolute, load, save, endRecord }),
     tokenStore: id => tokenStoreOf(redisKeys.record(id), id, 'tokens'),
@@ -222,7 +222,8 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     usedResponses: createUsedResponses(backend, redisKeys, sealer),
     transactionOverflow: createTransactionOverflow(backend, redisKeys, sealer, now),
     browserSessions: createBrowserSessions({ ...shared, clock }),
-    sessions: new SessionStore({ client, save, limit, now: settings.now, ...(cookie && { cookie }) }),
+    sessions: sessions(cookie?.secure === true),
+    sessionsWith: sessions,
     startTime: clock.earliest,
     ping: () => backend.ping(),
     async close() {
@@ -241,6 +242,14 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
       expired.whileForgotten(key, () => backend.removeIf(key, version, 'refresh-rejected'), { isLapse: true })
     return createTokenStore({ backend, sealer, key, context, purpose, now, forget, rename, removeIf })
   }
+}
+
+/** Few sites need to know of sessions that have expired. */
+function rememberExpired(
+  { remembersExpired = false, keepsForms = false }: RecordStoreSettings,
+  parts: Omit<Parameters<typeof createExpiredSessions>[0], 'isFound'>,
+) {
+  return remembersExpired || keepsForms ? createExpiredSessions({ ...parts, isFound: keepsForms }) : NOT_REMEMBERED
 }
 
 interface ListSettings {
@@ -280,20 +289,5 @@ function endedSessionOf(
     ...(summary?.provider !== undefined && { provider: summary.provider }),
     tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
     summary,
-  }
-}
-
-interface LimiterSettings {
-  readonly backend: Backend
-  readonly redisKeys: RedisKeys
-  /** Seconds. */
-  readonly idle: number
-  /** Epoch s. */
-  readonly now: () => number
-}
-
-function createLimiter({ backend, redisKeys, idle, now }: LimiterSettings): RecordStore['limit'] {
-  return async (id, endsAt) => {
-    await backend.limit(redisKeys.record(id), Math.max(0, Math.ceil(endsAt)), now(), idle)
   }
 }

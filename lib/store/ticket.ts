@@ -9,6 +9,8 @@ export interface Ticket {
   readonly provider?: string
   /** The tenant of the user, where the provider has many. */
   readonly tenant?: string
+  /** The base URL of the host that the session belongs to, where the site has several. */
+  readonly baseUrl?: string
   readonly subject: string
   /** The provider's session id, where it gives one. */
   readonly sid?: string
@@ -94,6 +96,8 @@ export interface SessionSummary extends Partial<SignInTime> {
   readonly provider?: string
   /** The tenant of the user, where the provider has many. */
   readonly tenant?: string
+  /** The base URL of the host that the session belongs to, where the site has several. */
+  readonly baseUrl?: string
   readonly subject: string
   readonly sid?: string
   /** Seconds since the epoch. */

@@ -1,4 +1,4 @@
-import { type Config, epochSeconds } from '../options/config.js'
+import { epochSeconds, type SiteConfig } from '../options/config.js'
 import type { AuthorizationDetail, TokenResponse } from '../protocol/wire.js'
 
 /**
@@ -8,7 +8,7 @@ import type { AuthorizationDetail, TokenResponse } from '../protocol/wire.js'
  * @param authorizationDetails - likewise; left out: none are known
  */
 export function accessTokenFields(
-  config: Pick<Config, 'now'>,
+  config: Pick<SiteConfig, 'now'>,
   { access_token, token_type, expires_in = 0 }: TokenResponse,
   scope: string,
   authorizationDetails?: readonly AuthorizationDetail[],

@@ -129,7 +129,7 @@ export function createAccessTokens(services: RefreshServices): AccessTokens {
       observe(
         () =>
           refreshTokens(services, { ...options, tokenStore, handle: store.handleOf(id), view, purpose, isUpToDate }),
-        timing => ({ type: 'token-refresh', site: config.baseUrl, ...timing }),
+        timing => ({ type: 'token-refresh', site: config.siteName, ...timing }),
       ),
     )
     function isUpToDate({ tokens }: StoredTokens): boolean {

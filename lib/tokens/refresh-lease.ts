@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { OidcError } from '../errors.js'
-import type { Config } from '../options/config.js'
+import type { SiteConfig } from '../options/config.js'
 import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
 import { withTimeLimit } from '../time.js'
@@ -80,7 +80,7 @@ const SAVE_PATIENCE = 30_000
 const FIRST_PAUSE = 20
 const LONGEST_PAUSE = 250
 
-type LeaseConfig = Pick<Config, 'timeouts' | 'now' | 'log'>
+type LeaseConfig = Pick<SiteConfig, 'timeouts' | 'now' | 'log'>
 
 export function createLeases(config: LeaseConfig, limiter: RequestLimiter): Leases {
   const { timeouts, now } = config

@@ -1,5 +1,5 @@
 import { OidcError } from '../errors.js'
-import { type Config, epochSeconds, type Services } from '../options/config.js'
+import { epochSeconds, type Services, type SiteConfig } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { checkScopeGranted, checkScopeNarrowed, grantedScope } from '../protocol/granted-scope.js'
 import { isForeignIdToken, readKeptIdToken } from '../protocol/refreshed-id-token.js'
@@ -61,7 +61,7 @@ export async function verifyRefresh(
   throw new OidcError('ERR_OIDC_REFRESH_REJECTED', 'session_expiry of the refreshed ID Token has passed')
 }
 
-function clocksOf(config: Config) {
+function clocksOf(config: SiteConfig) {
   return { now: epochSeconds(config), clockTolerance: config.clockTolerance }
 }
 
@@ -72,7 +72,7 @@ function clocksOf(config: Config) {
  *   `session_expiry` can bring its end forward
  */
 export function buildRefreshChange(
-  config: Config,
+  config: SiteConfig,
   response: TokenResponse,
   wanted: RefreshPurpose & {
     readonly idTokenClaims?: Pick<IdTokenClaims, 'sid' | 'session_expiry'> | undefined
@@ -143,7 +143,12 @@ function otherScope(scope: string | undefined, { scope: granted }: TokenResponse
   return grantedScope({ asked: scope, front: known })
 }
 
-function withOther(config: Config, tokens: KeptTokens, response: TokenResponse, wanted: RefreshPurpose): KeptTokens {
+function withOther(
+  config: SiteConfig,
+  tokens: KeptTokens,
+  response: TokenResponse,
+  wanted: RefreshPurpose,
+): KeptTokens {
   const { purpose, scope } = wanted
   const now = epochSeconds(config)
   const granted = otherScope(scope, response, tokens)

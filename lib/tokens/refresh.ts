@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { describeSession } from '../options/audit-entries.js'
-import { type Config, epochSeconds, type Services } from '../options/config.js'
+import { epochSeconds, type Services, type SiteConfig } from '../options/config.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { judgeRefusedRefresh, type RefreshVerdict } from '../protocol/refused-refresh.js'
 import { replacementOf } from '../protocol/token-response.js'
@@ -150,7 +150,7 @@ async function request(
 
 /** The key the tokens are bound to. A session that began before the option was set gets one with its next refresh. */
 async function proofKeyFor(
-  { proofAlgorithm }: Pick<Config, 'proofAlgorithm'>,
+  { proofAlgorithm }: Pick<SiteConfig, 'proofAlgorithm'>,
   { tokens }: StoredTokens,
 ): Promise<ProofKey | undefined> {
   if (tokens?.proofKey !== undefined || proofAlgorithm === undefined) return tokens?.proofKey

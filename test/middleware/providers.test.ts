@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Mock, mock, test } from 'node:test'
 import { OidcError } from '../../lib/index.js'
-import { createProviders, type ProviderRuntime } from '../../lib/middleware/providers.js'
+import { createProviders, type ProviderServices } from '../../lib/middleware/providers.js'
 import type { ProviderConfiguration } from '../../lib/options/several-providers.js'
 
 const MINUTE = 60_000
@@ -11,8 +11,8 @@ function setUp(resolve: (name: string) => unknown) {
   const asked: string[] = []
   const closed: unknown[] = []
   const start = (configuration: ProviderConfiguration) => {
-    const services = { provider: { close: () => void closed.push(configuration) }, configuration }
-    return { services, whenIdle: async () => {} } as unknown as ProviderRuntime
+    const provider = { close: () => void closed.push(configuration) }
+    return { provider, configuration, whenIdle: async () => {} } as unknown as ProviderServices
   }
   const providers = createProviders(
     {

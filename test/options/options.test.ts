@@ -218,6 +218,7 @@ describe('options', () => {
       config: site,
       provider,
       store: state,
+      hosts,
     } = parseOptions(
       { log: () => {} },
       {
@@ -227,7 +228,7 @@ describe('options', () => {
       },
     )
     assert.equal(site.issuer, 'https://op.example/', 'the slash of an issuer counts')
-    assert.equal(site.baseUrl, 'https://rp.example', 'that of the base URL does not')
+    assert.equal(hosts.only?.baseUrl, 'https://rp.example', 'that of the base URL does not')
     assert.equal(provider.clientSecret, 'from the environment')
     assert.equal(state.secrets.length, 2)
     assert.equal(state.redis, 'redis://127.0.0.1:1')

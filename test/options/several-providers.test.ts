@@ -66,11 +66,11 @@ describe('the options of a provider', () => {
     )
   })
 
-  test('share the address, the hooks and the limits of the site', () => {
+  test('share the hooks and the limits of the site', () => {
     const hooks = { signOut: () => {} }
     const listed = read({ providers, hooks, session: { idle: 60, absolute: 600 } })
     for (const { config } of listed.values()) {
-      assert.deepEqual([config.baseUrl, config.idle, config.lifetime], ['https://www.example.com', 60, 600])
+      assert.deepEqual([config.siteName, config.idle, config.lifetime], ['https://www.example.com', 60, 600])
       assert.equal(typeof config.hooks.signOut, 'function')
     }
   })

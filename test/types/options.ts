@@ -154,3 +154,15 @@ export const wrongHooks: Hooks = {
   // @ts-expect-error claims are an object
   signIn: () => 'alice',
 }
+
+openIdConnect({ baseUrl: ['https://a.example', { url: 'https://b.example', provider: 'acme' }] as const })
+openIdConnect({
+  baseUrl: async host => {
+    expectType<Same<typeof host, string>>()
+    return host === 'a.example' ? { url: `https://${host}` } : undefined
+  },
+})
+// @ts-expect-error an address is a string or an object
+openIdConnect({ baseUrl: [7] })
+// @ts-expect-error a request is no host
+openIdConnect({ baseUrl: (req: Request) => req.hostname })

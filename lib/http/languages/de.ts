@@ -50,6 +50,7 @@ export const de: PageTexts = {
     providerSetup: 'Der Anmeldedienst ist nicht richtig eingerichtet.',
     providerUnsupported: 'Der Anmeldedienst bietet nicht an, was diese Website braucht.',
     clientRejected: 'Der Anmeldedienst akzeptiert diese Website nicht.',
+    hostUnknown: 'Unter dieser Adresse gibt es diese Website nicht.',
     method: 'Diese Adresse kann nicht direkt geöffnet werden.',
     requestType: 'Die Antwort auf die Anmeldung hat den falschen Inhaltstyp.',
     requestSize: 'Die Antwort auf die Anmeldung ist zu groß.',

@@ -48,6 +48,7 @@ export const es: PageTexts = {
     providerSetup: 'El servicio de inicio de sesión no está configurado correctamente.',
     providerUnsupported: 'El servicio de inicio de sesión no ofrece lo que este sitio necesita.',
     clientRejected: 'El servicio de inicio de sesión no acepta este sitio.',
+    hostUnknown: 'Este sitio no existe en esta dirección.',
     method: 'Esta dirección no se puede abrir directamente.',
     requestType: 'La respuesta de inicio de sesión tiene un tipo de contenido incorrecto.',
     requestSize: 'La respuesta de inicio de sesión es demasiado grande.',

@@ -50,6 +50,7 @@ export const fr: PageTexts = {
     providerSetup: 'Le service de connexion n’est pas configuré correctement.',
     providerUnsupported: 'Le service de connexion n’offre pas ce dont ce site a besoin.',
     clientRejected: 'Le service de connexion n’accepte pas ce site.',
+    hostUnknown: 'Ce site n’existe pas à cette adresse.',
     method: 'Cette adresse ne peut pas être ouverte directement.',
     requestType: 'La réponse de connexion n’a pas le bon type de contenu.',
     requestSize: 'La réponse de connexion est trop volumineuse.',

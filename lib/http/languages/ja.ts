@@ -46,6 +46,7 @@ export const ja: PageTexts = {
     providerSetup: 'サインインサービスが正しく設定されていません。',
     providerUnsupported: 'サインインサービスは、このサイトに必要な機能に対応していません。',
     clientRejected: 'サインインサービスがこのサイトを受け付けませんでした。',
+    hostUnknown: 'このサイトはこのアドレスでは利用できません。',
     method: 'このアドレスを直接開くことはできません。',
     requestType: 'サインインの応答の形式が正しくありません。',
     requestSize: 'サインインの応答が大きすぎます。',
