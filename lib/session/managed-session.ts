@@ -51,9 +51,13 @@ function createSessionFinder(policy: SessionPolicy, store: RecordStore, device: 
 
   async function findRecord(req: HttpRequest, presented: readonly CookieSession[], extend: boolean) {
     for (const { id, kind } of presented) {
-      const record = await store.load(id, { extend })
-      if (record === undefined) continue
-      if (kind === 'user' && device.isOn && !(await device.admits(req, record))) continue
+      let isAdmitted = true
+      const isUse = async (record: SessionRecord) => {
+        isAdmitted = await device.admits(req, record)
+        return isAdmitted && extend
+      }
+      const record = await store.load(id, { extend: kind === 'user' && device.isOn ? isUse : extend })
+      if (record === undefined || !isAdmitted) continue
       return kind === 'user' ? adoptAnonymous(req, record, presented) : record
     }
     return undefined

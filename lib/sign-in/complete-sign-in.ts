@@ -189,12 +189,11 @@ async function endLostSessions(
   if (binding.browser === binding.id) return
   try {
     const lost = await store.browserSessions.ofOtherBindings(binding, transaction.startedAt - ON_THE_WIRE)
-    const ended = await sessionBinding.end(req, lost)
-    const tell = auditSignOut(services.config, 'logout', { req })
-    for (const session of ended) {
-      revokeEnded(services, session)
-      if (session.summary !== undefined) tell(session.summary)
-    }
+    const ended = await sessionBinding.end(req, lost, 'logout')
+    for (const session of ended) revokeEnded(services, session)
+    const summaries = ended.map(({ summary }) => summary).filter(summary => summary !== undefined)
+    summaries.forEach(auditSignOut(services.config, 'logout', { req }))
+    if (summaries.length > 0) await announceSignOut(services.config, 'logout', summaries)
   } catch {
     // They end by themselves, and with the next sign-out.
   }

@@ -51,16 +51,15 @@ export async function endSignIn(context: RequestContext, options: LogoutOptions)
   const returnTo = returnToOf(config, options.returnTo)
   // Before anything ends: a sign-out that cannot be asked for leaves the session.
   checkEndSessionParams(options.params ?? {})
-  const ticket = context.ticket()
   const signOut = options.local ? undefined : await rememberSignOut(context)
   // Before the sessions end: a sign-in writes its session first and looks for the mark after that.
   const markedAt = await markSignOut(req, res, services)
-  const ended = await context.end()
+  const ended = (await context.end()).map(({ summary }) => summary).filter(summary => summary !== undefined)
   const binding = transactionCookie.signOut(req, res, { markedAt, isForced: true })
   clearSiteData(res, config)
-  const tell = auditSignOut(config, 'logout', { req })
-  for (const { summary } of ended) if (summary !== undefined) tell(summary)
-  if (ticket !== undefined && ended.length > 0) await announceSignOut(config, 'logout', [ticket])
+  ended.forEach(auditSignOut(config, 'logout', { req }))
+  // Also those whose cookie the browser had lost.
+  if (ended.length > 0) await announceSignOut(config, 'logout', ended)
   // The next click comes with the binding of this response, if that is there before the provider's page.
   if (signOut !== undefined && binding !== undefined) await store.signOuts.keep([binding.id], signOut).catch(() => {})
   // A repeat comes without the session, and goes to the provider that the first request went to.

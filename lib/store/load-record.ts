@@ -8,10 +8,16 @@ import { createSessionRecord, type SessionRecord } from './session-record.js'
 import { parseDemand } from './sign-in-demands.js'
 import { parseTokens, type Tokens } from './ticket.js'
 
+/** Whether the request that a session is loaded for is a use of it. */
+export type Extend = boolean | ((record: SessionRecord) => Promise<boolean>)
+
 /** Reads what belongs to a session id. */
 export interface Loader {
-  /** `undefined`: nothing there. `extend` (default true) extends the lifetime in the background, now and then. */
-  load(id: string, options?: { readonly extend?: boolean }): Promise<SessionRecord | undefined>
+  /**
+   * `undefined`: nothing there. `extend` (default true) extends the lifetime in the background, now and then; a function says so of what was
+   * found: who may not use a session must not keep it alive.
+   */
+  load(id: string, options?: { readonly extend?: Extend }): Promise<SessionRecord | undefined>
   /** The tokens, which {@link load} leaves where they are. `undefined`: nothing there. */
   readTokens(id: string): Promise<Tokens | undefined>
 }
@@ -89,18 +95,21 @@ export function createLoader(settings: LoaderSettings): Loader {
       // A value of another type has no fields at all.
       if (fields.length === 0 || (expiryText && expiry === undefined) || version === undefined) report(key)
       if (expiry === undefined || expiry.endsAt <= time || version === undefined) return undefined
-      if (previous && options?.extend !== false) await endPrevious(key, previous.toString())
-      const isExtended = options?.extend !== false && isExtensionDue(expiry, time, idle)
-      if (isExtended) void extend(key)
       const { endsAt } = expiry
-      const extendedAt = isExtended ? time : expiry.extendedAt
       const onDamaged = () => report(key)
       const demand = readsDemands ? parseDemand(demandText) : undefined
-      return createSessionRecord(
-        { id, ticket, session, version, endsAt, extendedAt, demand, device, onDamaged },
-        sealer,
-        now,
-      )
+      const recordOf = (extendedAt: number) =>
+        createSessionRecord(
+          { id, ticket, session, version, endsAt, extendedAt, demand, device, onDamaged },
+          sealer,
+          now,
+        )
+      const { extend: wanted = true } = options ?? {}
+      const isUse = typeof wanted === 'function' ? await wanted(recordOf(expiry.extendedAt)) : wanted
+      if (previous && isUse) await endPrevious(key, previous.toString())
+      const isExtended = isUse && isExtensionDue(expiry, time, idle)
+      if (isExtended) void extend(key)
+      return recordOf(isExtended ? time : expiry.extendedAt)
     },
     async readTokens(id) {
       const [tokens, expiry] = await backend.read(redisKeys.record(id), [FIELD.tokens, FIELD.expiry])

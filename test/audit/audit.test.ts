@@ -266,7 +266,7 @@ describe('the hook audit', () => {
   }
 
   test(
-    'is told of a sign-out by a security event, with its type, and by a global revocation',
+    'is told of a sign-out by a security event, with its type',
     withAudit({ oidc: { routes: { signals: '/signals', revocation: '/revocation' } } }, async fixture => {
       const { user } = await signedIn(fixture)
       const { site, provider, entries } = fixture
@@ -280,6 +280,38 @@ describe('the hook audit', () => {
       const { status, text } = await send({ url: `${site.url}/signals`, method: 'POST', headers, body })
       assert.equal(status, 202, text)
       assert.deepEqual(entries.map(plain), [{ ...user, type: 'sign-out', by: 'provider', reason: 'signal', event }])
+    }),
+  )
+
+  test(
+    'is told of each session that a global revocation ends, once, with the request and without a token',
+    withAudit({ oidc: { routes: { revocation: '/revocation' } } }, async fixture => {
+      const { user } = await signedIn(fixture)
+      const { site, provider, entries, requests } = fixture
+      const other = await signedIn({ ...fixture, agent: createAgent() })
+      const now = Math.floor(Date.now() / 1000)
+      const claims = { iss: provider.issuer, aud: `${site.url}/revocation`, iat: now, exp: now + 60 }
+      const typ = 'global-token-revocation+jwt'
+      const token = await provider.keys.sign({ ...claims, jti: secret('revocation id') }, undefined, typ)
+      const revoke = (sub: string) =>
+        send({
+          url: `${site.url}/revocation`,
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          body: JSON.stringify({ sub_id: { format: 'iss_sub', iss: provider.issuer, sub } }),
+        })
+      assert.equal((await revoke(alice)).status, 204)
+      const expected = [user.session, other.session].map(session => ({
+        ...{ ...user, session, type: 'sign-out', by: 'provider', reason: 'global-revocation' },
+      }))
+      const bySession = (one: object, another: object) => (JSON.stringify(one) < JSON.stringify(another) ? -1 : 1)
+      assert.deepEqual(entries.map(plain).sort(bySession), expected.sort(bySession))
+      assert.deepEqual(
+        requests.map(req => (req as { method?: string }).method),
+        ['POST', 'POST'],
+      )
+      assert.equal((await revoke(alice)).status, 204, 'a token that comes again')
+      assert.equal(entries.length, 2)
     }),
   )
 

@@ -87,7 +87,7 @@ export async function measureEnd(
   const start = performance.now()
   const status = await fleet.end(event, sub, pick(instances, 0))
   const responded = performance.now()
-  if (status >= 300) throw new Error(`${event}: the site responded with ${status}`)
+  if (status !== 202 && status !== 204) throw new Error(`${event}: the site responded with ${status}`)
   const last401 = Math.max(...(await refused))
   const lastSocket = await closed()
   const statuses = await inTurn(cookies, (cookie, at) => statusOf(pick(instances, at), cookie))

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { OidcOptions } from '../../lib/index.js'
 import { createRecordStore } from '../../lib/store/store.js'
 import { type HostileProvider, startHostileProvider } from '../support/hostile-provider.js'
+import { send } from '../support/http-client.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { openWebSocket } from '../support/web-socket.js'
@@ -108,12 +109,12 @@ export async function openWatchedFleet(options: FleetOptions = {}): Promise<Watc
         const token = await provider.keys.sign(claims, undefined, 'global-token-revocation+jwt')
         const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
         const body = JSON.stringify({ sub_id: subject })
-        return (await ask({ url: `${at}/revoke`, method: 'POST', headers, body })).status
+        return post(`${at}/revoke`, headers, body)
       }
       const claims = { ...shared, aud: clientId, sub_id: subject, events: { [SESSION_REVOKED]: {} } }
       const body = await provider.keys.sign(claims, undefined, 'secevent+jwt')
       const headers = { 'content-type': 'application/secevent+jwt' }
-      return (await ask({ url: `${at}/signals`, method: 'POST', headers, body })).status
+      return post(`${at}/signals`, headers, body)
     },
     async close() {
       await Promise.all(all.map(instance => instance.kill()))
@@ -123,6 +124,12 @@ export async function openWatchedFleet(options: FleetOptions = {}): Promise<Watc
     },
   }
 }
+
+const post = (url: string, headers: Readonly<Record<string, string>>, body: string) =>
+  send({ url, method: 'POST', headers, body }).then(
+    ({ status }) => status,
+    () => 0,
+  )
 
 /** What was opened, and what is known of its end. */
 export interface Opened {

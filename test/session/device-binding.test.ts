@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type OidcOptions, type OidcRequest, requiresAuth, type SessionOptions } from '../../lib/index.js'
+import { deviceProof } from '../../lib/session/device-route.js'
 import { type Agent, createAgent, type Page } from '../support/agent.js'
 import {
   challengeOf,
@@ -15,7 +16,7 @@ import {
 } from '../support/device.js'
 import { type Fixture, openFixture } from '../support/handler-fixture.js'
 import { send } from '../support/http-client.js'
-import { type RedisServer, startRedis } from '../support/redis.js'
+import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { type Site, startSite } from '../support/site.js'
 
@@ -30,6 +31,8 @@ after(() => redis.stop())
 interface Browser extends Fixture {
   readonly device: Device
   readonly clock: { ahead: number }
+  /** Of the keys in Redis. */
+  readonly prefix: string
   /** Another browser, whose cookies expire by the same clock. */
   newAgent(): Agent
   signIn(agent?: Agent): Promise<{ page: Page; offer: Offer; url: string }>
@@ -47,10 +50,11 @@ function inBrowser(
     const clock = { ahead: 0 }
     const now = () => Date.now() + clock.ahead * 1000
     count += 1
+    const prefix = `device-${count}:`
     const fixture = await openFixture({
       oidc: {
         redis: redis.url,
-        redisPrefix: `device-${count}:`,
+        redisPrefix: prefix,
         session: { deviceBound: 'when-possible', ...options.session },
         now: () => new Date(now()),
         ...options.oidc,
@@ -82,6 +86,7 @@ function inBrowser(
         agent,
         device,
         clock,
+        prefix,
         newAgent,
         signIn,
         async bind(of = agent, by = device) {
@@ -117,6 +122,19 @@ function setCookie(agent: Agent, url: string, name = '', value = ''): void {
 }
 
 const isSession = (name: string) => name === 'sid'
+
+/** Another process of the site, which shares its Redis and its clock. */
+function startAnother({ provider, site, clock, prefix }: Browser, oidc: OidcOptions): Promise<Site> {
+  const { issuer, clientId, clientSecret } = provider
+  const shared = { issuer, clientId, clientSecret, redis: redis.url, redisPrefix: prefix, baseUrl: site.url }
+  const now = () => new Date(Date.now() + clock.ahead * 1000)
+  return startSite({ oidc: { ...shared, session: { deviceBound: 'when-possible' }, now, ...oidc } })
+}
+
+test('the route is none of a site that binds no sessions, and says so', async () => {
+  for (const session of [false, {}])
+    await assert.rejects(deviceProof({ services: { site: { session } } } as never), { code: 'ERR_OIDC_OPTIONS' })
+})
 
 describe('the offer', () => {
   test(
@@ -678,6 +696,73 @@ describe('several processes and a Redis that is away', () => {
       for (const site of sites) await site.close()
     }),
   )
+
+  test('a copied cookie without its proof keeps no session alive, in whichever process; with the proof it does', async () => {
+    const common = secret('secret of both processes')
+    const session = { deviceBound: 'when-possible', idle: 900 } as const
+    await inBrowser({ session, oidc: { secret: common } }, async browser => {
+      const { agent, site, clock } = browser
+      await browser.bind()
+      const another = await startAnother(browser, { session, secret: common })
+      try {
+        const lastSeenAt = async () => (await site.oidc.sessions.list({ sub: 'alice-0001' }))[0]?.lastSeenAt
+        const before = await lastSeenAt()
+        clock.ahead += 200
+        const other = thief(browser, agent, isSession)
+        for (const { url } of [site, another, site, another]) {
+          const page = await other.fetch(`${url}/user`, { from: `${url}/` })
+          assert.equal(page.json<{ isAuthenticated: boolean }>().isAuthenticated, false)
+          await other.open(`${url}/claims`, { redirect: 'manual' })
+        }
+        const cookie = other.cookies(site.url).map(({ name, value }) => `${name}=${value}`)
+        const upgrade = { method: 'GET', url: '/socket', headers: { cookie: cookie.join('; ') } }
+        assert.equal(await another.oidc.authenticate(upgrade as never), undefined)
+        // A write that one of them has begun is there before the reply to this.
+        for (const { oidc } of [site, another]) await oidc.health()
+        assert.equal(await lastSeenAt(), before)
+        assert.equal(await isSignedIn(browser, agent), true)
+        await until('the request of the owner has extended it', async () => (await lastSeenAt()) !== before)
+      } finally {
+        await another.close()
+      }
+    })()
+  })
+
+  test('the secret is replaced: keys, cookies, names and challenges of the old one count, as long as it is in the list', async () => {
+    const [old, fresh] = [secret('secret of last year'), secret('secret of this year')]
+    await inBrowser({ oidc: { secret: old } }, async browser => {
+      const { agent, site, clock, device, newAgent } = browser
+      const { identifier, url } = await browser.bind()
+      const { challenge } = challengeOf(await refresh(agent, url, identifier))
+      const later = newAgent()
+      const { offer } = await browser.signIn(later)
+      const both = await startAnother(browser, { secret: [fresh, old] })
+      const only = await startAnother(browser, { secret: fresh })
+      try {
+        const at = (of: Site) => `${of.url}/session/device`
+        const isSignedInAt = async (of: Site, by: Agent) =>
+          (await by.fetch(`${of.url}/user`, { from: `${of.url}/` })).json<{ isAuthenticated: boolean }>()
+            .isAuthenticated
+        assert.equal((await register(later, at(both), createDevice().prove(offer.challenge))).status, 200)
+        clock.ahead += 31
+        assert.equal(await isSignedInAt(both, agent), true, 'the cookie is of the old secret')
+        assert.equal(await isSignedInAt(both, thief(browser, agent, isSession)), false)
+        assert.equal(await isSignedInAt(only, agent), false)
+        const proof = device.proveAgain(challenge)
+        assert.deepEqual((await refresh(agent, at(only), identifier, proof)).json(), {
+          session_identifier: identifier,
+          continue: false,
+        })
+        assert.equal((await refresh(agent, at(both), identifier, proof)).status, 200)
+        clock.ahead += 600
+        assert.equal(await isSignedInAt(both, agent), true, 'the cookie is of the new secret')
+        assert.equal(await isSignedInAt(site, agent), false, 'which a process that has only the old one cannot read')
+      } finally {
+        await both.close()
+        await only.close()
+      }
+    })()
+  })
 
   test('while Redis is away the browser is told to try again, and nothing is lost', async () => {
     const own = await startRedis()

@@ -55,7 +55,13 @@ describe('cookies from before a sign-out, which were copied or come back with a 
       const other = agent.tab()
       await other.open(`${site.url}/login?returnTo=/claims`)
       const fields = other.page?.forms[0]?.fields ?? []
+      fixture.signedOut.length = 0
       await signOut(fixture, copy)
+      assert.deepEqual(
+        fixture.signedOut.map(({ reason, sub, sid }) => [reason, sub, sid]),
+        [['logout', 'alice-0001', 'sid-1']],
+        'the request came without the cookie of the session that it ended',
+      )
       assert.equal(await isSignedIn(fixture, agent), false)
       assert.deepEqual(await site.oidc.sessions.list({ sub: 'alice-0001' }), [])
       const late = await other.post(`${site.url}/callback`, fields, { from: fixture.provider.issuer })
@@ -86,6 +92,8 @@ describe('cookies from before a sign-out, which were copied or come back with a 
           assert.equal(await isSignedIn(fixture, earlier), !ends)
           assert.equal((await site.oidc.sessions.list({ sub: 'alice-0001' })).length, ends ? 1 : 2)
           assert.equal(await isSignedIn(fixture, agent), true)
+          const reasons = fixture.signedOut.map(({ reason, sub }) => [reason, sub])
+          assert.deepEqual(reasons, Array(ends ? 2 : 1).fill(['logout', 'alice-0001']))
         } finally {
           clock.mock.restore()
         }
