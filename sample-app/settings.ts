@@ -20,6 +20,8 @@ export interface Settings {
   readonly api: ApiSettings
   /** The private key of the site where the sample runs as FAPI 2.0 (`npm start -- --fapi2`), with the built-in identity server only. */
   readonly fapi2: KeyObject | undefined
+  /** Whether sessions are bound to the devices of browsers that can do it (`npm start -- --device-bound`). They do it on https only. */
+  readonly deviceBound: boolean
 }
 
 /** How the API knows itself to the provider. */
@@ -52,6 +54,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env, flags = proce
       clientSecret: env.API_CLIENT_SECRET || (issuer === undefined ? developmentSecret() : undefined),
     },
     fapi2: issuer === undefined && flags.includes('--fapi2') ? createClientKey() : undefined,
+    deviceBound: flags.includes('--device-bound'),
   }
 }
 

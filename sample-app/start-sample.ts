@@ -15,6 +15,8 @@ export interface Sample {
   readonly sessions: 'redis' | 'own redis' | 'memory'
   /** Whether it runs as FAPI 2.0. */
   readonly isFapi2: boolean
+  /** Whether sessions are bound to devices. */
+  readonly isDeviceBound: boolean
   close(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ export async function startSample(overrides: Partial<Settings> = {}): Promise<Sa
       apiUrl,
       sessions,
       isFapi2: settings.fapi2 !== undefined,
+      isDeviceBound: settings.deviceBound,
       close,
     }
   } catch (error) {

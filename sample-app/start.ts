@@ -1,4 +1,5 @@
-// `npm start`: starts everything, says where it is, and ends everything on Ctrl-C. `npm start -- --fapi2` runs it as FAPI 2.0.
+// `npm start`: starts everything, says where it is, and ends everything on Ctrl-C. `npm start -- --fapi2` runs it as FAPI 2.0,
+// `npm start -- --device-bound` with sessions that are bound to devices.
 import { type Sample, startSample } from './start-sample.js'
 
 /** Milliseconds. Whatever has not closed by then is left to the end of the process. */
@@ -15,7 +16,7 @@ try {
   process.exit(1)
 }
 
-function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2 }: Sample): string {
+function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2, isDeviceBound }: Sample): string {
   const lines = [
     '',
     `  Site              ${siteUrl}`,
@@ -23,6 +24,7 @@ function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2 }: Sample): 
     `  API               ${apiUrl}`,
     `  Sessions          ${describeSessions(sessions)}`,
     ...(isFapi2 ? ['  Profile           FAPI 2.0, with PAR, DPoP and signed responses (JARM)'] : []),
+    ...(isDeviceBound ? [`  Device binding    ${describeDeviceBinding(siteUrl)}`] : []),
     '',
     identityUrl
       ? '  Sign in as alice (password alice) or bob (password bob). Ctrl-C ends everything.'
@@ -30,6 +32,11 @@ function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2 }: Sample): 
     '',
   ]
   return lines.join('\n')
+}
+
+function describeDeviceBinding(siteUrl: string): string {
+  const isSecure = siteUrl.startsWith('https:')
+  return isSecure ? 'on, in browsers that can do it' : 'on, but browsers do it on https only: set OIDC_BASE_URL'
 }
 
 function describeSessions(sessions: Sample['sessions']): string {

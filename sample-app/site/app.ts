@@ -53,6 +53,7 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
     // Where req.oidc.fetch may send the access token.
     apis: [new URL(apiUrl).origin],
     ...chooseFlow(settings),
+    ...(settings.deviceBound && { session: { deviceBound: 'when-possible' } }),
     ...(redis !== undefined && { redis }),
   })
 

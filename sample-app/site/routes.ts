@@ -29,6 +29,7 @@ export function createRoutes(apiUrl: string, oidc: OpenIdConnect): Router {
   routes.post('/notes', requiresAuth({ keepForm: true }), longForm, notes.add)
   routes.post('/notes/expire', form, notes.expire)
   routes.get('/sessions', requiresAuth(), sessions.show)
+  routes.get('/sessions/events', requiresAuth(), sessions.tellEnd)
   routes.post('/sessions/end', form, sessions.end)
   routes.post('/sessions/end-others', form, sessions.endOthers)
   // Shows the last sign-ins of all browsers: for development only.

@@ -14,7 +14,7 @@ export interface EndFigures {
   /** Until the last of the sessions that are asked about all the time has got its first 401. */
   readonly last401: number
   readonly lastSocket: number
-  /** Sessions that got anything but 401 when all of them were asked after the response. */
+  /** Sessions that got the page when all of them were asked after the response. */
   readonly stillIn: number
 }
 
@@ -94,7 +94,7 @@ export async function measureEnd(
   return {
     ...{ event, ended: cookies.length, total },
     ...{ response: responded - start, last401: last401 - start, lastSocket: lastSocket - start },
-    stillIn: statuses.filter(status => status !== 401).length,
+    stillIn: statuses.filter(status => status === 200).length,
   }
 }
 

@@ -6,6 +6,8 @@ export interface SessionsController {
   readonly show: RequestHandler
   readonly end: RequestHandler
   readonly endOthers: RequestHandler
+  /** Tells an open page that its session has ended. */
+  readonly tellEnd: RequestHandler
 }
 
 /** Where the user is signed in, and a way to end each session. */
@@ -16,10 +18,11 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
       res.render('sessions', {
         title: 'My sessions',
         page: 'sessions',
-        sessions: sessions.map(({ handle, userAgent, signedInAt, lastSeenAt }) => ({
+        sessions: sessions.map(({ handle, userAgent, signedInAt, lastSeenAt, deviceBound }) => ({
           handle,
           isThis: handle === req.oidc.handle,
           browser: describeBrowser(userAgent),
+          isDeviceBound: deviceBound,
           signedIn: timeOf(signedInAt),
           lastSeen: timeOf(lastSeenAt),
         })),
@@ -34,6 +37,14 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
     async endOthers(req, res) {
       await oidc.sessions.revoke({ sub: subjectOf(req), except: req.oidc.handle })
       res.redirect(303, '/sessions')
+    },
+    tellEnd(req, res) {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+      // In whichever process it ends, and whoever ends it.
+      const stop = oidc.watch(req, {
+        onEnd: ({ reason = '' }) => void res.end(`event: signed-out\ndata: ${reason}\n\n`),
+      })
+      res.on('close', stop)
     },
   }
 }
