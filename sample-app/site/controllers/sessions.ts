@@ -40,7 +40,7 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
     },
     tellEnd(req, res) {
       res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
-      // In whichever process it ends, and whoever ends it.
+      // Also where another process ends it, or the provider does.
       const stop = oidc.watch(req, {
         onEnd: ({ reason = '' }) => void res.end(`event: signed-out\ndata: ${reason}\n\n`),
       })
