@@ -38,6 +38,11 @@ export interface SignInOptions {
   readonly path?: string
   /** The `Cookie` header to begin with: a user who has something in the cart, or who is already signed in. */
   readonly cookie?: string
+  /**
+   * The `Host` of every request to the site, for one whose `baseUrl` is a list or a function: `www.example.de`. Default: the host of its address, and for an
+   * application 127.0.0.1.
+   */
+  readonly host?: string
 }
 
 /** What the site sent to a browser whose sign-in was refused. */
@@ -112,7 +117,7 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
   server.on('request', createEndpoints({ issuer, clientId, clientSecret, expiresIn, audience, signer, book }))
 
   const walk = (site: TestedSite, pending: SignInOutcome, signInOptions: SignInOptions = {}) =>
-    withSite(site, (send, below) => {
+    withSite(site, signInOptions.host, (send, below) => {
       const path = signInOptions.path ?? `${below}/login`
       return walkThroughSignIn(send, {
         issuer,

@@ -24,19 +24,24 @@ export interface SiteResponse {
 /**
  * An application that listens nowhere does so for as long as `work` takes.
  *
+ * @param host - the `Host` of every request, where it is not that of the address
  * @param work - `below` is the path of the site's address, without a slash at its end
  */
-export async function withSite<T>(site: TestedSite, work: (send: Send, below: string) => Promise<T>): Promise<T> {
+export async function withSite<T>(
+  site: TestedSite,
+  host: string | undefined,
+  work: (send: Send, below: string) => Promise<T>,
+): Promise<T> {
   if (typeof site !== 'function') {
     const address = new URL(site)
-    return work(senderTo(address), address.pathname.replace(/\/+$/, ''))
+    return work(senderTo(address, host), address.pathname.replace(/\/+$/, ''))
   }
   const server = createServer(site)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve)
   })
   try {
-    return await work(senderTo(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)), '')
+    return await work(senderTo(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), host), '')
   } finally {
     server.close()
     server.closeAllConnections()
@@ -44,7 +49,7 @@ export async function withSite<T>(site: TestedSite, work: (send: Send, below: st
 }
 
 /** Plain requests, because the platform's `fetch` says of itself that it is a script and shows no page. */
-function senderTo(base: URL): Send {
+function senderTo(base: URL, host: string | undefined): Send {
   const request = base.protocol === 'https:' ? httpsRequest : httpRequest
   return (path, { cookie, form } = {}) =>
     new Promise((resolve, reject) => {
@@ -52,6 +57,7 @@ function senderTo(base: URL): Send {
         accept: 'text/html',
         'sec-fetch-mode': 'navigate',
         'sec-fetch-dest': 'document',
+        ...(host !== undefined && { host }),
         ...(cookie !== undefined && cookie !== '' && { cookie }),
         ...(form !== undefined && {
           'content-type': 'application/x-www-form-urlencoded',

@@ -78,11 +78,11 @@ async function askProvider(request: URL): Promise<{ readonly address: string; re
   return { address: action, form: body }
 }
 
-/** Where the middleware is mounted is not known here. */
+/** Where the middleware is mounted, and at which hosts, is not known here. */
 function adviceFor({ status }: SiteResponse): string {
-  return status === 404
-    ? '; if it is mounted below a path, name a page of it: signIn(app, user, { path: "/shop/login" })'
-    : ''
+  if (status === 404)
+    return '; if it is mounted below a path, name a page of it: signIn(app, user, { path: "/shop/login" })'
+  return status === 421 ? '; name one of its hosts: signIn(app, user, { host: "www.example.com" })' : ''
 }
 
 /** The path without its first part, with the query; `undefined` where it has one part only. */
