@@ -81,8 +81,8 @@ export type { AuthorizationParams } from './protocol/authorization-request.js'
 export type { AssertionAudience, AssertionHeader, ClientPrivateKey } from './protocol/client-assertion.js'
 export type {
   ContentEncryptionAlgorithm,
-  EncryptionWish,
   KeyEncryptionAlgorithm,
+  RequestEncryption,
 } from './protocol/encryption-algorithms.js'
 export type { SignalAction } from './protocol/event-action.js'
 export type { DecryptionKey } from './protocol/jwe.js'
@@ -104,7 +104,7 @@ export type { AuthenticationRequirement } from './sign-in/step-up.js'
 export type { LogoutOptions } from './sign-out/logout.js'
 export type { RevokeTarget } from './sign-out/session-arguments.js'
 export type { OidcSession, OidcSessions } from './sign-out/sessions.js'
-export type { NodeRedisClient } from './store/backend/node-redis-client.js'
+export type { NodeRedisClient, NodeRedisClientOptions } from './store/backend/node-redis-client.js'
 export type { RedisClient } from './store/backend/redis-client.js'
 export type { SessionEndReason, SignOutReason } from './store/end-reason.js'
 export type { OtherAccessToken, Tokens } from './store/ticket.js'

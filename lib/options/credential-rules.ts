@@ -6,7 +6,7 @@ import {
   audienceNames,
   type ClientPrivateKey,
 } from '../protocol/client-assertion.js'
-import { CONTENT_ALGORITHMS, type EncryptionWish, KEY_ALGORITHMS } from '../protocol/encryption-algorithms.js'
+import { CONTENT_ALGORITHMS, KEY_ALGORITHMS, type RequestEncryption } from '../protocol/encryption-algorithms.js'
 import type { DecryptionKey } from '../protocol/jwe.js'
 import type { ClientCertificate } from '../provider/client-certificate.js'
 import type { NamedClientKey } from '../provider/client-key.js'
@@ -170,7 +170,7 @@ const requestEncryption = objectOr(
       text: '`enc` of the JWE',
       default: 'the first of these that the provider lists',
     }),
-  } satisfies RulesFor<EncryptionWish>),
+  } satisfies RulesFor<RequestEncryption>),
 )
 
 /** Signed, and encrypted, authorization requests. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { AuthorizationParams } from '../protocol/authorization-request.js'
 import type { AssertionAudience, AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
-import type { EncryptionWish } from '../protocol/encryption-algorithms.js'
+import type { RequestEncryption } from '../protocol/encryption-algorithms.js'
 import type { DecryptionKey } from '../protocol/jwe.js'
 import type { ProofAlgorithm } from '../protocol/proof-algorithms.js'
 import type { ClientAuthenticationMethod, ResponseMode, SigningAlgorithm } from '../protocol/wire.js'
@@ -164,7 +164,7 @@ export interface OidcOptions {
          * Whether they are encrypted as well, to a key that the provider publishes for that (`use: "enc"`), so that nothing of them can be read on
          * the way. RFC 9101 section 6.1. `true`: with what fits the key and what the provider lists. Default `false`.
          */
-        readonly encryption?: boolean | EncryptionWish | undefined
+        readonly encryption?: boolean | RequestEncryption | undefined
       }
     | undefined
   /** The scopes to request, space-separated; `openid` is always added. Default `openid profile email`. */

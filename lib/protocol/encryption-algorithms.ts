@@ -1,24 +1,36 @@
 import { chooseListed, type Warn } from './listed.js'
 import type { ProviderMetadata } from './wire.js'
 
+/** How the key of an encrypted token is agreed on: `alg` of a JWE. RFC 7518 section 4.1. */
+export type KeyEncryptionAlgorithm = 'RSA-OAEP-256' | 'ECDH-ES' | 'ECDH-ES+A128KW' | 'ECDH-ES+A256KW'
+
+/** What its content is encrypted with: `enc` of a JWE. RFC 7518 section 5.1. */
+export type ContentEncryptionAlgorithm = 'A128CBC-HS256' | 'A128GCM' | 'A256GCM' | 'A256CBC-HS512'
+
 /**
- * RFC 7518 section 4.1. Not among them: RSA1_5, whose padding is an oracle (RFC 8725 section 3.2); PBES2, whose `p2c` lets the sender
+ * The best first. Not among them: RSA1_5, whose padding is an oracle (RFC 8725 section 3.2); PBES2, whose `p2c` lets the sender
  * decide how long this site computes; `dir` and AES key wrapping, for which a client secret would have to serve as key.
  */
-export const KEY_ALGORITHMS = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
+export const KEY_ALGORITHMS = [
+  'RSA-OAEP-256',
+  'ECDH-ES',
+  'ECDH-ES+A128KW',
+  'ECDH-ES+A256KW',
+] as const satisfies readonly KeyEncryptionAlgorithm[]
 
-/** RFC 7518 section 5.1, the default of OpenID Connect Dynamic Client Registration 1.0 section 2 first. */
-export const CONTENT_ALGORITHMS = ['A128CBC-HS256', 'A128GCM', 'A256GCM', 'A256CBC-HS512'] as const
+/** The default of OpenID Connect Dynamic Client Registration 1.0 section 2 first. */
+export const CONTENT_ALGORITHMS = [
+  'A128CBC-HS256',
+  'A128GCM',
+  'A256GCM',
+  'A256CBC-HS512',
+] as const satisfies readonly ContentEncryptionAlgorithm[]
 
-/** How the key of an encrypted token is agreed on: `alg` of a JWE. */
-export type KeyEncryptionAlgorithm = (typeof KEY_ALGORITHMS)[number]
-
-/** What its content is encrypted with: `enc` of a JWE. */
-export type ContentEncryptionAlgorithm = (typeof CONTENT_ALGORITHMS)[number]
-
-/** What the site says about the encryption of its request objects. Left out: what the provider offers. */
-export interface EncryptionWish {
+/** How the site encrypts its request objects to the provider. RFC 9101 section 6.1. */
+export interface RequestEncryption {
+  /** `alg` of the JWE. Default: the first one that the provider lists and has a key for. */
   readonly algorithm?: KeyEncryptionAlgorithm | undefined
+  /** `enc` of the JWE. Default: the first one that the provider lists. */
   readonly contentEncryption?: ContentEncryptionAlgorithm | undefined
 }
 
@@ -38,7 +50,7 @@ export function selectEncryption(
     request_object_encryption_alg_values_supported: algorithms,
     request_object_encryption_enc_values_supported: contents,
   }: ProviderMetadata,
-  { algorithm, contentEncryption }: EncryptionWish,
+  { algorithm, contentEncryption }: RequestEncryption,
   warn?: Warn,
 ): UsableEncryption {
   const content = {

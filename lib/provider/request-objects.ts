@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
-import { type EncryptionWish, selectEncryption } from '../protocol/encryption-algorithms.js'
+import { type RequestEncryption, selectEncryption } from '../protocol/encryption-algorithms.js'
 import { buildRequestClaims, signRequestObject } from '../protocol/request-object.js'
 import type { ProviderMetadata, SigningAlgorithm } from '../protocol/wire.js'
 import { selectSigner } from './client-credentials.js'
@@ -17,7 +17,7 @@ export interface RequestSigning {
   readonly allowed?: readonly SigningAlgorithm[] | undefined
   readonly header?: AssertionHeader | undefined
   /** Left out: they are signed only. */
-  readonly encryption?: EncryptionWish | undefined
+  readonly encryption?: RequestEncryption | undefined
 }
 
 interface RequestObjectSettings {

@@ -1,5 +1,13 @@
 import { OidcError } from '../../errors.js'
 
+/** The options of a client of node-redis that matter here. */
+export interface NodeRedisClientOptions {
+  /** Those of the connection. */
+  readonly socket?: object | undefined
+  /** Whether reads may go to a replica, which is refused. */
+  readonly readonly?: boolean | undefined
+}
+
 /**
  * What this package needs of a client of node-redis (the package `redis`), so that the types of versions 5 and 6 fit. A site gives what
  * `createClient()` returns and need not write one.
@@ -10,7 +18,7 @@ export interface NodeRedisClient {
   /** Whether commands can be sent. */
   readonly isReady: boolean
   /** What the client was made with. */
-  readonly options?: { readonly socket?: object | undefined; readonly readonly?: boolean | undefined } | undefined
+  readonly options?: NodeRedisClientOptions | undefined
   /** Connects. */
   connect(): Promise<unknown>
   /** Ends the connection. */
