@@ -11,6 +11,9 @@ import { type Fixture, type FixtureOptions, withFixture } from '../support/handl
 import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { installPackages, load, readManifest, type Untyped } from './packages.js'
+// In one process, because the packages are installed once.
+import './open-telemetry-tests.js'
+import './watch-tests.js'
 
 // Popular packages, each in its usual place beside the middleware, on Express 4 and 5. They are installed in the long run only.
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { parse } from 'yaml'
+import { requiresAuth } from '../../lib/index.js'
 import { createMetrics, type Metrics } from '../../lib/metrics/index.js'
 import { INSTRUMENTS } from '../../lib/metrics/instruments.js'
 import { createAgent } from '../support/agent.js'
@@ -152,6 +153,7 @@ describe('a real Prometheus', { timeout: 120_000 }, () => {
       oidc: {
         redis: redis.url,
         scope: 'openid profile email offline_access',
+        routes: { keptForm: '/form' },
         now: () => new Date(Date.now() + clockAhead),
         timeouts: { redis: 400 },
       },
@@ -159,11 +161,13 @@ describe('a real Prometheus', { timeout: 120_000 }, () => {
       site: {
         before: app =>
           app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.text())),
-        routes: app =>
+        routes: app => {
+          app.post('/notes', requiresAuth({ keepForm: true }), (_req, res) => res.send('saved'))
           app.get(
             '/token-page',
             async (req, res) => void res.json({ has: (await req.oidc.accessToken()) !== undefined }),
-          ),
+          )
+        },
       },
     })
     metrics = createMetrics({ oidc: fixture.site.oidc })
@@ -186,6 +190,7 @@ describe('a real Prometheus', { timeout: 120_000 }, () => {
     clockAhead += 2 * 3600 * 1000
     await agent.open(`${site.url}/token-page`)
     await agent.post(`${site.url}/logout?local=1`, {})
+    await agent.post(`${site.url}/notes`, { note: 'x' }, { from: `${site.url}/` })
     provider.break({ response: deny('server_error') })
     await createAgent().visit(`${site.url}/claims`)
     provider.heal()
