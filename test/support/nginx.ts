@@ -27,6 +27,8 @@ export interface NginxOptions {
   readonly http?: string
   /** Whether it can be told to {@link Nginx.reload}, which takes a master and a worker. Default: one process. */
   readonly reloads?: boolean
+  /** Whether it passes `Host` on. Default true; without, it sends the name of the upstream, as nginx does by itself. */
+  readonly passesHost?: boolean
 }
 
 /** A real nginx in front of a server, with its own defaults for sizes and buffers. */
@@ -37,6 +39,7 @@ export async function startNginx({
   server = '',
   http = '',
   reloads = false,
+  passesHost = true,
 }: NginxOptions): Promise<Nginx> {
   const program = findTool('nginx')
   if (program === undefined) throw new Error('There is no nginx: node test/tools/ensure-tools.mjs says what to do')
@@ -45,7 +48,7 @@ export async function startNginx({
   const write = (block: string) =>
     writeFileSync(
       join(folder, 'nginx.conf'),
-      configuration(folder, { port: taken, upstream, directives, server, http: block, reloads }),
+      configuration(folder, { port: taken, upstream, directives, server, http: block, reloads, passesHost }),
     )
   write(http)
   const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
@@ -67,7 +70,7 @@ export async function startNginx({
 
 function configuration(
   folder: string,
-  { port, upstream, directives, server, http, reloads }: Required<NginxOptions>,
+  { port, upstream, directives, server, http, reloads, passesHost }: Required<NginxOptions>,
 ): string {
   const target = typeof upstream === 'number' ? `127.0.0.1:${upstream}` : upstream
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -87,7 +90,7 @@ http {
     ${server}
     location / {
       proxy_pass http://${target};
-      proxy_set_header Host $http_host;
+      ${passesHost ? 'proxy_set_header Host $http_host;' : ''}
       ${directives}
     }
   }
