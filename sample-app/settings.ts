@@ -22,6 +22,21 @@ export interface Settings {
   readonly fapi2: KeyObject | undefined
   /** Whether sessions are bound to the devices of browsers that can do it (`npm start -- --device-bound`). They do it on https only. */
   readonly deviceBound: boolean
+  /** The identity servers of a site that has several (`npm start -- --providers`). Left out: it has one. */
+  readonly providers: readonly NamedProvider[] | undefined
+}
+
+/** One of several identity servers. */
+export interface NamedProvider {
+  /** In paths and in sessions: `/login/acme`. */
+  readonly name: string
+  /** On pages. */
+  readonly title: string
+  readonly port: number
+  /** Of the site at this identity server. */
+  readonly clientSecret: string
+  /** Of the API at this identity server. */
+  readonly apiSecret: string
 }
 
 /** How the API knows itself to the provider. */
@@ -36,6 +51,9 @@ export interface ApiSettings {
 /** The configuration of the original sample, so far as the environment does not say otherwise. */
 export function readSettings(env: NodeJS.ProcessEnv = process.env, flags = process.argv): Settings {
   const issuer = env.OIDC_ISSUER || undefined
+  const hasProviders = flags.includes('--providers')
+  if (hasProviders && (issuer !== undefined || flags.includes('--fapi2')))
+    throw new Error('--providers goes with neither OIDC_ISSUER nor --fapi2: it starts identity servers of its own')
   return {
     sitePort: readPort(env.PORT, 3000),
     identityPort: readPort(env.IDENTITY_PORT, 3001),
@@ -55,7 +73,20 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env, flags = proce
     },
     fapi2: issuer === undefined && flags.includes('--fapi2') ? createClientKey() : undefined,
     deviceBound: flags.includes('--device-bound'),
+    providers: hasProviders ? createProviders(readPorts(env)) : undefined,
   }
+}
+
+/** Three identity servers, of three companies. */
+export function createProviders([acme, globex, initech]: readonly [number, number, number]): readonly NamedProvider[] {
+  const create = (name: string, title: string, port: number) => {
+    return { name, title, port, clientSecret: developmentSecret(), apiSecret: developmentSecret() }
+  }
+  return [create('acme', 'Acme', acme), create('globex', 'Globex', globex), create('initech', 'Initech', initech)]
+}
+
+function readPorts(env: NodeJS.ProcessEnv): [number, number, number] {
+  return [readPort(env.IDENTITY_PORT, 3001), readPort(env.IDENTITY_PORT_2, 3003), readPort(env.IDENTITY_PORT_3, 3004)]
 }
 
 // DEVELOPMENT ONLY: made anew at every start, so that nothing secret is stored in a file. A real site reads its secrets from

@@ -1,15 +1,18 @@
-import { createApi } from './api/server.js'
-import { createIdentityServer } from './identity-server/server.js'
+import { createApi, createApis } from './api/server.js'
 import { type Listener, listen } from './listen.js'
+import { type OpenIdentityServer, openIdentityServers } from './open-identity-servers.js'
 import { startRedis } from './redis.js'
 import { readSettings, type Settings } from './settings.js'
 import { createSite } from './site/app.js'
+import type { SiteProvider } from './site/providers.js'
 
 /** The running sample. */
 export interface Sample {
   readonly siteUrl: string
-  /** The built-in identity server, or `undefined` when another provider is configured. */
+  /** The built-in identity server, or `undefined` when there are several or another provider is configured. */
   readonly identityUrl: string | undefined
+  /** The identity servers, where there are several. */
+  readonly providers: readonly SiteProvider[] | undefined
   readonly apiUrl: string
   /** Where sessions are kept. */
   readonly sessions: 'redis' | 'own redis' | 'memory'
@@ -21,7 +24,7 @@ export interface Sample {
 }
 
 /**
- * Starts the site, the API and, unless another provider is configured, the identity server.
+ * Starts the site, the API and, unless another provider is configured, the identity server or several of them.
  *
  * @param overrides Settings that win over the environment; port 0 takes any free port.
  */
@@ -42,33 +45,38 @@ export async function startSample(overrides: Partial<Settings> = {}): Promise<Sa
     }
     const siteListener = await open(settings.sitePort, 'localhost')
     const apiListener = await open(settings.apiPort, 'localhost')
-    // Another host name than the site's on purpose: `localhost` and `127.0.0.1` are different sites to a browser, so the response
-    // to a sign-in is as cross-site here as in real life.
-    const identityListener = settings.issuer === undefined ? await open(settings.identityPort, '127.0.0.1') : undefined
+    const identityServers = await openIdentityServers(settings, open)
 
-    const issuer = settings.issuer ?? identityListener?.url ?? ''
+    const identityUrl = settings.providers === undefined ? identityServers[0]?.issuer : undefined
+    const issuer = settings.issuer ?? identityUrl ?? ''
     const siteUrl = settings.baseUrl ?? siteListener.url
     const apiUrl = apiListener.url
+    const providers = settings.providers && identityServers.map(describeProvider)
 
-    identityListener?.serve(await createIdentityServer({ issuer, siteUrl, settings }))
-    const verifier = { issuer, audience: settings.api.audience ?? apiUrl, client: settings.api }
-    apiListener.serve(createApi(verifier, new URL(siteUrl).origin, apiUrl))
-    const site = createSite({ issuer, siteUrl, apiUrl, settings, redis: redis?.url ?? (settings.redis || undefined) })
+    for (const server of identityServers) await server.start(siteUrl)
+    const audience = settings.api.audience ?? apiUrl
+    const verifiers = identityServers.map(({ issuer, provider, settings: { api } }) => {
+      return { path: `/${provider?.name}`, issuer, audience, client: api }
+    })
+    const scriptOrigin = new URL(siteUrl).origin
+    const api = providers
+      ? createApis(verifiers, scriptOrigin, apiUrl)
+      : createApi({ issuer, audience, client: settings.api }, scriptOrigin, apiUrl)
+    apiListener.serve(api)
+    const stored = redis?.url ?? (settings.redis || undefined)
+    const site = createSite({ issuer, providers, siteUrl, apiUrl, settings, redis: stored })
     closing.push(site.close)
     siteListener.serve(site.application)
 
     const sessions = redis ? 'own redis' : settings.redis ? 'redis' : 'memory'
-    return {
-      siteUrl,
-      identityUrl: identityListener?.url,
-      apiUrl,
-      sessions,
-      isFapi2: settings.fapi2 !== undefined,
-      isDeviceBound: settings.deviceBound,
-      close,
-    }
+    const isFapi2 = settings.fapi2 !== undefined
+    return { siteUrl, identityUrl, providers, apiUrl, sessions, isFapi2, isDeviceBound: settings.deviceBound, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+function describeProvider({ issuer, provider, settings: { clientSecret } }: OpenIdentityServer): SiteProvider {
+  return { name: provider?.name ?? '', title: provider?.title ?? '', issuer, clientSecret }
 }

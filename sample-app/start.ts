@@ -1,5 +1,5 @@
 // `npm start`: starts everything, says where it is, and ends everything on Ctrl-C. `npm start -- --fapi2` runs it as FAPI 2.0,
-// `npm start -- --device-bound` with sessions that are bound to devices.
+// `npm start -- --device-bound` with sessions that are bound to devices, `npm start -- --providers` with three identity servers.
 import { type Sample, startSample } from './start-sample.js'
 
 /** Milliseconds. Whatever has not closed by then is left to the end of the process. */
@@ -11,27 +11,34 @@ try {
   endWithProcess(sample)
 } catch (error) {
   console.error(
-    isPortTaken(error) ? `Port ${error.port} is taken. Choose others with PORT, IDENTITY_PORT, API_PORT.` : error,
+    isPortTaken(error)
+      ? `Port ${error.port} is taken. Choose others with PORT, API_PORT, IDENTITY_PORT (and IDENTITY_PORT_2, IDENTITY_PORT_3).`
+      : error,
   )
   process.exit(1)
 }
 
-function describe({ siteUrl, identityUrl, apiUrl, sessions, isFapi2, isDeviceBound }: Sample): string {
+function describe({ siteUrl, identityUrl, providers, apiUrl, sessions, isFapi2, isDeviceBound }: Sample): string {
   const lines = [
     '',
     `  Site              ${siteUrl}`,
-    `  Identity server   ${identityUrl ?? `(yours: ${process.env.OIDC_ISSUER})`}`,
+    ...(providers
+      ? providers.map(({ title, issuer }) => `  ${title.padEnd(18)}${issuer}`)
+      : [`  Identity server   ${identityUrl ?? `(yours: ${process.env.OIDC_ISSUER})`}`]),
     `  API               ${apiUrl}`,
     `  Sessions          ${describeSessions(sessions)}`,
     ...(isFapi2 ? ['  Profile           FAPI 2.0, with PAR, DPoP and signed responses (JARM)'] : []),
     ...(isDeviceBound ? [`  Device binding    ${describeDeviceBinding(siteUrl)}`] : []),
     '',
-    identityUrl
-      ? '  Sign in as alice (password alice) or bob (password bob). Ctrl-C ends everything.'
-      : '  Ctrl-C ends everything.',
+    `  ${describeUsers(identityUrl, providers)}Ctrl-C ends everything.`,
     '',
   ]
   return lines.join('\n')
+}
+
+function describeUsers(identityUrl: Sample['identityUrl'], providers: Sample['providers']): string {
+  if (providers) return 'Each of the three identity servers shows its users where you sign in. '
+  return identityUrl ? 'Sign in as alice (password alice) or bob (password bob). ' : ''
 }
 
 function describeDeviceBinding(siteUrl: string): string {

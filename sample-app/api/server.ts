@@ -1,4 +1,4 @@
-import express, { type ErrorRequestHandler, type Express } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { accessTokenOf, requireAccessToken } from './require-access-token.js'
 import { createAccessTokenVerifier, type VerifierSettings } from './verify-access-token.js'
 
@@ -31,10 +31,28 @@ export function createApi(settings: VerifierSettings, scriptOrigin: string, addr
     })
   })
 
-  api.use((_req, res) => void res.status(404).json({ error: 'not_found' }))
+  api.use(showNotFound)
   api.use(showError)
   return api
 }
+
+/**
+ * The API for users of several providers, with a path for each of them: a reference token does not say whose it is, and goes to the introspection endpoint of
+ * its own provider only.
+ */
+export function createApis(
+  providers: readonly (VerifierSettings & { readonly path: string })[],
+  scriptOrigin: string,
+  address: string,
+): Express {
+  const apis = express()
+  apis.disable('x-powered-by')
+  for (const { path, ...settings } of providers) apis.use(path, createApi(settings, scriptOrigin, address))
+  apis.use(showNotFound)
+  return apis
+}
+
+const showNotFound: RequestHandler = (_req, res) => void res.status(404).json({ error: 'not_found' })
 
 /** Four parameters make this an error handler to Express. */
 const showError: ErrorRequestHandler = (error: unknown, _req, res, next) => {

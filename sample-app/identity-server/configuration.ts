@@ -1,17 +1,26 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import type { Settings } from '../settings.js'
-import { claimsOfScopes, findAccount } from './accounts.js'
+import type { NamedProvider, Settings } from '../settings.js'
+import { type Accounts, claimsOfScopes } from './accounts.js'
 import type { Consents } from './consents.js'
 import { createCookieKeys, createSigningKeys } from './development-keys.js'
 import { frontChannelMetadata } from './front-channel-logout.js'
 import { createMemoryAdapter } from './memory-adapter.js'
-import { showProviderError, showSignedOut, showSignOut } from './pages.js'
+import type { Pages } from './pages.js'
 import { apiScopes } from './scopes.js'
 
 export interface IdentityServerOptions {
   readonly issuer: string
   readonly siteUrl: string
   readonly settings: Settings
+  /** What sets this server apart, where the site has several. */
+  readonly provider: NamedProvider | undefined
+}
+
+/** What the configuration is made of besides. */
+interface Parts {
+  readonly accounts: Accounts
+  readonly consents: Consents
+  readonly pages: Pages
 }
 
 const minute = 60
@@ -19,23 +28,24 @@ const hour = 60 * minute
 const day = 24 * hour
 
 /** The configuration of oidc-provider: two clients, the hybrid flow, and pages of our own. */
-export async function buildConfiguration({ siteUrl, settings }: IdentityServerOptions, consents: Consents) {
+export async function buildConfiguration(options: IdentityServerOptions, { accounts, consents, pages }: Parts) {
+  const { settings, provider } = options
   return {
     adapter: createMemoryAdapter(),
     jwks: await createSigningKeys(settings.fapi2 === undefined ? ['RS256'] : ['RS256', 'PS256']),
-    cookies: { keys: createCookieKeys() },
-    clients: [siteClient(siteUrl, settings), apiClient(settings)],
-    findAccount,
+    cookies: { keys: createCookieKeys(), ...(provider && { names: cookieNames(provider) }) },
+    clients: [siteClient(options), apiClient(settings)],
+    findAccount: accounts.find,
     claims: claimsOfScopes,
     scopes: ['openid', 'offline_access', ...apiScopes],
     responseTypes: ['code id_token token', 'code id_token', 'code token', 'code', 'id_token'],
     pkce: { required: () => true },
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     loadExistingGrant: consents.load,
-    features: buildFeatures(settings),
+    features: buildFeatures(settings, pages),
     ...(settings.fapi2 && { responseTypes: ['code'] }),
     extraClientMetadata: { properties: [frontChannelMetadata] },
-    renderError: showProviderError,
+    renderError: pages.showProviderError,
     // Access tokens are reference tokens, as in the original sample: a random text that only this
     // server understands. Userinfo of oidc-provider takes no JWT that was made for an API, so this is the kind that one token can be for
     // both; and revoking it takes effect at once.
@@ -61,7 +71,12 @@ export async function buildConfiguration({ siteUrl, settings }: IdentityServerOp
   }
 }
 
-function buildFeatures({ api, fapi2 }: Settings) {
+/** A browser sends the cookies of a host to each of its ports: without names of their own, the servers would overwrite each other's. */
+function cookieNames({ name }: NamedProvider) {
+  return { session: `${name}_session`, interaction: `${name}_interaction`, resume: `${name}_resume` }
+}
+
+function buildFeatures({ api, fapi2 }: Settings, { showSignOut, showSignedOut }: Pages) {
   return {
     ...(fapi2 && fapiFeatures),
     devInteractions: { enabled: false },
@@ -105,18 +120,20 @@ function fapiClient(key: KeyObject) {
 }
 
 /** The site, with the name it has in the original post. */
-function siteClient(siteUrl: string, { clientId, clientSecret, fapi2 }: Settings) {
+function siteClient({ siteUrl, settings: { clientId, clientSecret, fapi2 }, provider }: IdentityServerOptions) {
+  // At each of several providers, the addresses of the site end with the name of that provider.
+  const end = provider === undefined ? '' : `/${provider.name}`
   return {
     client_id: clientId,
     client_name: 'Hybrid Sample',
     client_secret: clientSecret,
     response_types: ['code id_token token', 'code id_token', 'code token', 'code', 'id_token'],
     grant_types: ['authorization_code', 'implicit', 'refresh_token'],
-    redirect_uris: [`${siteUrl}/callback`],
+    redirect_uris: [`${siteUrl}/callback${end}`],
     post_logout_redirect_uris: [`${siteUrl}/logout/callback`],
-    backchannel_logout_uri: `${siteUrl}/logout/backchannel`,
+    backchannel_logout_uri: `${siteUrl}/logout/backchannel${end}`,
     backchannel_logout_session_required: true,
-    [frontChannelMetadata]: `${siteUrl}/logout/frontchannel`,
+    [frontChannelMetadata]: `${siteUrl}/logout/frontchannel${end}`,
     ...(fapi2 && fapiClient(fapi2)),
   }
 }

@@ -1,6 +1,6 @@
 import express, { type Request, type Response, Router } from 'express'
 import type { IdentityProvider, ProviderInteraction } from 'oidc-provider'
-import { checkPassword } from './accounts.js'
+import type { Accounts } from './accounts.js'
 import type { Consents } from './consents.js'
 import { describeScopes } from './scopes.js'
 
@@ -8,7 +8,7 @@ import { describeScopes } from './scopes.js'
  * The two pages between a request to sign in and its answer: sign-in and consent. oidc-provider binds each attempt to the
  * browser by a cookie, so another site can neither read nor send these forms.
  */
-export function createInteractions(provider: IdentityProvider, consents: Consents): Router {
+export function createInteractions(provider: IdentityProvider, consents: Consents, accounts: Accounts): Router {
   const router = Router()
   const readForm = express.urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 })
 
@@ -26,7 +26,7 @@ export function createInteractions(provider: IdentityProvider, consents: Consent
   router.post('/interaction/:uid/sign-in', readForm, async (req, res) => {
     const interaction = await provider.interactionDetails(req, res)
     const { username, password } = formOf(req)
-    const account = checkPassword(username, password)
+    const account = accounts.checkPassword(username, password)
     if (account === undefined) {
       res.status(401)
       await showSignIn(res, interaction, { username: String(username ?? ''), failed: true })
@@ -53,7 +53,14 @@ export function createInteractions(provider: IdentityProvider, consents: Consent
     { uid, params }: ProviderInteraction,
     attempt = { username: '', failed: false },
   ) {
-    res.render('sign-in', { title: 'Sign in', uid, clientName: await clientName(params.client_id), ...attempt })
+    const usernames = accounts.list.map(account => account.username)
+    res.render('sign-in', {
+      title: 'Sign in',
+      uid,
+      clientName: await clientName(params.client_id),
+      usernames,
+      ...attempt,
+    })
   }
 
   async function showConsent(res: Response, { uid, params }: ProviderInteraction) {

@@ -1,31 +1,36 @@
 import type { RequestListener } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import { type IdentityProvider, Provider } from 'oidc-provider'
+import { createAccounts } from './accounts.js'
 import { buildConfiguration, type IdentityServerOptions } from './configuration.js'
 import { createConsents } from './consents.js'
 import { addFrontChannelLogout } from './front-channel-logout.js'
 import { createInteractions } from './interactions.js'
-import { publicFolder, viewsFolder } from './pages.js'
+import { createPages, publicFolder, viewsFolder } from './pages.js'
 
 /**
  * An OpenID provider to try the sample with: oidc-provider, with two users and pages of its own.
  * DEVELOPMENT ONLY: plain http, passwords in the source, everything in memory.
  */
 export async function createIdentityServer(options: IdentityServerOptions): Promise<RequestListener> {
+  const serverName = options.provider ? `${options.provider.title} identity server` : 'Identity server'
+  const accounts = createAccounts(options.provider?.name)
   const consents = createConsents()
-  const provider = new Provider(options.issuer, await buildConfiguration(options, consents))
+  const parts = { accounts, consents, pages: createPages(serverName) }
+  const provider = new Provider(options.issuer, await buildConfiguration(options, parts))
   allowPlainHttp(provider)
   addFrontChannelLogout(provider)
   provider.on('server_error', (_ctx, error) => console.error('identity server:', error))
 
   const server = express()
   server.disable('x-powered-by')
+  server.locals.serverName = serverName
   server.set('views', viewsFolder)
   server.set('view engine', 'ejs')
   server.use(createHeaders(options.siteUrl))
   server.use('/public', express.static(publicFolder))
   server.get('/', (_req, res) => res.redirect(options.siteUrl))
-  server.use(createInteractions(provider, consents))
+  server.use(createInteractions(provider, consents, accounts))
   server.use(createErrorHandler(options.siteUrl))
   server.use(provider.callback())
   return server

@@ -13,11 +13,16 @@ export type AskApi = (req: Request) => Promise<ApiResponse>
 /** Milliseconds. A page should not hang because the API does. */
 const timeout = 5_000
 
+/** The API has a path for the users of each provider, where there are several. */
+export function apiPathOf({ oidc: { provider } }: Request): string {
+  return provider === undefined ? '/identity' : `/${provider}/identity`
+}
+
 export function createApiClient(apiUrl: string): AskApi {
   return async req => {
     try {
       // The middleware adds the access token, refreshed where that is needed, and the proof of its key where it is bound to one.
-      const response = await req.oidc.fetch(`${apiUrl}/identity`, {
+      const response = await req.oidc.fetch(`${apiUrl}${apiPathOf(req)}`, {
         headers: { Accept: 'application/json' },
         signal: AbortSignal.timeout(timeout),
       })

@@ -2,12 +2,15 @@ import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
 import type { Settings } from '../settings.js'
 import { showError, showNotFound } from './controllers/errors.js'
-import { type OidcOptions, openIdConnect, readSessionWatch } from './oidc.js'
+import { type OidcOptions, type OpenIdConnect, openIdConnect, readSessionWatch } from './oidc.js'
+import { choosePage, describeProviders, type SiteProvider } from './providers.js'
 import { createRoutes } from './routes.js'
 import { createSecurityHeaders } from './security-headers.js'
 
 export interface SiteOptions {
   readonly issuer: string
+  /** Several instead of that one. */
+  readonly providers: readonly SiteProvider[] | undefined
   readonly siteUrl: string
   readonly apiUrl: string
   readonly settings: Settings
@@ -20,6 +23,9 @@ export interface Site {
   close(): Promise<void>
 }
 
+// For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
+const routes = { user: '/me', token: '/me/token', keptForm: '/form' }
+
 /** The flow of the original sample, or FAPI 2.0: pushed requests, tokens that are bound to a key, signed responses. */
 function chooseFlow({ responseType, clientSecret, fapi2 }: Settings): OidcOptions {
   if (fapi2 !== undefined) {
@@ -31,20 +37,12 @@ function chooseFlow({ responseType, clientSecret, fapi2 }: Settings): OidcOption
       routes: { user: '/me', keptForm: '/form' },
     }
   }
-  return {
-    responseType,
-    ...(clientSecret !== undefined && { clientSecret }),
-    // For scripts of this site: who is signed in, and the access token itself, for the second way on the page "API by script".
-    routes: { user: '/me', token: '/me/token', keptForm: '/form' },
-  }
+  return { responseType, ...(clientSecret !== undefined && { clientSecret }), routes }
 }
 
-/** The site: an ordinary Express application with one line more. */
-export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOptions): Site {
-  const { clientId, scope, sessionSecret } = settings
-  const oidc = openIdConnect({
-    issuer,
-    clientId,
+function connect({ issuer, providers, siteUrl, apiUrl, settings, redis }: SiteOptions): OpenIdConnect {
+  const { clientId, scope, responseType, sessionSecret, deviceBound } = settings
+  const options = {
     baseUrl: siteUrl,
     scope,
     secret: sessionSecret,
@@ -52,15 +50,24 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
     rememberUserAgent: true,
     // Where req.oidc.fetch may send the access token.
     apis: [new URL(apiUrl).origin],
-    ...chooseFlow(settings),
-    ...(settings.deviceBound && { session: { deviceBound: 'when-possible' } }),
+    ...(deviceBound && { session: { deviceBound: 'when-possible' as const } }),
     ...(redis !== undefined && { redis }),
-  })
+  }
+  return providers
+    ? openIdConnect({ ...options, responseType, routes, ...describeProviders(providers, clientId) })
+    : openIdConnect({ ...options, issuer, clientId, ...chooseFlow(settings) })
+}
+
+/** The site: an ordinary Express application with one line more. */
+export function createSite(options: SiteOptions): Site {
+  const { providers, siteUrl, apiUrl } = options
+  const oidc = connect(options)
 
   const application = express()
   application.disable('x-powered-by')
   application.set('views', fileURLToPath(new URL('views', import.meta.url)))
   application.set('view engine', 'ejs')
+  application.locals.choosePage = providers && choosePage
 
   application.use(createSecurityHeaders({ siteUrl, apiUrl }))
   // Before the sign-in: a style sheet needs no session.
@@ -70,7 +77,7 @@ export function createSite({ issuer, siteUrl, apiUrl, settings, redis }: SiteOpt
   application.use(oidc)
   // For the first way on that page: the token is attached here, and no token reaches the browser.
   application.use(oidc.proxy('/api', { target: apiUrl }))
-  application.use(createRoutes(apiUrl, oidc))
+  application.use(createRoutes(apiUrl, oidc, providers))
   application.use(showNotFound)
   application.use(showError)
   return { application, close: () => oidc.close() }

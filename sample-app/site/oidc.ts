@@ -11,6 +11,7 @@ export {
   openIdConnect,
   requiresAuth,
   requiresSameSession,
+  type SeveralProvidersOptions,
 } from '../../lib/index.js'
 
 /**

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import type { AskApi } from '../api-client.js'
+import { type AskApi, apiPathOf } from '../api-client.js'
 
 /** The API, called by the server, and by a script of the page. */
 export function createCallApi(
@@ -12,8 +12,9 @@ export function createCallApi(
       res.render('call-api', { title: 'Call API from the server', page: 'call-api', response: await askApi(req) })
     },
     /** A page whose script asks for the response. */
-    showScriptPage(_req, res) {
-      res.render('call-api-script', { title: 'Call API from a script', page: 'call-api-script', apiUrl })
+    showScriptPage(req, res) {
+      const api = { url: apiUrl, path: apiPathOf(req) }
+      res.render('call-api-script', { title: 'Call API from a script', page: 'call-api-script', api })
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import { userOf } from '../provide-user.js'
 
 export interface NotesController {
   readonly show: RequestHandler
@@ -14,13 +15,13 @@ export function createNotes(): NotesController {
   const notes = new Map<string, readonly string[]>()
   return {
     show(req, res) {
-      res.render('notes', { title: 'Notes', page: 'notes', notes: notes.get(subjectOf(req)) ?? [] })
+      res.render('notes', { title: 'Notes', page: 'notes', notes: notes.get(keyOf(req)) ?? [] })
     },
     add(req, res) {
       const { text } = req.body as { text?: unknown }
-      const subject = subjectOf(req)
+      const key = keyOf(req)
       if (typeof text === 'string' && text !== '')
-        notes.set(subject, [text.slice(0, LONGEST_NOTE), ...(notes.get(subject) ?? [])].slice(0, MOST_NOTES))
+        notes.set(key, [text.slice(0, LONGEST_NOTE), ...(notes.get(key) ?? [])].slice(0, MOST_NOTES))
       res.redirect(303, '/notes')
     },
     expire(req, res) {
@@ -31,7 +32,8 @@ export function createNotes(): NotesController {
   }
 }
 
-/** Behind requiresAuth() there is always a user. */
-function subjectOf({ oidc: { user } }: Parameters<RequestHandler>[0]): string {
-  return user?.sub ?? ''
+/** Whose notes they are. */
+function keyOf(req: Parameters<RequestHandler>[0]): string {
+  const { provider, sub } = userOf(req)
+  return JSON.stringify([provider, sub])
 }

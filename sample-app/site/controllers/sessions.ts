@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express'
 import { describeBrowser } from '../describe-browser.js'
 import type { OpenIdConnect } from '../oidc.js'
+import { userOf } from '../provide-user.js'
 
 export interface SessionsController {
   readonly show: RequestHandler
@@ -14,7 +15,7 @@ export interface SessionsController {
 export function createSessions(oidc: OpenIdConnect): SessionsController {
   return {
     async show(req, res) {
-      const sessions = await oidc.sessions.list({ sub: subjectOf(req) })
+      const sessions = await oidc.sessions.list(userOf(req))
       res.render('sessions', {
         title: 'My sessions',
         page: 'sessions',
@@ -30,12 +31,12 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
     },
     async end(req, res) {
       const { handle } = req.body as { handle?: unknown }
-      // The handle comes from a form, so it could be another user's: `sub` makes sure that it is this user's.
-      if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, sub: subjectOf(req) })
+      // The handle comes from a form, so it could be another user's: `sub` and `provider` make sure that it is this user's.
+      if (typeof handle === 'string' && handle !== '') await oidc.sessions.revoke({ handle, ...userOf(req) })
       res.redirect(303, handle === req.oidc.handle ? '/' : '/sessions')
     },
     async endOthers(req, res) {
-      await oidc.sessions.revoke({ sub: subjectOf(req), except: req.oidc.handle })
+      await oidc.sessions.revoke({ ...userOf(req), except: req.oidc.handle })
       res.redirect(303, '/sessions')
     },
     tellEnd(req, res) {
@@ -47,11 +48,6 @@ export function createSessions(oidc: OpenIdConnect): SessionsController {
       res.on('close', stop)
     },
   }
-}
-
-/** Behind requiresAuth() there is always a user. */
-function subjectOf({ oidc: { user } }: Parameters<RequestHandler>[0]): string {
-  return user?.sub ?? ''
 }
 
 function timeOf(seconds: number): { readonly iso: string; readonly text: string } {

@@ -1,12 +1,12 @@
 // Two ways to call the API. The header X-CSRF says that a script of this site asks: no other site can send it along.
 const output = document.getElementById('response')
-const api = document.currentScript.dataset.api
+const { api, path } = document.currentScript.dataset
 // X-Session-Handle says for which session this page was made: another user may have signed in to this browser meanwhile.
 const { session } = document.currentScript.dataset
 const ownScript = { 'X-CSRF': '1', 'X-Session-Handle': session, Accept: 'application/json' }
 
 /** The site forwards what comes below /api, with the access token attached. */
-const throughTheSite = () => fetch('/api/identity', { headers: ownScript })
+const throughTheSite = () => fetch(`/api${path}`, { headers: ownScript })
 
 /** A token of our own, asked for again when it is nearly over. It is in this variable and nowhere else. */
 let token
@@ -18,7 +18,7 @@ async function directly() {
     token = await response.json()
     setTimeout(forget, Math.max(1, (token.expiresIn ?? 60) - 30) * 1000)
   }
-  const response = await fetch(`${api}/identity`, { headers: { Authorization: `Bearer ${token.accessToken}` } })
+  const response = await fetch(`${api}${path}`, { headers: { Authorization: `Bearer ${token.accessToken}` } })
   if (response.status === 401) forget()
   return response
 }
