@@ -9,8 +9,10 @@ import { createSessionId } from '../../lib/store/session-id.js'
 import { secret } from '../support/secrets.js'
 
 const policy = { cookieName: 'sid', persistent: false } as SessionPolicy
-const open = (secure: boolean) =>
-  createSessionCookie({ secure, lifetime: 60 } as Config, policy, createSealer([secret('session secret')]))
+const open = (secure: boolean) => {
+  const config = { secure, lifetime: 60, routes: { keptForm: false } } as Config
+  return createSessionCookie(config, policy, createSealer([secret('session secret')]))
+}
 
 function request(cookie?: string): IncomingMessage {
   const req = new IncomingMessage(new Socket())
