@@ -12,8 +12,12 @@ const POPUP = '/signed-in'
 /** What a page of a site does: it opens the window, and remembers what it is told, and by whom. */
 const page = `<!doctype html><title>Site</title>
 <button onclick="window.w = open('/login?returnTo=${POPUP}', 'sign-in', 'popup,width=500,height=600')">Sign in</button>
+<button onclick="pay()">Pay</button>
+<button onclick="window.w = open('/confirm', 'confirm', 'popup,width=500,height=600')">Sign in again</button>
 <button onclick="window.w = open('/step-up', 'step-up', 'popup,width=500,height=600')">Confirm</button>
 <script>
+const responses = []
+const pay = () => fetch('/payments').then(({ status, headers }) => responses.push([status, headers.get('www-authenticate')]))
 const heard = []
 addEventListener('message', ({ origin, data }) => heard.push({ by: origin === location.origin ? 'own' : origin, ...data }))
 new BroadcastChannel('oidc-sign-in').onmessage = ({ data }) => heard.push({ by: 'channel', ...data })
@@ -24,6 +28,8 @@ const routes = (policy?: string) => (app: Express) => {
     if (policy !== undefined) res.set('Cross-Origin-Opener-Policy', policy)
     res.send(page)
   })
+  app.get('/payments', requiresAuth({ acr: 'mfa' }), (_req, res) => res.json({ paid: true }))
+  app.get('/confirm', requiresAuth({ acr: 'mfa' }), (_req, res) => res.redirect(303, POPUP))
   // What is opened asks for a new sign-in, and ends as every popup does.
   app.get('/step-up', requiresAuth({ maxAge: 0 }), (_req, res) => res.redirect(303, POPUP))
   app.get(
@@ -95,7 +101,7 @@ describe('a sign-in in a popup', { timeout: 120_000 }, () => {
   )
 
   test(
-    'a script that got 401 opens a guarded page for a stronger sign-in, which ends in the same way',
+    'a guarded page for a new sign-in ends in the same way',
     withPopup(
       { provider: { idTokenClaims: { auth_time: Math.floor(Date.now() / 1000) + 20 } } },
       ({ site, provider }) =>
@@ -107,6 +113,33 @@ describe('a sign-in in a popup', { timeout: 120_000 }, () => {
           assert.equal(provider.requestsTo('authorize')[0]?.query.prompt, 'login')
           assert.equal(await isSignedIn(tab), true)
         }),
+    ),
+  )
+
+  test(
+    'a script that gets 401 for a weak sign-in, a window for a stronger one, and the same request again: the user has left no page',
+    withPopup({}, ({ site, provider }) =>
+      inTab(async tab => {
+        await tab.goto(`${site.url}/login?returnTo=/page`)
+        await tab.waitForURL(`${site.url}/page`)
+        const asked = () => tab.evaluate('responses') as Promise<[number, string | null][]>
+        await tab.click('text=Pay')
+        await tab.waitForFunction('responses.length === 1')
+        const [[status, challenge] = []] = await asked()
+        assert.equal(status, 401)
+        assert.match(challenge ?? '', /insufficient_user_authentication/)
+        const stronger = (claims: object) => ({ ...claims, acr: 'mfa' })
+        provider.break({ frontIdToken: stronger, backIdToken: stronger })
+        const [popup] = await Promise.all([tab.waitForEvent('popup'), tab.click('text=Sign in again')])
+        const heard = await heardBy(tab)
+        assert.ok(popup.isClosed() || (await popup.waitForEvent('close')))
+        assert.equal(heard[0]?.isAuthenticated, true)
+        assert.equal(provider.requestsTo('authorize').at(-1)?.query.acr_values, 'mfa')
+        await tab.click('text=Pay')
+        await tab.waitForFunction('responses.length === 2')
+        assert.equal((await asked())[1]?.[0], 200)
+        assert.equal(tab.url(), `${site.url}/page`)
+      }),
     ),
   )
 
