@@ -6,6 +6,8 @@ export type { ProxyOptions } from './api/proxy-options.js'
 export type { ProxyLimits } from './api/proxy-slots.js'
 export type { UserInfoOptions } from './api/user-info.js'
 export type {
+  JwtEncryption,
+  JwtEvent,
   KeptFormEvent,
   OidcEvent,
   ProviderCall,

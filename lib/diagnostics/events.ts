@@ -31,8 +31,12 @@ export interface SignInStarted extends EventBase {
   readonly path: string
   /** The provider's address, without its query. */
   readonly endpoint: string
-  /** What the request asks for. */
+  /** What the request asks for, whichever way it travels. */
   readonly params: RedactedFields
+  /** Whether it was pushed: the browser carries a reference only. RFC 9126. */
+  readonly pushed: boolean
+  /** Milliseconds from the start of the attempt, with the calls to the provider that are needed before the browser leaves. */
+  readonly duration: number
 }
 
 /** The provider's response arrived from the browser. It has not been checked yet. */
@@ -92,6 +96,30 @@ export interface ProviderCall extends EventBase, Timed {
   readonly members?: readonly string[]
   /** The provider's error, if it sent one. */
   readonly refusal?: ProviderError
+  /** Present if a DPoP proof was sent: whether it had a nonce of the provider. RFC 9449 section 8. */
+  readonly dpop?: { readonly nonce: boolean }
+}
+
+/** Algorithms in the header of an encrypted JWT. */
+export interface JwtEncryption {
+  /** Encrypts or agrees on the key. */
+  readonly alg: string
+  /** Encrypts the content. */
+  readonly enc: string
+}
+
+/** The site made a request object, verified a signed response, or opened an encrypted ID Token. A signed ID Token without encryption has its `step` only. */
+export interface JwtEvent extends EventBase, Timed {
+  /** Tells this event from the others. */
+  readonly type: 'jwt'
+  /** Which one. The signature of an `id-token` is checked afterwards, in its step. */
+  readonly token: 'request-object' | 'authorization-response' | 'id-token' | 'userinfo'
+  /** Algorithm of the signature, as the header says. Absent if the JWT could not be read or decrypted. */
+  readonly alg?: string
+  /** Absent if it is not encrypted. */
+  readonly encryption?: JwtEncryption
+  /** The issuer that an `authorization-response` was verified to come from. */
+  readonly issuer?: string
 }
 
 /** One command to Redis. */
@@ -149,6 +177,7 @@ export type OidcEvent =
   | StepDone
   | SignInFinished
   | ProviderCall
+  | JwtEvent
   | StoreCommand
   | StoreTrouble
   | TokenRefresh

@@ -15,7 +15,7 @@ export const channelName = 'express-hybrid-oidc'
  */
 const events = channel(channelName)
 
-/** The callback that is under way, for whatever happens on its behalf. */
+/** The callback, or the start of an attempt, that is under way, for whatever happens on its behalf. */
 interface Callback {
   readonly site: string
   transaction?: string
@@ -57,6 +57,12 @@ export function transactionNameOf(state: string): string {
 export function identifyTransaction(state: string): void {
   const callback = callbacks.getStore()
   if (callback !== undefined) callback.transaction = transactionNameOf(state)
+}
+
+/** Does what a new attempt needs before the browser leaves, so that all of it is published with the attempt. */
+export function observeStart<T>(site: string, state: string, work: () => T): T {
+  if (!events.hasSubscribers) return work()
+  return callbacks.run({ site, transaction: transactionNameOf(state) }, work)
 }
 
 /** Says that this callback, of a sign-in that the user has not asked for, leads to the page without a user. */

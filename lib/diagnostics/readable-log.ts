@@ -1,7 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
-import type { OidcEvent, RedactedFields } from './events.js'
+import type { OidcEvent, ProviderCall, RedactedFields } from './events.js'
 import { channelName } from './publish.js'
+import { algorithmsOf } from './values.js'
 
 const log = debuglog(channelName)
 
@@ -40,7 +41,9 @@ function formatSubject(event: OidcEvent): string {
     case 'sign-in-finished':
       return `sign-in finished: ${event.outcome}`
     case 'provider-call':
-      return `${event.method} ${event.endpoint} ${event.status ?? 'no response'}${formatFields(event.fields)}${formatFields({ ...event.refusal })}`
+      return `${event.method} ${event.endpoint} ${event.status ?? 'no response'}${formatProof(event)}${formatFields(event.fields)}${formatFields({ ...event.refusal })}`
+    case 'jwt':
+      return `${event.token}${formatFields(algorithmsOf(event))}`
     case 'store-command':
       return `Redis ${event.command}`
     case 'store-trouble':
@@ -52,6 +55,12 @@ function formatSubject(event: OidcEvent): string {
     case 'sign-out':
       return `sign-out (${event.reason}): ${event.sessions} ended`
   }
+}
+
+/** `POST … 400 with a DPoP proof`. */
+function formatProof({ dpop }: ProviderCall): string {
+  if (dpop === undefined) return ''
+  return dpop.nonce ? ' with a DPoP proof and nonce' : ' with a DPoP proof'
 }
 
 function formatFields(fields: RedactedFields): string {

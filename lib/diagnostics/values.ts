@@ -1,4 +1,4 @@
-import type { RedactedFields } from './events.js'
+import type { JwtEncryption, JwtEvent, RedactedFields } from './events.js'
 
 /** Parameters that describe the request and say nothing about the user. */
 const open: ReadonlySet<string> = new Set([
@@ -84,6 +84,49 @@ export function memberNames(text: string): readonly string[] | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * The algorithms of a JWT, from its headers and nothing else.
+ *
+ * @param sent - as it travels
+ * @param signed - without its encryption; left out, it could not be opened
+ */
+export function describeJwt(
+  sent: string | undefined,
+  signed: string | undefined,
+): { readonly alg?: string; readonly encryption?: JwtEncryption } {
+  const { alg } = readHeader(signed)
+  const outer = sent?.split('.', 6).length === 5 ? readHeader(sent) : undefined
+  return {
+    ...(alg !== undefined && { alg: printable(String(alg), 40) }),
+    ...(outer && { encryption: { alg: printable(String(outer.alg), 40), enc: printable(String(outer.enc), 40) } }),
+  }
+}
+
+/** What a line or a list says of a JWT, by names. */
+export function algorithmsOf({ alg, encryption, issuer }: JwtEvent): RedactedFields {
+  return {
+    ...(alg !== undefined && { alg }),
+    ...(encryption && { encryption: `${encryption.alg} ${encryption.enc}` }),
+    ...(issuer !== undefined && { iss: issuer }),
+  }
+}
+
+/** Of something that is about to be refused, too. */
+function readHeader(token = ''): { readonly alg?: unknown; readonly enc?: unknown } {
+  try {
+    return { ...JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) }
+  } catch {
+    return {}
+  }
+}
+
+/** Of a DPoP proof, whether the server's nonce is in it. */
+export function describeProof(proof: string | undefined): { readonly dpop?: { readonly nonce: boolean } } {
+  if (proof === undefined) return {}
+  const claims: object = JSON.parse(Buffer.from(proof.split('.')[1] ?? '', 'base64url').toString())
+  return { dpop: { nonce: 'nonce' in claims } }
 }
 
 function printable(text: string, length = mostCharacters): string {

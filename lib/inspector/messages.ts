@@ -1,4 +1,5 @@
-import type { OidcEvent, RedactedFields } from '../diagnostics/events.js'
+import type { JwtEvent, OidcEvent, ProviderCall, RedactedFields } from '../diagnostics/events.js'
+import { algorithmsOf } from '../diagnostics/values.js'
 
 /** Who takes part, from left to right. */
 export const lanes = ['Browser', 'Site', 'Provider', 'Redis'] as const
@@ -24,20 +25,33 @@ type Placed = Omit<Message, 'time'> & { readonly at: number }
 
 /** The messages of one sign-in, in the order of time. */
 export function listMessages(events: readonly OidcEvent[]): Message[] {
-  const placed = events.flatMap(describe)
+  const placed = events.map(event => beforeItsChecks(event, events)).flatMap(describe)
   const begin = Math.min(...placed.map(({ at }) => at))
   return placed.sort((a, b) => a.at - b.at).map(({ at, ...message }) => ({ ...message, time: at - begin }))
+}
+
+/** A signed response is told when its signature has been verified, and has arrived before that. */
+function beforeItsChecks(event: OidcEvent, events: readonly OidcEvent[]): OidcEvent {
+  if (event.type !== 'response-received') return event
+  const verified = events.find(other => other.type === 'jwt' && other.token === 'authorization-response')
+  return verified?.type === 'jwt' ? { ...event, at: verified.at - verified.duration } : event
 }
 
 function describe(event: OidcEvent): Placed[] {
   const { at } = event
   switch (event.type) {
-    case 'sign-in-started':
+    case 'sign-in-started': {
+      const text = event.pushed ? '303 to the provider, request pushed' : '303 to the provider'
       return [
-        { at, from: 'Browser', to: 'Site', text: `GET ${event.path}` },
-        { at, from: 'Site', to: 'Browser', text: '303 to the provider', fields: event.params },
+        { at: at - event.duration, from: 'Browser', to: 'Site', text: `GET ${event.path}` },
+        { at, from: 'Site', to: 'Browser', text, fields: event.params },
         { at, from: 'Browser', to: 'Provider', text: `GET ${pathOf(event.endpoint)}`, isInferred: true },
       ]
+    }
+    case 'jwt': {
+      const { duration, passed } = event
+      return [{ at, from: 'Site', to: 'Site', text: describeJwt(event), duration, passed, fields: algorithmsOf(event) }]
+    }
     case 'response-received': {
       const text = event.method === 'POST' ? 'a page that posts a form' : 'a redirect'
       return [
@@ -49,15 +63,8 @@ function describe(event: OidcEvent): Placed[] {
       const { step, name, duration, passed } = event
       return [{ at, from: 'Site', to: 'Site', text: `${step} ${name}`, duration, passed }]
     }
-    case 'provider-call': {
-      const { method, endpoint, fields, duration, status, members, passed, code } = event
-      const response = status === undefined ? (code ?? 'no response') : String(status)
-      const known = members && { members: members.join(' ') }
-      return [
-        { at: at - duration, from: 'Site', to: 'Provider', text: `${method} ${pathOf(endpoint)}`, fields },
-        { at, from: 'Provider', to: 'Site', text: response, duration, passed, ...(known && { fields: known }) },
-      ]
-    }
+    case 'provider-call':
+      return describeCall(event)
     case 'store-command': {
       const { command, duration, passed } = event
       return [{ at: at - duration, from: 'Site', to: 'Redis', text: command, duration, passed }]
@@ -70,6 +77,30 @@ function describe(event: OidcEvent): Placed[] {
     default:
       return []
   }
+}
+
+function describeCall(event: ProviderCall): Placed[] {
+  const { at, method, endpoint, fields, duration, status, members, refusal, passed, code, dpop } = event
+  const response = status === undefined ? (code ?? 'no response') : [status, refusal?.error].filter(Boolean).join(' ')
+  const known = { ...(members && { members: members.join(' ') }), ...refusal }
+  const proof = dpop === undefined ? '' : dpop.nonce ? ', DPoP with nonce' : ', DPoP'
+  return [
+    { at: at - duration, from: 'Site', to: 'Provider', text: `${method} ${pathOf(endpoint)}${proof}`, fields },
+    { at, from: 'Provider', to: 'Site', text: response, duration, passed, fields: known },
+  ]
+}
+
+const jwtNames: Readonly<Record<JwtEvent['token'], string>> = {
+  'request-object': 'Request object',
+  'authorization-response': 'Signed response',
+  'id-token': 'ID Token',
+  userinfo: 'Userinfo',
+}
+
+/** `Signed response: PS256, encrypted with ECDH-ES and A256GCM`. */
+function describeJwt({ token, alg = 'not readable', encryption }: JwtEvent): string {
+  const encrypted = encryption === undefined ? '' : `, encrypted with ${encryption.alg} and ${encryption.enc}`
+  return `${jwtNames[token]}: ${alg}${encrypted}`
 }
 
 function pathOf(address: string): string {

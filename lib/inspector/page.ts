@@ -52,13 +52,16 @@ ${buildSteps(events)}
 </ol>
 <h2>Every message</h2>
 ${messages
-  .filter(({ from, to }) => from !== to)
+  .filter(({ from, to, fields }) => from !== to || fields !== undefined)
   .map(buildMessage)
   .join('\n')}`
 }
 
 function buildOutcome(events: readonly OidcEvent[]): string {
   const finished = events.find((event): event is SignInFinished => event.type === 'sign-in-finished')
+  const isPushRefused = !events.some(({ type }) => type === 'sign-in-started' || type === 'response-received')
+  if (finished === undefined && isPushRefused)
+    return '<p class="outcome failed">The browser was not sent to the provider: the request could not be made or pushed.</p>'
   if (finished === undefined) return '<p class="outcome">In progress: the provider has not responded yet.</p>'
   const took = formatDuration(finished.duration)
   if (finished.outcome === 'repeated')
@@ -66,7 +69,9 @@ function buildOutcome(events: readonly OidcEvent[]): string {
   if (finished.outcome === 'signed-out')
     return `<p class="outcome">A silent sign-in, which the provider did not grant or which has failed: the user sees the page signed out. <code>${finished.code}</code> (${took})</p>`
   if (finished.outcome === 'signed-in') {
-    const calls = events.filter(({ type }) => type === 'provider-call').length
+    const calls = events.filter(
+      ({ type, at }) => type === 'provider-call' && at > finished.at - finished.duration,
+    ).length
     return `<p class="outcome"><strong>Signed in.</strong> From the provider's response to the session it took ${took}, with ${calls} ${calls === 1 ? 'call' : 'calls'} to the provider.</p>`
   }
   const step = events.findLast((event): event is StepDone => event.type === 'step' && !event.passed)
@@ -120,7 +125,8 @@ function mark(passed: boolean | undefined): string {
 
 function buildMessage({ time, from, to, text, duration, fields = {} }: Message): string {
   const took = duration === undefined ? '' : `, ${formatDuration(duration)}`
-  const head = `${from} → ${to}: ${escapeHtml(text)} <span class="quiet">${formatTime(time)}${took}</span>`
+  const way = from === to ? from : `${from} → ${to}`
+  const head = `${way}: ${escapeHtml(text)} <span class="quiet">${formatTime(time)}${took}</span>`
   const values = Object.entries(fields).map(
     ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`,
   )

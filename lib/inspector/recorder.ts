@@ -31,14 +31,18 @@ export function createRecorder(site: string): Recorder {
     const event = message as OidcEvent
     if (event.site !== site || NO_SIGN_IN.has(event.type)) return
     const transaction = event.transaction ?? unknownTransaction
-    if (transaction === unknownTransaction && event.type === 'step') records.delete(transaction)
+    if (transaction === unknownTransaction && isFinished(records.get(transaction))) records.delete(transaction)
     const events = records.get(transaction) ?? []
     // What comes after the end is a reload, and no part of the sign-in.
-    if (events.length >= mostEvents || events.some(({ type }) => type === 'sign-in-finished')) return
+    if (events.length >= mostEvents || isFinished(events)) return
     events.push(event)
     records.set(transaction, events)
     const oldest = records.keys().next().value
     if (records.size > mostRecords && oldest !== undefined) records.delete(oldest)
+  }
+
+  function isFinished(events: readonly OidcEvent[] = []): boolean {
+    return events.some(({ type }) => type === 'sign-in-finished')
   }
 
   subscribe(channelName, listen)

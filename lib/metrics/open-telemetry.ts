@@ -72,7 +72,7 @@ export function createMeterSink(meter: MetricsMeter): (measurement: Measurement)
  */
 export function traceEvent(tracer: MetricsTracer, event: OidcEvent): void {
   const described = describeSpan(event)
-  if (described === undefined || !('duration' in event)) return
+  if (described === undefined || !('passed' in event)) return
   const { name, kind = INTERNAL, attributes } = described
   const error = described.error ?? (event.passed ? undefined : (event.code ?? UNNAMED))
   const transaction: Attributes = event.transaction === undefined ? {} : { 'oidc.transaction': event.transaction }

@@ -1,5 +1,5 @@
 import { observe } from '../diagnostics/publish.js'
-import { memberNames, redactAddress, redactFields } from '../diagnostics/values.js'
+import { describeProof, memberNames, redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { printable } from '../protocol/printable.js'
 import { isSecureUrl } from '../protocol/url.js'
@@ -122,8 +122,15 @@ export function createHttp(settings: HttpSettings): Http {
     getJson(url, { accept = 'application/json', bearer, dpop } = {}) {
       const scheme = dpop === undefined ? 'Bearer' : 'DPoP'
       const authorization = bearer === undefined ? {} : { authorization: `${scheme} ${bearer}` }
-      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop } as const
-      return observeCall('GET', url, {}, () => exchange(url, init))
+      let proof: string | undefined
+      const prove =
+        dpop &&
+        (() => {
+          proof = dpop()
+          return proof
+        })
+      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop: prove } as const
+      return observeCall('GET', url, { proof: () => proof }, () => exchange(url, init))
     },
     postForm(url, body, headers, patience) {
       const type = 'application/x-www-form-urlencoded'
@@ -132,7 +139,7 @@ export function createHttp(settings: HttpSettings): Http {
         headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
         body: encodeForm(body),
       } as const
-      return observeCall('POST', url, body, () => exchange(url, init, patience))
+      return observeCall('POST', url, { body, proof: () => headers.dpop }, () => exchange(url, init, patience))
     },
     sendJson(method, url, { bearer, json, secrets }) {
       const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
@@ -174,7 +181,7 @@ function secretsIn({ headers, body }: Exchange): readonly string[] {
 function observeCall(
   method: ProviderRequest['method'],
   url: string,
-  body: FormFields,
+  { body = {}, proof }: { readonly body?: FormFields; readonly proof?: () => string | undefined },
   call: () => Promise<HttpResponse>,
 ): Promise<HttpResponse> {
   return observe(call, (timing, _error, response) => {
@@ -187,6 +194,7 @@ function observeCall(
       ...timing,
       ...(response && { status: response.status }),
       ...(members && { members }),
+      ...describeProof(proof?.()),
       ...(response?.providerError && { refusal: response.providerError }),
     }
   })

@@ -1,3 +1,6 @@
+import { observe } from '../diagnostics/publish.js'
+import { describeJwt } from '../diagnostics/values.js'
+import { isEncrypted } from '../protocol/jwt.js'
 import type { SigningAlgorithm } from '../protocol/wire.js'
 import { fixedSecret } from './client-secret.js'
 import { createDecryption } from './decryption.js'
@@ -45,7 +48,16 @@ export function createReceivedTokens(settings: ReceivedTokensSettings) {
       isEncryptionDemanded: decryption?.userInfo === true,
     }),
     verifiers: {
-      openIdToken: (idToken: string) => open(idToken, decryption?.idToken === true),
+      openIdToken(idToken: string) {
+        const work = () => open(idToken, decryption?.idToken === true)
+        if (decryption === undefined || !isEncrypted(idToken)) return work()
+        return observe(work, (timing, _error, opened) => ({
+          type: 'jwt',
+          token: 'id-token',
+          ...describeJwt(idToken, opened),
+          ...timing,
+        }))
+      },
       /** Loaded where responses are signed. */
       async openResponse(response: string) {
         openResponse ??= import('./signed-responses.js').then(({ createSignedResponses }) =>

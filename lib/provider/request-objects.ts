@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { observe } from '../diagnostics/publish.js'
+import { describeJwt } from '../diagnostics/values.js'
 import type { AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
 import { type RequestEncryption, selectEncryption } from '../protocol/encryption-algorithms.js'
 import { buildRequestClaims, signRequestObject } from '../protocol/request-object.js'
@@ -36,7 +38,7 @@ interface RequestObjectSettings {
  */
 export function createRequestObjects({ clientId, signing, keySet, now, random = randomUUID }: RequestObjectSettings) {
   const { key, algorithm, allowed, header, encryption } = signing
-  return async function signRequest(metadata: ProviderMetadata, params: URLSearchParams): Promise<string> {
+  async function sign(metadata: ProviderMetadata, params: URLSearchParams): Promise<string> {
     const named = typeof key === 'function' ? await key() : { key }
     const signer = selectSigner(named, {
       what: 'algorithm of request objects',
@@ -45,8 +47,21 @@ export function createRequestObjects({ clientId, signing, keySet, now, random = 
       ...{ algorithm, allowed, header },
     })
     const context = { clientId, issuer: metadata.issuer, now: Math.floor(now().getTime() / 1000), jti: random() }
-    const signed = await signRequestObject(signer, buildRequestClaims(params, context))
-    return encryption === undefined ? signed : encrypt(keySet, signed, selectEncryption(metadata, encryption))
+    return signRequestObject(signer, buildRequestClaims(params, context))
+  }
+
+  return function signRequest(metadata: ProviderMetadata, params: URLSearchParams): Promise<string> {
+    let signed: string | undefined
+    const make = async () => {
+      signed = await sign(metadata, params)
+      return encryption === undefined ? signed : encrypt(keySet, signed, selectEncryption(metadata, encryption))
+    }
+    return observe(make, (timing, _error, sent) => ({
+      type: 'jwt',
+      token: 'request-object',
+      ...describeJwt(sent, signed),
+      ...timing,
+    }))
   }
 }
 

@@ -1,3 +1,5 @@
+import { observe } from '../diagnostics/publish.js'
+import { describeJwt } from '../diagnostics/values.js'
 import { readClaimsUnverified } from '../protocol/jwt.js'
 import { checkSignedResponse, responseFieldsOf, type SignedResponseExpectations } from '../protocol/signed-response.js'
 import { idTokenAlgorithms } from '../protocol/signing-algorithms.js'
@@ -44,7 +46,18 @@ export function createSignedResponses(settings: SignedResponseSettings) {
   return async function openResponse(received: string): Promise<SignedResponse> {
     try {
       const token = await open(received, isEncryptionDemanded)
-      return { unverified: responseFieldsOf(readClaimsUnverified(token)), verify: () => verifyResponse(token) }
+      const verifyObserved = () =>
+        observe(
+          () => verifyResponse(token),
+          timing => ({
+            type: 'jwt',
+            token: 'authorization-response',
+            ...describeJwt(received, token),
+            ...(timing.passed && { issuer: expected.issuer }),
+            ...timing,
+          }),
+        )
+      return { unverified: responseFieldsOf(readClaimsUnverified(token)), verify: verifyObserved }
     } catch (error) {
       return rename(error)
     }

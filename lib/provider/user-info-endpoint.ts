@@ -1,3 +1,5 @@
+import { observe } from '../diagnostics/publish.js'
+import { describeJwt } from '../diagnostics/values.js'
 import { factsOf, OidcError } from '../errors.js'
 import type { ProofKey } from '../protocol/dpop.js'
 import { isEncrypted, type VerifiedJwt } from '../protocol/jwt.js'
@@ -52,8 +54,17 @@ export function createUserInfoEndpoint(settings: UserInfoEndpointSettings): Fetc
   const { tenants } = settings
   const accept = signedWith === undefined && !isEncryptionDemanded ? 'application/json' : 'application/jwt'
 
-  async function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
-    const token = await open(response.text.trim(), isEncryptionDemanded).catch(refuseSignature)
+  function readSigned(response: HttpResponse, issuer: string): Promise<UserInfo> {
+    const received = response.text.trim()
+    let opened: string | undefined
+    const read = async () => {
+      opened = await open(received, isEncryptionDemanded).catch(refuseSignature)
+      return verifyOpened(opened, issuer)
+    }
+    return observe(read, timing => ({ type: 'jwt', token: 'userinfo', ...describeJwt(received, opened), ...timing }))
+  }
+
+  async function verifyOpened(token: string, issuer: string): Promise<UserInfo> {
     if (isEncrypted(token)) throw new OidcError('ERR_OIDC_USER_INFO_RESPONSE', ENCRYPTED)
     const { claims } = await verifySigned(token).catch(refuseSignature)
     const { iss } = claims

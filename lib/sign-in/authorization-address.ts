@@ -7,6 +7,7 @@ import {
   buildAuthorizationParams,
   buildCodeChallenge,
 } from '../protocol/authorization-request.js'
+import { isPushed } from '../protocol/pushed-request.js'
 import type { ProviderMetadata } from '../protocol/wire.js'
 import { prepareRequest } from '../provider/authorization-request.js'
 import { describeRefusal } from './refused-sign-in.js'
@@ -15,6 +16,8 @@ import { describeRefusal } from './refused-sign-in.js'
 export interface AuthorizationAddress {
   readonly location: string
   readonly asked: URLSearchParams
+  /** Whether the request was pushed. */
+  readonly pushed: boolean
 }
 
 /**
@@ -49,5 +52,5 @@ export async function requestAuthorization(
     const isRefused = error instanceof OidcError && error.code === 'ERR_OIDC_AUTHORIZATION_FAILED'
     throw isRefused && error.providerError ? describeRefusal(config, error.providerError, transaction) : error
   })
-  return { location: addToEndpoint(endpoint, sent), asked }
+  return { location: addToEndpoint(endpoint, sent), asked, pushed: isPushed(metadata, config.pushedAuthorization) }
 }

@@ -68,7 +68,8 @@ function auditRefusal({ req, services: { config } }: RequestContext, { claims }:
 
 async function handle(context: RequestContext, attempt: Attempt): Promise<void> {
   const { services, req, res } = context
-  const received = await readReceived(context)
+  // A response that cannot even be read has failed in step 1, too.
+  const received = await readReceived(context).catch(error => step('parse', (): never => raise(error)))
   const transaction = await openState(context, received.fields)
   try {
     const response = await step('parse', () => readResponse(context, received, transaction)) // 1
@@ -90,6 +91,10 @@ async function handle(context: RequestContext, attempt: Attempt): Promise<void> 
     }
     throw error
   }
+}
+
+function raise(error: unknown): never {
+  throw error
 }
 
 interface Received {
@@ -176,7 +181,11 @@ async function resumeSession(context: RequestContext, { binding }: PendingSignIn
 
 async function openState({ services }: RequestContext, fields: readonly FormField[]): Promise<Transaction | undefined> {
   const [state, ...others] = fields.filter(([name]) => name === 'state').map(([, value]) => value)
-  return state === undefined || others.length > 0 ? undefined : services.transactions.open(state)
+  if (state === undefined || others.length > 0) return undefined
+  const transaction = await services.transactions.open(state)
+  // Only what this site has sealed names an attempt.
+  if (transaction !== undefined) identifyTransaction(state)
+  return transaction
 }
 
 /** The parameters of a response; `signed` where they are those of a JWT, and not verified yet. */

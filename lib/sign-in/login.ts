@@ -1,4 +1,4 @@
-import { publish, transactionNameOf } from '../diagnostics/publish.js'
+import { observeStart, publish, transactionNameOf } from '../diagnostics/publish.js'
 import { redactAddress, redactFields } from '../diagnostics/values.js'
 import { OidcError } from '../errors.js'
 import { isByServiceWorker, isNavigation, isPlainClient, isSubmittedForm } from '../http/fetch-metadata.js'
@@ -11,6 +11,7 @@ import { readAskedDetails, warnOfUnlistedTypes } from '../protocol/authorization
 import { type AuthorizationParams, checkAuthorizationParams } from '../protocol/authorization-request.js'
 import { fingerprint, type Transaction } from '../protocol/transaction.js'
 import { userKeyOf } from '../store/ticket.js'
+import { monotonic } from '../time.js'
 import { requestAuthorization } from './authorization-address.js'
 import { chooseProvider } from './choose-provider.js'
 import { enforceParams, type LoginOptions, wireParams } from './login-options.js'
@@ -123,16 +124,22 @@ async function leave(context: RequestContext, services: MiddlewareServices, wish
   warnOfUnlistedTypes(metadata, details, line => services.rareLog('authorization_details', line))
   const { binding, keep } = transactionCookie.prepare(req, res)
   const transaction = await transactions.begin({ ...wishes, ...enforced }, binding)
-  const { location, asked } = await requestAuthorization(services, metadata, transaction, params)
+  const { state } = transaction
+  const begin = monotonic()
+  const { location, asked, pushed } = await observeStart(config.siteName, state, () =>
+    requestAuthorization(services, metadata, transaction, params),
+  )
   keep()
   keepOpenerOf(context, wishes.returnTo)
   publish(() => ({
     type: 'sign-in-started',
     site: config.siteName,
-    transaction: transactionNameOf(transaction.state),
+    transaction: transactionNameOf(state),
     path: pathOf(req),
     endpoint: redactAddress(location),
     params: redactFields(asked),
+    pushed,
+    duration: monotonic() - begin,
   }))
   const byPage = isByServiceWorker(req) || isSubmittedForm(req)
   await sendToProvider({ req, res, config }, { location, endpoint, purpose: 'signIn', byPage })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { observe, observeCallback, publish, step } from '../../lib/diagnostics/publish.js'
-import { memberNames, redactAddress, redactFields } from '../../lib/diagnostics/values.js'
+import { describeJwt, describeProof, memberNames, redactAddress, redactFields } from '../../lib/diagnostics/values.js'
 import { OidcError, type OidcEvent } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
 import { withFixture } from '../support/handler-fixture.js'
@@ -295,6 +295,27 @@ test('no event is created without a listener', async () => {
 })
 
 describe('values that are shown', () => {
+  test('of a JWT its algorithms and nothing else, whatever is in its place', () => {
+    const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const signed = `${encode({ alg: 'PS256', kid: 'private' })}.${encode({ sub: 'private' })}.x`
+    const sent = `${encode({ alg: 'ECDH-ES', enc: 'A256GCM', kid: 'private' })}....`
+    const encryption = { alg: 'ECDH-ES', enc: 'A256GCM' }
+    assert.deepEqual(describeJwt(signed, signed), { alg: 'PS256' })
+    assert.deepEqual(describeJwt(sent, signed), { alg: 'PS256', encryption })
+    assert.deepEqual(describeJwt(sent, undefined), { encryption })
+    for (const text of ['', '.', 'null', `${encode(null)}.a.b`, `${encode('x')}.a.b`])
+      assert.deepEqual(describeJwt(text, text), {}, text)
+    const long = `${encode({ alg: `${'x'.repeat(100)}\n` })}.a.b`
+    assert.deepEqual(describeJwt(long, long), { alg: 'x'.repeat(40) })
+  })
+
+  test('of a proof whether it has a nonce', () => {
+    const proof = (claims: object) => `h.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`
+    assert.deepEqual(describeProof(undefined), {})
+    assert.deepEqual(describeProof(proof({ jti: 'x' })), { dpop: { nonce: false } })
+    assert.deepEqual(describeProof(proof({ jti: 'x', nonce: 'y' })), { dpop: { nonce: true } })
+  })
+
   test('are those that say how, the beginning of those that are random, and nothing of any other', () => {
     const state = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE'
     assert.deepEqual(

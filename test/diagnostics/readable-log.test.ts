@@ -17,6 +17,8 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
       path: '/claims',
       endpoint: 'https://op.example/authorize',
       params: { scope: 'a b' },
+      pushed: false,
+      duration: 1,
     },
     '[abc] /claims sends the browser to https://op.example/authorize scope="a b"',
   ],
@@ -55,6 +57,36 @@ const lines: readonly (readonly [OidcEvent, string])[] = [
       status: 200,
     },
     '[abc] POST https://op.example/token 200, 1.2 ms',
+  ],
+  [
+    {
+      ...base,
+      ...passed,
+      type: 'provider-call',
+      method: 'POST',
+      endpoint: 'https://op.example/par',
+      fields: { client_id: 'me' },
+      status: 400,
+      refusal: { error: 'use_dpop_nonce' },
+      dpop: { nonce: true },
+    },
+    '[abc] POST https://op.example/par 400 with a DPoP proof and nonce client_id="me" error="use_dpop_nonce", 1.2 ms',
+  ],
+  [
+    {
+      ...base,
+      ...passed,
+      type: 'jwt',
+      token: 'authorization-response',
+      alg: 'PS256',
+      encryption: { alg: 'ECDH-ES', enc: 'A256GCM' },
+      issuer: 'https://op.example',
+    },
+    '[abc] authorization-response alg="PS256" encryption="ECDH-ES A256GCM" iss="https://op.example", 1.2 ms',
+  ],
+  [
+    { ...base, ...passed, type: 'jwt', token: 'request-object', alg: 'PS256' },
+    '[abc] request-object alg="PS256", 1.2 ms',
   ],
   [
     {
