@@ -8,12 +8,7 @@ import type { RequestContext } from '../http/request-context.js'
 import { redirect } from '../http/response.js'
 import { returnToOf } from '../http/return-to.js'
 import { callbackMethods, wrongMethod } from '../http/route-methods.js'
-import {
-  type BrowserBinding,
-  digestOfUser,
-  type FoundBinding,
-  transactionLifetime,
-} from '../http/transaction-cookie.js'
+import { type BrowserBinding, digestOfUser, transactionLifetime } from '../http/transaction-cookie.js'
 import { atProvider, type Config, epochSeconds } from '../options/config.js'
 import { issuerNamed } from '../options/tenants.js'
 import {
@@ -29,6 +24,7 @@ import type { SignedResponse } from '../provider/signed-responses.js'
 import { userKeyOf } from '../store/ticket.js'
 import { checkedResponse } from './authenticate.js'
 import { completeSignIn, type PendingSignIn } from './complete-sign-in.js'
+import { identify } from './identify-attempt.js'
 import { restartLogin } from './login.js'
 import { keepOpenerOf } from './popup.js'
 import { fingerprintedOf, releaseResponse, useResponse } from './response-use.js'
@@ -69,7 +65,7 @@ function auditRefusal({ req, services: { config } }: RequestContext, { claims }:
 async function handle(context: RequestContext, attempt: Attempt): Promise<void> {
   const { services, req, res } = context
   // A response that cannot even be read has failed in step 1, too.
-  const received = await readReceived(context).catch(error => step('parse', (): never => raise(error)))
+  const received = await readReceived(context).catch(error => step('parse', () => Promise.reject(error)))
   const transaction = await openState(context, received.fields)
   try {
     const response = await step('parse', () => readResponse(context, received, transaction)) // 1
@@ -91,10 +87,6 @@ async function handle(context: RequestContext, attempt: Attempt): Promise<void> 
     }
     throw error
   }
-}
-
-function raise(error: unknown): never {
-  throw error
 }
 
 interface Received {
@@ -281,24 +273,4 @@ function checkProvider({ providerName }: Config, transaction: Transaction): void
     'ERR_OIDC_RESPONSE_ISSUER',
     'the response came to the redirect URI of another provider than the one that was asked',
   )
-}
-
-/** Finds the attempt that a response belongs to and checks its browser; the error says what is missing. */
-function identify(transaction: Transaction | undefined, found: FoundBinding): [Transaction, BrowserBinding] {
-  if (transaction !== undefined && typeof found === 'object') return [transaction, found]
-  throw new OidcError('ERR_OIDC_TRANSACTION_MISSING', describeMissing(transaction, found))
-}
-
-const SECRETS = 'give all processes of the site the same "secret", and keep an old one in the list while you replace it'
-
-function describeMissing(transaction: Transaction | undefined, found: FoundBinding): string {
-  if (transaction === undefined && found === 'unreadable') {
-    return `neither "state" nor the cookie can be opened: they were made with another "secret", or by another site; ${SECRETS}`
-  }
-  if (transaction === undefined) {
-    return `"state" cannot be opened: it is not of this site, it was changed, or it was made with another "secret"; ${SECRETS}`
-  }
-  if (found === 'unreadable')
-    return `the cookie of this sign-in cannot be opened: it was made with another "secret"; ${SECRETS}`
-  return 'the cookie that binds a sign-in to its browser is missing: the response came to another browser, or to one that does not keep the cookies of this site'
 }
