@@ -122,15 +122,9 @@ export function createHttp(settings: HttpSettings): Http {
     getJson(url, { accept = 'application/json', bearer, dpop } = {}) {
       const scheme = dpop === undefined ? 'Bearer' : 'DPoP'
       const authorization = bearer === undefined ? {} : { authorization: `${scheme} ${bearer}` }
-      let proof: string | undefined
-      const prove =
-        dpop &&
-        (() => {
-          proof = dpop()
-          return proof
-        })
-      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop: prove } as const
-      return observeCall('GET', url, { proof: () => proof }, () => exchange(url, init))
+      const proofs = rememberProof(dpop)
+      const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop: proofs.dpop } as const
+      return observeCall('GET', url, { proof: proofs.last }, () => exchange(url, init))
     },
     postForm(url, body, headers, patience) {
       const type = 'application/x-www-form-urlencoded'
@@ -150,6 +144,16 @@ export function createHttp(settings: HttpSettings): Http {
     },
     stream: async (url, init) => (await streamFetch())(url, { ...init, redirect: 'manual' }),
   }
+}
+
+/** The proof of the last attempt, for those who observe the call. */
+function rememberProof(dpop: (() => string) | undefined) {
+  let proof: string | undefined
+  const remember = (make: () => string) => {
+    proof = make()
+    return proof
+  }
+  return { dpop: dpop && (() => remember(dpop)), last: () => proof }
 }
 
 function encodeForm(fields: FormFields): string {
