@@ -246,6 +246,35 @@ describe('the end of a popup', () => {
   )
 
   test(
+    'is the only one whose steps leave Cross-Origin-Opener-Policy out: another sign-in keeps what the site has set',
+    withPopup(
+      {
+        site: {
+          before: app =>
+            void app.use((_req, res, next) => {
+              res.set('Cross-Origin-Opener-Policy', 'same-origin')
+              next()
+            }),
+          routes: routes(),
+        },
+      },
+      async ({ agent, site }) => {
+        for (const [returnTo, policy] of [
+          ['/user', 'same-origin'],
+          [POPUP, undefined],
+        ] as const) {
+          const start = await agent.open(`${site.url}/login?returnTo=${returnTo}`, { redirect: 'manual' })
+          assert.equal(start.headers['cross-origin-opener-policy'], policy, `${returnTo}: start`)
+          await agent.open(start.headers.location ?? '')
+          const end = await agent.submitForm({}, { redirect: 'manual' })
+          assert.equal(end.headers.location, returnTo)
+          assert.equal(end.headers['cross-origin-opener-policy'], policy, `${returnTo}: end`)
+        }
+      },
+    ),
+  )
+
+  test(
     'says so where no user is signed in',
     withPopup({}, async ({ agent, site }) => {
       assert.match((await agent.open(site.url + POPUP)).text, /isAuthenticated&#34;:false[\s\S]*You are not signed in/)
