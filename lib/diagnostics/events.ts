@@ -96,8 +96,11 @@ export interface ProviderCall extends EventBase, Timed {
   readonly members?: readonly string[]
   /** The provider's error, if it sent one. */
   readonly refusal?: ProviderError
-  /** Present if a DPoP proof was sent: whether it had a nonce of the provider. RFC 9449 section 8. */
-  readonly dpop?: { readonly nonce: boolean }
+  /** Present if a DPoP proof was sent. */
+  readonly dpop?: {
+    /** Whether the proof had a nonce of the provider. RFC 9449 section 8. */
+    readonly nonce: boolean
+  }
 }
 
 /** Algorithms in the header of an encrypted JWT. */
