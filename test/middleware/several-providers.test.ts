@@ -3,6 +3,7 @@ import { mock, test } from 'node:test'
 import type { Express } from 'express'
 import type { OpenIdConnect, SeveralProvidersOptions } from '../../lib/index.js'
 import { createAgent } from '../support/agent.js'
+import { PATHS } from '../support/hostile-endpoints.js'
 import { type HostileProvider, type HostileProviderOptions, startHostileProvider } from '../support/hostile-provider.js'
 import { parseForms } from '../support/html-form.js'
 import { send } from '../support/http-client.js'
@@ -46,10 +47,11 @@ async function withTwo(
   run: (two: Two) => Promise<void>,
   oidc: Partial<SeveralProvidersOptions> = {},
   settings: HostileProviderOptions = {},
+  settingsOfA: (b: HostileProvider) => HostileProviderOptions = () => ({}),
 ): Promise<void> {
   const clientSecret = secret('client secret')
-  const a = await startHostileProvider({ clientSecret, refreshTokens: 'always', ...settings })
   const b = await startHostileProvider({ clientSecret, refreshTokens: 'always', ...settings })
+  const a = await startHostileProvider({ clientSecret, refreshTokens: 'always', ...settings, ...settingsOfA(b) })
   const late: Late = {}
   const site = await startSite({
     oidc: { ...oidc, providers: { a: optionsOf(a), b: optionsOf(b) } } as SeveralProvidersOptions,
@@ -205,6 +207,33 @@ for (const responseType of ['code', 'code id_token'] as const)
         { responseType },
         { sendsIss },
       ))
+
+for (const [responseType, sendsIss, code] of [
+  ['code', true, 'ERR_OIDC_RESPONSE_ISSUER'],
+  ['code id_token', true, 'ERR_OIDC_RESPONSE_ISSUER'],
+  ['code id_token', false, 'ERR_OIDC_ID_TOKEN_KEY'],
+] as const)
+  test(`mix-up: a provider that names the authorization endpoint of another gets no code of it (${responseType}, ${sendsIss ? 'with' : 'without'} iss)`, () =>
+    withTwo(
+      async ({ a, b, site }) => {
+        const { location, cookie } = await leaveFor(site, 'a')
+        assert.equal(location.origin, new URL(b.issuer).origin, 'the user signs in at b')
+        const fields = await answerOf(location)
+        assert.ok(fields.code, 'b has issued a code')
+        const { status } = await fetch(`${site.url}/callback/a`, {
+          method: 'POST',
+          body: new URLSearchParams(fields),
+          headers: { cookie, origin: b.issuer },
+          redirect: 'manual',
+        })
+        assert.equal(status, 400)
+        assert.equal(site.lastCode(), code)
+        assert.deepEqual([a.count('token'), b.count('token')], [0, 0])
+      },
+      { responseType },
+      { sendsIss },
+      b => ({ metadata: { authorization_endpoint: `${b.issuer}${PATHS.authorize}` } }),
+    ))
 
 test('tokens go to the provider that issued them: refresh, and revocation at a sign-out', () =>
   withTwo(async ({ a, b, site }) => {
