@@ -74,6 +74,17 @@ test('requests at the same time share one call', async () => {
   assert.deepEqual([asked.length, new Set(found).size], [1, 1])
 })
 
+test('1,000 tenants that are wanted by three requests each, all at the same time: each is asked for once, and 500 are kept', async () => {
+  const { providers, asked, closed } = setUp(async name => {
+    await new Promise(setImmediate)
+    return { name }
+  })
+  const found = await Promise.all(Array.from({ length: 3000 }, (_, at) => providers.find(`t${at % 1000}`)))
+  assert.ok(found.every(provider => provider !== undefined))
+  assert.equal(new Set(found).size, 1000)
+  assert.deepEqual([asked.length, providers.count(), closed.length], [1000, 500, 500])
+})
+
 test('nothing is kept of names that the site does not know', async () => {
   const { providers } = setUp(() => undefined)
   for (let at = 0; at < 2000; at += 1) assert.equal(await providers.find(`t${at}`), undefined)
