@@ -23,7 +23,8 @@ export const createHybrid: CreateContender = async ({ build, api, ...settings })
     scope: SCOPE,
     secret: SESSION_SECRET,
     redis: new Redis(redisUrl),
-    dpop,
+    // An earlier build has no such option.
+    ...(dpop && { dpop }),
     apis: [issuer],
     // Other work on the machine may stop a process for a while.
     timeouts: { redis: 10_000 },
