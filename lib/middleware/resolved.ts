@@ -30,6 +30,9 @@ const MOST = 500
 /** Milliseconds for which the site is not asked again. */
 const FRESH = 5 * 60 * 1000
 
+/** The same after a failure: a site that cannot say makes one request wait, and not each one. */
+const FRESH_AFTER_FAILURE = 10 * 1000
+
 interface Entry<T> {
   readonly value: T
   readonly returned: unknown
@@ -78,8 +81,9 @@ export function createResolved<T>({ ask, onForgotten, failure }: ResolvedSetting
       try {
         return await flights.run(name, () => askAgain(name))
       } catch (error) {
-        // Users of what was known go on while the site cannot say.
-        if (known !== undefined) return known.value
+        // Users of what is known go on while the site cannot say. Looked up now: it may have made room meanwhile.
+        const still = entries.get(name)
+        if (still !== undefined) return keep(name, { ...still, freshUntil: monotonic() + FRESH_AFTER_FAILURE })
         if (error instanceof OidcError) throw error
         throw new OidcError(failure.code, failure.message, { cause: error })
       }

@@ -85,6 +85,42 @@ test('1,000 tenants that are wanted by three requests each, all at the same time
   assert.deepEqual([asked.length, providers.count(), closed.length], [1000, 500, 500])
 })
 
+test('while the function fails, it is asked again after ten seconds and not by each request', async () => {
+  let fails = false
+  const { providers, asked } = setUp(name => {
+    if (fails) throw new Error('the database is away')
+    return { name }
+  })
+  const known = await providers.find('acme')
+  fails = true
+  await later(6 * 60 * 1000, async () => {
+    for (let request = 0; request < 20; request += 1) assert.equal(await providers.find('acme'), known)
+  })
+  assert.equal(asked.length, 2)
+  await later(6 * 60 * 1000 + 11_000, async () => {
+    for (let request = 0; request < 20; request += 1) assert.equal(await providers.find('acme'), known)
+  })
+  assert.equal(asked.length, 3)
+})
+
+test('a provider that made room while the function failed is closed, and is not used', async () => {
+  let fail = (): void => {}
+  let fails = false
+  const { providers, closed } = setUp(async name => {
+    if (fails && name === 'acme') await new Promise((_, reject) => (fail = () => reject(new Error('away'))))
+    return { name }
+  })
+  await providers.find('acme')
+  fails = true
+  await later(6 * 60 * 1000, async () => {
+    const asking = providers.find('acme')
+    for (let at = 0; at < 500; at += 1) await providers.find(`t${at}`)
+    assert.equal(closed.length, 1)
+    fail()
+    await assert.rejects(asking, { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
+  })
+})
+
 test('nothing is kept of names that the site does not know', async () => {
   const { providers } = setUp(() => undefined)
   for (let at = 0; at < 2000; at += 1) assert.equal(await providers.find(`t${at}`), undefined)
