@@ -50,8 +50,8 @@ const RARELY = 30_000
 const OFTEN = 2_000
 /** Milliseconds that an end which was seen waits for its reason. */
 const TOLD_LATE = 100
-/** Milliseconds until a session is looked at again whose time is over by the clock of this process, and which is still there. */
-const SHORTEST = 500
+/** Seconds until a session is looked at again whose time is over by the clock of this process, and which is still there. */
+const SHORTEST = 0.5
 /** Seconds for which it is. After that it is looked at with all others. */
 const CLOCKS_APART = 3
 
@@ -74,6 +74,8 @@ class Watcher implements SessionWatches {
   #isLooking = false
   /** When all of them are looked at: elapsed milliseconds. */
   #nextRound = 0
+  /** When the time of the next session may be over: epoch s. */
+  #nextTimeOver = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(settings: SessionWatchSettings) {
@@ -126,12 +128,16 @@ class Watcher implements SessionWatches {
 
   #lookAtAll(): void {
     this.#nextRound = monotonic() + (this.#isListening ? RARELY : OFTEN)
+    this.#nextTimeOver = Number.POSITIVE_INFINITY
     for (const session of this.#sessions.values()) this.#due.add(session)
     void this.#look()
   }
 
   #lookAtThoseOver(): void {
-    for (const session of this.#sessions.values()) if (this.#isTimeOver(session)) this.#due.add(session)
+    this.#nextTimeOver = Number.POSITIVE_INFINITY
+    for (const session of this.#sessions.values())
+      if (this.#isTimeOver(session)) this.#due.add(session)
+      else this.#planFor(session)
     void this.#look()
   }
 
@@ -153,6 +159,7 @@ class Watcher implements SessionWatches {
       // This much is known without the store.
       for (const session of this.#sessions.values())
         if (isPast(session.expiry, this.#settings.now())) this.#end(session, 'expired')
+        else this.#planFor(session)
     }
     this.#isLooking = false
     this.#wait()
@@ -164,6 +171,9 @@ class Watcher implements SessionWatches {
     const expiry = text ? parseExpiry(text.toString()) : undefined
     if (expiry !== undefined && !isPast(expiry, now())) {
       session.expiry = expiry
+      this.#planFor(session)
+      // What was said while it was read is newer than what was read, and it is looked at again.
+      if (this.#due.has(session)) return
       session.isTold = false
       session.reason = undefined
       return
@@ -173,9 +183,9 @@ class Watcher implements SessionWatches {
     const isReplaced = session.reason === undefined && (await successors.has(session.id))
     const likely = isReplaced ? 'replaced' : this.#isTimeOver(session) ? 'expired' : undefined
     const finish = () => this.#end(session, session.reason ?? likely)
-    // Why it ended comes over another connection.
-    if (session.isTold || !this.#isListening || likely !== undefined) finish()
-    else setTimeout(finish, TOLD_LATE).unref()
+    if (session.isTold || likely !== undefined) finish()
+    // Why it ended comes over another connection, which may have been made just now. What has arrived is read first.
+    else setTimeout(() => setImmediate(finish), TOLD_LATE).unref()
   }
 
   #isTimeOver({ expiry }: WatchedSession): boolean {
@@ -231,13 +241,19 @@ class Watcher implements SessionWatches {
     this.#wait()
   }
 
+  /** Has the session looked at when its time is over. */
+  #planFor({ expiry }: WatchedSession): void {
+    if (expiry === undefined) return
+    const [due, now] = [dueAt(expiry, this.#settings.idle), this.#settings.now()]
+    if (due > now - CLOCKS_APART) this.#nextTimeOver = Math.min(this.#nextTimeOver, Math.max(due, now + SHORTEST))
+  }
+
   /** Until the time of the next session is over, or until all of them are looked at. */
   #wait(): void {
     clearTimeout(this.#timer)
     if (this.#sessions.size === 0 || this.#isLooking) return
-    const { idle, now } = this.#settings
     const untilRound = Math.max(this.#nextRound - monotonic(), 0)
-    const untilTimeOver = untilNext(this.#sessions.values(), idle, now())
+    const untilTimeOver = (this.#nextTimeOver - this.#settings.now()) * 1000
     const look = () => (untilRound <= untilTimeOver ? this.#lookAtAll() : this.#lookAtThoseOver())
     this.#timer = setTimeout(look, Math.min(untilRound, untilTimeOver)).unref()
   }
@@ -250,15 +266,4 @@ function dueAt({ extendedAt, endsAt }: Expiry, idle: number): number {
 
 function isPast(expiry: Expiry | undefined, now: number): boolean {
   return expiry !== undefined && expiry.endsAt <= now
-}
-
-/** Milliseconds until the time of the next of them is over. */
-function untilNext(sessions: Iterable<WatchedSession>, idle: number, now: number): number {
-  let next = Number.POSITIVE_INFINITY
-  for (const { expiry } of sessions) {
-    if (expiry === undefined) continue
-    const left = dueAt(expiry, idle) - now
-    if (left > -CLOCKS_APART) next = Math.min(next, Math.max(left * 1000, SHORTEST))
-  }
-  return next
 }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
+import { formatExpiry } from '../../lib/store/backend/expiry.js'
+import type { RemovalListener } from '../../lib/store/backend/removals.js'
 import type { SessionEndReason } from '../../lib/store/end-reason.js'
+import { createSessionWatches } from '../../lib/store/session-watches.js'
 import type { RecordStore } from '../../lib/store/store.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { issuer, replaceTokens, StoreFixture, signIn, storeKinds, ticket } from './fixtures.js'
@@ -152,6 +155,76 @@ for (const kind of storeKinds)
       }),
     )
   })
+
+describe('a reason that comes at any moment is told with the end', () => {
+  const end = Math.floor(Date.now() / 1000) + 1000
+  const gone = Promise.resolve([null])
+  /** Watches in front of a store whose responses, and whose messages, come when the test says so. */
+  function watchesOf(reads: (() => Promise<(Buffer | null)[]>)[]) {
+    let listener: RemovalListener | undefined
+    const watches = createSessionWatches({
+      backend: {
+        read: () => (reads.length > 1 ? reads.shift() : reads[0])?.() ?? gone,
+        watchRemovals: one => {
+          listener = one
+          return () => {}
+        },
+      },
+      redisKeys: { record: id => `oidc:${id}` },
+      successors: { of: async () => undefined, has: async () => false },
+      idle: 1000,
+      now: () => Math.floor(Date.now() / 1000),
+    })
+    const ends = new Ends()
+    watches.watch('a', ends.onEnd)
+    return { ends, watches, say: () => listener?.removed({ key: 'oidc:a', reason: 'logout' }) }
+  }
+  const alive = async () => [Buffer.from(formatExpiry({ extendedAt: end - 1000, endsAt: end }))]
+  const timers = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
+
+  test('while the store responds to a read that was sent before', async () => {
+    const respond: (() => void)[] = []
+    const late = () => new Promise<Buffer[]>(resolve => respond.push(() => void alive().then(resolve)))
+    const { ends, say } = watchesOf([late, () => gone])
+    await until('the session is read', () => respond.length === 1)
+    say()
+    respond[0]?.()
+    await ends.come()
+    assert.deepEqual(ends.told, ['logout'])
+  })
+
+  test('after the session was seen to be gone, before the process knows that it listens', async () => {
+    const { ends, say } = watchesOf([() => gone])
+    await timers(20)
+    assert.deepEqual(ends.told, [])
+    say()
+    await ends.come()
+    assert.deepEqual(ends.told, ['logout'])
+  })
+
+  test('while the process does something else for longer than an end waits for its reason', async () => {
+    const { port1, port2 } = new MessageChannel()
+    const { ends, say } = watchesOf([() => gone])
+    port1.on('message', say)
+    await timers(20)
+    port2.postMessage('it has arrived, and is read when the process comes to it')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+    await ends.come()
+    port1.close()
+    assert.deepEqual(ends.told, ['logout'])
+  })
+
+  test('a reason without an end is forgotten', async () => {
+    const { ends, say, watches } = watchesOf([alive, alive, () => gone])
+    await timers(20)
+    say()
+    await timers(20)
+    assert.deepEqual(ends.told, [])
+    watches.watch('a', ends.onEnd)
+    await ends.come(2)
+    assert.deepEqual(ends.told, [undefined, undefined])
+  })
+})
 
 describe('time', () => {
   for (const kind of ['memory', 'URL'] as const) {
