@@ -1,6 +1,7 @@
 import { isSecureUrl } from '../protocol/url.js'
+import type { AuthorizationDetail } from '../protocol/wire.js'
 import { object, type Rules, type RulesFor } from '../validation/object-rule.js'
-import { resource, scopeText } from '../validation/parameter-rules.js'
+import { authorizationDetails, resource, scopeText } from '../validation/parameter-rules.js'
 import { guarded, nameOf, refuse, refuseValue } from '../validation/place.js'
 import { boolean, list, type Rule, rule, wholeNumber } from '../validation/rules.js'
 import { forwardedByDefault, isForwardable } from './proxy-fields.js'
@@ -14,6 +15,8 @@ export interface ProxyOptions {
   readonly scope?: string
   /** A token for this API. RFC 8707. */
   readonly resource?: string
+  /** A token with these permissions only. RFC 9396 section 6. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** Milliseconds without a byte to or from the API after which it counts as away. Default 30 000. */
   readonly timeout?: number
   /** Methods that are forwarded. Default GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; never CONNECT, TRACE or TRACK. */
@@ -32,7 +35,7 @@ export interface ProxySettings {
   readonly target: URL
   /** Path of the target, without a slash at its end. */
   readonly base: string
-  readonly wanted: { readonly scope?: string; readonly resource?: string }
+  readonly wanted: Pick<ProxyOptions, 'scope' | 'resource' | 'authorizationDetails'>
   readonly timeout: number
   readonly methods: ReadonlySet<string>
   /** Lower-case names of the request headers that are forwarded. */
@@ -100,6 +103,7 @@ const settings = object({
   target: { ...address, required: true },
   scope: scopeText,
   resource,
+  authorizationDetails,
   timeout: number('milliseconds'),
   methods: list('methods in capital letters', method, { least: 1 }),
   headers: list('names of request headers', field),
@@ -115,12 +119,16 @@ const settings = object({
 export function parseProxyOptions(path: unknown, options: unknown): ProxySettings {
   const of = 'oidc.proxy'
   const read = settings.read(options, { of, path: '' })
-  const { target, scope, resource: api, limits = {} } = read
+  const { target, scope, resource: api, authorizationDetails: details, limits = {} } = read
   return {
     prefix: prefix.read(path, { of, path: 'path' }),
     target,
     base: target.pathname.replace(/\/$/, ''),
-    wanted: { ...(scope !== undefined && { scope }), ...(api !== undefined && { resource: api }) },
+    wanted: {
+      ...(scope !== undefined && { scope }),
+      ...(api !== undefined && { resource: api }),
+      ...(details !== undefined && { authorizationDetails: details }),
+    },
     timeout: read.timeout ?? 30_000,
     methods: new Set(read.methods ?? DEFAULT_METHODS),
     forwarded: new Set([...forwardedByDefault, ...(read.headers ?? [])]),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { checkAskedDetails } from './authorization-details.js'
 import { scopeWords } from './granted-scope.js'
 import { setParams } from './request-params.js'
@@ -121,5 +121,5 @@ function withOpenId(scope: string): string {
 
 /** The `S256` challenge of a verifier. RFC 7636 section 4.2. */
 export function buildCodeChallenge(codeVerifier: string): string {
-  return createHash('sha256').update(codeVerifier).digest('base64url')
+  return hash('sha256', codeVerifier, 'base64url')
 }

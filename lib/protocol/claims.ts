@@ -18,8 +18,8 @@ export const defaultProtocolClaims: readonly string[] = Object.freeze([
 /** Names that mean something to JavaScript itself when they are written to an object. */
 const UNSAFE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** References to claims kept elsewhere (OpenID Connect Core 1.0 section 5.6.2). They are not followed, so they prove nothing. */
-const REFERENCES: readonly string[] = ['_claim_names', '_claim_sources']
+/** Also references to claims kept elsewhere (OpenID Connect Core 1.0 section 5.6.2). They are not followed, so they prove nothing. */
+const NEVER_KEPT: ReadonlySet<string> = new Set([...UNSAFE_KEYS, '_claim_names', '_claim_sources'])
 
 /** How and when the user signed in: only the ID Token of that sign-in says so. OpenID Connect Core 1.0 section 2. */
 const AUTHENTICATION_CLAIMS = ['acr', 'amr', 'auth_time'] as const
@@ -28,7 +28,7 @@ const AUTHENTICATION_CLAIMS = ['acr', 'amr', 'auth_time'] as const
 export type AuthenticationClaims = Partial<Pick<IdTokenClaims, (typeof AUTHENTICATION_CLAIMS)[number]>>
 
 /** What only the ID Token can say, because userinfo need not be signed or made for this client. */
-const ID_TOKEN_ONLY: readonly string[] = [
+const ID_TOKEN_ONLY: ReadonlySet<string> = new Set([
   ...defaultProtocolClaims,
   ...AUTHENTICATION_CLAIMS,
   'sub',
@@ -36,7 +36,7 @@ const ID_TOKEN_ONLY: readonly string[] = [
   'session_expiry',
   'jti',
   'cnf',
-]
+])
 
 /**
  * The claims a site sees as its user: those of the ID Token, and over them those of userinfo, without the protocol's own.
@@ -52,13 +52,16 @@ export function buildClaims(
   userInfo: UserInfo | undefined,
   protocolClaims: readonly string[],
 ): Record<string, unknown> {
-  const leftOut = [...protocolClaims, ...REFERENCES]
-  const copied = [
-    ...copyClaims(idTokenClaims, new Set(leftOut)),
-    ...copyClaims(userInfo ?? {}, new Set([...leftOut, ...ID_TOKEN_ONLY])),
-  ]
-  const isBoolean = (name: string) => typeof idTokenClaims[name] === 'boolean'
-  return Object.fromEntries(copied.map(([name, value]) => [name, isBoolean(name) ? toBoolean(value) : value]))
+  const claims: Record<string, unknown> = {}
+  const keptNames = (record: Readonly<Record<string, unknown>>) =>
+    Object.keys(record).filter(name => record[name] !== null && !NEVER_KEPT.has(name) && !protocolClaims.includes(name))
+  for (const name of keptNames(idTokenClaims)) claims[name] = copyClaim(idTokenClaims[name])
+  for (const name of keptNames(userInfo ?? {})) {
+    if (ID_TOKEN_ONLY.has(name)) continue
+    const value = copyClaim(userInfo?.[name])
+    claims[name] = typeof idTokenClaims[name] === 'boolean' ? toBoolean(value) : value
+  }
+  return claims
 }
 
 /**
@@ -86,13 +89,8 @@ function toBoolean(value: unknown): unknown {
   return text === 'true' || text === 'false' ? text === 'true' : value
 }
 
-function copyClaims(
-  claims: Readonly<Record<string, unknown>>,
-  leftOut: ReadonlySet<string>,
-): readonly [name: string, value: unknown][] {
-  return Object.entries(claims)
-    .filter(([name, value]) => value !== null && !leftOut.has(name) && !UNSAFE_KEYS.has(name))
-    .map(([name, value]) => [name, withoutRepeats(copyValue(value))])
+function copyClaim(value: unknown): unknown {
+  return typeof value === 'object' ? withoutRepeats(copyValue(value)) : value
 }
 
 function copyValue(value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { OidcError, type OidcErrorCode } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { isMlDsa } from './signing-algorithms.js'
@@ -45,8 +45,9 @@ export function checkTokenHashes(
  */
 export function buildTokenHash(value: string, alg: string): string {
   // The hash within ML-DSA itself, FIPS 204 section 3.7; 64 bytes, as with Ed25519.
-  const hash = isMlDsa(alg) ? createHash('shake256', { outputLength: 64 }) : createHash(hashOf(alg))
-  const digest = hash.update(value).digest()
+  const digest = isMlDsa(alg)
+    ? createHash('shake256', { outputLength: 64 }).update(value).digest()
+    : hash(hashOf(alg), value, 'buffer')
   return digest.subarray(0, digest.length / 2).toString('base64url')
 }
 

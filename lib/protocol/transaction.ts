@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { isSameSecret } from './constant-time.js'
 import { isRecord, isStringArray } from './json.js'
@@ -92,7 +92,7 @@ export interface TransactionExpectations {
 
 /** A short name for a value, for comparison inside sealed values. */
 export function fingerprint(text: string, length = 16): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, length)
+  return hash('sha256', text, 'base64url').slice(0, length)
 }
 
 /** The secrets of a transaction. Without the cookie of the browser that began it, they cannot be derived. RFC 7636 section 4.1. */

@@ -1,5 +1,5 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import http, { type ClientRequest } from 'node:http'
+import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from './client-certificate.js'
 
@@ -36,10 +36,11 @@ export function createApiConnections(target: URL): ApiConnections {
   // How many there may be is for the caller to decide, who knows whose they are.
   const settings = { keepAlive: true, timeout: MOST_IDLE, scheduling: 'lifo' } as const
   const isSecure = target.protocol === 'https:'
-  const agent = watchIdle(isSecure ? new HttpsAgent(settings) : new HttpAgent(settings))
-  const request = isSecure ? httpsRequest : httpRequest
+  const agent = watchIdle(isSecure ? new https.Agent(settings) : new http.Agent(settings))
   return {
     open({ alone, tls, ...head }) {
+      // Looked up at each call, because tracing tools replace it to send the context of a trace.
+      const { request } = isSecure ? https : http
       // Strict, whatever the process was started with: a response that can be read in two ways is an error.
       return request(target, { ...head, ...tls, agent: alone ? false : agent, insecureHTTPParser: false })
     },
@@ -48,7 +49,7 @@ export function createApiConnections(target: URL): ApiConnections {
 
 const idleSince = new WeakMap<Duplex, number>()
 
-function watchIdle<A extends HttpAgent>(agent: A): A {
+function watchIdle<A extends http.Agent>(agent: A): A {
   const keep = agent.keepSocketAlive.bind(agent)
   const reuse = agent.reuseSocket.bind(agent)
   agent.keepSocketAlive = socket => {
@@ -70,7 +71,7 @@ function destroyIdle(this: Duplex): void {
 }
 
 /** The timer of an idle socket is late in a process that was busy, which is when the API has closed it. */
-function dropStale({ freeSockets }: HttpAgent): void {
+function dropStale({ freeSockets }: http.Agent): void {
   const oldest = performance.now() - MOST_IDLE
   for (const socket of Object.values(freeSockets).flat()) {
     if (socket !== undefined && (idleSince.get(socket) ?? 0) < oldest) socket.destroy()

@@ -1,5 +1,5 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent, request as httpsRequest } from 'node:https'
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream as WebStream } from 'node:stream/web'
 import type { CertificateSource } from './client-certificate.js'
@@ -11,10 +11,10 @@ const EMPTY = new Set([101, 204, 205, 304])
 
 /**
  * `fetch` that shows the certificate of this site, which the `fetch` of the platform cannot do. It follows no redirect, asks for no
- * compression, and sends a body as it is given.
+ * compression, and sends a body as it is given. `request` is looked up at each call, because tracing tools replace it.
  */
 export function createCertificateFetch(certificate: CertificateSource): typeof globalThis.fetch {
-  const agent = new Agent({ keepAlive: true, timeout: MOST_IDLE })
+  const agent = new https.Agent({ keepAlive: true, timeout: MOST_IDLE })
 
   return async (input, init) => {
     const request = new Request(input as string, { ...init, ...(init?.body && { duplex: 'half' as const }) })
@@ -30,8 +30,8 @@ export function createCertificateFetch(certificate: CertificateSource): typeof g
     const options = { method, headers, signal }
     const outgoing =
       url.protocol === 'https:'
-        ? httpsRequest(url, { ...options, ...(await certificate()), agent })
-        : httpRequest(url, options)
+        ? https.request(url, { ...options, ...(await certificate()), agent })
+        : http.request(url, options)
     const response = new Promise<Response>((resolve, reject) => {
       outgoing.on('error', error => reject(new TypeError('fetch failed', { cause: error })))
       outgoing.on('response', incoming => resolve(responseOf(incoming)))

@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { OidcError } from '../errors.js'
 import { askSite, shareCalls } from './client-key.js'
@@ -49,6 +50,9 @@ export function createCertificateSource(
   return shareCalls(async () => read(await askSite('mtls', given, timeout)))
 }
 
+/** Bits. */
+const SHORTEST_RSA_KEY = 2048
+
 const PARTS = ['cert', 'key', 'ca', 'passphrase'] as const
 
 /** Each part is read once: a getter of the site may throw, or say something else the next time. */
@@ -70,13 +74,24 @@ function checkCertificate({ cert, key, ca, passphrase }: ClientCertificate): Tls
       ...(passphrase !== undefined && { passphrase }),
     }
     if (!isPem(cert) || !isPem(key)) throw new TypeError('no PEM')
+    checkKeyLength(options)
     createSecureContext(options)
     return options
   } catch (error) {
+    if (error instanceof OidcError) throw error
     // The message of OpenSSL names the library and the reason, and nothing of the key.
     const { code } = Object(error) as { code?: unknown }
     throw unusable(typeof code === 'string' ? code : 'unknown')
   }
+}
+
+/** Checked first, because newer versions of OpenSSL refuse such a key without a word about its length. FAPI 2.0 Security Profile section 5.4.1. */
+function checkKeyLength({ key, passphrase }: Pick<TlsOptions, 'key' | 'passphrase'>): void {
+  const { asymmetricKeyDetails } = createPrivateKey({ key, ...(passphrase !== undefined && { passphrase }) })
+  const { modulusLength: bits = SHORTEST_RSA_KEY } = asymmetricKeyDetails ?? {}
+  if (bits >= SHORTEST_RSA_KEY) return
+  const message = `mtls needs an RSA key of at least ${SHORTEST_RSA_KEY} bits, or one of an elliptic curve, and its key has ${bits} bits`
+  throw new OidcError('ERR_OIDC_OPTIONS', message)
 }
 
 function unusable(reason: string): OidcError {

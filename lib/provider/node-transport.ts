@@ -89,7 +89,7 @@ function readBody(response: IncomingMessage, limit: number): Promise<Buffer> {
       if (length > limit) reject(tooLarge())
       else chunks.push(chunk)
     })
-    response.on('end', () => resolve(Buffer.concat(chunks)))
+    response.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
     response.on('error', reject)
     response.on('close', () => reject(new Error('closed')))
   })

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
 import { OidcError } from '../errors.js'
 import { Recent } from './bounded-map.js'
 
@@ -93,7 +101,7 @@ interface KeyRing {
   readonly head: Buffer
   rootOf(purpose: KeyPurpose): Hmac
   /** Keys of the records that were opened last: the pages and scripts of one person come together. */
-  readonly recordKeys: Recent<Buffer>
+  readonly recordKeys: Recent<Buffer | KeyObject>
 }
 
 /** HKDF-Extract, once per secret and purpose. */
@@ -115,10 +123,10 @@ function createKeyRing(secret: string, realm: string): KeyRing {
 }
 
 /** HKDF-Expand for 32 bytes is one HMAC: `info | 0x01`. */
-function keyFor(ring: KeyRing, purpose: SealPurpose, context: string): Buffer {
-  const info = `${context}\x01`
-  if (!IN_RECORD.has(purpose)) return ring.rootOf(purpose)(info)
-  return ring.recordKeys.get(context) ?? ring.recordKeys.keep(context, ring.rootOf('record')(info))
+function keyFor(ring: KeyRing, purpose: SealPurpose, context: string): Buffer | KeyObject {
+  const expand = (root: KeyPurpose) => cipherKey(ring.rootOf(root)(`${context}\x01`))
+  if (!IN_RECORD.has(purpose)) return expand(purpose)
+  return ring.recordKeys.get(context) ?? ring.recordKeys.keep(context, expand('record'))
 }
 
 function associatedData(purpose: SealPurpose, context: string): Buffer {
@@ -159,6 +167,14 @@ function isEqual(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
-function createHmacSha256(key: Buffer): Hmac {
+/** Node 24 looks at the bytes of a key for 10 us at every use. Elsewhere a `KeyObject` for each key costs more than it saves. */
+const isSlowWithBytes = process.versions.node.startsWith('24.')
+
+function cipherKey(bytes: Buffer): Buffer | KeyObject {
+  return isSlowWithBytes ? createSecretKey(bytes) : bytes
+}
+
+function createHmacSha256(bytes: Buffer): Hmac {
+  const key = createSecretKey(bytes)
   return message => createHmac('sha256', key).update(message).digest()
 }

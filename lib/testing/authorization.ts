@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { issueAccessToken } from './access-token.js'
+import { issueAccessToken, readDetails } from './access-token.js'
 import type { PendingGrant } from './grant-book.js'
 import { type FakeEndpoints, type FakeResponse, RefusedRequest } from './response.js'
 
@@ -30,11 +30,12 @@ export async function authorize(provider: FakeEndpoints, params: URLSearchParams
     sid: randomUUID(),
     nonce: params.get('nonce') ?? undefined,
     redirectUri,
+    details: readDetails(params),
     codeChallenge: params.has('code_challenge') ? required(params, 'code_challenge') : undefined,
   }
   const code = parts.includes('code') ? book.issueCode(grant) : undefined
   const accessToken = parts.includes('token')
-    ? await issueAccessToken(provider, { grant, scope: grant.scope })
+    ? await issueAccessToken(provider, { grant, scope: grant.scope, details: grant.details })
     : undefined
   const fields = {
     state,

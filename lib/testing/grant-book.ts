@@ -13,6 +13,8 @@ export interface FakeGrant {
   readonly scope: string
   readonly sid: string
   readonly nonce: string | undefined
+  /** RFC 9396. */
+  readonly details?: readonly unknown[] | undefined
 }
 
 /** A grant on its way from the authorization to the token endpoint. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { issueAccessToken } from './access-token.js'
+import { type AccessTokenRequest, issueAccessToken, readDetails } from './access-token.js'
 import type { FakeGrant } from './grant-book.js'
 import { type FakeEndpoints, type FakeResponse, RefusedRequest } from './response.js'
 
@@ -19,9 +19,9 @@ export async function respondToTokenRequest(
     return tokensFor(provider, grant, params)
   }
   if (grantType === 'client_credentials') {
-    const scope = params.get('scope') ?? ''
-    const accessToken = await issueAccessToken(provider, { scope, resource: params.get('resource') })
-    return { json: { access_token: accessToken, token_type: 'Bearer', expires_in: provider.expiresIn, scope } }
+    return {
+      json: await accessTokenFor(provider, { scope: params.get('scope') ?? '', details: readDetails(params) }, params),
+    }
   }
   throw new RefusedRequest('unsupported_grant_type', 'the fake provider does not know this grant_type')
 }
@@ -61,17 +61,31 @@ function fitsChallenge(challenge: string | undefined, verifier: string | null): 
 }
 
 async function tokensFor(provider: FakeEndpoints, grant: FakeGrant, params: URLSearchParams): Promise<FakeResponse> {
-  const { book, signer, expiresIn } = provider
-  const accessToken = await issueAccessToken(provider, { grant, scope: grant.scope, resource: params.get('resource') })
-  const offline = grant.scope.split(' ').includes('offline_access')
+  const { book, signer } = provider
+  const { scope } = grant
+  const token = await accessTokenFor(provider, { grant, scope, details: readDetails(params) ?? grant.details }, params)
+  const offline = scope.split(' ').includes('offline_access')
   return {
     json: {
-      access_token: accessToken,
-      token_type: 'Bearer',
-      expires_in: expiresIn,
-      scope: grant.scope,
-      id_token: await signer.signIdToken(grant, { accessToken }),
+      ...token,
+      id_token: await signer.signIdToken(grant, { accessToken: token.access_token }),
       ...(offline && { refresh_token: book.issueRefreshToken(grant) }),
     },
+  }
+}
+
+/** RFC 9396 section 7: what the token permits is in the response. */
+async function accessTokenFor(
+  provider: FakeEndpoints,
+  request: Omit<AccessTokenRequest, 'resource'>,
+  params: URLSearchParams,
+) {
+  const { scope, details } = request
+  return {
+    access_token: await issueAccessToken(provider, { ...request, resource: params.get('resource') }),
+    token_type: 'Bearer',
+    expires_in: provider.expiresIn,
+    scope,
+    ...(details && { authorization_details: details }),
   }
 }

@@ -7,16 +7,18 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { createSelfSigned } from '../attacks/self-signed.js'
 import { createAgent } from '../support/agent.js'
+import { installTracingTool, TRACEPARENT } from '../support/tracing-tool.js'
 import { startTokenFixture } from '../tokens/token-fixture.js'
 
 const server = createSelfSigned()
 const client = createSelfSigned({ host: 'www.test' })
 
-test('oidc.proxy shows the certificate of the site to the API, and the API gets the token of the user', async t => {
-  const seen: { authorization: string | undefined; certificate: string | undefined }[] = []
+test('oidc.proxy and req.oidc.fetch show the certificate of the site to the API, which gets the token of the user and the context of the trace', async t => {
+  const seen: { authorization: string | undefined; certificate: string | undefined; traceparent: unknown }[] = []
   const api = createServer({ ...server, requestCert: true, rejectUnauthorized: false }, (req, res) => {
     const { fingerprint256: certificate } = (req.socket as TLSSocket).getPeerCertificate()
-    seen.push({ authorization: req.headers.authorization, certificate })
+    const { authorization, traceparent } = req.headers
+    seen.push({ authorization, certificate, traceparent })
     res.end('good')
   })
   api.listen(0, '127.0.0.1')
@@ -26,15 +28,27 @@ test('oidc.proxy shows the certificate of the site to the API, and the API gets 
   const target = `https://localhost:${(api.address() as AddressInfo).port}/v1`
 
   const fixture = await startTokenFixture({
-    oidc: { mtls: { cert: client.cert, key: client.key, ca: server.cert } },
-    routes: app => void app.use((req, res, next) => fixture.site.oidc.proxy('/api', { target })(req, res, next)),
+    oidc: { mtls: { cert: client.cert, key: client.key, ca: server.cert }, apis: [new URL(target).origin] },
+    routes: app => {
+      app.use((req, res, next) => fixture.site.oidc.proxy('/api', { target })(req, res, next))
+      app.get('/orders', async (req, res) => {
+        const response = await req.oidc.fetch(`${target}/orders`)
+        res.send(await response.text())
+      })
+    },
   })
   t.after(() => fixture.close())
   const agent = createAgent({ now: () => fixture.now() * 1000 })
   await agent.visit(`${fixture.site.url}/login?returnTo=/claims`, { from: null })
-  const page = await agent.fetch(`${fixture.site.url}/api/orders`, { headers: { 'x-csrf': '1' } })
-  assert.deepEqual([page.status, page.text], [200, 'good'])
-  assert.equal(seen.length, 1)
-  assert.match(seen[0]?.authorization ?? '', /^Bearer ./)
-  assert.equal(seen[0]?.certificate, new X509Certificate(client.cert).fingerprint256)
+  t.after(installTracingTool())
+  for (const path of ['/api/orders', '/orders']) {
+    const page = await agent.fetch(fixture.site.url + path, { headers: { 'x-csrf': '1' } })
+    assert.deepEqual([page.status, page.text], [200, 'good'], path)
+  }
+  assert.equal(seen.length, 2)
+  for (const { authorization, certificate, traceparent } of seen) {
+    assert.match(authorization ?? '', /^Bearer ./)
+    assert.equal(certificate, new X509Certificate(client.cert).fingerprint256)
+    assert.equal(traceparent, TRACEPARENT)
+  }
 })

@@ -470,6 +470,8 @@ test('what oidc.proxy cannot do is refused when it is made', async () => {
       { target, resource: 'x' },
       { target, resource: 'https://x#y' },
       { target, resource: 5 },
+      { target, authorizationDetails: [{}] },
+      { target, authorizationDetails: { type: 'orders' } },
       { target, methods: [] },
       { target, methods: 'GET' },
     ],

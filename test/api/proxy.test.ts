@@ -8,6 +8,7 @@ import { openIdConnect, type ProxyOptions } from '../../lib/index.js'
 import type { FetchOptions } from '../support/agent.js'
 import { until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
+import { installTracingTool, TRACEPARENT } from '../support/tracing-tool.js'
 import { startTokenFixture, type TokenFixture } from '../tokens/token-fixture.js'
 import { type Api, refuseToken, startApi } from './api.js'
 
@@ -50,6 +51,13 @@ test('a call is forwarded with the token attached on the server', async () => {
   const [{ method, url, body, token: sent } = {}] = api.requests
   assert.deepEqual([method, url, body], ['PUT', '/v1/orders/7?a=1&b=%20', 'text'])
   assert.equal(sent, (await token()).value)
+})
+
+test('a tracing tool that the site has installed sends the context of its trace, in place of that of the browser', async t => {
+  await start()
+  t.after(installTracingTool())
+  await call('/api', { headers: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } })
+  assert.equal(api.requests[0]?.headers.traceparent, TRACEPARENT)
 })
 
 test('the path itself, and nothing beside it, is forwarded', async () => {
@@ -250,11 +258,13 @@ test('a token that the API refuses is refreshed once, for a request without a bo
   assert.equal(refreshes().length, 2)
 })
 
-test('a token for the scope and resource of the proxy goes along', async () => {
-  const { refreshes } = await start({ scope: 'orders', resource: 'https://orders.example.com' })
+test('a token for the scope, the resource and the authorization details of the proxy goes along', async () => {
+  const authorizationDetails = [{ type: 'orders', actions: ['read'] }]
+  const { refreshes } = await start({ scope: 'orders', resource: 'https://orders.example.com', authorizationDetails })
   await call('/api/a')
-  const { scope, resource } = refreshes()[0]?.form ?? {}
+  const { scope, resource, authorization_details: details = '' } = refreshes()[0]?.form ?? {}
   assert.deepEqual([scope, resource], ['orders', 'https://orders.example.com'])
+  assert.deepEqual(JSON.parse(details), authorizationDetails)
 })
 
 test('a WebSocket is refused clearly', async () => {

@@ -7,6 +7,8 @@ export interface SelfSignedOptions {
   readonly notBefore?: string
   /** Default 2099. */
   readonly notAfter?: string
+  /** Bits of an RSA key. Left out: the key is one of P-256. */
+  readonly rsa?: number
 }
 
 /** An untrusted certificate for localhost, made of bytes: Node can read X.509 but not write it. RFC 5280 section 4.1. */
@@ -14,9 +16,17 @@ export function createSelfSigned({
   host = 'localhost',
   notBefore = '20200101000000Z',
   notAfter = '20991231235959Z',
+  rsa,
 }: SelfSignedOptions = {}): { readonly key: string; readonly cert: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const algorithm = sequence(oid('2a8648ce3d040302')) // ecdsa-with-SHA256
+  const { privateKey, publicKey } =
+    rsa === undefined
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: rsa })
+  // ecdsa-with-SHA256, or sha256WithRSAEncryption
+  const algorithm =
+    rsa === undefined
+      ? sequence(oid('2a8648ce3d040302'))
+      : sequence(oid('2a864886f70d01010b'), tagged(0x05, Buffer.alloc(0)))
   const name = sequence(tagged(0x31, sequence(oid('550403'), tagged(0x0c, Buffer.from(host)))))
   const validity = sequence(time(notBefore), time(notAfter))
   const alternatives = sequence(

@@ -13,14 +13,21 @@ const PACKAGES = [
   'jose',
 ]
 
+/** @param info what the server says to `INFO server`. Valkey also says which Redis it is like. */
+export function describeServer(info: string): string {
+  const of = (name: string) => new RegExp(`${name}_version:(\\S+)`).exec(info)?.[1]
+  const valkey = of('valkey')
+  return valkey === undefined ? `Redis ${of('redis')}` : `Valkey ${valkey}`
+}
+
 /** What was measured where. */
-export function describeMachine(redisVersion: string) {
+export function describeMachine(server: string) {
   return {
     cpu: cpus()[0]?.model,
     cores: cpus().length,
     load: loadavg().map(value => Number(value.toFixed(1))),
     node: process.version,
-    redis: redisVersion,
+    server,
     packages: Object.fromEntries(PACKAGES.map(name => [name, versionOf(name)])),
   }
 }
@@ -41,6 +48,32 @@ export function formatTable(rows: readonly object[]): string {
   const names = [...new Set(rows.flatMap(row => Object.keys(row)))]
   const cells = rows.map(row => names.map(name => show((row as Readonly<Record<string, unknown>>)[name])))
   return [names, names.map(() => '---'), ...cells].map(line => `| ${line.join(' | ')} |`).join('\n')
+}
+
+/** The figures that docs/performance.md keeps of each release, by the words of their columns. */
+const KEPT: Readonly<Record<string, readonly [what: string, against: string]>> = {
+  'page / express-session': ['CPU above bare Express, page that reads req.oidc', 'express-session'],
+  'page / express-openid-connect': ['CPU above bare Express, page that reads req.oidc', 'express-openid-connect'],
+  'page with req.session / express-session': ['the same, and the page reads req.session', 'express-session'],
+  'start / express-openid-connect': ['start of a sign-in, CPU', 'express-openid-connect, code id_token'],
+  'callback / express-openid-connect': [
+    'callback CPU, 16 at once, code id_token',
+    'express-openid-connect, code id_token',
+  ],
+  'callback p50 / floor': ['callback p50, code id_token token', 'floor'],
+  'import / express-openid-connect': ['import, Express loaded', 'express-openid-connect'],
+}
+
+/** A row of the table in docs/performance.md that compares the releases, with its head. */
+export function formatRelease(
+  figures: readonly Figure[],
+  { node, server, cpu }: ReturnType<typeof describeMachine>,
+): string {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+  const measured = ([what, against]: readonly [string, string]) =>
+    figures.find(figure => figure.what === what && figure.against === against)?.value
+  const kept = Object.fromEntries(Object.entries(KEPT).map(([column, figure]) => [column, measured(figure)]))
+  return formatTable([{ release: version, Node: node.slice(1), server, CPU: cpu, ...kept }])
 }
 
 function show(value: unknown): string {

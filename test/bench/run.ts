@@ -9,7 +9,7 @@ import { measureMemory } from './memory.js'
 import { measurePages } from './pages.js'
 import { leaveSiteCore, startContender, startStubProvider } from './processes.js'
 import { measureProofs } from './proofs.js'
-import { describeMachine, drawBars, formatFigures, formatTable } from './report.js'
+import { describeMachine, describeServer, drawBars, formatFigures, formatRelease, formatTable } from './report.js'
 import { measureSealing } from './sealing.js'
 
 /**
@@ -36,8 +36,8 @@ const figures: Figure[] = []
 leaveSiteCore()
 const redis = await startRedis()
 const provider = await startStubProvider()
-const version = /redis_version:(\S+)/.exec(String(await redis.command('INFO', 'server')))?.[1] ?? ''
-const machine = describeMachine(version)
+const server = describeServer(String(await redis.command('INFO', 'server')))
+const machine = describeMachine(server)
 
 const parts: Readonly<Record<string, () => Promise<Part> | Part>> = {
   pages: measureAllPages,
@@ -67,7 +67,8 @@ for (const name of asked.length > 0 ? asked : usual) {
 await provider.stop()
 await redis.stop()
 
-const after = describeMachine(version).load
+const after = describeMachine(server).load
+console.log(`\n## release\n\n${formatRelease(figures, machine)}`)
 console.log(`\n## figures\n\n${formatFigures(figures)}\n\n${JSON.stringify({ ...machine, loadAfter: after })}`)
 mkdirSync('.tmp/bench', { recursive: true })
 writeFileSync('.tmp/bench/result.json', `${JSON.stringify({ machine, loadAfter: after, figures, results }, null, 2)}\n`)

@@ -12,6 +12,7 @@ import { startRedis } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import { installPackages, load, readManifest, type Untyped } from './packages.js'
 // In one process, because the packages are installed once.
+import './kept-form-tests.js'
 import './open-telemetry-tests.js'
 import './watch-tests.js'
 

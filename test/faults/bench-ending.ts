@@ -1,4 +1,4 @@
-import { describeMachine } from '../bench/report.js'
+import { describeMachine, describeServer } from '../bench/report.js'
 import { type EndFigures, formatEnds, type Measured, measureEnd, openAll } from './session-end-bench.js'
 import { type EndEvent, openWatchedFleet } from './watched-fleet.js'
 
@@ -17,7 +17,7 @@ const USERS: readonly { readonly event: EndEvent; readonly sub: string; readonly
   { event: 'global revocation', sub: 'carol', count: SESSIONS - 2 * FEW },
 ]
 const rows: { readonly mode: string; readonly figures: EndFigures }[] = []
-let version = ''
+let server = ''
 for (const { mode, isTold } of MODES) {
   console.error(`${mode} ...`)
   const fleet = await openWatchedFleet({ isTold })
@@ -31,12 +31,12 @@ for (const { mode, isTold } of MODES) {
     rows.push({ mode, figures: await measureEnd(fleet, { ...one, total }) })
     total -= one.cookies.length
   }
-  version = /redis_version:(\S+)/.exec(String(await fleet.redis.command('INFO', 'server')))?.[1] ?? ''
+  server = describeServer(String(await fleet.redis.command('INFO', 'server')))
   await fleet.close()
 }
-const { cpu, cores, load, node, redis } = describeMachine(version)
+const { cpu, cores, load, node } = describeMachine(server)
 console.log(formatEnds(rows))
 console.log(
-  `\n${new Date().toISOString().slice(0, 10)}, ${cores} cores (${cpu}), load ${load[0]}, Node ${node}, Redis ${redis}`,
+  `\n${new Date().toISOString().slice(0, 10)}, ${cores} cores (${cpu}), load ${load[0]}, Node ${node}, ${server}`,
 )
 process.exit(0)

@@ -207,3 +207,12 @@ test('a certificate that cannot be used is refused with a sentence, and nothing 
   const failing = () => Promise.reject(new Error('vault'))
   await rejected(createCertificateSource(failing, 5000)(), 'ERR_OIDC_OPTIONS')
 })
+
+test('an RSA key of less than 2048 bits is refused, and the sentence says how long it is', async () => {
+  const short = createSelfSigned({ rsa: 1024 })
+  const says = { code: 'ERR_OIDC_OPTIONS', message: /at least 2048 bits.*has 1024 bits/ }
+  assert.throws(() => createCertificateSource(short, 5000), says)
+  await assert.rejects(createCertificateSource(() => short, 5000)(), says)
+  const { key, cert } = createSelfSigned({ rsa: 2048 })
+  assert.deepEqual(await createCertificateSource({ key, cert }, 5000)(), { key, cert })
+})

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
 import express5, { type ErrorRequestHandler, type Express } from 'express'
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { OidcError, type OidcOptions, type OpenIdConnect, openIdConnect, requiresAuth } from '../../lib/index.js'
 import { type FakeProvider, startFakeProvider } from '../../lib/testing/index.js'
 import { createAgent } from '../support/agent.js'
@@ -223,6 +223,38 @@ describe('a fake provider', () => {
       audience: 'https://reports.example.com',
     })
     assert.deepEqual([payload.sub, payload.scope], ['test-client', 'orders.count'])
+    await site.oidc.close()
+    await issuing.close()
+  })
+
+  test('grants the authorization details that the site asks for, and fewer where it asks for fewer', async () => {
+    const read = { type: 'account', actions: ['read'] }
+    const pay = { type: 'payment', amount: 'EUR 5' }
+    const issuing = await startFakeProvider({ audience: 'https://api.example.com' })
+    const site = createSite(issuing)
+    site.app.get('/pay', (req, _res, next) => void req.oidc.login({ authorizationDetails: [read, pay] }).catch(next))
+    const detailsOf = ({ value, authorizationDetails }: { value: string; authorizationDetails?: unknown }) => {
+      const claims = decodeJwt(keepSecret('access token with details', value))
+      assert.deepEqual(claims.authorization_details, authorizationDetails)
+      return authorizationDetails
+    }
+    const cookie = await issuing.signIn(site.app, { sub: 'bob' }, { path: '/pay' })
+    for (const query of ['', '?fresh'])
+      assert.deepEqual(detailsOf(JSON.parse((await ask(site, `/token${query}`, cookie)).body)), [read, pay])
+    site.app.get('/narrow', (req, res, next) => {
+      req.oidc.accessToken({ authorizationDetails: [read] }).then(token => res.json(token), next)
+    })
+    assert.deepEqual(detailsOf(JSON.parse((await ask(site, '/narrow', cookie)).body)), [read])
+    assert.deepEqual(detailsOf(await site.oidc.clientCredentials({ authorizationDetails: [pay] })), [pay])
+    const wrong = new URLSearchParams({
+      client_id: issuing.options.clientId,
+      redirect_uri: 'https://www.example.com/callback',
+      response_type: 'code',
+      state: 'abc',
+      authorization_details: '{"type":"account"}',
+    })
+    const refused = await fetch(`${issuing.issuer}/authorize?${wrong}`)
+    assert.deepEqual([refused.status, /invalid_authorization_details/.test(await refused.text())], [400, true])
     await site.oidc.close()
     await issuing.close()
   })
