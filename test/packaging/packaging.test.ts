@@ -76,7 +76,7 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
   })
 
   test('has what a site loads at its start in few files, and loads the rest when it is used', t => {
-    const folder = join(root, 'dist')
+    const folder = join(packed.folder, 'stage/dist')
     const loaded = new Set<string>()
     const load = (file: string) => {
       if (loaded.has(file)) return
