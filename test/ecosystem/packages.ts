@@ -13,8 +13,15 @@ const lock = 'package-lock.json'
 // biome-ignore lint/suspicious/noExplicitAny: the types come with the packages
 export type Untyped = any
 
-/** Installs the packages of the lock from the registry, where they are not installed yet. */
-export async function installPackages(): Promise<void> {
+let installing: Promise<void> | undefined
+
+/** Installs the packages of the lock from the registry, where they are not installed yet: once, whoever asks. */
+export function installPackages(): Promise<void> {
+  installing ??= install()
+  return installing
+}
+
+async function install(): Promise<void> {
   const isInstalled =
     existsSync(join(folder, 'node_modules/.package-lock.json')) &&
     readFileSync(join(folder, lock), 'utf8') === readFileSync(join(source, lock), 'utf8')
