@@ -47,3 +47,18 @@ test('a method that this site cannot use breaks sign-ins', () => {
   ] as const)
     assert.deepEqual(changes(requested, { token_endpoint_auth_method: method }), found)
 })
+
+test('a value that the site depends on breaks sign-ins when it is another one, and not when the provider leaves it out', () => {
+  for (const name of [
+    'id_token_signed_response_alg',
+    'userinfo_signed_response_alg',
+    'authorization_signed_response_alg',
+    'request_object_signing_alg',
+    'token_endpoint_auth_signing_alg',
+  ]) {
+    assert.deepEqual(changes({ [name]: 'ES256' }, { [name]: 'RS256' }), [`${name}!`])
+    assert.deepEqual(changes({ [name]: 'ES256' }, {}), [name])
+    assert.deepEqual(changes({ [name]: 'ES256' }, { [name]: 'ES256' }), [])
+  }
+  assert.deepEqual(changes({ client_name: 'Shop' }, { client_name: 'Another' }), ['client_name'])
+})
