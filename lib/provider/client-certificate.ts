@@ -7,7 +7,7 @@ import { askSite, shareCalls } from './client-key.js'
 export interface ClientCertificate {
   /** The certificate and those between it and the CA, as PEM. */
   readonly cert: string | Buffer
-  /** The private key, as PEM. */
+  /** The private key, as PEM. An RSA key has 2048 bits or more. */
   readonly key: string | Buffer
   /** Certificates of the CAs that may vouch for the servers, as PEM. Default: those Node trusts. */
   readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { formatExpiry } from '../../lib/store/backend/expiry.js'
 import type { RemovalListener } from '../../lib/store/backend/removals.js'
 import type { SessionEndReason } from '../../lib/store/end-reason.js'
@@ -223,6 +223,67 @@ describe('a reason that comes at any moment is told with the end', () => {
     watches.watch('a', ends.onEnd)
     await ends.come(2)
     assert.deepEqual(ends.told, [undefined, undefined])
+  })
+})
+
+describe('a session is looked at when its time is over, and not at the next round', () => {
+  const begin = 1_800_000_000
+  const idle = 1000
+  /** Watches of sessions that live until the seconds given, and a clock that goes on when the test says so. */
+  function sessionsUntil(t: TestContext, seconds: readonly number[]) {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: begin * 1000 })
+    const now = () => Math.floor(Date.now() / 1000)
+    const state = { isAway: false }
+    let listener: RemovalListener | undefined
+    const watches = createSessionWatches({
+      backend: {
+        async read(key) {
+          if (state.isAway) throw new Error('Redis is away')
+          const endsAt = begin + Number(key)
+          return [now() < endsAt ? Buffer.from(formatExpiry({ extendedAt: begin, endsAt })) : null]
+        },
+        watchRemovals: one => {
+          listener = one
+          one.listening(true)
+          return () => {}
+        },
+      },
+      redisKeys: { record: id => id },
+      successors: { of: async () => undefined, has: async () => false },
+      idle,
+      now,
+    })
+    const told: string[] = []
+    for (const second of seconds) watches.watch(`${second}`, reason => void told.push(`${second} ${reason}`))
+    const pass = async (milliseconds: number) => {
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve))
+      t.mock.timers.tick(milliseconds)
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve))
+    }
+    return { told, pass, state, lookAtAll: () => listener?.listening(true) }
+  }
+
+  test('however many others have ended before', async t => {
+    const { told, pass } = sessionsUntil(t, [9, 3, 6])
+    for (let second = 1; second <= 12; second += 1) {
+      await pass(1000)
+      assert.deepEqual(
+        told,
+        [3, 6, 9].filter(end => end <= second).map(end => `${end} expired`),
+      )
+    }
+  })
+
+  test('also while the store does not respond', async t => {
+    const { told, pass, state, lookAtAll } = sessionsUntil(t, [1, 5])
+    await pass(500)
+    state.isAway = true
+    lookAtAll()
+    await pass(100)
+    assert.deepEqual(told, [])
+    // Whole seconds count; the next round is after two.
+    await pass(1100)
+    assert.deepEqual(told, ['1 expired'])
   })
 })
 
