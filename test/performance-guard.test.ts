@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Express, Request } from 'express'
 import { Redis } from 'ioredis'
 import { type Agent, createAgent } from './support/agent.js'
+import { countCrypto } from './support/count-crypto.js'
 import { countSignatures } from './support/count-signatures.js'
 import { createDevice, offerOf, register } from './support/device.js'
 import { type Fixture, openFixture } from './support/handler-fixture.js'
@@ -187,6 +188,29 @@ test('a page of a user whose tokens are bound to a key costs one command as well
     signatures.stop()
     await close()
   }
+})
+
+test('a sign-in encrypts eight values and decrypts two, and a page decrypts what the one before it did not', async () => {
+  const { site } = fixture
+  const agent = createAgent()
+  const asked = async (path: string) => {
+    const crypto = countCrypto()
+    try {
+      assert.equal((await agent.visit(site.url + path)).status, 200)
+    } finally {
+      crypto.stop()
+    }
+    const { createHmac: macs, createCipheriv: encrypted, createDecipheriv: decrypted } = crypto.counts
+    return { macs, encrypted, decrypted }
+  }
+  const page = { macs: 0, encrypted: 0, decrypted: 0 }
+  // The binding and the attempt; then ticket, tokens, summary, session of the browser, used response and binding again. The page reads the ticket.
+  assert.deepEqual(await asked('/claims'), { macs: 14, encrypted: 8, decrypted: 3 })
+  assert.deepEqual(await asked('/page'), page)
+  assert.deepEqual(await asked('/cart'), page)
+  await agent.fetch(`${site.url}/session?pencil=pens`, { method: 'POST' })
+  assert.deepEqual(await asked('/cart'), { ...page, decrypted: 1 })
+  assert.deepEqual(await asked('/cart'), page)
 })
 
 async function startSession(agent: Agent, site: string) {

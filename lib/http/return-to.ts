@@ -44,8 +44,9 @@ export function returnToInHead(config: Config, path: string): string {
   return [path, withoutQuery].find(fits) ?? publicPath(config, '/')
 }
 
+/** @param path as {@link parseReturnTo} has made it, which has parsed it */
 function isOurs(config: Config, path: string): boolean {
-  const { pathname } = new URL(path, config.baseUrl)
+  const [pathname = ''] = path.split(/[?#]/, 1)
   return Object.entries(config.routes).some(([name, route]) => {
     // The end of a sign-in in a popup is a place to land on, and so is a form that was kept meanwhile.
     if (route === false || name === 'popup' || name === 'keptForm') return false

@@ -89,7 +89,7 @@ export function createTransactionCookie(
   // On plain http, the name depends on the response mode, which a deployment may change.
   const names = config.secure
     ? [name]
-    : [name, ...[true, false].map(secure => hostCookieName(`oidc.${identity}`, secure))]
+    : [...new Set([name, ...[true, false].map(secure => hostCookieName(`oidc.${identity}`, secure))])]
   const pending = new WeakMap<ServerResponse, BrowserBinding>()
 
   function open(value: string): BrowserBinding | undefined {

@@ -6,6 +6,7 @@ import type { PushedAuthorization } from '../protocol/pushed-request.js'
 import type { TenantPolicy } from '../protocol/tenants.js'
 import type { ResponseMode, ResponseType } from '../protocol/wire.js'
 import type { Provider } from '../provider/provider.js'
+import { Recent } from '../store/bounded-map.js'
 import type { AtProvider } from '../store/session-index.js'
 import type { RecordStore } from '../store/store.js'
 import { toEpochSeconds } from '../time.js'
@@ -199,7 +200,11 @@ export function atProvider({ issuer, providerName }: Pick<SiteConfig, 'issuer' |
   return { issuer, ...(providerName !== undefined && { provider: providerName }) }
 }
 
+/** Paths of routes at their hosts. Every sign-in asks for several, and to parse one takes as long as a hash. */
+const publicPaths = new Recent<string>(1000)
+
 /** Path of one of our routes as a browser has to ask for it, which differs from the route when the site lives below a path. */
-export function publicPath(config: Config, route: string): string {
-  return new URL(config.baseUrl + route).pathname
+export function publicPath({ baseUrl }: Config, route: string): string {
+  const address = baseUrl + route
+  return publicPaths.get(address) ?? publicPaths.keep(address, new URL(address).pathname)
 }

@@ -80,8 +80,11 @@ export function buildAuthorizationParams(request: Omit<AuthorizationRequest, 'en
 /** The endpoint with these parameters. A query of its own is kept, but for parameters of the same name. */
 export function addToEndpoint(endpoint: string, params: URLSearchParams): string {
   const url = new URL(endpoint)
-  for (const name of params.keys()) url.searchParams.delete(name)
-  for (const [name, value] of params) url.searchParams.append(name, value)
+  // Apart from the URL, which would be written anew with each of them.
+  const query = new URLSearchParams(url.search)
+  for (const name of params.keys()) query.delete(name)
+  for (const [name, value] of params) query.append(name, value)
+  url.search = query.toString()
   return url.href
 }
 

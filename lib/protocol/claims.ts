@@ -100,9 +100,15 @@ function copyValue(value: unknown): unknown {
   return Object.fromEntries(kept.map(([name, member]) => [name, copyValue(member)]))
 }
 
+/** Values that are compared one by one. */
+const FEW = 16
+
 /** Only for the values of a claim itself: a list further inside, such as a pair of coordinates, may repeat itself. */
 function withoutRepeats(value: unknown): unknown {
   if (!Array.isArray(value)) return value
+  // Mostly there is nothing to be left out, and not much to look through.
+  if (value.length <= FEW && value.every((item, at) => typeof item !== 'object' && value.indexOf(item) === at))
+    return value
   const isFlat = value.every(item => typeof item !== 'object')
   return isFlat ? [...new Set(value)] : [...new Map(value.map(item => [canonicalText(item), item])).values()]
 }

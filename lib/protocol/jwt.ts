@@ -111,6 +111,8 @@ async function verifySignature(
   })
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 function parseClaims(payload: Uint8Array): Record<string, unknown> {
   const claims = readClaims(payload)
   if (!isJsonObject(claims)) throw malformed('its claims are not an object, or nested too deep')
@@ -119,7 +121,7 @@ function parseClaims(payload: Uint8Array): Record<string, unknown> {
 
 function readClaims(payload: Uint8Array): unknown {
   try {
-    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    return parseJson(utf8.decode(payload))
   } catch {
     throw malformed('its claims are not JSON') // the parser's own message would quote them
   }

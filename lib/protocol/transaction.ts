@@ -97,9 +97,8 @@ export function fingerprint(text: string, length = 16): string {
 
 /** The secrets of a transaction. Without the cookie of the browser that began it, they cannot be derived. RFC 7636 section 4.1. */
 export function deriveSecrets({ seed, id }: Pick<Transaction, 'seed' | 'id'>, bindingId: string) {
-  const derive = (purpose: string) =>
-    createHmac('sha256', `${seed}.${bindingId}`).update(`${purpose} ${id}`).digest('base64url')
-  return { nonce: derive('nonce'), codeVerifier: derive('code verifier') }
+  const both = createHmac('sha512', `${seed}.${bindingId}`).update(`nonce and code verifier ${id}`).digest()
+  return { nonce: both.toString('base64url', 0, 32), codeVerifier: both.toString('base64url', 32) }
 }
 
 /**
@@ -157,30 +156,37 @@ function checkRebinding({ createdAt, startedAt, restarts = 0 }: Transaction, bro
   )
 }
 
-/** Names in the sealed text; every character of `state` counts. `rest` may be kept elsewhere. */
-const CORE = {
-  seed: 'a',
-  binding: 'b',
-  settings: 'c',
-  createdAt: 'd',
-  begunAt: 'e',
-  startedAt: 'l',
-  sessionId: 'f',
-  subject: 'g',
-  maxAge: 'h',
-  freshLogin: 'i',
-  restarts: 'j',
-  rounds: 'k',
-  pkce: 'm',
-  hasData: 'o',
-  proofAlgorithm: 'n',
-  provider: 'u',
-  silent: 'v',
-} as const satisfies Partial<Record<keyof Transaction, string>>
+/** Names of a transaction, each with that in the sealed text, where every character of `state` counts. */
+type Names = readonly (readonly [keyof Transaction, string])[]
 
-const REST = { returnTo: 'p', acrValues: 'q', extraScope: 'r', params: 's', data: 't' } as const satisfies Partial<
-  Record<keyof Transaction, string>
->
+const CORE: Names = [
+  ['seed', 'a'],
+  ['binding', 'b'],
+  ['settings', 'c'],
+  ['createdAt', 'd'],
+  ['begunAt', 'e'],
+  ['startedAt', 'l'],
+  ['sessionId', 'f'],
+  ['subject', 'g'],
+  ['maxAge', 'h'],
+  ['freshLogin', 'i'],
+  ['restarts', 'j'],
+  ['rounds', 'k'],
+  ['pkce', 'm'],
+  ['hasData', 'o'],
+  ['proofAlgorithm', 'n'],
+  ['provider', 'u'],
+  ['silent', 'v'],
+]
+
+/** What may be kept elsewhere. */
+const REST: Names = [
+  ['returnTo', 'p'],
+  ['acrValues', 'q'],
+  ['extraScope', 'r'],
+  ['params', 's'],
+  ['data', 't'],
+]
 
 /** The two parts of a transaction as records with short names: what is always in `state`, and what may be long. */
 export function splitTransaction(transaction: Transaction): {
@@ -197,14 +203,16 @@ export function joinTransaction(id: string, core: unknown, rest: unknown): Trans
   return isTransaction(value) ? value : undefined
 }
 
-function shorten(transaction: Transaction, names: Readonly<Record<string, string>>): Record<string, unknown> {
-  const given = Object.entries(transaction).filter(([name, value]) => name in names && value !== undefined)
-  return Object.fromEntries(given.map(([name, value]) => [names[name], value]))
+function shorten(transaction: Transaction, names: Names): Record<string, unknown> {
+  const record: Record<string, unknown> = {}
+  for (const [name, short] of names) if (transaction[name] !== undefined) record[short] = transaction[name]
+  return record
 }
 
-function lengthen(record: Record<string, unknown>, names: Readonly<Record<string, string>>): Record<string, unknown> {
-  const given = Object.entries(names).filter(([, short]) => record[short] !== undefined)
-  return Object.fromEntries(given.map(([name, short]) => [name, record[short]]))
+function lengthen(record: Record<string, unknown>, names: Names): Record<string, unknown> {
+  const transaction: Record<string, unknown> = {}
+  for (const [name, short] of names) if (record[short] !== undefined) transaction[name] = record[short]
+  return transaction
 }
 
 function isTransaction(value: Record<string, unknown>): value is Transaction & Record<string, unknown> {

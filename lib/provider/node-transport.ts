@@ -58,8 +58,9 @@ const usableUntil = new WeakMap<Duplex, number>()
 /** Looked at when a connection is wanted: a timer comes late in a process that was busy, which is when a server has closed it. */
 function dropRested({ freeSockets }: http.Agent): void {
   const now = monotonic()
-  for (const socket of Object.values(freeSockets).flat()) {
-    if (socket !== undefined && (usableUntil.get(socket) ?? 0) < now) socket.destroy()
+  for (const sockets of Object.values(freeSockets)) {
+    // One that is destroyed leaves the list.
+    for (const socket of sockets?.filter(each => (usableUntil.get(each) ?? 0) < now) ?? []) socket.destroy()
   }
 }
 
@@ -91,7 +92,8 @@ function readBody(response: IncomingMessage, limit: number): Promise<Buffer> {
     })
     response.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
     response.on('error', reject)
-    response.on('close', () => reject(new Error('closed')))
+    // After the end as well, where it says nothing any more: an error costs what two hashes do.
+    response.on('close', () => response.readableEnded || reject(new Error('closed')))
   })
 }
 

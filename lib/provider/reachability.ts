@@ -18,14 +18,13 @@ export function watchReachability(http: Http, now: () => Date): Reachability {
   const seconds = () => now().getTime() / 1000
 
   async function watch(url: string, request: Promise<HttpResponse>): Promise<HttpResponse> {
-    const host = URL.canParse(url) ? new URL(url).host : ''
     try {
       const response = await request
-      failures.delete(host)
+      if (failures.size > 0) failures.delete(hostOf(url))
       return response
     } catch (error) {
       const isAway = error instanceof OidcError && error.code === 'ERR_OIDC_PROVIDER_UNAVAILABLE'
-      if (isAway) failures.set(host, { error, at: seconds() })
+      if (isAway) failures.set(hostOf(url), { error, at: seconds() })
       throw error
     }
   }
@@ -41,4 +40,8 @@ export function watchReachability(http: Http, now: () => Date): Reachability {
       return recent === undefined ? {} : { error: recent.error }
     },
   }
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : ''
 }

@@ -11,8 +11,14 @@ export class Recent<V> {
     return this.#values.get(key)
   }
 
+  forget(key: string): void {
+    this.#values.delete(key)
+  }
+
   /** @returns the value */
   keep(key: string, value: V): V {
+    // Anew, it is the newest.
+    this.#values.delete(key)
     if (this.#values.size >= this.#limit) {
       const { value: oldest } = this.#values.keys().next()
       if (oldest !== undefined) this.#values.delete(oldest)

@@ -27,6 +27,8 @@ function sealerAtHost(sealer: Sealer, baseUrl: string): Sealer {
     ...sealer,
     seal: (purpose, context, plaintext) => sealer.seal(purpose, within(context), plaintext),
     open: (purpose, context, sealed) => sealer.open(purpose, within(context), sealed),
+    openAgain: (purpose, context, sealed) => sealer.openAgain(purpose, within(context), sealed),
+    forget: id => sealer.forget(within(id)),
     signId: id => sealer.signId(id, within('')),
     verifyId: text => sealer.verifyId(text, within('')),
   }

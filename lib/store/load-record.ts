@@ -94,7 +94,10 @@ export function createLoader(settings: LoaderSettings): Loader {
       const version = parseVersion(versionText)
       // A value of another type has no fields at all.
       if (fields.length === 0 || (expiryText && expiry === undefined) || version === undefined) report(key)
-      if (expiry === undefined || expiry.endsAt <= time || version === undefined) return undefined
+      if (expiry === undefined || expiry.endsAt <= time || version === undefined) {
+        sealer.forget(id)
+        return undefined
+      }
       const { endsAt } = expiry
       const onDamaged = () => report(key)
       const demand = readsDemands ? parseDemand(demandText) : undefined

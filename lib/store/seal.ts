@@ -26,6 +26,8 @@ export type SealPurpose =
   | 'proof'
   | 'form'
 
+type ReadByEveryRequest = 'ticket' | 'session'
+
 /** HMAC-SHA256 under one key. */
 type Hmac = (message: string) => Buffer
 
@@ -35,6 +37,10 @@ export interface Sealer {
   seal(purpose: SealPurpose, context: string, plaintext: string | Buffer): Buffer
   /** `undefined` for anything this sealer did not make for this purpose and context. Never throws. */
   open(purpose: SealPurpose, context: string, sealed: Buffer): Buffer | undefined
+  /** The same as text, for what every request of a session reads: bytes that were opened before are not decrypted again. */
+  openAgain(purpose: ReadByEveryRequest, id: string, sealed: Buffer): string | undefined
+  /** Leaves nothing at hand that belongs to a session: it has ended. */
+  forget(id: string): void
   /** `id.mac`, for a cookie. The `context` is needed again to verify it. */
   signId(id: string, context?: string): string
   /** The id of what {@link signId} made under any of the secrets. */
@@ -50,8 +56,10 @@ const TAG_BYTES = 16
 const HEAD_BYTES = 1 + KEY_ID_BYTES
 const CIPHER = 'aes-256-gcm'
 const LONGEST_SIGNED_ID = 512
-/** Sessions whose derived key and checked cookie are at hand. A constant, some hundred bytes for each. */
+/** Sessions whose derived key, checked cookie and opened text are at hand. A constant, some kilobytes for each. */
 const RECENT = 1000
+/** Bytes of a sealed value up to which its text is kept at hand. */
+const LONGEST_KEPT = 8192
 
 /**
  * Sealed values are `version 1 | key id 4 | iv 12 | ciphertext | tag 16` bytes. AES-256-GCM under a key of its own for every record,
@@ -67,14 +75,30 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
   if (newest === undefined || secrets.includes('')) throw new OidcError('ERR_OIDC_OPTIONS', 'a secret is required')
   /** Only what carried the right MAC. */
   const verified = new Recent<string>(RECENT)
+  const opened = { ticket: new Recent<Opened>(RECENT), session: new Recent<Opened>(RECENT) }
+
+  function open(purpose: SealPurpose, context: string, sealed: Buffer): Buffer | undefined {
+    for (const ring of rings) {
+      const plaintext = openWith(ring, purpose, context, sealed)
+      if (plaintext !== undefined) return plaintext
+    }
+    return undefined
+  }
+
   return {
     seal: (purpose, context, plaintext) => sealWith(newest, purpose, context, plaintext),
-    open(purpose, context, sealed) {
-      for (const ring of rings) {
-        const plaintext = openWith(ring, purpose, context, sealed)
-        if (plaintext !== undefined) return plaintext
-      }
-      return undefined
+    open,
+    openAgain(purpose, id, sealed) {
+      const known = opened[purpose].get(id)
+      if (known?.sealed.equals(sealed)) return known.text
+      const text = open(purpose, id, sealed)?.toString()
+      // A copy: what a client of Redis hands out is part of all that came with it.
+      if (text !== undefined && sealed.length <= LONGEST_KEPT)
+        opened[purpose].keep(id, { sealed: Buffer.from(sealed), text })
+      return text
+    },
+    forget(id) {
+      for (const known of [opened.ticket, opened.session, ...rings.map(ring => ring.recordKeys)]) known.forget(id)
     },
     signId: (id, context = '') => `${id}.${macOf(newest, 'cookie', context + id)}`,
     verifyId(text, context = '') {
@@ -91,10 +115,18 @@ export function createSealer(secrets: readonly string[], realm = ''): Sealer {
   }
 }
 
+/** What was opened, and from which bytes. */
+interface Opened {
+  readonly sealed: Buffer
+  readonly text: string
+}
+
 type KeyPurpose = SealPurpose | 'record' | 'cookie' | 'name'
 
 /** What lies in one record is sealed under one key; what it is for is in the associated data. */
 const IN_RECORD: ReadonlySet<SealPurpose> = new Set(['ticket', 'tokens', 'session', 'device'])
+/** What always has the same few contexts, one for each host and provider. */
+const OF_SITE: ReadonlySet<SealPurpose> = new Set(['binding'])
 
 interface KeyRing {
   /** Version byte and key id, the first bytes of everything sealed under this secret. */
@@ -102,6 +134,7 @@ interface KeyRing {
   rootOf(purpose: KeyPurpose): Hmac
   /** Keys of the records that were opened last: the pages and scripts of one person come together. */
   readonly recordKeys: Recent<Buffer | KeyObject>
+  readonly siteKeys: Recent<Buffer | KeyObject>
 }
 
 /** HKDF-Extract, once per secret and purpose. */
@@ -112,6 +145,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
   return {
     head: Buffer.concat([Buffer.of(VERSION), extract('key id').subarray(0, KEY_ID_BYTES)]),
     recordKeys: new Recent(RECENT),
+    siteKeys: new Recent(RECENT),
     rootOf(purpose) {
       const known = roots.get(purpose)
       if (known !== undefined) return known
@@ -125,6 +159,7 @@ function createKeyRing(secret: string, realm: string): KeyRing {
 /** HKDF-Expand for 32 bytes is one HMAC: `info | 0x01`. */
 function keyFor(ring: KeyRing, purpose: SealPurpose, context: string): Buffer | KeyObject {
   const expand = (root: KeyPurpose) => cipherKey(ring.rootOf(root)(`${context}\x01`))
+  if (OF_SITE.has(purpose)) return ring.siteKeys.get(context) ?? ring.siteKeys.keep(context, expand(purpose))
   if (!IN_RECORD.has(purpose)) return expand(purpose)
   return ring.recordKeys.get(context) ?? ring.recordKeys.keep(context, expand('record'))
 }

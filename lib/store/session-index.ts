@@ -44,7 +44,14 @@ export function createSessionIndex(
   sealer: Sealer,
   now: () => number,
 ): SessionIndex {
-  const keysOf = (summary: SessionSummary): (readonly string[])[] => {
+  /** A sign-in asks twice. */
+  const known = new WeakMap<SessionSummary, readonly (readonly string[])[]>()
+  const keysOf = (summary: SessionSummary): readonly (readonly string[])[] => {
+    const keys = known.get(summary) ?? makeKeys(summary)
+    known.set(summary, keys)
+    return keys
+  }
+  const makeKeys = (summary: SessionSummary): readonly (readonly string[])[] => {
     const { subject, sid } = summary
     const place = placeOf(summary)
     const bySubject = redisKeys.index('sub', place, subject)

@@ -83,17 +83,15 @@ class LoadedRecord implements SessionRecord {
     return device === null ? undefined : openDevice(this.#sealer, this.id, device)
   }
 
-  #open(purpose: 'ticket' | 'session', sealed: Buffer | null): Buffer | undefined {
-    return sealed === null ? undefined : this.#sealer.open(purpose, this.id, sealed)
+  #open(purpose: 'ticket' | 'session', sealed: Buffer | null): string | undefined {
+    return sealed === null ? undefined : this.#sealer.openAgain(purpose, this.id, sealed)
   }
 }
 
 /** What is sealed is what was written; only another version of this package may have written something else than an object. */
-function objectText(json: Buffer | undefined): string | undefined {
-  return json?.[0] === OPENING_BRACE ? json.toString() : undefined
+function objectText(json: string | undefined): string | undefined {
+  return json?.startsWith('{') ? json : undefined
 }
-
-const OPENING_BRACE = 0x7b
 
 /** What was opened already, even where nothing came of it. */
 type Opened<T> = { readonly value: T | undefined } | undefined

@@ -91,12 +91,11 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
 
   /** Whether it is this sign-in that made the record. */
   async function create(
-    id: string,
+    { id, key }: { readonly id: string; readonly key: string },
     input: SignInInput,
     summary: SessionSummary,
     { text, overlapping }: { text: string; overlapping: readonly string[] },
   ): Promise<boolean> {
-    const key = redisKeys.record(id)
     const extendedAt = now()
     const endsAt = Math.min(Math.floor(input.ticket.expiresAt), extendedAt + absolute)
     const fields: Fields = {
@@ -147,7 +146,7 @@ export function createSignIn(settings: SignInSettings): (input: SignInInput) => 
       const carried = carryOver(input, records)
       const text = mergeSession(carried?.text ?? '{}', input.data ?? new Map())
       // Without an earlier session this is one round trip with the writes before it.
-      isOurs = await create(id, input, summary, { text, overlapping })
+      isOurs = await create({ id, key }, input, summary, { text, overlapping })
       await prepared
       if (!isOurs) throw unavailable('create', 'another sign-in took this id')
       await Promise.all([checkNotEnded(key, summary), input.onCreated?.(id)])

@@ -206,7 +206,11 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
     limit,
     watch: watches.watch,
-    end: async (id, reason) => endedSessionOf(await endRecord(redisKeys.record(id), { reason }), id, sealer),
+    async end(id, reason) {
+      const ended = endedSessionOf(await endRecord(redisKeys.record(id), { reason }), id, sealer)
+      sealer.forget(id)
+      return ended
+    },
     handleOf: id => redisKeys.handle(redisKeys.record(id)),
     list: createList({ backend, index, redisKeys, now }),
     ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),

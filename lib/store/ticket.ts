@@ -128,7 +128,7 @@ export function userKeyOf({ provider, tenant, subject }: Omit<Identity, 'issuer'
 }
 
 /** The content of an unsealed field; `undefined` where it does not have the shape of a ticket. */
-export function parseTicket(json: Buffer | undefined): Ticket | undefined {
+export function parseTicket(json: Buffer | string | undefined): Ticket | undefined {
   const value = parseRecord(json)
   if (value === undefined || !hasIdentity(value)) return undefined
   return typeof value.scope === 'string' && isRecord(value.claims) ? (value as unknown as Ticket) : undefined
@@ -156,7 +156,7 @@ function hasIdentity(value: Readonly<Record<string, unknown>>): boolean {
   )
 }
 
-function parseRecord(json: Buffer | undefined): Readonly<Record<string, unknown>> | undefined {
+function parseRecord(json: Buffer | string | undefined): Readonly<Record<string, unknown>> | undefined {
   if (json === undefined) return undefined
   try {
     const value: unknown = JSON.parse(json.toString())

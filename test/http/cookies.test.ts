@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
-import { clearCookie, setCookie } from '../../lib/http/cookies.js'
+import { parseCookie } from 'cookie'
+import { clearCookie, readCookieValues, setCookie } from '../../lib/http/cookies.js'
 import { withFixture } from '../support/handler-fixture.js'
 
 const attributes = { secure: true, sameSite: 'lax' } as const
@@ -52,3 +53,48 @@ test(
     }
   }),
 )
+
+test('the values of a name are those that a parser finds in each pair, whatever is sent', () => {
+  const names = ['sid', '__Host-sid', 'sid.anonymous', 'a']
+  const pieces = [
+    'sid',
+    '__Host-sid',
+    'sid.anonymous',
+    'SID',
+    '=',
+    '=',
+    ';',
+    '; ',
+    ' ',
+    '"',
+    'x',
+    '%73id',
+    'a',
+    ',',
+    '\t',
+    '',
+  ]
+  let seed = 7
+  const random = (below: number) => {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31
+    return Math.floor((seed / 2 ** 31) * below)
+  }
+  let found = 0
+  for (let each = 0; each < 20_000; each += 1) {
+    const cookie = Array.from({ length: random(14) }, () => pieces[random(pieces.length)]).join('')
+    for (const name of names) {
+      const expected = cookie
+        .split(';')
+        .map(pair => parseCookie(pair)[name])
+        .filter(value => value !== undefined)
+      assert.deepEqual(
+        readCookieValues({ headers: { cookie } } as IncomingMessage, name),
+        expected,
+        `${name} in ${cookie}`,
+      )
+      found += expected.length
+    }
+  }
+  assert.ok(found > 1000, String(found))
+  assert.deepEqual(readCookieValues({ headers: {} } as IncomingMessage, 'sid'), [])
+})

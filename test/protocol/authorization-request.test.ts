@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AuthorizationRequest, buildAuthorizationUrl } from '../../lib/protocol/authorization-request.js'
+import {
+  type AuthorizationRequest,
+  addToEndpoint,
+  buildAuthorizationUrl,
+} from '../../lib/protocol/authorization-request.js'
 
 const request: AuthorizationRequest = {
   endpoint: 'https://op.example/authorize',
@@ -109,6 +113,43 @@ test('a parameter of the site replaces one in the query of the endpoint', () => 
     params: { prompt: 'login' },
   })
   assert.deepEqual(params.getAll('prompt'), ['login'])
+})
+
+test('parameters are added to any endpoint as the platform adds them one by one', () => {
+  const parts = [
+    '',
+    '?',
+    '?a=b',
+    '?a=b&a=c&d',
+    '?state=x&state=y',
+    "?q='%20+&=&&é=ü",
+    '?a=b#part',
+    '#part',
+    '?tenant=1&p=B2C_1_a',
+  ]
+  const hosts = [
+    'https://op.example',
+    'https://op.example/authorize',
+    'http://[::1]:8080/a%20b/',
+    'https://op.example/über',
+  ]
+  const values = ['', ' ', 'a b+c', "'!()*~", '&=#?%', 'é\u{1f600}', '%41', '\n\t', 'https://rp.example/?x=1&y=2']
+  for (const host of hosts) {
+    for (const part of parts) {
+      for (const value of values) {
+        const params = new URLSearchParams([
+          ['state', value],
+          ['resource', value],
+          ['resource', 'second'],
+          [value, 'name'],
+        ])
+        const expected = new URL(host + part)
+        for (const name of params.keys()) expected.searchParams.delete(name)
+        for (const [name, text] of params) expected.searchParams.append(name, text)
+        assert.equal(addToEndpoint(host + part, params), expected.href)
+      }
+    }
+  }
 })
 
 const reserved = [

@@ -34,3 +34,19 @@ test('a million values leave no more than the limit', () => {
   assert.equal(recent.get('999989'), undefined)
   assert.equal(recent.get('999990'), 999_990)
 })
+
+test('what is kept anew is the newest, and takes the place of nothing else', () => {
+  const recent = new Recent<number>(2)
+  recent.keep('a', 1)
+  recent.keep('b', 2)
+  recent.keep('a', 3)
+  assert.deepEqual(
+    ['a', 'b'].map(key => recent.get(key)),
+    [3, 2],
+  )
+  recent.keep('c', 4)
+  assert.deepEqual(
+    ['a', 'b', 'c'].map(key => recent.get(key)),
+    [3, undefined, 4],
+  )
+})

@@ -14,7 +14,8 @@ const IDLE = 600
 async function open() {
   const clock = { now: START }
   const memory = createMemoryBackend(() => clock.now)
-  const sealer = createSealer([sealingSecret])
+  const forgotten: string[] = []
+  const sealer = { ...createSealer([sealingSecret]), forget: (id: string) => void forgotten.push(id) }
   const redisKeys = createRedisKeys('oidc:', sealer)
   const calls: string[] = []
   const store = { isAway: true }
@@ -48,7 +49,7 @@ async function open() {
   })
   await memory.create(redisKeys.record('id'), { e: `${START}:${START + 9000}`, n: '1', p: 'earlier,first' }, IDLE)
   clock.now += IDLE / 2
-  return { loader, calls, store, clock }
+  return { loader, calls, store, clock, forgotten }
 }
 
 test('a session is there although the earlier ones cannot be ended and its life not be extended, and the next request tries again', async () => {
@@ -79,4 +80,14 @@ test('requests of one session at the same time extend it once', async () => {
   await Promise.all(Array.from({ length: 5 }, () => loader.load('id')))
   await new Promise(setImmediate)
   assert.equal(calls.filter(call => call === 'extend').length, 1)
+})
+
+test('what was decrypted of a session is forgotten when it is found to have ended', async () => {
+  const { loader, clock, forgotten } = await open()
+  assert.equal((await loader.load('id', { extend: false }))?.id, 'id')
+  assert.deepEqual(forgotten, [])
+  assert.equal(await loader.load('other id'), undefined)
+  clock.now += 10_000
+  assert.equal(await loader.load('id'), undefined)
+  assert.deepEqual(forgotten, ['other id', 'id'])
 })

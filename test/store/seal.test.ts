@@ -3,6 +3,7 @@ import crypto, { createDecipheriv, hkdfSync, KeyObject } from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
 import { createSealer, type SealPurpose } from '../../lib/store/seal.js'
+import { countCrypto } from '../support/count-crypto.js'
 import { secret } from '../support/secrets.js'
 
 const first = secret('sealing secret')
@@ -178,4 +179,103 @@ test('keys that live long reach node:crypto as KeyObjects, and on Node 24 all do
   assert.deepEqual(new Set(keys.map(({ name }) => name)).size, 3)
   const isSlowWithBytes = process.versions.node.startsWith('24.')
   for (const { name, isKeyObject } of keys) assert.equal(isKeyObject, name === 'createHmac' || isSlowWithBytes, name)
+})
+
+/** How often `work` decrypts, and how often it derives a key. */
+function asked(work: () => void) {
+  const crypto = countCrypto()
+  try {
+    work()
+  } finally {
+    crypto.stop()
+  }
+  return { decrypted: crypto.counts.createDecipheriv, derived: crypto.counts.createHmac }
+}
+
+test('what every request reads is decrypted once, as long as the bytes are the same', () => {
+  const sealer = createSealer([second, first])
+  const sealed = createSealer([first]).seal('ticket', id, '{"a":1}')
+  const open = (bytes: Buffer) => sealer.openAgain('ticket', id, bytes)
+  assert.equal(open(sealed), '{"a":1}')
+  const again = asked(() => {
+    // The bytes of another reply.
+    for (let each = 0; each < 100; each += 1) assert.equal(open(Buffer.from(sealed)), '{"a":1}')
+  })
+  assert.deepEqual(again, { decrypted: 0, derived: 0 })
+  assert.equal(open(sealer.seal('ticket', id, '{"a":2}')), '{"a":2}')
+  // Only the last ones are at hand.
+  assert.equal(asked(() => assert.equal(open(sealed), '{"a":1}')).decrypted > 0, true)
+})
+
+test('what was opened says nothing about other bytes, another session and another purpose', () => {
+  const sealer = createSealer([first])
+  const [ticket, session] = [sealer.seal('ticket', id, 'ticket'), sealer.seal('session', id, 'session')]
+  assert.equal(sealer.openAgain('ticket', id, ticket), 'ticket')
+  assert.equal(sealer.openAgain('session', id, session), 'session')
+  for (let bit = 0; bit < ticket.length * 8; bit += 1) {
+    const changed = Buffer.from(ticket)
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    assert.equal(sealer.openAgain('ticket', id, changed), undefined, `bit ${bit}`)
+  }
+  for (let length = 0; length < ticket.length; length += 1)
+    assert.equal(sealer.openAgain('ticket', id, ticket.subarray(0, length)), undefined, `length ${length}`)
+  assert.equal(sealer.openAgain('ticket', id, Buffer.concat([ticket, Buffer.of(0)])), undefined)
+  assert.equal(sealer.openAgain('ticket', `${id}x`, ticket), undefined)
+  assert.equal(sealer.openAgain('session', id, ticket), undefined)
+  assert.equal(sealer.openAgain('ticket', id, session), undefined)
+  assert.equal(sealer.openAgain('ticket', id, ticket), 'ticket')
+})
+
+test('a reply whose memory is used again does not change what was opened from it', () => {
+  const sealer = createSealer([first])
+  const sealed = sealer.seal('ticket', id, 'plain')
+  const reply = Buffer.from(sealed)
+  assert.equal(sealer.openAgain('ticket', id, reply), 'plain')
+  reply.fill(0)
+  assert.equal(sealer.openAgain('ticket', id, reply), undefined)
+  assert.equal(sealer.openAgain('ticket', id, sealed), 'plain')
+})
+
+test('of sessions that were opened, a thousand are at hand, and none whose data are long', () => {
+  const sealer = createSealer([first])
+  const [oldest, ...others] = Array.from({ length: 1001 }, (_, at) => ({
+    name: `${id}${at}`,
+    sealed: sealer.seal('session', `${id}${at}`, `{"at":${at}}`),
+  }))
+  assert.ok(oldest)
+  const open = ({ name, sealed }: typeof oldest) => sealer.openAgain('session', name, sealed)
+  for (const session of [oldest, ...others]) open(session)
+  assert.equal(asked(() => others.map(open)).decrypted, 0)
+  assert.equal(asked(() => open(oldest)).decrypted, 1)
+  const long = sealer.seal('session', id, 'x'.repeat(9000))
+  const openLong = () => assert.equal(sealer.openAgain('session', id, long)?.length, 9000)
+  assert.equal(asked(() => [openLong(), openLong()]).decrypted, 2)
+})
+
+test('of a session that has ended nothing is at hand', () => {
+  const sealer = createSealer([first, second])
+  const ticket = sealer.seal('ticket', id, 'plain')
+  const session = sealer.seal('session', id, 'plain')
+  const other = sealer.seal('ticket', 'other', 'plain')
+  const open = () => [sealer.openAgain('ticket', id, ticket), sealer.openAgain('session', id, session)]
+  const openOther = () => sealer.openAgain('ticket', 'other', other)
+  open()
+  openOther()
+  sealer.forget(id)
+  assert.deepEqual(
+    asked(() => assert.deepEqual(open(), ['plain', 'plain'])),
+    { decrypted: 2, derived: 1 },
+  )
+  assert.equal(asked(openOther).decrypted, 0)
+})
+
+test('the key of a binding, which a site has one of, is derived once', () => {
+  const sealer = createSealer([first])
+  sealer.seal('binding', 'site', 'first')
+  const { derived } = asked(() => {
+    for (let each = 0; each < 10; each += 1)
+      assert.equal(sealer.open('binding', 'site', sealer.seal('binding', 'site', 'again'))?.toString(), 'again')
+  })
+  assert.equal(derived, 0)
+  assert.equal(sealer.open('binding', 'other site', sealer.seal('binding', 'site', 'plain')), undefined)
 })

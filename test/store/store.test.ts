@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import type { ScriptingClient } from '../../lib/store/backend/redis-client.js'
 import { TIME } from '../../lib/store/backend/redis-scripts.js'
 import { createRecordStore, createSessionId, type RecordStore } from '../../lib/store/store.js'
+import { countCrypto } from '../support/count-crypto.js'
 import { type RedisServer, startRedis, until } from '../support/redis.js'
 import { secret } from '../support/secrets.js'
 import {
@@ -652,4 +653,23 @@ describe('settings of a state', () => {
     await two.sessions.clear()
     assert.notEqual(await one.load(id), undefined)
   })
+})
+
+test('nothing of a session that was ended here is at hand', async () => {
+  const store = fixture.state()
+  const derived = async (id: string) => {
+    const crypto = countCrypto()
+    try {
+      await store.signIn({ ticket: ticket(), tokens: tokens(), previous: [], keep: [], id })
+      assert.deepEqual((await store.load(id))?.ticket(), ticket())
+    } finally {
+      crypto.stop()
+    }
+    return crypto.counts.createHmac
+  }
+  // The first one also derives what all sessions have in common.
+  await derived('other id')
+  const first = await derived('the same id')
+  await store.end('the same id')
+  assert.equal(await derived('the same id'), first)
 })

@@ -24,36 +24,56 @@ export interface PendingCommands {
  * until the next connection.
  */
 export function createPendingCommands(client: RedisClient, most: number): PendingCommands {
-  const isForgetful = optionOf(client, 'autoResendUnfulfilledCommands') === false
-  const expired = new Set<PendingCommand>()
-  let pending = 0
-  let connection = 0
-
+  const counter: Counter = {
+    isForgetful: optionOf(client, 'autoResendUnfulfilledCommands') === false,
+    expired: new Set(),
+    pending: 0,
+    connection: 0,
+  }
   return {
     begin() {
-      if (pending >= most) return undefined
-      pending += 1
-      let isCounted = true
-      let sentOver: number | undefined
-      const command: PendingCommand = {
-        sent() {
-          sentOver = connection
-        },
-        expire() {
-          if (sentOver === undefined || (isForgetful && sentOver !== connection)) command.end()
-          else if (isCounted) expired.add(command)
-        },
-        end() {
-          expired.delete(command)
-          if (isCounted) pending -= 1
-          isCounted = false
-        },
-      }
-      return command
+      if (counter.pending >= most) return undefined
+      counter.pending += 1
+      return new CountedCommand(counter)
     },
     reconnected() {
-      connection += 1
-      if (isForgetful) for (const command of expired) command.end()
+      counter.connection += 1
+      if (counter.isForgetful) for (const command of counter.expired) command.end()
     },
+  }
+}
+
+/** What the commands of one client have in common. */
+interface Counter {
+  readonly isForgetful: boolean
+  readonly expired: Set<PendingCommand>
+  pending: number
+  /** Counts the connections. */
+  connection: number
+}
+
+class CountedCommand implements PendingCommand {
+  readonly #counter: Counter
+  #isCounted = true
+  #sentOver: number | undefined
+
+  constructor(counter: Counter) {
+    this.#counter = counter
+  }
+
+  sent(): void {
+    this.#sentOver = this.#counter.connection
+  }
+
+  expire(): void {
+    const { isForgetful, connection, expired } = this.#counter
+    if (this.#sentOver === undefined || (isForgetful && this.#sentOver !== connection)) this.end()
+    else if (this.#isCounted) expired.add(this)
+  }
+
+  end(): void {
+    this.#counter.expired.delete(this)
+    if (this.#isCounted) this.#counter.pending -= 1
+    this.#isCounted = false
   }
 }

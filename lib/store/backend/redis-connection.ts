@@ -1,7 +1,7 @@
 import { observe } from '../../diagnostics/publish.js'
 import { createPendingCommands, type PendingCommand, type PendingCommands } from './pending-commands.js'
 import type { RedisClient } from './redis-client.js'
-import { createReplicaWatch } from './redis-replica.js'
+import { createReplicaWatch, type ReplicaWatch } from './redis-replica.js'
 import { type Revival, reviveSentinelClient } from './sentinel-revival.js'
 import { isOfReplica, isRefusal, reasonOf, unavailable, wasCut, wasUnsent } from './unavailable.js'
 import { createWriteGatherer } from './write-gatherer.js'
@@ -36,7 +36,7 @@ const FIRST_PAUSE = 25
 
 /** Commands with a deadline, over a client that may be slow, away or hung, and that may not be ours. */
 export function createConnection(client: RedisClient, settings: ConnectionSettings): Connection {
-  const waiting = new Set<() => void>()
+  const waiting = new Set<Startable>()
   const commands = createPendingCommands(client, settings.maxPending ?? MAX_PENDING)
   const revival = reviveSentinelClient(client)
   const run = createRun(client, settings, { waiting, commands, revival })
@@ -44,7 +44,7 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
   function retryWaiting(): void {
     const starts = [...waiting]
     waiting.clear()
-    for (const start of starts) start()
+    for (const command of starts) command.start()
   }
 
   function resume(): void {
@@ -76,86 +76,154 @@ export function createConnection(client: RedisClient, settings: ConnectionSettin
 
 type Run = <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => Promise<T>
 
+interface Startable {
+  start(): void
+  /** Its time is over. */
+  expire(): void
+}
+
 interface Parts {
-  /** What is to be called when the client is ready, or has ended. */
-  readonly waiting: Set<() => void>
+  /** Commands that are to be started when the client is ready, or has ended. */
+  readonly waiting: Set<Startable>
   readonly commands: PendingCommands
   readonly revival: Revival
 }
 
-function createRun(client: RedisClient, settings: ConnectionSettings, { waiting, commands, revival }: Parts): Run {
+function createRun(client: RedisClient, settings: ConnectionSettings, parts: Parts): Run {
   const { timeout } = settings
   const gatherWrites = createWriteGatherer(client)
   const replica = createReplicaWatch(client, settings.probeKey)
-
-  /** A connection that the other side has ended looks ready until it is closed. */
-  const canSend = () => client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()
+  const shared: Shared = { ...parts, client, gatherWrites, replica }
 
   return <T>(command: string, isRead: boolean, send: (client: RedisClient) => Promise<T>) => {
-    let mayRepeat = isRead
-    let isLate = false
-    let pause = FIRST_PAUSE
-    let refusal: string | undefined
-    let retry: NodeJS.Timeout | undefined
+    const pending = parts.commands.begin()
+    if (pending === undefined) return Promise.reject(unavailable(command, 'too many commands in progress'))
     return new Promise<T>((resolve, reject) => {
-      const accepted = commands.begin()
-      if (accepted === undefined) {
-        reject(unavailable(command, 'too many commands in progress'))
-        return
-      }
-      const pending: PendingCommand = accepted
-      const timer = setTimeout(() => {
-        isLate = true
-        const isUnsent = waiting.delete(start) || retry !== undefined
-        clearTimeout(retry)
-        if (isUnsent) pending.end()
-        else pending.expire()
-        reject(unavailable(command, isUnsent ? (refusal ?? `client is ${client.status}`) : 'timeout'))
-      }, timeout)
-
-      function finishOnce(finish: () => void): void {
-        clearTimeout(timer)
-        pending.end()
-        finish()
-      }
-      // Async, so that an exception of the client is a rejection like any other.
-      async function attempt(): Promise<T> {
-        gatherWrites()
-        pending.sent()
-        replica.begin()
-        if (isRead) replica.probe()
-        return send(client)
-      }
-      function succeed(value: T): void {
-        replica.end()
-        finishOnce(() => resolve(value))
-      }
-      function fail(error: unknown): void {
-        replica.end()
-        const reason = reasonOf(error)
-        if (isOfReplica(reason)) replica.leave()
-        // A client that looks ready and sends nothing is not asked at once: no timer would run any more, and so nothing would end it.
-        if (!isLate && (isRefusal(reason) || (wasUnsent(error) && canSend()))) {
-          refusal = isRefusal(reason) ? reason : undefined
-          retry = setTimeout(start, pause)
-          pause *= 2
-        } else if (!isLate && (wasUnsent(error) || (mayRepeat && wasCut(error)))) {
-          if (!wasUnsent(error)) mayRepeat = false
-          start()
-        } else finishOnce(() => reject(unavailable(command, reason)))
-      }
-      function start(): void {
-        retry = undefined
-        if (canSend()) {
-          attempt().then(succeed, fail)
-        } else if (client.status === 'end' && !revival.isDue()) {
-          finishOnce(() => reject(unavailable(command, 'client is closed')))
-        } else {
-          waiting.add(start)
-          if (client.status === 'wait') client.connect().catch(() => {})
-        }
-      }
-      start()
+      new SentCommand(shared, { command, isRead, send, pending, resolve, reject }).startWithin(timeout)
     })
   }
+}
+
+interface Shared extends Parts {
+  readonly client: RedisClient
+  readonly gatherWrites: () => void
+  readonly replica: ReplicaWatch
+}
+
+interface Asked<T> {
+  readonly command: string
+  readonly isRead: boolean
+  readonly send: (client: RedisClient) => Promise<T>
+  readonly pending: PendingCommand
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** One command until its caller has the reply. A class, because a sign-in sends ten, and closures for each of its steps add up. */
+class SentCommand<T> implements Startable {
+  readonly #shared: Shared
+  readonly #asked: Asked<T>
+  #mayRepeat: boolean
+  #isLate = false
+  #pause = FIRST_PAUSE
+  #refusal: string | undefined
+  #deadline: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
+
+  constructor(shared: Shared, asked: Asked<T>) {
+    this.#shared = shared
+    this.#asked = asked
+    this.#mayRepeat = asked.isRead
+  }
+
+  startWithin(timeout: number): void {
+    this.#deadline = setTimeout(expire, timeout, this)
+    this.start()
+  }
+
+  start(): void {
+    const { client, revival, waiting } = this.#shared
+    this.#retry = undefined
+    if (this.#canSend()) {
+      this.#send().then(
+        value => this.#succeed(value),
+        (error: unknown) => this.#fail(error),
+      )
+    } else if (client.status === 'end' && !revival.isDue()) {
+      this.#finish()
+      this.#asked.reject(unavailable(this.#asked.command, 'client is closed'))
+    } else {
+      waiting.add(this)
+      if (client.status === 'wait') client.connect().catch(() => {})
+    }
+  }
+
+  expire(): void {
+    const { client, waiting } = this.#shared
+    const { command, pending, reject } = this.#asked
+    this.#isLate = true
+    const isUnsent = waiting.delete(this) || this.#retry !== undefined
+    clearTimeout(this.#retry)
+    if (isUnsent) pending.end()
+    else pending.expire()
+    reject(unavailable(command, isUnsent ? (this.#refusal ?? `client is ${client.status}`) : 'timeout'))
+  }
+
+  /** A connection that the other side has ended looks ready until it is closed. */
+  #canSend(): boolean {
+    const { client, replica } = this.#shared
+    return client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()
+  }
+
+  /** An exception of the client is a rejection like any other. */
+  #send(): Promise<T> {
+    const { client, gatherWrites, replica } = this.#shared
+    gatherWrites()
+    this.#asked.pending.sent()
+    replica.begin()
+    if (this.#asked.isRead) replica.probe()
+    try {
+      return this.#asked.send(client)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #succeed(value: T): void {
+    this.#shared.replica.end()
+    this.#finish()
+    this.#asked.resolve(value)
+  }
+
+  #fail(error: unknown): void {
+    const { replica } = this.#shared
+    replica.end()
+    const reason = reasonOf(error)
+    if (isOfReplica(reason)) replica.leave()
+    // A client that looks ready and sends nothing is not asked at once: no timer would run any more, and so nothing would end it.
+    if (!this.#isLate && (isRefusal(reason) || (wasUnsent(error) && this.#canSend()))) {
+      this.#refusal = isRefusal(reason) ? reason : undefined
+      this.#retry = setTimeout(start, this.#pause, this)
+      this.#pause *= 2
+    } else if (!this.#isLate && (wasUnsent(error) || (this.#mayRepeat && wasCut(error)))) {
+      if (!wasUnsent(error)) this.#mayRepeat = false
+      this.start()
+    } else {
+      this.#finish()
+      this.#asked.reject(unavailable(this.#asked.command, reason))
+    }
+  }
+
+  #finish(): void {
+    clearTimeout(this.#deadline)
+    this.#asked.pending.end()
+  }
+}
+
+function start(command: Startable): void {
+  command.start()
+}
+
+function expire(command: Startable): void {
+  command.expire()
 }
