@@ -206,11 +206,7 @@ export function createRecordStore(settings: RecordStoreSettings): RecordStore {
     clientTokenStore: purpose => tokenStoreOf(redisKeys.client(purpose), purpose, 'client'),
     limit,
     watch: watches.watch,
-    async end(id, reason) {
-      const ended = endedSessionOf(await endRecord(redisKeys.record(id), { reason }), id, sealer)
-      sealer.forget(id)
-      return ended
-    },
+    end: async (id, reason) => openEnded(await endRecord(redisKeys.record(id), { reason }), id, sealer),
     handleOf: id => redisKeys.handle(redisKeys.record(id)),
     list: createList({ backend, index, redisKeys, now }),
     ...createSessionEnder({ backend, redisKeys, index, client, clock, endRecord }),
@@ -283,15 +279,14 @@ function createList({ backend, index, redisKeys, now }: ListSettings): RecordSto
   return async query => (await mapInBatches(await index.find(query), listed)).filter(item => item !== undefined)
 }
 
-function endedSessionOf(
-  { existed, tokens, summary }: EndedRecord,
-  id: string,
-  sealer: Sealer,
-): EndedSession | undefined {
+/** What a session was, opened for the last time. */
+function openEnded({ existed, tokens, summary }: EndedRecord, id: string, sealer: Sealer): EndedSession | undefined {
+  const opened = tokens && parseTokens(sealer.open('tokens', id, tokens))
+  sealer.forget(id)
   if (!existed) return undefined
   return {
     ...(summary?.provider !== undefined && { provider: summary.provider }),
-    tokens: tokens ? parseTokens(sealer.open('tokens', id, tokens)) : undefined,
+    tokens: opened ?? undefined,
     summary,
   }
 }
