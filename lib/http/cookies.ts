@@ -25,8 +25,12 @@ export function readCookieValues(req: IncomingMessage, name: string): readonly s
   const { cookie } = req.headers
   // The most frequent case by far, and nothing to be parsed.
   if (!cookie?.includes(name)) return []
-  const pairs = cookie.split(';').filter(pair => pair.includes(name))
-  return pairs.map(pair => parseCookie(pair)[name]).filter(value => value !== undefined)
+  const values: string[] = []
+  for (const pair of cookie.split(';')) {
+    const value = pair.includes(name) ? parseCookie(pair)[name] : undefined
+    if (value !== undefined) values.push(value)
+  }
+  return values
 }
 
 /** Headers that make a shared cache keep a response whatever its `Cache-Control` says. */

@@ -17,6 +17,8 @@ export class RequestState {
   oidc: unknown
   /** Creates `req.session` on first access. */
   attachSession: (() => void) | undefined
+  /** What the cookies of sessions say, and what they were read by, from which header. */
+  presented: { readonly by: object; readonly header: string; readonly sessions: readonly unknown[] } | undefined
   sessionID: HttpRequest['sessionID'] | undefined
   sessionStore: HttpRequest['sessionStore'] | undefined
   correlationId: string | undefined

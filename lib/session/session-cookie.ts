@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CookieAttributes, clearCookie, hostCookieName, readCookieValues, setCookie } from '../http/cookies.js'
+import { requestState } from '../http/request-state.js'
 import type { Config, SessionPolicy } from '../options/config.js'
 import { REMEMBERED } from '../store/expired-sessions.js'
 import type { Sealer } from '../store/seal.js'
@@ -37,14 +38,25 @@ export function createSessionCookie(config: Config, policy: SessionPolicy, seale
   const attributes: CookieAttributes = { secure, sameSite: 'lax' }
   // A cookie that went with its session would leave a form that was posted after it without its user.
   const overtime = routes.keptForm === false ? 0 : REMEMBERED
-  const readKind = (req: IncomingMessage, kind: SessionKind): CookieSession[] =>
-    readCookieValues(req, names[kind])
-      .slice(0, mostValues)
-      .map(value => sealer.verifyId(value))
-      .filter(id => id !== undefined)
-      .map(id => ({ id, kind }))
+  function readKind(req: IncomingMessage, kind: SessionKind): readonly CookieSession[] {
+    const values = readCookieValues(req, names[kind])
+    if (values.length === 0) return []
+    const ids = values.slice(0, mostValues).map(value => sealer.verifyId(value))
+    return ids.filter(id => id !== undefined).map(id => ({ id, kind }))
+  }
+
   return {
-    read: req => (req.headers.cookie === undefined ? [] : [...readKind(req, 'user'), ...readKind(req, 'anonymous')]),
+    /** A request is asked several times. Another instance of the middleware has other names, and the site may change the header. */
+    read(req) {
+      const { cookie: header } = req.headers
+      if (header === undefined) return []
+      const state = requestState(req)
+      if (state.presented?.by === names && state.presented.header === header)
+        return state.presented.sessions as readonly CookieSession[]
+      const sessions = [...readKind(req, 'user'), ...readKind(req, 'anonymous')]
+      state.presented = { by: names, header, sessions }
+      return sessions
+    },
     isUnreadable: req => readCookieValues(req, names.user).length > 0 && readKind(req, 'user').length === 0,
     write(res, { id, kind }, wanted = { maxAge: policy.persistent ? lifetime : undefined }) {
       const seconds =

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import type { Express } from 'express'
 import type { OidcOptions } from '../../lib/index.js'
+import type { Config, SessionPolicy } from '../../lib/options/config.js'
+import { createSessionCookie } from '../../lib/session/session-cookie.js'
+import { createSealer } from '../../lib/store/seal.js'
 import { sessionCookieOf, withFixture } from '../support/handler-fixture.js'
+import { secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
 
 const baseUrl = 'https://www.example.com'
@@ -158,4 +163,27 @@ describe('the life of a session', () => {
       await redis.stop()
     }
   })
+})
+
+test('what a request says is read again where another instance asks, or the header is another one by then', () => {
+  const sealer = createSealer([secret('sealing secret')])
+  const cookieNamed = (cookieName: string) =>
+    createSessionCookie(
+      { secure: true, lifetime: 60, routes: { keptForm: false } } as Config,
+      { cookieName } as SessionPolicy,
+      sealer,
+    )
+  const [one, other] = [cookieNamed('sid'), cookieNamed('other')]
+  const headers = { cookie: `__Host-sid=${sealer.signId('a')}; __Host-other.anonymous=${sealer.signId('b')}` }
+  const req = { headers } as IncomingMessage
+  const ofOne = [{ id: 'a', kind: 'user' }]
+  assert.deepEqual(one.read(req), ofOne)
+  assert.equal(one.read(req), one.read(req))
+  assert.deepEqual(other.read(req), [{ id: 'b', kind: 'anonymous' }])
+  assert.deepEqual(one.read(req), ofOne)
+  headers.cookie = `__Host-sid=${sealer.signId('c')}`
+  assert.deepEqual(one.read(req), [{ id: 'c', kind: 'user' }])
+  assert.deepEqual(other.read(req), [])
+  Reflect.deleteProperty(headers, 'cookie')
+  assert.deepEqual(one.read(req), [])
 })
