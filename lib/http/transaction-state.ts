@@ -158,11 +158,17 @@ export function joinScopes(...scopes: readonly (string | undefined)[]): string {
   return scopeWords(scopes.join(' ')).join(' ')
 }
 
+/** How nonce and verifier are derived. A sign-in that another version of this package began begins anew. */
+const DERIVATION = 2
+
 function settingsOf(config: Config): string {
   const { issuer, clientId, responseType, responseMode, scope, providerName } = config
   // Another issuer under the same name is another provider.
   const provider = providerName === undefined ? [] : [providerName, issuer, clientId]
-  return fingerprint(JSON.stringify([redirectUri(config), responseType, responseMode, scope, ...provider]), 8)
+  return fingerprint(
+    JSON.stringify([DERIVATION, redirectUri(config), responseType, responseMode, scope, ...provider]),
+    8,
+  )
 }
 
 function randomText(bytes: number): string {

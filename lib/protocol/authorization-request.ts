@@ -80,12 +80,14 @@ export function buildAuthorizationParams(request: Omit<AuthorizationRequest, 'en
 /** The endpoint with these parameters. A query of its own is kept, but for parameters of the same name. */
 export function addToEndpoint(endpoint: string, params: URLSearchParams): string {
   const url = new URL(endpoint)
-  // Apart from the URL, which would be written anew with each of them.
-  const query = new URLSearchParams(url.search)
+  url.search = String(url.search === '' ? params : replaceParams(new URLSearchParams(url.search), params))
+  return url.href
+}
+
+function replaceParams(query: URLSearchParams, params: URLSearchParams): URLSearchParams {
   for (const name of params.keys()) query.delete(name)
   for (const [name, value] of params) query.append(name, value)
-  url.search = query.toString()
-  return url.href
+  return query
 }
 
 function protocolParams(request: Omit<AuthorizationRequest, 'endpoint'>): Record<string, string> {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import { signIn } from './browser.js'
+import { costOfMany, WARM_UP } from './callbacks.js'
 import { type Cost, type Load, putLoadOn } from './load.js'
 import type { Pace } from './pages.js'
 import { type Contender, startContender } from './processes.js'
@@ -27,18 +28,55 @@ export async function measureBuilds(provider: { readonly issuer: string }, redis
   if (before === '') throw new Error('BENCH_BEFORE has to be the dist/index.js of another build')
   const api = await startApi()
   const common = { issuer: provider.issuer, redisUrl, responseType: 'code id_token', userInfo: false, api: api.url }
-  const now = await startContender('hybrid', { ...common, build: resolve('dist/index.js') })
-  const earlier = await startContender('hybrid', { ...common, build: before })
+  const start = async (more: { readonly userInfo?: boolean }) => ({
+    now: await startContender('hybrid', { ...common, ...more, build: resolve('dist/index.js') }),
+    before: await startContender('hybrid', { ...common, ...more, build: before }),
+  })
+  const pages = await start({})
   try {
-    return { figures: [], table: await compare({ now, before: earlier }, pace) }
+    const ofPages = await compare(pages, pace)
+    const ofSignIns = await compareSignIns(() => start({ userInfo: true }), pace)
+    return { figures: [], table: [...ofPages, ...ofSignIns] }
   } finally {
-    await now.stop()
-    await earlier.stop()
+    await stop(pages)
     api.close()
   }
 }
 
-async function compare(builds: Readonly<Record<'now' | 'before', Contender>>, pace: Pace) {
+type Builds = Readonly<Record<'now' | 'before', Contender>>
+
+async function stop(builds: Builds): Promise<void> {
+  for (const build of Object.values(builds)) await build.stop()
+}
+
+/** Sign-ins of one build between two looks at the other: few, so that both see the same load of the machine. */
+const FEW = 96
+const RESTARTS = 3
+
+/** Every restart compiles the builds anew, which makes more of a difference than most changes. */
+async function compareSignIns(start: () => Promise<Builds>, { rounds }: Pace) {
+  const measured = { start: new Rounds(), callback: new Rounds() }
+  for (let restart = 0; restart < RESTARTS; restart += 1) {
+    const builds = await start()
+    for (const build of Object.values(builds)) await costOfMany(build, WARM_UP)
+    for (let round = 0; round < rounds * 4; round += 1) {
+      for (const each of Object.values(measured)) each.begin()
+      for (const [name, build] of shuffle(Object.entries(builds))) {
+        const cost = await costOfMany(build, FEW)
+        measured.start.record(name, cost.start)
+        measured.callback.record(name, cost.callback)
+      }
+    }
+    await stop(builds)
+  }
+  const ratio = (each: Rounds) => each.compare(of => of('now') / of('before'))
+  return [
+    { 'now / before': 'start of a sign-in', cpu: ratio(measured.start) },
+    { 'now / before': 'callback', cpu: ratio(measured.callback) },
+  ]
+}
+
+async function compare(builds: Builds, pace: Pace) {
   const visits: { key: string; contender: Contender; load: Omit<Load, 'seconds'> }[] = []
   for (const [build, contender] of Object.entries(builds)) {
     const cookies: string[] = []

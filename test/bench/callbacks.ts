@@ -8,7 +8,7 @@ import { median, Rounds, shuffle } from './statistics.js'
 const DELAY = 20
 const AT_ONCE = 16
 /** Until then most of what a callback runs through is not compiled. */
-const WARM_UP = 1600
+export const WARM_UP = 1600
 /** Sign-ins whose cost is measured in a round. */
 const MANY = AT_ONCE * 16
 const THREE = 'code id_token token'
@@ -102,10 +102,10 @@ async function costOfEach(contender: Contender): Promise<Cost> {
   return { start: median(costs.map(({ start }) => start)), callback: median(costs.map(({ callback }) => callback)) }
 }
 
-async function costOfMany(contender: Contender): Promise<Cost> {
+export async function costOfMany(contender: Contender, many = MANY): Promise<Cost> {
   const waiting: Return[] = []
   const before = await contender.usage()
-  for (let each = 0; each < MANY; each += 1) waiting.push(await startSignIn(contender.baseUrl))
+  for (let each = 0; each < many; each += 1) waiting.push(await startSignIn(contender.baseUrl))
   const begun = await contender.usage()
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
