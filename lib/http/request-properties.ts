@@ -1,5 +1,4 @@
 import { IncomingMessage } from 'node:http'
-import { Http2ServerRequest } from 'node:http2'
 
 /**
  * Gives requests properties whose values are computed on first access. To define them on every request would cost a page that
@@ -19,13 +18,18 @@ export function createRequestProperties(accessors: PropertyDescriptorMap): (req:
     if (defined in req) return
     // What all requests have already, by another copy of this package say, keeps its place.
     const isFree = names.every(name => !(name in req))
-    const owner = isFree ? bases.find(base => Object.prototype.isPrototypeOf.call(base, req)) : undefined
+    const owner = isFree ? baseOf(req) : undefined
     if (owner === undefined) Object.defineProperties(req, properties)
     else Object.defineProperties(owner, { ...properties, [defined]: { value: true } })
   }
 }
 
-const bases: readonly object[] = [IncomingMessage.prototype, Http2ServerRequest.prototype]
+/** Where there is a request of HTTP/2, its module is loaded: importing it would cost all the others some milliseconds. */
+function baseOf(req: object): object | undefined {
+  if (req instanceof IncomingMessage) return IncomingMessage.prototype
+  const { Http2ServerRequest } = process.getBuiltinModule('node:http2')
+  return req instanceof Http2ServerRequest ? Http2ServerRequest.prototype : undefined
+}
 
 /** What is assigned belongs to that one request and hides what the others have. */
 function defaultsFor(name: string): PropertyDescriptor {

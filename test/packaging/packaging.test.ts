@@ -91,6 +91,8 @@ describe('the package', { timeout: isLongRun ? 1_700_000 : 280_000 }, () => {
     const text = [...loaded].map(file => readFileSync(file, 'utf8')).join()
     const lazily = ['session/device-route.js', 'http/languages/ja.js', 'sign-in/popup-page.js', 'doctor/doctor.js']
     for (const lazy of lazily) assert.ok(!text.includes(`// dist/${lazy}\n`), `${lazy} is loaded at the start`)
+    // Some milliseconds, and few sites serve HTTP/2 themselves.
+    assert.doesNotMatch(text, /from ["']node:http2["']/)
     for (const used of ['openid-connect.js', 'store/seal.js']) assert.ok(text.includes(`// dist/${used}\n`), used)
   })
 

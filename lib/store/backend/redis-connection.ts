@@ -175,7 +175,7 @@ class SentCommand<T> implements Startable {
     return client.status === 'ready' && client.stream?.writable !== false && !replica.isLeaving()
   }
 
-  /** An exception of the client is a rejection like any other. */
+  /** An exception of the client is a rejection like any other, and its promise may be another one than that of the language. */
   #send(): Promise<T> {
     const { client, gatherWrites, replica } = this.#shared
     gatherWrites()
@@ -183,7 +183,7 @@ class SentCommand<T> implements Startable {
     replica.begin()
     if (this.#asked.isRead) replica.probe()
     try {
-      return this.#asked.send(client)
+      return Promise.resolve(this.#asked.send(client))
     } catch (error) {
       return Promise.reject(error)
     }
