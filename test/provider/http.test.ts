@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
@@ -553,3 +553,18 @@ function answerOnce(
     })
   })
 }
+
+test('a response that is destroyed before its end, without an error, is none, and is not waited for', async t => {
+  const server = await createLocalServer(t)
+  server.on('/doc', (_, res) => void res.writeHead(200, { 'content-length': 100 }).write('{'))
+  const { request } = http
+  t.mock.method(http, 'request', (...args: Parameters<typeof request>) =>
+    request(...args).on('response', (response: IncomingMessage) => setImmediate(() => response.destroy())),
+  )
+  const failed = await createHttp({ timeout: 60_000 })
+    .getJson(`${server.origin}/doc`)
+    .catch((error: { code: string; cause: { reason: string } }) => error)
+  assert.ok('code' in failed)
+  assert.equal(failed.code, 'ERR_OIDC_PROVIDER_UNAVAILABLE')
+  assert.notEqual(failed.cause.reason, 'TimeoutError')
+})
