@@ -52,7 +52,7 @@ async function ask(setup: Setup, { provider, metadata }: KnownProvider, uri: str
     ...(proofKey && { proofKeyThumbprint: (await import('../protocol/dpop.js')).proofKeyThumbprint(proofKey) }),
     params: { ...config.authorizationParams, prompt: 'none' },
   })
-  const sent = await prepareRequest(provider, metadata, params, { ...config, proofKey })
+  const sent = await prepareRequest(provider, metadata, params, { settings: config, proofKey })
   return openPage(addToEndpoint(metadata.authorization_endpoint, sent), setup)
 }
 

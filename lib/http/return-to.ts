@@ -44,15 +44,24 @@ export function returnToInHead(config: Config, path: string): string {
   return [path, withoutQuery].find(fits) ?? publicPath(config, '/')
 }
 
+/** Paths that are no place to land on. */
+const pathsOfSteps = new WeakMap<Config, ReadonlySet<string>>()
+
 /** @param path as {@link parseReturnTo} has made it, which has parsed it */
 function isOurs(config: Config, path: string): boolean {
   const [pathname = ''] = path.split(/[?#]/, 1)
-  return Object.entries(config.routes).some(([name, route]) => {
+  const steps = pathsOfSteps.get(config) ?? findSteps(config)
+  return steps.has(pathname) || (config.hasSeveralProviders && [...steps].some(step => pathname.startsWith(`${step}/`)))
+}
+
+function findSteps(config: Config): ReadonlySet<string> {
+  const steps = new Set<string>()
+  for (const [name, route] of Object.entries(config.routes)) {
     // The end of a sign-in in a popup is a place to land on, and so is a form that was kept meanwhile.
-    if (route === false || name === 'popup' || name === 'keptForm') return false
-    const path = publicPath(config, route)
-    return path === pathname || (config.hasSeveralProviders && pathname.startsWith(`${path}/`))
-  })
+    if (route !== false && name !== 'popup' && name !== 'keptForm') steps.add(publicPath(config, route))
+  }
+  pathsOfSteps.set(config, steps)
+  return steps
 }
 
 /** The header in which a script may name its page. */

@@ -16,7 +16,9 @@ import type { BrowserBinding } from './transaction-cookie.js'
 /** Characters of the longest `state`: two of them and everything else fit into the head of a response that nginx accepts by default. */
 const LONGEST_STATE = 1000
 
+const ID_BYTES = 9
 const ID_LENGTH = 12
+const SEED_BYTES = 16
 
 /** A transaction that this browser can finish, with everything a response must match. */
 export interface ActiveTransaction extends Transaction {
@@ -57,6 +59,7 @@ interface TransactionServices extends Pick<Services, 'store'> {
 export function createTransactions({ config, store }: TransactionServices): Transactions {
   const { sealer, transactionOverflow } = store
   const settings = settingsOf(config)
+  const ownScope = joinScopes(config.scope)
 
   const seal = (id: string, content: object) =>
     id + sealer.seal('transaction', id, JSON.stringify(content)).toString('base64url')
@@ -84,7 +87,7 @@ export function createTransactions({ config, store }: TransactionServices): Tran
       state,
       redirectUri: redirectUri(config),
       pkce: transaction.pkce !== false,
-      scope: joinScopes(config.scope, transaction.extraScope),
+      scope: transaction.extraScope === undefined ? ownScope : joinScopes(config.scope, transaction.extraScope),
     }
   }
 
@@ -97,8 +100,7 @@ export function createTransactions({ config, store }: TransactionServices): Tran
         ...(!config.pkce && { pkce: false }),
         ...(config.proofAlgorithm && { proofAlgorithm: config.proofAlgorithm }),
         ...(config.providerName !== undefined && { provider: config.providerName }),
-        id: randomText(9),
-        seed: randomText(16),
+        ...newNames(),
         binding: fingerprint(binding.id),
         settings,
         createdAt: config.now().getTime() / 1000,
@@ -171,6 +173,8 @@ function settingsOf(config: Config): string {
   )
 }
 
-function randomText(bytes: number): string {
-  return randomBytes(bytes).toString('base64url')
+/** 72 and 128 random bits. */
+function newNames(): Pick<Transaction, 'id' | 'seed'> {
+  const random = randomBytes(ID_BYTES + SEED_BYTES)
+  return { id: random.toString('base64url', 0, ID_BYTES), seed: random.toString('base64url', ID_BYTES) }
 }

@@ -80,6 +80,8 @@ export function buildAuthorizationParams(request: Omit<AuthorizationRequest, 'en
 /** The endpoint with these parameters. A query of its own is kept, but for parameters of the same name. */
 export function addToEndpoint(endpoint: string, params: URLSearchParams): string {
   const url = new URL(endpoint)
+  // Mostly there is nothing to keep, and what `URLSearchParams` writes needs no encoding.
+  if (!/[?#]/.test(url.href) && params.size > 0) return `${url.href}?${params}`
   url.search = String(url.search === '' ? params : replaceParams(new URLSearchParams(url.search), params))
   return url.href
 }

@@ -19,11 +19,27 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\]/
  */
 export function parseReturnTo(input: unknown, baseUrl: string): string | undefined {
   if (typeof input !== 'string' || input === '' || input.length > MAX_LENGTH) return undefined
-  if (FORBIDDEN.test(input) || !URL.canParse(input, baseUrl)) return undefined
-  const url = new URL(input, baseUrl)
-  if (url.origin !== new URL(baseUrl).origin) return undefined
+  if (FORBIDDEN.test(input)) return undefined
+  const url = parse(input, baseUrl)
+  if (url === undefined || url.origin !== originOf(baseUrl)) return undefined
   const path = url.pathname + url.search + url.hash
   return isLocalPath(path) && path.length <= MAX_LENGTH ? path : undefined
+}
+
+function parse(input: string, baseUrl: string): URL | undefined {
+  try {
+    return new URL(input, baseUrl)
+  } catch {
+    return undefined
+  }
+}
+
+/** The address that was asked for last, and its origin: a site has one, or few. */
+let known: { readonly baseUrl: string; readonly origin: string } | undefined
+
+function originOf(baseUrl: string): string {
+  if (known?.baseUrl !== baseUrl) known = { baseUrl, origin: new URL(baseUrl).origin }
+  return known.origin
 }
 
 /** `/.//evil.example` is of our origin, but its parsed path, `//evil.example`, would not be; a `blob:` URL has no path at all. */

@@ -21,7 +21,10 @@ export async function prepareRequest(
   provider: Pick<Provider, 'pushRequest' | 'signRequest' | 'reloadRequestKeys'>,
   metadata: ProviderMetadata,
   asked: URLSearchParams,
-  { proofKey, ...settings }: RequestSettings & { readonly proofKey: Parameters<Provider['pushRequest']>[1] },
+  {
+    settings,
+    proofKey,
+  }: { readonly settings: RequestSettings; readonly proofKey: Parameters<Provider['pushRequest']>[1] },
 ): Promise<URLSearchParams> {
   const pushes = isPushed(metadata, settings.pushedAuthorization)
   const build = async () => (settings.signsRequests ? sign(provider, asked, pushes) : asked)

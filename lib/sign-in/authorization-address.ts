@@ -47,10 +47,11 @@ export async function requestAuthorization(
     params,
   })
   const endpoint = metadata.authorization_endpoint
-  const settings = { ...config, proofKey }
-  const sent = await prepareRequest(provider, metadata, asked, settings).catch((error: unknown) => {
-    const isRefused = error instanceof OidcError && error.code === 'ERR_OIDC_AUTHORIZATION_FAILED'
-    throw isRefused && error.providerError ? describeRefusal(config, error.providerError, transaction) : error
-  })
+  const sent = await prepareRequest(provider, metadata, asked, { settings: config, proofKey }).catch(
+    (error: unknown) => {
+      const isRefused = error instanceof OidcError && error.code === 'ERR_OIDC_AUTHORIZATION_FAILED'
+      throw isRefused && error.providerError ? describeRefusal(config, error.providerError, transaction) : error
+    },
+  )
   return { location: addToEndpoint(endpoint, sent), asked, pushed: isPushed(metadata, config.pushedAuthorization) }
 }
