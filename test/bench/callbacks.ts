@@ -21,6 +21,7 @@ const CANDIDATES = [
   ['express-session', TWO],
   ['floor', THREE],
   ['floor', TWO],
+  ['checked floor', TWO],
 ] as const
 
 interface Candidate {
@@ -154,6 +155,19 @@ function figuresOf(
       value: ratio(cpu, `hybrid, ${THREE}`, peer),
     },
     { what: 'start of a sign-in, CPU', against: peer, goal: 0.4, value: ratio(start, `hybrid, ${TWO}`, peer) },
+    // No goals of ours: how far down the two above could go.
+    {
+      what: `callback CPU of the checked floor, ${AT_ONCE} at once, ${TWO}`,
+      against: peer,
+      goal: 0.45,
+      value: ratio(cpu, `checked floor, ${TWO}`, peer),
+    },
+    {
+      what: 'start of a sign-in of the checked floor, CPU',
+      against: peer,
+      goal: 0.4,
+      value: ratio(start, `checked floor, ${TWO}`, peer),
+    },
     { what: 'first callback: calls besides token and userinfo', against: '-', goal: 0, value: more },
   ]
 }

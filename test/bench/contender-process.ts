@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ContenderSettings, CreateContender } from './contender.js'
+import { createCheckedFloor } from './contenders/checked-floor.js'
 import { createExpress } from './contenders/express.js'
 import { createExpressOpenIdConnect, createExpressOpenIdConnectCookie } from './contenders/express-openid-connect.js'
 import { createExpressSession } from './contenders/express-session.js'
@@ -16,6 +17,7 @@ const contenders: Readonly<Record<string, CreateContender>> = {
   passport: createPassport,
   hybrid: createHybrid,
   floor: createFloor,
+  'checked floor': createCheckedFloor,
 }
 
 /** What a contender has used up so far. */

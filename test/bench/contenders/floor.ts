@@ -58,7 +58,7 @@ export const createFloor: CreateContender = settings => {
   }
 }
 
-function authorizationUrl({ baseUrl, issuer, responseType }: ContenderSettings): string {
+export function authorizationUrl({ baseUrl, issuer, responseType }: ContenderSettings): string {
   const parameters = {
     client_id: CLIENT.id,
     redirect_uri: `${baseUrl}/callback`,
@@ -72,7 +72,11 @@ function authorizationUrl({ baseUrl, issuer, responseType }: ContenderSettings):
 }
 
 /** Token and userinfo, at the same time where the form brought an access token. */
-async function askProvider({ issuer, baseUrl, userInfo }: ContenderSettings, agent: Agent, form: URLSearchParams) {
+export async function askProvider(
+  { issuer, baseUrl, userInfo }: ContenderSettings,
+  agent: Agent,
+  form: URLSearchParams,
+) {
   const basic = `Basic ${Buffer.from(`${encodeURIComponent(CLIENT.id)}:${encodeURIComponent(CLIENT.secret)}`).toString('base64')}`
   const body = new URLSearchParams({
     grant_type: 'authorization_code',
