@@ -152,6 +152,12 @@ test('parameters are added to any endpoint as the platform adds them one by one'
   }
 })
 
+test('an endpoint without parameters is left as it is', () => {
+  for (const endpoint of ['https://op.example/authorize', 'https://op.example/authorize?a=b']) {
+    assert.equal(addToEndpoint(endpoint, new URLSearchParams()), endpoint)
+  }
+})
+
 const reserved = [
   'client_id',
   'redirect_uri',

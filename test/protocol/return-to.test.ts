@@ -240,3 +240,15 @@ test('no text at all leads off this site', () => {
     { seed: 20250101, numRuns: 5000 },
   )
 })
+
+test('each of several sites that ask in turn gets its own places, and none of another', () => {
+  const sites = ['https://a.example', 'https://b.example', 'https://b.example:8443/app']
+  for (let round = 0; round < 2; round += 1) {
+    for (const site of sites) {
+      for (const other of sites) {
+        const expected = site === other ? '/page' : undefined
+        assert.equal(parseReturnTo(`${new URL(other).origin}/page`, site), expected)
+      }
+    }
+  }
+})
