@@ -3,7 +3,8 @@
  *
  * - A **date** comes from `now()`: what other parties say and read (`exp`, `auth_time`, the end of a session). The clock behind it can be
  *   wrong, and can jump in either direction. Dates of two machines are compared only with a tolerance.
- * - A **duration** is measured by {@link Elapsed}: the age of a cache, a pause, a budget, a deadline. It never goes backwards.
+ * - A **duration** is measured by {@link Elapsed}: the age of a cache, a pause, a budget. It never goes backwards.
+ * - A **deadline** is a {@link Deadline}: how long something else may take to respond. It does not count the time of this process's own pauses.
  * - An **order** of events in different processes comes from the clock of the store: see `store/backend/store-clock.ts`.
  */
 
@@ -49,8 +50,70 @@ export function jitter(longest: number, random: () => number = Math.random): num
   return longest * (SHORTEST_PART + (1 - SHORTEST_PART) * random())
 }
 
+/** What a {@link Deadline} is for. */
+export interface Expirable {
+  /** Called when the time is over. */
+  expire(): void
+}
+
+/** A deadline is waited for in so many parts. */
+const PARTS = 4
+
 /**
- * Waits for `work`, at most `milliseconds`. Work that takes longer is not stopped.
+ * Calls `expire` after `milliseconds` in which this process ran.
+ *
+ * A process may stand still: it computes for long, collects garbage, gets no CPU, or its machine is suspended. When it goes on, its timers
+ * run before it reads what arrived meanwhile. A single timer would then give up a response that is already there, such as that to a refresh,
+ * which has used up the refresh token. So a pause, however long, counts as one part of the time, and what has arrived is read before the end.
+ */
+export class Deadline {
+  readonly #subject: Expirable
+  readonly #part: number
+  #partsLeft = PARTS
+  #timer: NodeJS.Timeout
+  #end: NodeJS.Immediate | undefined
+  #isOver = false
+
+  constructor(milliseconds: number, subject: Expirable) {
+    this.#subject = subject
+    this.#part = milliseconds / PARTS
+    this.#timer = setTimeout(passPart, this.#part, this)
+  }
+
+  /** Whether the time is over, whether or not `expire` was called. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** What was waited for has come. */
+  clear(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#end)
+  }
+
+  /** One part is over. */
+  passPart(): void {
+    this.#partsLeft -= 1
+    if (this.#partsLeft > 0) {
+      this.#timer = setTimeout(passPart, this.#part, this)
+      return
+    }
+    this.#isOver = true
+    // Node reads from its sockets between its timers and this.
+    this.#end = setImmediate(expire, this.#subject)
+  }
+}
+
+function passPart(deadline: Deadline): void {
+  deadline.passPart()
+}
+
+function expire(subject: Expirable): void {
+  subject.expire()
+}
+
+/**
+ * Waits for `work`, at most `milliseconds` by a {@link Deadline}. Work that takes longer is not stopped.
  *
  * @param late - called when the time is over; its value, or what it throws, is the result then
  */
@@ -59,11 +122,11 @@ export async function withTimeLimit<T, L>(
   milliseconds: number,
   late: () => L,
 ): Promise<T | Awaited<L>> {
-  let timer: NodeJS.Timeout | undefined
+  let deadline: Deadline | undefined
   const isOver = new Promise<typeof OVER>(resolve => {
-    timer = setTimeout(resolve, milliseconds, OVER)
+    deadline = new Deadline(milliseconds, { expire: () => resolve(OVER) })
   })
-  const first = await Promise.race([work, isOver]).finally(() => clearTimeout(timer))
+  const first = await Promise.race([work, isOver]).finally(() => deadline?.clear())
   return first === OVER ? await late() : (first as T)
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createElapsed, toEpochSeconds } from '../lib/time.js'
+import { createElapsed, Deadline, toEpochSeconds, withTimeLimit } from '../lib/time.js'
+import { passTime } from './support/pass-time.js'
 
 function createClock() {
   const clock = { date: 1_800_000_000_000 }
@@ -47,6 +48,54 @@ describe('elapsed time', () => {
         }
       }),
     )
+  })
+})
+
+describe('a deadline', () => {
+  /** The process stands still. */
+  const block = (milliseconds: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+  const turn = () => new Promise(setImmediate)
+
+  test('has its time in whole, and says when it is over', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let expired = 0
+    const deadline = new Deadline(1_000, { expire: () => (expired += 1) })
+    passTime(t, 999)
+    await turn()
+    assert.deepEqual([expired, deadline.isOver], [0, false])
+    passTime(t, 1)
+    assert.deepEqual([expired, deadline.isOver], [0, true], 'what has arrived is read first')
+    await turn()
+    assert.equal(expired, 1)
+    passTime(t, 10_000)
+    await turn()
+    assert.equal(expired, 1)
+  })
+
+  test('is not heard of after it was cleared, at any time', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    for (const passed of [0, 1, 250, 251, 999, 1_000]) {
+      const deadline = new Deadline(1_000, { expire: () => assert.fail(`expired after ${passed} ms`) })
+      passTime(t, passed)
+      deadline.clear()
+      passTime(t, 2_000)
+      await turn()
+    }
+  })
+
+  test('does not count a pause of the process, whenever that begins', async () => {
+    for (const before of [0, 10, 60, 110]) {
+      const begun = performance.now()
+      const result = withTimeLimit(
+        new Promise<string>(resolve => setTimeout(() => setTimeout(resolve, 20, 'in time'), before + 200)),
+        200,
+        () => 'late',
+      )
+      await new Promise(resolve => setTimeout(resolve, before))
+      block(400)
+      assert.equal(await result, 'in time', `a pause after ${before} ms`)
+      assert.ok(performance.now() - begun >= 400)
+    }
   })
 })
 

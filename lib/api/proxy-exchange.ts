@@ -42,7 +42,7 @@ export function exchange({ req, res, open, hasBody, body, judge }: Exchange, alo
       if (isUnwanted()) resolve('over')
       else reject(unavailable(error))
     }
-    outgoing.on('timeout', () => fail({ code: 'ETIMEDOUT' }))
+    onSilence(outgoing, () => fail({ code: 'ETIMEDOUT' }))
     outgoing.on('upgrade', (_response, socket) => {
       socket.destroy()
       fail({ code: 'UPGRADE' })
@@ -75,6 +75,16 @@ export function exchange({ req, res, open, hasBody, body, judge }: Exchange, alo
     })
     if (hasBody && body === undefined) sendBody(req, outgoing)
     else outgoing.end(body)
+  })
+}
+
+/** A process that stood still hears of its timers before it reads what arrived meanwhile. Any byte restarts the time of Node's socket. */
+function onSilence(outgoing: ClientRequest, giveUp: () => void): void {
+  outgoing.on('timeout', () => {
+    const read = outgoing.socket?.bytesRead
+    setImmediate(() => {
+      if (outgoing.socket?.bytesRead === read) giveUp()
+    })
   })
 }
 

@@ -1,5 +1,6 @@
 import { OidcError } from '../errors.js'
 import type { AssertionHeader, ClientPrivateKey } from '../protocol/client-assertion.js'
+import { withTimeLimit } from '../time.js'
 
 /** A key with the members of the JOSE header that change together with it, such as `kid` and `x5t#S256`. */
 export interface NamedClientKey {
@@ -37,16 +38,10 @@ class Late extends Error {}
  * @throws {Error} where the function takes longer; what the function throws
  */
 export async function callSite<T>(name: string, call: () => T | Promise<T>, timeout: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    const message = `the function ${name} did not finish within timeouts.provider (${timeout} ms)`
-    timer = setTimeout(() => reject(new Late(message)), timeout)
+  const work = Promise.resolve(call())
+  return withTimeLimit(work, timeout, () => {
+    throw new Late(`the function ${name} did not finish within timeouts.provider (${timeout} ms)`)
   })
-  try {
-    return await Promise.race([call(), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { describeProof, memberNames, redactAddress, redactFields } from '../diag
 import { OidcError } from '../errors.js'
 import { printable } from '../protocol/printable.js'
 import { isSecureUrl } from '../protocol/url.js'
-import { monotonic } from '../time.js'
+import { Deadline } from '../time.js'
 import type { CertificateSource } from './client-certificate.js'
 import { createFetchTransport } from './fetch-transport.js'
 import { createNodeTransport } from './node-transport.js'
@@ -77,18 +77,18 @@ export function createHttp(settings: HttpSettings): Http {
     patience = timeout,
   ): Promise<HttpResponse> {
     const url = parseTarget(address)
-    const deadline = createDeadline(patience)
+    const { passed, deadline } = createTimeout(patience)
 
     async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
       const headers = dpop === undefined ? request.headers : { ...request.headers, dpop: dpop() }
       const pending = send({ ...request, headers, url, limit: maxResponseBytes, isRepeat })
       try {
-        const incoming = await Promise.race([pending.response, deadline.passed])
+        const incoming = await Promise.race([pending.response, passed])
         checkNotRedirected(incoming)
         return incoming
       } catch (error) {
         pending.cancel()
-        if (isRepeat || request.method !== 'GET' || !wasCut(error) || deadline.isOver()) throw error
+        if (isRepeat || request.method !== 'GET' || !wasCut(error) || deadline.isOver) throw error
         return attempt(true)
       }
     }
@@ -221,13 +221,15 @@ function parseUrl(url: string): URL | undefined {
 }
 
 /** A race beside the request, so that a `fetch` which ignores its signal ends in time too. */
-function createDeadline(timeout: number): { passed: Promise<never>; isOver(): boolean; clear(): void } {
-  const end = monotonic() + timeout
-  let timer: NodeJS.Timeout | undefined
+function createTimeout(milliseconds: number): { readonly passed: Promise<never>; readonly deadline: Deadline } {
+  let giveUp = (_error: Error) => {}
   const passed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DOMException('', 'TimeoutError')), timeout)
+    giveUp = reject
   })
-  return { passed, isOver: () => monotonic() >= end, clear: () => clearTimeout(timer) }
+  return {
+    passed,
+    deadline: new Deadline(milliseconds, { expire: () => giveUp(new DOMException('', 'TimeoutError')) }),
+  }
 }
 
 /** A redirect would let the provider's host, or an attacker who controls it, choose another address for a code or a token. */

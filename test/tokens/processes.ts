@@ -12,6 +12,9 @@ export interface SiteProcess {
   readonly url: string
   /** SIGKILL, in the middle of whatever it does. */
   kill(): Promise<void>
+  /** SIGSTOP: it gets no time of the processor until {@link SiteProcess.resume}. */
+  pause(): void
+  resume(): void
   setAhead(seconds: number): Promise<void>
 }
 
@@ -79,6 +82,8 @@ async function startProcess(settings: SiteProcessSettings): Promise<SiteProcess>
       child.kill('SIGKILL')
       await exited
     },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     async setAhead(ahead) {
       if (!child.connected) return
       const answered = messageOf(child)

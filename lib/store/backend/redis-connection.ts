@@ -1,4 +1,5 @@
 import { observe } from '../../diagnostics/publish.js'
+import { Deadline, type Expirable } from '../../time.js'
 import { createPendingCommands, type PendingCommand, type PendingCommands } from './pending-commands.js'
 import type { RedisClient } from './redis-client.js'
 import { createReplicaWatch, type ReplicaWatch } from './redis-replica.js'
@@ -78,8 +79,6 @@ type Run = <T>(command: string, isRead: boolean, send: (client: RedisClient) => 
 
 interface Startable {
   start(): void
-  /** Its time is over. */
-  expire(): void
 }
 
 interface Parts {
@@ -120,14 +119,14 @@ interface Asked<T> {
 }
 
 /** One command until its caller has the reply. A class, because a sign-in sends ten, and closures for each of its steps add up. */
-class SentCommand<T> implements Startable {
+class SentCommand<T> implements Startable, Expirable {
   readonly #shared: Shared
   readonly #asked: Asked<T>
   #mayRepeat: boolean
   #isLate = false
   #pause = FIRST_PAUSE
   #refusal: string | undefined
-  #deadline: NodeJS.Timeout | undefined
+  #deadline: Deadline | undefined
   #retry: NodeJS.Timeout | undefined
 
   constructor(shared: Shared, asked: Asked<T>) {
@@ -137,7 +136,7 @@ class SentCommand<T> implements Startable {
   }
 
   startWithin(timeout: number): void {
-    this.#deadline = setTimeout(expire, timeout, this)
+    this.#deadline = new Deadline(timeout, this)
     this.start()
   }
 
@@ -215,15 +214,11 @@ class SentCommand<T> implements Startable {
   }
 
   #finish(): void {
-    clearTimeout(this.#deadline)
+    this.#deadline?.clear()
     this.#asked.pending.end()
   }
 }
 
 function start(command: Startable): void {
   command.start()
-}
-
-function expire(command: Startable): void {
-  command.expire()
 }

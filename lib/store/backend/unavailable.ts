@@ -1,5 +1,6 @@
 import { publish } from '../../diagnostics/publish.js'
 import { factsOf, OidcError } from '../../errors.js'
+import { withTimeLimit } from '../../time.js'
 
 /** Why a save failed that others were always quicker than. */
 export const CONFLICTS = 'too many conflicts'
@@ -90,14 +91,13 @@ export function withDeadline<T>(
   milliseconds: number,
   work: (isLate: () => boolean) => Promise<T>,
 ): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
-      reject(unavailable(command, 'timeout'))
-    }, milliseconds)
-    work(() => late)
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer))
-  })
+  let isLate = false
+  return withTimeLimit(
+    work(() => isLate),
+    milliseconds,
+    () => {
+      isLate = true
+      throw unavailable(command, 'timeout')
+    },
+  )
 }
