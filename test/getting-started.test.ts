@@ -6,7 +6,7 @@ import { deny, startHostileProvider } from './support/hostile-provider.js'
 import { createReadersFolder, type ReadersFolder } from './support/installed-package.js'
 import { startLoopbackServer } from './support/loopback-server.js'
 import { startRedis } from './support/redis.js'
-import { findFreePort, startSiteProcess } from './support/running-site.js'
+import { findFreePort, startSiteProcess, untilSaid } from './support/running-site.js'
 import { secret } from './support/secrets.js'
 import { filesOf, readPage } from './tools/documentation.js'
 
@@ -91,7 +91,7 @@ describe('the site of docs/getting-started.md, copied from the page', () => {
         failed.text,
         /could not sign you in\.<\/p><a href="&#47;login\?returnTo=%2Faccount">Start again|<a href="\/login\?returnTo=%2Faccount">Start again/,
       )
-      assert.match(site.output(), /ERR_OIDC_AUTHORIZATION_FAILED POST \/callback/)
+      await untilSaid(site, /ERR_OIDC_AUTHORIZATION_FAILED POST \/callback/)
       provider.heal()
 
       assert.match((await agent.visit(`${url}/account`)).text, /alice-0001/)

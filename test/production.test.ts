@@ -7,7 +7,7 @@ import { createAgent } from './support/agent.js'
 import { type HostileProvider, startHostileProvider } from './support/hostile-provider.js'
 import { createReadersFolder, type ReadersFolder } from './support/installed-package.js'
 import { type RedisServer, startRedis, until } from './support/redis.js'
-import { findFreePort, type RunningSite, startSiteProcess } from './support/running-site.js'
+import { findFreePort, type RunningSite, startSiteProcess, untilSaid } from './support/running-site.js'
 import { secret } from './support/secrets.js'
 import { filesOf, readPage } from './tools/documentation.js'
 
@@ -118,7 +118,7 @@ describe('the server of docs/production.md, copied from the page', { timeout: 12
     const site = await start(['production.mjs'], { OIDC_ISSUER: 'http://localhost:9' })
     try {
       assert.equal((await createAgent().open(`${site.url}/readyz`)).status, 200)
-      assert.match(site.output(), /the provider cannot be reached[\s\S]*The start goes on without the provider/)
+      await untilSaid(site, /the provider cannot be reached[\s\S]*The start goes on without the provider/)
     } finally {
       await site.stop()
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type RawRequest, type RawResponse, send } from '../support/http-client.js'
+import { untilSaid } from '../support/running-site.js'
 import { secret } from '../support/secrets.js'
 import { type Instance, startInstance } from './fleet.js'
 
@@ -79,7 +80,7 @@ describe('a site whose code throws where nothing catches it', { timeout: 120_000
         body: `logout_token=${count}`,
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       })
-    assert.match(site.output(), /express-hybrid-oidc: .*\/logout\/backchannel/)
+    await untilSaid(site, /express-hybrid-oidc: .*\/logout\/backchannel/)
     assert.ok(!site.output().includes('the log throws'), site.output())
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startRedis, until } from '../support/redis.js'
+import { untilSaid } from '../support/running-site.js'
 import type { Instance } from './fleet.js'
 import { startTcpProxy } from './tcp-proxy.js'
 import {
@@ -136,7 +137,7 @@ describe('oidc.watch in three processes', () => {
         const opened = await openEverywhere(instances, await fleet.signIn('alice', 2))
         assert.equal(await fleet.end('CAEP session-revoked', 'alice', instances[0] as Instance), 202)
         assert.deepEqual(await endsOf(opened), all(opened, ''))
-        for (const instance of instances) assert.match(instance.output(), /oidc\.watch\(\) looks every two seconds/)
+        for (const instance of instances) await untilSaid(instance, /oidc\.watch\(\) looks every two seconds/)
       },
       { isTold: false },
     ),

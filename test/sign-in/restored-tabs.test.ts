@@ -34,7 +34,7 @@ async function findStrays(tabs: readonly Page[], addresses: readonly string[]): 
     const text = await tab.innerText('body').catch(() => '')
     return tab.url() === addresses[index] && text.includes('"sub"')
       ? []
-      : [`${index}: ${tab.url()} ${text}`.slice(0, 300)]
+      : [`${index}: ${text.slice(0, 300)} at ${tab.url().slice(0, 300)}`]
   })
   return (await Promise.all(outcomes)).flat()
 }

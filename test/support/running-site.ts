@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { createAgent } from './agent.js'
+import { until } from './redis.js'
 
 /** A site that runs in a process of its own, as its author starts it. */
 export interface RunningSite {
@@ -55,4 +56,9 @@ export async function findFreePort(): Promise<number> {
   const { port } = server.address() as { port: number }
   server.close()
   return port
+}
+
+/** Waits for what a process writes to its standard output or error, which comes by another way than its responses, and so may come after them. */
+export async function untilSaid({ output }: { output(): string }, pattern: RegExp): Promise<void> {
+  await until(`the process says ${pattern}`, () => pattern.test(output()), { describe: async () => output() })
 }
