@@ -92,6 +92,7 @@ describe('a deadline', () => {
         () => 'late',
       )
       await new Promise(resolve => setTimeout(resolve, before))
+      await turn()
       block(400)
       assert.equal(await result, 'in time', `a pause after ${before} ms`)
       assert.ok(performance.now() - begun >= 400)
