@@ -59,24 +59,31 @@ export interface Expirable {
 /** A deadline is waited for in so many parts. */
 const PARTS = 4
 
+/** One part alone: a pause of the process counts in whole. What has arrived is read first all the same. */
+export const COUNTING_PAUSES = 1
+
 /**
  * Calls `expire` after `milliseconds` in which this process ran.
  *
  * A process may stand still: it computes for long, collects garbage, gets no CPU, or its machine is suspended. When it goes on, its timers
  * run before it reads what arrived meanwhile. A single timer would then give up a response that is already there, such as that to a refresh,
  * which has used up the refresh token. So a pause, however long, counts as one part of the time, and what has arrived is read before the end.
+ *
+ * Where a lease of the store runs out meanwhile, {@link COUNTING_PAUSES} makes a pause count in whole.
  */
 export class Deadline {
   readonly #subject: Expirable
   readonly #part: number
-  #partsLeft = PARTS
+  #partsLeft: number
   #timer: NodeJS.Timeout
   #end: NodeJS.Immediate | undefined
   #isOver = false
 
-  constructor(milliseconds: number, subject: Expirable) {
+  /** @param parts - default: pauses do not count */
+  constructor(milliseconds: number, subject: Expirable, parts = PARTS) {
     this.#subject = subject
-    this.#part = milliseconds / PARTS
+    this.#partsLeft = parts
+    this.#part = milliseconds / parts
     this.#timer = setTimeout(passPart, this.#part, this)
   }
 
@@ -116,15 +123,17 @@ function expire(subject: Expirable): void {
  * Waits for `work`, at most `milliseconds` by a {@link Deadline}. Work that takes longer is not stopped.
  *
  * @param late - called when the time is over; its value, or what it throws, is the result then
+ * @param parts - default: pauses of the process do not count
  */
 export async function withTimeLimit<T, L>(
   work: Promise<T>,
   milliseconds: number,
   late: () => L,
+  parts?: typeof COUNTING_PAUSES,
 ): Promise<T | Awaited<L>> {
   let deadline: Deadline | undefined
   const isOver = new Promise<typeof OVER>(resolve => {
-    deadline = new Deadline(milliseconds, { expire: () => resolve(OVER) })
+    deadline = new Deadline(milliseconds, { expire: () => resolve(OVER) }, parts)
   })
   const first = await Promise.race([work, isOver]).finally(() => deadline?.clear())
   return first === OVER ? await late() : (first as T)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createElapsed, Deadline, toEpochSeconds, withTimeLimit } from '../lib/time.js'
+import { COUNTING_PAUSES, createElapsed, Deadline, toEpochSeconds, withTimeLimit } from '../lib/time.js'
 import { passTime } from './support/pass-time.js'
 
 function createClock() {
@@ -81,6 +81,26 @@ describe('a deadline', () => {
       passTime(t, 2_000)
       await turn()
     }
+  })
+
+  test('counts a pause in whole where a lease runs out meanwhile, and reads what has arrived first', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const pending = new Promise<never>(() => {})
+    const outcomes: string[] = []
+    const note = (outcome: string) => void outcomes.push(outcome)
+    withTimeLimit(pending, 1_000, () => 'late', COUNTING_PAUSES).then(note)
+    withTimeLimit(pending, 1_000, () => 'late, and pauses do not count').then(note)
+    withTimeLimit(
+      turn().then(() => 'arrived'),
+      1_000,
+      () => 'given up',
+      COUNTING_PAUSES,
+    ).then(note)
+    // All timers of the pause are due at once, as after one.
+    t.mock.timers.tick(1_000)
+    await turn()
+    await turn()
+    assert.deepEqual(outcomes.sort(), ['arrived', 'late'])
   })
 
   test('does not count a pause of the process, whenever that begins', async () => {

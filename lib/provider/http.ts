@@ -3,7 +3,7 @@ import { describeProof, memberNames, redactAddress, redactFields } from '../diag
 import { OidcError } from '../errors.js'
 import { printable } from '../protocol/printable.js'
 import { isSecureUrl } from '../protocol/url.js'
-import { Deadline } from '../time.js'
+import { COUNTING_PAUSES, Deadline } from '../time.js'
 import type { CertificateSource } from './client-certificate.js'
 import { createFetchTransport } from './fetch-transport.js'
 import { createNodeTransport } from './node-transport.js'
@@ -33,7 +33,7 @@ export interface Http {
     url: string,
     body: FormFields,
     headers: Readonly<Record<string, string>>,
-    /** Milliseconds. Default: the timeout of all requests. */
+    /** Milliseconds under a lease, so that pauses of the process count. Default: the timeout of all requests, where they do not. */
     timeout?: number,
   ): Promise<HttpResponse>
   /**
@@ -74,10 +74,10 @@ export function createHttp(settings: HttpSettings): Http {
   async function exchange(
     address: string,
     { dpop, secrets = [], ...request }: Exchange,
-    patience = timeout,
+    leased?: number,
   ): Promise<HttpResponse> {
     const url = parseTarget(address)
-    const { passed, deadline } = createTimeout(patience)
+    const { passed, deadline } = createTimeout(leased ?? timeout, leased && COUNTING_PAUSES)
 
     async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
       const headers = dpop === undefined ? request.headers : { ...request.headers, dpop: dpop() }
@@ -126,14 +126,14 @@ export function createHttp(settings: HttpSettings): Http {
       const init = { method: 'GET', headers: buildHeaders({ accept, ...authorization }), dpop: proofs.dpop } as const
       return observeCall('GET', url, { proof: proofs.last }, () => exchange(url, init))
     },
-    postForm(url, body, headers, patience) {
+    postForm(url, body, headers, leased) {
       const type = 'application/x-www-form-urlencoded'
       const init = {
         method: 'POST',
         headers: buildHeaders({ accept: 'application/json', ...headers, 'content-type': type }),
         body: encodeForm(body),
       } as const
-      return observeCall('POST', url, { body, proof: () => headers.dpop }, () => exchange(url, init, patience))
+      return observeCall('POST', url, { body, proof: () => headers.dpop }, () => exchange(url, init, leased))
     },
     sendJson(method, url, { bearer, json, secrets }) {
       const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
@@ -221,14 +221,17 @@ function parseUrl(url: string): URL | undefined {
 }
 
 /** A race beside the request, so that a `fetch` which ignores its signal ends in time too. */
-function createTimeout(milliseconds: number): { readonly passed: Promise<never>; readonly deadline: Deadline } {
+function createTimeout(
+  milliseconds: number,
+  parts?: number,
+): { readonly passed: Promise<never>; readonly deadline: Deadline } {
   let giveUp = (_error: Error) => {}
   const passed = new Promise<never>((_, reject) => {
     giveUp = reject
   })
   return {
     passed,
-    deadline: new Deadline(milliseconds, { expire: () => giveUp(new DOMException('', 'TimeoutError')) }),
+    deadline: new Deadline(milliseconds, { expire: () => giveUp(new DOMException('', 'TimeoutError')) }, parts),
   }
 }
 

@@ -4,7 +4,7 @@ import { OidcError } from '../errors.js'
 import type { SiteConfig } from '../options/config.js'
 import type { RefreshVerdict } from '../protocol/refused-refresh.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
-import { withTimeLimit } from '../time.js'
+import { COUNTING_PAUSES, withTimeLimit } from '../time.js'
 import { failureAfter, failureError, pauseOf } from './back-off.js'
 import { isStoreAway, keepSaving, type Refreshed, releaseLease, type Save, saveRefresh } from './refresh-save.js'
 import type { RequestLimiter } from './request-limiter.js'
@@ -194,7 +194,7 @@ function createLease(context: LeaseContext, { request, owner, view, leave }: Acq
     view,
     async complete(exchange) {
       try {
-        return await withTimeLimit(exchange, config.timeouts.provider, async () => {
+        const late = async () => {
           isLate = true
           background.add(exchange)
           const error = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the provider did not respond in time')
@@ -203,7 +203,8 @@ function createLease(context: LeaseContext, { request, owner, view, leave }: Acq
           await tokenStore.acquire(owner, view, duration).catch(() => {})
           await tokenStore.commit('', view, failureOf(judge(error))).catch(() => {})
           throw error
-        })
+        }
+        return await withTimeLimit(exchange, config.timeouts.provider, late, COUNTING_PAUSES)
       } finally {
         leave()
       }

@@ -8,7 +8,7 @@ import { replacementOf } from '../protocol/token-response.js'
 import type { IdTokenClaims, TokenResponse } from '../protocol/wire.js'
 import { failureKey } from '../store/refresh-failure.js'
 import type { StoredTokens, TokenStore } from '../store/token-store.js'
-import { withTimeLimit } from '../time.js'
+import { COUNTING_PAUSES, withTimeLimit } from '../time.js'
 import { keepClaims } from './refresh-claims.js'
 import { type Lease, type Leases, SLACK } from './refresh-lease.js'
 import {
@@ -107,9 +107,11 @@ async function exchange(services: RefreshServices, refresh: Refresh, lease: Leas
 
   let idTokenClaims: IdTokenClaims | undefined
   try {
-    const verified = await withTimeLimit(verifyRefresh(services, response, lease.view), VERIFY_PATIENCE, () => {
+    const late = () => {
       throw new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'the keys of the provider could not be fetched in time')
-    })
+    }
+    const verifying = verifyRefresh(services, response, lease.view)
+    const verified = await withTimeLimit(verifying, VERIFY_PATIENCE, late, COUNTING_PAUSES)
     idTokenClaims = verified.claims
     response = verified.response
     checkGranted(refresh, response, lease.view)

@@ -358,6 +358,22 @@ test('a GET that is asked again has what is left of the deadline, and no new one
   assert.equal(((await asked).cause as { reason: string }).reason, 'TimeoutError')
 })
 
+test('a request under a lease has the time of the lease, in which pauses of the process count; another has its own', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const outcomes: string[] = []
+  const http = createHttp({ fetch: () => new Promise(() => {}), timeout: 60_000 })
+  const note = (name: string) => () => void outcomes.push(name)
+  http.postForm('https://op.test/', {}, {}, 60_000).catch(note('under a lease'))
+  http.postForm('https://op.test/', {}, {}).catch(note('without a lease'))
+  // A pause as long as all of the time: every timer that is set is due.
+  t.mock.timers.tick(60_000)
+  for (let turns = 0; turns < 5; turns += 1) await new Promise(setImmediate)
+  assert.deepEqual(outcomes, ['under a lease'])
+  passTime(t, 60_000)
+  for (let turns = 0; turns < 5; turns += 1) await new Promise(setImmediate)
+  assert.deepEqual(outcomes, ['under a lease', 'without a lease'])
+})
+
 test('a redirect of an https provider to plain http is not followed, on this machine neither, by a GET nor by a POST', async t => {
   const plain = await createLocalServer(t)
   plain.on('/elsewhere', json({ issuer: 'https://op.test' }))

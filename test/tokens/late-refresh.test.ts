@@ -146,6 +146,35 @@ for (const store of ['the memory', 'Redis']) {
   })
 }
 
+test('after a pause of the process the second lease begins before the first ends', async t => {
+  const { tokenStore, view, close } = await openTokenStore(undefined)
+  const now = () => new Date(START * 1000)
+  const leases = createLeases({ timeouts: { provider: 60_000, redis: 100 }, now, log() {} }, createRequestLimiter(now))
+  let acquired = 0
+  const counted: TokenStore = {
+    ...tokenStore,
+    acquire(...args) {
+      acquired += 1
+      return tokenStore.acquire(...args)
+    },
+  }
+  const lease = await leases.acquire({
+    tokenStore: counted,
+    view,
+    isUpToDate: () => false,
+    judge: error => ({ error, endsSession: false, pauses: 'session', isLogged: false }),
+  })
+  assert.ok(lease.isAcquired)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const refreshing = assert.rejects(lease.complete(new Promise(() => {})), { code: 'ERR_OIDC_PROVIDER_UNAVAILABLE' })
+  // The process stands still as long as the provider may take: every timer that is set is due.
+  t.mock.timers.tick(60_000)
+  await refreshing
+  assert.equal(acquired, 2)
+  t.mock.timers.reset()
+  await close()
+})
+
 test('fifty requests that fail at once are one failure, and one request then finds out for all', async () => {
   const limiter = createRequestLimiter(() => new Date())
   const down = new OidcError('ERR_OIDC_PROVIDER_UNAVAILABLE', 'down')
