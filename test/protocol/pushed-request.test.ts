@@ -88,6 +88,12 @@ for (const [status, error, code] of [
     const refused = describeRefusedPush({ status, providerError, clientMethod: 'client_secret_basic', retryAfter: 7 })
     assert.equal(refused.code, code)
     assert.deepEqual(refused.providerError, providerError)
+    assert.deepEqual(refused.cause, { status, ...(error && { error }), retryAfter: 7 })
     if (refused.status === 503) assert.equal(refused.headers['Retry-After'], '7')
   })
 }
+
+test('what a response does not say is not in the cause', () => {
+  const { cause } = describeRefusedPush({ status: 404, providerError: undefined, clientMethod: 'none' })
+  assert.deepEqual(Object.entries(cause as object), [['status', 404]])
+})

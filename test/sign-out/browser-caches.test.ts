@@ -191,6 +191,15 @@ describe('the header Clear-Site-Data', () => {
   )
 
   test(
+    'is not sent where the site does not want it',
+    withLogoutFixture({ oidc: { clearSiteData: false } }, async ({ agent, site }) => {
+      await agent.visit(`${site.url}/claims`)
+      const page = await agent.post(`${site.url}/logout`, {}, { redirect: 'manual', from: `${site.url}/` })
+      assert.deepEqual([page.status, page.headers['clear-site-data']], [200, undefined])
+    }),
+  )
+
+  test(
     'is sent where the session of the earlier user has expired before another user signs in, and not for the same user',
     withLogoutFixture({}, async ({ agent, site, provider }) => {
       const signIn = async () => {

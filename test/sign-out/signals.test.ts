@@ -425,6 +425,21 @@ describe('a global revocation', () => {
       assert.equal(await isSignedIn(fixture, fixture.agent), false)
     })())
 
+  test('is 503, and can be sent again, where the keys of the provider cannot be fetched', () =>
+    withLogoutFixture({ oidc: own }, async fixture => {
+      await signIn(fixture, fixture.agent)
+      const token = await createToken(fixture)
+      fixture.provider.break({ jwks: { status: 500 } })
+      await fixture.provider.keys.rotate()
+      const late = await createToken(fixture)
+      const response = await revoke(fixture, late, { sub_id: alice(fixture) })
+      assert.deepEqual([response.status, response.headers['www-authenticate']], [503, undefined], response.text)
+      assert.equal(await isSignedIn(fixture, fixture.agent), true)
+      fixture.provider.heal()
+      assert.equal((await revoke(fixture, token, { sub_id: alice(fixture) })).status, 204)
+      assert.equal(await isSignedIn(fixture, fixture.agent), false)
+    })())
+
   test('of a user who is not here is 204', () =>
     withLogoutFixture({ oidc: own }, async fixture => {
       await signIn(fixture, fixture.agent)
