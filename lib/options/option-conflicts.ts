@@ -34,8 +34,12 @@ function checkPublishedKeys({
   if (decryption?.response === true && !isSigned(responseMode))
     refuse('decryption.response needs signed responses: set responseMode to "form_post.jwt" or "query.jwt"')
   const isSigning = typeof clientAuthentication === 'object' && clientAuthentication.method === 'private_key_jwt'
-  if (typeof routes?.jwks === 'string' && !isSigning && decryption === undefined && typeof requestObject !== 'object')
-    refuse('routes.jwks has nothing to publish: set clientAuthentication with a private key, or decryption')
+  const isCertified = clientAuthentication === 'self_signed_tls_client_auth'
+  const hasKeys = isSigning || isCertified || decryption !== undefined || typeof requestObject === 'object'
+  if (typeof routes?.jwks === 'string' && !hasKeys)
+    refuse(
+      'routes.jwks has nothing to publish: set clientAuthentication with a private key or to "self_signed_tls_client_auth", or decryption',
+    )
   if (typeof routes?.jwks === 'string' && isSigning && types.isCryptoKey(clientAuthentication.key))
     refuse('routes.jwks cannot publish a CryptoKey: give clientAuthentication.key as KeyObject or JWK')
 }

@@ -1,7 +1,8 @@
-import { createPrivateKey, createPublicKey, type JsonWebKey, KeyObject } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, type JsonWebKey, KeyObject, X509Certificate } from 'node:crypto'
 import type { JWK } from 'jose'
 import { OidcError } from '../errors.js'
 import type { ClientPrivateKey } from '../protocol/client-assertion.js'
+import type { CertificateSource } from './client-certificate.js'
 import type { ClientCredentials } from './client-credentials.js'
 import type { NamedClientKey } from './client-key.js'
 import type { Decryption } from './decryption.js'
@@ -36,6 +37,13 @@ export interface PublishedKeys {
   readonly clientAssertionHeader?: ClientCredentials['clientAssertionHeader']
   readonly decryption?: Decryption | undefined
   readonly requestSigning?: RequestSigning | undefined
+  readonly clientAuthentication?: ClientCredentials['clientAuthentication']
+  readonly certificate?: CertificateSource | undefined
+}
+
+/** Whether the provider has to know a key of this site, or its certificate. */
+export function hasPublicKeys({ clientKey, decryption, requestSigning, ...settings }: PublishedKeys): boolean {
+  return [clientKey, decryption, requestSigning].some(part => part !== undefined) || publishesCertificate(settings)
 }
 
 /** What the provider may know of the keys of this site. */
@@ -46,7 +54,32 @@ export async function listPublicKeys(settings: PublishedKeys): Promise<readonly 
     await readKey(requestSigning?.key, requestSigning?.header?.kid),
   ].flat()
   const decryptionKeys = (await decryption?.readKeys()) ?? []
-  return toPublicJwks([...signing, ...decryptionKeys.map(key => ({ key, use: 'enc' as const }))])
+  const keys = toPublicJwks([...signing, ...decryptionKeys.map(key => ({ key, use: 'enc' as const }))])
+  const { certificate } = settings
+  if (certificate === undefined || !publishesCertificate(settings)) return keys
+  return [...keys, toCertificateJwk((await certificate()).cert)]
+}
+
+/** No CA vouches for such a certificate: the provider knows it by the key set of the client. RFC 8705 section 2.2.2. */
+function publishesCertificate({ clientAuthentication }: Pick<PublishedKeys, 'clientAuthentication'>): boolean {
+  return clientAuthentication === 'self_signed_tls_client_auth'
+}
+
+/**
+ * A certificate as a key set has it. RFC 7517 sections 4.7 and 4.9.
+ *
+ * @param pem - its first certificate is the one of this site
+ */
+function toCertificateJwk(pem: string | Buffer): JWK {
+  const { publicKey, raw } = new X509Certificate(pem)
+  const thumbprint = createHash('sha256').update(raw).digest('base64url')
+  return {
+    ...(publicKey.export({ format: 'jwk' }) as JWK),
+    kid: thumbprint,
+    use: 'sig',
+    x5c: [raw.toString('base64')],
+    'x5t#S256': thumbprint,
+  }
 }
 
 async function readKey(source: ClientCredentials['clientKey'], kid: string | undefined): Promise<PublishedKey[]> {

@@ -1,7 +1,7 @@
 import type { ClientMetadata } from '../protocol/client-metadata.js'
 import type { Registration } from '../protocol/registration-response.js'
 import type { ClientAuthenticationMethod } from '../protocol/wire.js'
-import { listPublicKeys } from '../provider/public-keys.js'
+import { hasPublicKeys, listPublicKeys } from '../provider/public-keys.js'
 import { type DescribedClient, describeClient } from './describe-client.js'
 import type { RegisteredCredentials } from './registered-client.js'
 import type { UpdateOptions } from './registration-options.js'
@@ -38,9 +38,7 @@ function isOther(name: string, more: ClientMetadata): boolean {
 }
 
 async function publicKeys({ provider }: DescribedClient, { jwks_uri: uri }: ClientMetadata): Promise<ClientMetadata> {
-  const { clientKey, decryption, requestSigning } = provider
-  const hasKeys = [clientKey, decryption, requestSigning].some(part => part !== undefined)
-  return hasKeys && uri === undefined ? { jwks: { keys: await listPublicKeys(provider) } } : {}
+  return hasPublicKeys(provider) && uri === undefined ? { jwks: { keys: await listPublicKeys(provider) } } : {}
 }
 
 /** Whether this site can prove itself in a way that it has not asked for: secrets can be sent in any of their ways. */

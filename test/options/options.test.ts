@@ -45,6 +45,11 @@ const refused: { readonly name: string; readonly options: Record<string, unknown
     options: { routes: { jwks: '/jwks' } },
     says: /routes.jwks has nothing to publish/,
   },
+  {
+    name: 'a published key set with a certificate that a CA vouches for',
+    options: { routes: { jwks: '/jwks' }, mtls: createSelfSigned(), clientAuthentication: 'tls_client_auth' },
+    says: /routes.jwks has nothing to publish/,
+  },
   { name: 'no decryption keys', options: { decryption: { keys: [] } }, says: /decryption.keys/ },
   { name: 'a public decryption key', options: { decryption: { keys: [rsa1024.publicKey] } }, says: /decryption.keys/ },
   { name: 'a short decryption key', options: { decryption: { keys: [rsa1024.privateKey] } }, says: /2048 bits/ },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import { type OidcOptions, openIdConnect } from '../../lib/index.js'
 import {
@@ -10,8 +11,10 @@ import {
   registerClient,
   updateClient,
 } from '../../lib/registration/index.js'
+import { createSelfSigned } from '../attacks/self-signed.js'
 import { createAgent } from '../support/agent.js'
 import { startLoopbackServer } from '../support/loopback-server.js'
+import { startMtlsFront } from '../support/mtls-front.js'
 import { startProvider, type TestProvider } from '../support/provider.js'
 import { keepSecret, secret } from '../support/secrets.js'
 import { startSite } from '../support/site.js'
@@ -166,6 +169,45 @@ describe('registration at a real provider', () => {
       const other = guard(await registerClient(published, { initialAccessToken, ...grants }))
       assert.deepEqual([other.metadata.jwks_uri, other.metadata.jwks], ['http://localhost:9/jwks', undefined])
     }))
+
+  test('a client with a certificate that no CA vouches for registers it, or the address of it, and is known by it', async () => {
+    const front = await startMtlsFront()
+    const certificateOf = ({ socket }: { readonly socket: TLSSocket }) =>
+      typeof socket.getPeerX509Certificate === 'function' ? socket.getPeerX509Certificate()?.toString() : undefined
+    const provider = await startProvider({
+      clientAuthMethods: ['client_secret_basic', 'self_signed_tls_client_auth'],
+      features: {
+        ...registration(),
+        mTLS: { enabled: true, selfSignedTlsClientAuth: true, getCertificate: certificateOf },
+      },
+      customise(real) {
+        front.target = real.callback()
+      },
+    })
+    try {
+      const certificate = createSelfSigned({ host: 'www.test' })
+      const options: OidcOptions = {
+        ...optionsOf(provider),
+        clientAuthentication: 'self_signed_tls_client_auth',
+        mtls: { ...certificate, ca: front.ca },
+        endpoints: { token_endpoint: `${front.origin}/token` },
+      }
+      const grants = { metadata: { grant_types: ['authorization_code', 'implicit', 'client_credentials'] } }
+      const client = guard(await registerClient(options, { initialAccessToken, ...grants }))
+      assert.deepEqual([client.changes, Object.keys(client.credentials)], [[], ['clientId']])
+      assert.ok(await getToken({ ...options, ...client.credentials }))
+      const stranger = { ...createSelfSigned({ host: 'www.test' }), ca: front.ca }
+      await assert.rejects(getToken({ ...options, ...client.credentials, mtls: stranger }), {
+        code: 'ERR_OIDC_CLIENT_REJECTED',
+      })
+      const published = { ...options, routes: { jwks: '/jwks' } }
+      const other = guard(await registerClient(published, { initialAccessToken, ...grants }))
+      assert.deepEqual([other.metadata.jwks_uri, other.metadata.jwks], ['http://localhost:9/jwks', undefined])
+    } finally {
+      await provider.close()
+      await front.close()
+    }
+  })
 
   test('what makes a client safer is registered too: PAR, DPoP, algorithms', () =>
     withProvider(

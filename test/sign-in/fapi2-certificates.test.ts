@@ -23,7 +23,7 @@ const renewed = createSelfSigned({ host: 'www.test' })
 const stranger = createSelfSigned({ host: 'www.test' })
 
 /** The public key of a certificate with the certificate itself, as `self_signed_tls_client_auth` registers it. RFC 8705 section 2.2.2. */
-function jwkOf({ cert }: { readonly cert: string }): object {
+function jwkOf({ cert }: { readonly cert: string }) {
   const { publicKey, raw } = new X509Certificate(cert)
   return { ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }
 }
@@ -181,6 +181,23 @@ describe('the profile fapi2 with client certificates, at an oidc-provider behind
     assert.notEqual(later.value, earlier.value)
     // And another sign-in shows the new one from the first request on.
     assert.equal((await createAgent().visit(`${url}/claims`)).status, 200)
+  })
+
+  test('the site publishes its certificate, and the provider knows it by that; after a renewal when it has fetched it again', async () => {
+    const byAddress = { ...bound, ...byItself, jwks: undefined }
+    const own = { clientAuthentication: 'self_signed_tls_client_auth', routes: { jwks: '/jwks' } } as const
+    for (const shown of [certificate, renewed]) {
+      current = shown
+      const { url } = await start(own, byAddress)
+      provider.register(url, { ...byAddress, jwks_uri: `${url}/jwks` })
+      const { keys } = (await createAgent().fetch(`${url}/jwks`)).json<{ keys: { x5c: string[] }[] }>()
+      assert.deepEqual(
+        keys.map(({ x5c }) => x5c),
+        [jwkOf(shown).x5c],
+      )
+      const page = await createAgent().visit(`${url}/claims`)
+      assert.equal(page.status, 200, `${page.text} ${provider.errors.join()}`)
+    }
   })
 
   test('a certificate that is not registered is refused, and the browser stays', async () => {
