@@ -83,7 +83,8 @@ export class Deadline {
   constructor(milliseconds: number, subject: Expirable, parts = PARTS) {
     this.#subject = subject
     this.#partsLeft = parts
-    this.#part = milliseconds / parts
+    // Node leaves out fractions, and a deadline must not come early.
+    this.#part = Math.ceil(milliseconds / parts)
     this.#timer = setTimeout(passPart, this.#part, this)
   }
 

@@ -72,6 +72,17 @@ describe('a deadline', () => {
     assert.equal(expired, 1)
   })
 
+  test('does not come early, and at most three milliseconds late, where the time cannot be divided', async t => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    for (const milliseconds of [1, 2, 3, 10, 801, 1_003]) {
+      const deadline = new Deadline(milliseconds, { expire() {} })
+      passTime(t, milliseconds - 1)
+      assert.equal(deadline.isOver, false, `${milliseconds} ms, early`)
+      passTime(t, 4)
+      assert.equal(deadline.isOver, true, `${milliseconds} ms, late`)
+    }
+  })
+
   test('is not heard of after it was cleared, at any time', async t => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     for (const passed of [0, 1, 250, 251, 999, 1_000]) {
