@@ -320,3 +320,10 @@ function count(commands: readonly string[]): Record<string, number> {
   for (const name of commands) counts[name] = (counts[name] ?? 0) + 1
   return counts
 }
+
+test('a site that watches no session listens to nothing, whatever else its users have done', async () => {
+  const { agent, site } = fixture
+  await agent.visit(`${site.url}/claims`)
+  await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/` })
+  assert.equal(String(await redis.command('CLIENT', 'LIST', 'TYPE', 'pubsub')).trim(), '')
+})
