@@ -7,7 +7,7 @@ import { countCrypto } from './support/count-crypto.js'
 import { countSignatures } from './support/count-signatures.js'
 import { createDevice, offerOf, register } from './support/device.js'
 import { type Fixture, openFixture } from './support/handler-fixture.js'
-import { type RedisServer, startRedis } from './support/redis.js'
+import { type RedisServer, startRedis, until } from './support/redis.js'
 
 /** What every kind of request asks of Redis and of the provider: counted, so that it is the same on every machine. */
 
@@ -67,6 +67,10 @@ function routes(app: Express): void {
   page('/cart', req => req.session.pencil)
   page('/same', req => {
     req.session.pencil = 'pens'
+  })
+  app.get('/watch', (req, res) => {
+    fixture.site.oidc.watch(req, { onEnd() {} })
+    res.json({})
   })
   app.get('/token-page', async (req, res) => {
     await watcher.mark('handler')
@@ -321,9 +325,13 @@ function count(commands: readonly string[]): Record<string, number> {
   return counts
 }
 
-test('a site that watches no session listens to nothing, whatever else its users have done', async () => {
+test('a site listens to Redis from its first watch on, and not before, whatever its users have done', async () => {
   const { agent, site } = fixture
+  const listeners = async () => String(await redis.command('CLIENT', 'LIST', 'TYPE', 'pubsub')).trim()
   await agent.visit(`${site.url}/claims`)
   await agent.post(`${site.url}/logout`, {}, { from: `${site.url}/` })
-  assert.equal(String(await redis.command('CLIENT', 'LIST', 'TYPE', 'pubsub')).trim(), '')
+  assert.equal(await listeners(), '')
+  await agent.visit(`${site.url}/claims`)
+  await agent.open(`${site.url}/watch`)
+  await until('the site listens', async () => (await listeners()) !== '')
 })
