@@ -86,6 +86,15 @@ describe('the language that a browser prefers', () => {
     )
   })
 
+  test('is none that was cut off at the end of what is looked at: the rest of its name is unknown', () => {
+    const [first] = OFFERED
+    const other = OFFERED.find(language => language !== first) ?? first
+    // A thousand characters are looked at. The last two of them are the name, which goes on.
+    const header = `${'x,'.repeat(499)}${other}`
+    assert.equal(chooseLanguage(header, [first, other]), other)
+    assert.equal(chooseLanguage(`${header}alect`, [first, other]), first)
+  })
+
   test('is one that is offered, whatever the header says', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), text => {

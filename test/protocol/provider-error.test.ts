@@ -87,3 +87,8 @@ test('the line for the log has the code, the description in quotes and the addre
   const all = formatProviderError({ error, error_description, error_uri })
   assert.equal(all, 'invalid_client "a \\"wrong\\" secret" (https://op.example/help)')
 })
+
+test('a value that was sent is left out from six characters on; shorter ones are words of every sentence', () => {
+  const found = parseProviderError({ error: 'x', error_description: 'abcde abcdef' }, ['abcde', 'abcdef'])
+  assert.equal(found?.error_description, 'abcde …')
+})

@@ -185,3 +185,17 @@ test('the refresh token of a response that is refused is kept beside the error, 
     assert.equal(replacementOf(refused(json)), undefined)
   assert.equal(replacementOf(new Error('another')), undefined)
 })
+
+test('a type that is not DPoP is explained where the request had a proof, and only there', () => {
+  const messageOf = (isProven: boolean, token_type: string) => {
+    try {
+      parseTokenResponse({ access_token: 'a', token_type }, { idTokenRequired: false, isProven })
+    } catch (error) {
+      return (error as Error).message
+    }
+    return ''
+  }
+  assert.match(messageOf(true, 'Bearer'), /switch DPoP on for this client/)
+  assert.match(messageOf(false, 'mac'), /token_type/)
+  assert.doesNotMatch(messageOf(false, 'mac'), /DPoP/)
+})

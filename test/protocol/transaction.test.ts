@@ -190,3 +190,33 @@ test('a member of a transaction that has another type makes it no transaction', 
     }
   }
 })
+
+test('each member is kept under one letter of its own, since all of them are in state', () => {
+  const whole: Transaction = {
+    ...transaction,
+    begunAt: now,
+    sessionId: 'session',
+    subject: 'alice',
+    maxAge: 1,
+    freshLogin: true,
+    restarts: 1,
+    rounds: 1,
+    pkce: false,
+    hasData: true,
+    proofAlgorithm: 'ES256',
+    provider: 'acme',
+    silent: true,
+    acrValues: ['mfa'],
+    extraScope: 'orders',
+    params: { a: 'b' },
+    data: { a: 'b' },
+  }
+  const { core, rest } = splitTransaction(whole)
+  const names = [...Object.keys(core), ...Object.keys(rest)]
+  assert.deepEqual(
+    names.filter(name => !/^[a-z]$/.test(name)),
+    [],
+  )
+  assert.equal(new Set(names).size, Object.keys(whole).length - 1, 'all but the id, which is kept beside them')
+  assert.deepEqual(joinTransaction(whole.id, core, rest), whole)
+})
