@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import type { RedisClient } from '../../lib/store/backend/redis-client.js'
 import { createConnection } from '../../lib/store/backend/redis-connection.js'
+import { withDeadline } from '../../lib/store/backend/unavailable.js'
 
 /** A client that does what the test says. */
 class StubClient extends EventEmitter {
@@ -316,4 +317,20 @@ test('a closed connection does not listen to the client any more', () => {
   assert.equal(stub.listenerCount('ready'), 1)
   connection.close()
   assert.equal(stub.listenerCount('ready') + stub.listenerCount('end'), 0)
+})
+
+test('what a client throws at once is a rejection, and a deadline that has passed is told to the work', async () => {
+  const thrown = new Error('no such command')
+  const rejection = withDeadline('quit', 1_000, () => {
+    throw thrown
+  })
+  await assert.rejects(rejection, thrown)
+  let isLate = () => false
+  const late = withDeadline('save', 5, given => {
+    isLate = given
+    return new Promise(() => {})
+  })
+  assert.equal(isLate(), false)
+  await assert.rejects(late, { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
+  assert.equal(isLate(), true)
 })

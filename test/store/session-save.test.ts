@@ -83,14 +83,17 @@ test('conflicts without end are given up, and a later save sends what was not sa
 
 test('what is late is given up between two attempts, and a later save sends what was not saved', async () => {
   const { save, swaps, between, stored, memory } = await open({ timeout: 20 })
-  const answered = new Promise(resolve => setTimeout(resolve, 60))
+  let answer = () => {}
+  const answered = new Promise<void>(resolve => {
+    answer = resolve
+  })
   between.push(async () => {
     await saveElsewhere(memory, { a: 0, other: 1 })
     await answered
   })
   const held = tracked()
   await assert.rejects(save(held, { a: 1 }), { code: 'ERR_OIDC_STORE_UNAVAILABLE' })
-  await answered
+  answer()
   await new Promise(setImmediate)
   assert.equal(swaps.length, 1)
   assert.deepEqual(await stored(), { a: 0, other: 1 })

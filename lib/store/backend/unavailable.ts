@@ -86,7 +86,7 @@ export async function ifThereIsRoom(write: () => Promise<unknown>): Promise<bool
 }
 
 /** Settles like `work`, or fails after `milliseconds`; `isLate` tells the work that its caller no longer waits for it. */
-export function withDeadline<T>(
+export async function withDeadline<T>(
   command: string,
   milliseconds: number,
   work: (isLate: () => boolean) => Promise<T>,
