@@ -116,7 +116,6 @@ describe('a deadline', () => {
 
   test('does not count a pause of the process, whenever that begins', async () => {
     for (const before of [0, 10, 60, 110]) {
-      const begun = performance.now()
       const result = withTimeLimit(
         new Promise<string>(resolve => setTimeout(() => setTimeout(resolve, 20, 'in time'), before + 200)),
         200,
@@ -126,7 +125,6 @@ describe('a deadline', () => {
       await turn()
       block(400)
       assert.equal(await result, 'in time', `a pause after ${before} ms`)
-      assert.ok(performance.now() - begun >= 400)
     }
   })
 })

@@ -77,7 +77,7 @@ export function createHttp(settings: HttpSettings): Http {
     leased?: number,
   ): Promise<HttpResponse> {
     const url = parseTarget(address)
-    const { passed, deadline } = createTimeout(leased ?? timeout, leased && COUNTING_PAUSES)
+    const { passed, deadline } = createTimeout(leased ?? timeout, leased === undefined ? undefined : COUNTING_PAUSES)
 
     async function attempt(isRepeat: boolean): Promise<ProviderResponse> {
       const headers = dpop === undefined ? request.headers : { ...request.headers, dpop: dpop() }

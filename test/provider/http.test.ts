@@ -328,10 +328,15 @@ test('a GET is asked again after a cut, and after no other failure', async () =>
   }
 })
 
+/** A `fetch` whose calls fail when the test says so. */
+function undecided() {
+  const attempts: ((error: Error) => void)[] = []
+  return { attempts, fetch: () => new Promise<Response>((_, reject) => attempts.push(reject)) }
+}
+
 test('a GET that was cut after its deadline is not asked again', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const attempts: ((error: Error) => void)[] = []
-  const fetch = () => new Promise<Response>((_, reject) => attempts.push(reject))
+  const { fetch, attempts } = undecided()
   const asked = rejected(
     createHttp({ fetch, timeout: 20 }).getJson('https://op.test/'),
     'ERR_OIDC_PROVIDER_UNAVAILABLE',
@@ -344,8 +349,7 @@ test('a GET that was cut after its deadline is not asked again', async t => {
 
 test('a GET that is asked again has what is left of the deadline, and no new one', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const attempts: ((error: Error) => void)[] = []
-  const fetch = () => new Promise<Response>((_, reject) => attempts.push(reject))
+  const { fetch, attempts } = undecided()
   const asked = rejected(
     createHttp({ fetch, timeout: 60_000 }).getJson('https://op.test/'),
     'ERR_OIDC_PROVIDER_UNAVAILABLE',
